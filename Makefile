@@ -1,0 +1,34 @@
+# What people type. `make help` lists it.
+# Every target sets up .venv first; nothing is done twice.
+
+PYTHON ?= python3.11
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+STAMP := .venv/.stamp
+
+.DEFAULT_GOAL := help
+.PHONY: help repro test check env
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 18
+
+repro: $(STAMP)  ## run the whole benchmark on the miniature profile, up to the tables
+	dvc repro
+
+test: $(STAMP)  ## run the tests
+	python -m pytest
+
+check: $(STAMP)  ## lint, types, import contract
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+
+env: $(STAMP)  ## only set up the environment in .venv
+
+# torch and torchvision are outside the lock: pip then takes the build (CPU or CUDA) that suits the machine.
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -m venv --clear .venv
+	.venv/bin/python -m pip install -q --disable-pip-version-check uv==0.13.9 torch==2.13.0 torchvision==0.28.0
+	VIRTUAL_ENV=$(CURDIR)/.venv .venv/bin/uv pip install -q --no-deps --require-hashes --compile-bytecode -r requirements.lock
+	VIRTUAL_ENV=$(CURDIR)/.venv .venv/bin/uv pip install -q --no-deps --no-build-isolation -e .
+	@touch $@

@@ -1,0 +1,17 @@
+"""Errors that a user is meant to read: one message that names the file, key or cell, and the next step."""
+
+
+class ZsadError(Exception):
+    """Base of every error that is shown as one line, without a traceback."""
+
+
+class ParamsError(ZsadError):
+    """A key of `params.yaml` that cannot be used as it stands."""
+
+
+class DataError(ZsadError):
+    """A data set as published that is not what its record says: a file, a folder or a count."""
+
+
+class WeightsError(ZsadError):
+    """A weights file that is missing, damaged or of another model."""

@@ -1,0 +1,151 @@
+"""`params.yaml` as frozen, validated records.
+
+Decides what a run may ask for and gives every bad key one message that names it. A method's own settings stay
+raw here, because only the method knows them: a bad one costs that method's cells and no others.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from pipeline.errors import ParamsError
+
+PARAMS_FILE = Path("params.yaml")
+
+# Names become file names and DVC stage names.
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]*$")]
+VariantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.+-]*$")]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TowerParams(_Record):
+    """One frozen CLIP at one resolution; see `pipeline.clip.spec.TowerSpec`."""
+
+    model: str
+    weights: str
+    image_size: int = Field(gt=0, le=4096)
+    position: Literal["bilinear", "bicubic", "native"]
+    activation: Literal["quickgelu", "gelu"]
+
+
+class AuxiliaryParams(_Record):
+    """Which data set a learnt method was tuned on, by the data set that is evaluated (paper section 4.1)."""
+
+    default: Name
+    exceptions: dict[Name, Name] = {}
+
+    def tuned_on(self, dataset: str) -> str:
+        """The auxiliary set for an evaluation on `dataset`."""
+        return self.exceptions.get(dataset, self.default)
+
+
+class ComputeParams(_Record):
+    """Where cells run. Nothing here moves a number beyond float noise, so none of it is in a cell's key."""
+
+    backend: Literal["ray", "serial"]
+    cpus: int | None = Field(default=None, gt=0)  # None: all that the machine has
+    gpus: int = Field(default=0, ge=0)
+    threads: int = Field(default=1, gt=0)  # of torch, in each worker
+    batch: int = Field(default=16, gt=0)
+    retries: int = Field(default=3, ge=0)  # of a group whose worker died
+
+    @property
+    def device(self) -> str:
+        """The torch device of a worker."""
+        return "cuda" if self.gpus else "cpu"
+
+    @property
+    def workers(self) -> int:
+        """How many groups run at the same time."""
+        return self.gpus or max(1, (self.cpus or len(os.sched_getaffinity(0))) // self.threads)
+
+
+class Params(_Record):
+    """All of `params.yaml`."""
+
+    profile: Name
+    data_root: str
+    counts: str | None  # a YAML file of expected counts; None: the counts of the catalog's records
+    builds: dict[Name, str] = {}  # which known build of a data set is meant, where it is not the paper's
+    datasets: tuple[Name, ...] = Field(min_length=1)
+    auxiliaries: tuple[Name, ...]
+    auxiliary: AuxiliaryParams
+    seeds: tuple[int, ...] = Field(min_length=1)
+    towers: dict[Name, TowerParams] = Field(min_length=1)
+    methods: dict[str, dict[str, Any]] = Field(min_length=1)
+    variants: dict[str, dict[VariantName, dict[str, Any]]] = {}
+    compute: ComputeParams
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Params":
+        for key, values in (("datasets", self.datasets), ("seeds", self.seeds)):
+            if len(set(values)) != len(values):
+                raise ValueError(f"{key}: an entry stands there twice")
+        needed = {self.auxiliary.tuned_on(dataset) for dataset in self.datasets}
+        if missing := sorted(needed - set(self.auxiliaries)):
+            raise ValueError(f"auxiliaries: {missing[0]!r} is missing; `auxiliary` asks for it")
+        if missing := sorted(set(self.auxiliaries) - set(self.datasets)):
+            raise ValueError(f"datasets: the auxiliary set {missing[0]!r} is missing; it has to be prepared")
+        return self
+
+    @property
+    def shards(self) -> Path:
+        """Folder of the prepared data sets."""
+        return Path("shards") / self.profile
+
+    @property
+    def weights(self) -> Path:
+        """Folder of what the learnt methods learnt, one folder an auxiliary set."""
+        return Path("weights") / self.profile
+
+    @property
+    def results(self) -> Path:
+        """Folder of metrics, scores and tables."""
+        return Path("results") / self.profile
+
+    def sizes(self) -> tuple[int, ...]:
+        """The resolutions that the towers read, ascending."""
+        return tuple(sorted({tower.image_size for tower in self.towers.values()}))
+
+
+def _explain(error: ValidationError, source: str) -> str:
+    """One line a bad key: where it stands, what is wrong with it."""
+    lines = []
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"])
+        message = item["msg"].removeprefix("Value error, ")
+        lines.append(f"{source}: {key}: {message}" if key else f"{source}: {message}")
+    return "\n".join(lines)
+
+
+def parse_params(values: Any, source: str = str(PARAMS_FILE)) -> Params:
+    """Check parsed YAML against the record.
+
+    Raises:
+        ParamsError: one line a bad key, each naming the key.
+    """
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        raise ParamsError(_explain(error, source)) from error
+
+
+def load_params(path: Path = PARAMS_FILE) -> Params:
+    """Read and check `params.yaml`.
+
+    Raises:
+        ParamsError: the file is missing, is not YAML, or has a bad key.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ParamsError(f"{path} is missing: run from the root of the project") from error
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{path} is not YAML: {error}") from error
+    return parse_params(values, str(path))

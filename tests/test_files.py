@@ -1,0 +1,46 @@
+"""Atomic writes and digests."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.files import atomic_path, file_digest, value_digest, write_json, write_text
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+
+    def fail() -> None:
+        with atomic_path(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_write_makes_missing_folders(tmp_path: Path) -> None:
+    write_text(tmp_path / "a" / "b" / "c.txt", "x")
+    assert (tmp_path / "a" / "b" / "c.txt").read_text() == "x"
+
+
+def test_equal_values_have_equal_bytes_and_digests(tmp_path: Path) -> None:
+    write_json(tmp_path / "1.json", {"b": 1, "a": [None, 0.1]})
+    write_json(tmp_path / "2.json", {"a": [None, 0.1], "b": 1})
+    assert file_digest(tmp_path / "1.json") == file_digest(tmp_path / "2.json")
+    assert value_digest({"b": 1, "a": 2}) == value_digest({"a": 2, "b": 1})
+    assert value_digest({"a": 1}) != value_digest({"a": 2})
+
+
+def test_not_a_number_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(tmp_path / "x.json", float("nan"))
+
+
+def test_file_digest_is_sha256(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"abc")
+    assert file_digest(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
