@@ -1,0 +1,63 @@
+"""Does a data set on disk have as many test images as it should?
+
+The caller says what is expected, since the miniature has other counts than the record. Where a subset's
+own counts are not known, the rest of the record's total is checked over those subsets together.
+"""
+
+from collections.abc import Mapping
+
+from pipeline.catalog.record import DatasetRecord
+from pipeline.catalog.samples import Counts
+
+_ADVICE = "complete it from the published archive, or accept this build in params"
+
+
+def count_problems(
+    record: DatasetRecord, found: Mapping[str, Counts], expected: Mapping[str, Counts]
+) -> dict[str, str]:
+    """Subset to a message that says how its counts differ; subsets that were not found are left out.
+
+    Args:
+        record: the data set.
+        found: (normal, anomalous) of each usable subset.
+        expected: what they should be, where known.
+    """
+    problems = {
+        subset: f"{record.name}/{subset}: {difference}; {_hint(record, counts)}"
+        for subset, counts in found.items()
+        if subset in expected and (difference := _difference(expected[subset], counts))
+    }
+    return problems | _rest_problems(record, found, expected)
+
+
+def _rest_problems(
+    record: DatasetRecord, found: Mapping[str, Counts], expected: Mapping[str, Counts]
+) -> dict[str, str]:
+    """The check of the subsets without counts of their own; they must all have been found."""
+    rest = [subset for subset in record.subset_names if subset not in expected]
+    if not rest or not all(subset in found for subset in rest):
+        return {}
+    total = record.build().counts
+    wanted = (
+        total[0] - sum(normal for normal, _ in expected.values()),
+        total[1] - sum(anomalous for _, anomalous in expected.values()),
+    )
+    have = (sum(found[subset][0] for subset in rest), sum(found[subset][1] for subset in rest))
+    difference = _difference(wanted, have)
+    if not difference:
+        return {}
+    message = f"{record.name}: {difference} over {', '.join(rest)} together; {_ADVICE}"
+    return dict.fromkeys(rest, message)
+
+
+def _difference(expected: Counts, found: Counts) -> str:
+    pairs = zip(("normal", "anomalous"), expected, found, strict=True)
+    return " and ".join(f"expected {want} {kind}, found {have}" for kind, want, have in pairs if want != have)
+
+
+def _hint(record: DatasetRecord, found: Counts) -> str:
+    if len(record.subsets) == 1:
+        for build in record.builds:
+            if build.counts == found:
+                return f"these are the counts of the known build {build.name!r}, which params can accept"
+    return _ADVICE

@@ -1,0 +1,85 @@
+"""KolektorSDD as published, cut into the pieces that the benchmark evaluates.
+
+    kosNN/PartK.jpg   kosNN/PartK_label.bmp
+
+Each image is cut into three along its height (at h//3 and 2h//3); a piece is anomalous when its part of
+the mask has a non-zero pixel; all anomalous pieces and a quarter of the normal ones (rounded up) form
+the test split: 286/54 on the published data. This is the recipe of the conversion script that the
+authors of AnomalyCLIP point to (DRA, convert_SDD.py). That script draws the quarter with a fixed seed
+from names in directory order, so its draw differs between disks; here the names are sorted first.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import PurePosixPath
+from typing import Literal
+
+import numpy as np
+
+from pipeline.catalog.images import decode
+from pipeline.catalog.layouts.base import RESTORE, Layout, Reading, by_stem, find_mask
+from pipeline.catalog.samples import ANOMALOUS, GOOD, NORMAL, Sample
+from pipeline.catalog.tree import Tree, is_image, join
+from pipeline.errors import DataError
+
+PIECES = 3
+NORMAL_SHARE = 4  # one normal piece out of so many is kept
+SEED = 42  # of the script
+
+_ITEM = re.compile(r"kos\d+")
+_PART = re.compile(r"Part\d+", re.IGNORECASE)
+
+
+class Kolektor(Layout):
+    """See the module."""
+
+    kind: Literal["kolektor"]
+
+    def score(self, tree: Tree, base: str, subsets: Sequence[str]) -> float:  # noqa: ARG002
+        """1 when there is an item folder."""
+        return float(any(_ITEM.fullmatch(folder) for folder in tree.folders[base]))
+
+    def read(self, tree: Tree, base: str, subsets: Sequence[str]) -> Reading:
+        """Cut every image, label the pieces, keep the test split; `subsets` is one name."""
+        (subset,) = subsets
+        reading = Reading(reasons=(("kos*", "all pieces are normal and none was drawn for the test split"),))
+        try:
+            pieces = [
+                piece
+                for folder in tree.folders[base]
+                if _ITEM.fullmatch(folder)
+                for piece in _item(tree, join(base, folder), subset)
+            ]
+        except DataError as error:
+            reading.problems[subset] = str(error)
+            return reading
+        reading.samples = [piece for piece in pieces if piece.label == ANOMALOUS]
+        reading.samples += draw([piece for piece in pieces if piece.label == NORMAL])
+        return reading
+
+
+def draw(normal: Sequence[Sample]) -> list[Sample]:
+    """The quarter of the normal pieces that is tested, as scikit-learn's `train_test_split` would draw it."""
+    kept = -(-len(normal) // NORMAL_SHARE)
+    # The legacy generator is the one that the script's library uses, and its stream is frozen.
+    order = np.random.RandomState(SEED).permutation(len(normal))
+    return [normal[index] for index in order[:kept]]
+
+
+def _item(tree: Tree, folder: str, subset: str) -> Iterator[Sample]:
+    """All pieces of one item, in the order of their names."""
+    names = tree.images(folder)
+    masks = by_stem(names)
+    parts = [name for name in names if _PART.fullmatch(PurePosixPath(name).stem) and is_image(name)]
+    for name in parts:
+        image, mask = join(folder, name), find_mask(name, masks, ("{stem}_label",))
+        if mask is None:
+            raise DataError(f"{image}: no mask {PurePosixPath(name).stem}_label beside it; {RESTORE}")
+        path = join(folder, mask)
+        marked = np.asarray(decode(tree.open_path(path).read_bytes(), path).convert("L")) > 0
+        height, width = marked.shape
+        cuts = [height * piece // PIECES for piece in range(PIECES + 1)]
+        for top, bottom in pairwise(cuts):
+            label, defect = (ANOMALOUS, "defect") if marked[top:bottom].any() else (NORMAL, GOOD)
+            yield Sample(subset, image, path, label, defect, (0, top, width, bottom))

@@ -1,0 +1,74 @@
+"""One folder of numbered images and a CSV of (number, flag): HeadCT as published.
+
+The header may have spaces around its names, and the image folder may be nested once or twice. Flag 1 is
+anomalous. There are no masks.
+"""
+
+import csv
+from collections.abc import Sequence
+from typing import Literal
+
+from pipeline.catalog.layouts.base import RESTORE, Layout, Reading, by_stem
+from pipeline.catalog.samples import ANOMALOUS, GOOD, NORMAL, Sample
+from pipeline.catalog.tree import Tree, join
+from pipeline.errors import DataError
+
+
+class LabelCsv(Layout):
+    """See the module.
+
+    Attributes:
+        csv: the label file.
+        images: folders that may hold the images; the first that has any is taken.
+        digits: an image is called by its number, zero-padded to so many digits.
+        defect: what the anomalous images show.
+    """
+
+    kind: Literal["label_csv"]
+    csv: str
+    images: tuple[str, ...]
+    digits: int
+    defect: str
+
+    def score(self, tree: Tree, base: str, subsets: Sequence[str]) -> float:  # noqa: ARG002
+        """Half for the label file, half for an image folder."""
+        return (tree.has(join(base, self.csv)) + (self._source(tree, base) is not None)) / 2
+
+    def read(self, tree: Tree, base: str, subsets: Sequence[str]) -> Reading:
+        """Label every image by its line in the CSV; `subsets` is one name."""
+        (subset,) = subsets
+        path = join(base, self.csv)
+        source = self._source(tree, base) or join(base, self.images[0])
+        reading = Reading(consulted=[path], reasons=(("*", f"not in {self.csv}"),))
+        images = by_stem(tree.images(source))
+        try:
+            for number, flag in _flags(tree, path):
+                names = images.get(f"{number:0{self.digits}d}", [])
+                if len(names) != 1:
+                    raise DataError(f"{source}: {len(names)} images with number {number}, not one; {RESTORE}")
+                defect = self.defect if flag else GOOD
+                label = ANOMALOUS if flag else NORMAL
+                reading.samples.append(Sample(subset, join(source, names[0]), None, label, defect))
+        except DataError as error:
+            reading.problems[subset] = str(error)
+        return reading
+
+    def _source(self, tree: Tree, base: str) -> str | None:
+        folders = (join(base, folder) for folder in self.images)
+        return next((folder for folder in folders if tree.images(folder)), None)
+
+
+def _flags(tree: Tree, path: str) -> list[tuple[int, bool]]:
+    """(image number, anomalous) of every line below the header."""
+    flags: dict[int, bool] = {}
+    with tree.open_path(path).open(newline="", encoding="utf-8-sig", errors="replace") as handle:
+        for line, row in enumerate(csv.reader(handle), start=1):
+            cells = [cell.strip() for cell in row]
+            if line == 1 or not any(cells):
+                continue
+            if len(cells) != 2 or not cells[0].isdecimal() or cells[1] not in {"0", "1"}:
+                raise DataError(f"{path}, line {line}: expected `number,0` or `number,1`; {RESTORE}")
+            if int(cells[0]) in flags:
+                raise DataError(f"{path}, line {line}: number {cells[0]} occurs twice; {RESTORE}")
+            flags[int(cells[0])] = cells[1] == "1"
+    return list(flags.items())

@@ -1,0 +1,165 @@
+"""The record of a data set: everything that is known about it, as validated data.
+
+One YAML file a data set in `records/`. Facts only: names, subsets, counts, where to get it, its licence,
+its layout, its traps and what could not be confirmed. What a build on disk looks like is `fingerprint`'s.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
+
+from pipeline.catalog.layouts import AnyLayout
+from pipeline.catalog.samples import Counts
+from pipeline.errors import DataError
+
+# Names become folder names of shards and results.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_ -]*$")]
+Task = Literal["image", "pixel"]
+Status = Literal["confirmed", "reported", "inferred"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Subset(_Part):
+    """One subset; its class name is what class-aware methods put into their prompts.
+
+    `normal` and `anomalous` are the images of its published test split, null where not known.
+    """
+
+    name: Name
+    class_name: str
+    normal: NonNegativeInt | None = None
+    anomalous: NonNegativeInt | None = None
+
+    @property
+    def counts(self) -> Counts | None:
+        """(normal, anomalous), None unless both are known."""
+        return None if self.normal is None or self.anomalous is None else (self.normal, self.anomalous)
+
+
+class Build(_Part):
+    """A known concrete content of the data set: how many test images, and its fingerprint once seen."""
+
+    name: str
+    normal: NonNegativeInt
+    anomalous: NonNegativeInt
+    status: Status
+    note: str = ""
+    digest: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+
+    @property
+    def counts(self) -> Counts:
+        """(normal, anomalous)."""
+        return (self.normal, self.anomalous)
+
+
+class Source(_Part):
+    """A place to get the data set from. Digests are of the archive.
+
+    `digest_status`: `tool` when a maintained tool checks its own download with it, `hint` when from one
+    unrelated script, `measured` when computed by whoever gathered the facts. `confirmed`: the address is
+    given by the publisher, by the authors of AnomalyCLIP, or by a maintained tool.
+    """
+
+    kind: Literal["http", "s3", "gdrive", "figshare", "kaggle", "huggingface", "onedrive", "form"]
+    url: str | None = None
+    id: str | None = None
+    archive: str | None = None
+    bytes: int | None = Field(default=None, gt=0)
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    md5: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
+    digest_status: Literal["tool", "hint", "measured"] | None = None
+    confirmed: bool
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _can_be_found(self) -> Self:
+        if self.url is None and self.id is None:
+            raise ValueError("a source needs a url or an id")
+        if (self.sha256 or self.md5) and self.digest_status is None:
+            raise ValueError("say where the digest is from (digest_status)")
+        return self
+
+
+class Licence(_Part):
+    """Terms as far as they could be established; null where not."""
+
+    name: str | None
+    url: str | None = None
+    redistribution: str | None = None
+    note: str = ""
+
+
+class DatasetRecord(_Part):
+    """Everything that is known about one data set.
+
+    Attributes:
+        name: the name used in params, files and tables of this project.
+        paper_name: the name printed in the tables of the paper.
+        tasks: `image` when image-level metrics are defined, `pixel` when masks exist.
+        subsets: in the order of the publisher.
+        builds: known builds; the first is the one that the paper evaluates.
+        layouts: published layouts, the first that fits is read.
+        quirks: traps for whoever reads the files.
+        unconfirmed: what could not be established.
+        facts_from: keys of `references.yaml`.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    title: str
+    paper_name: str
+    aliases: tuple[str, ...] = ()
+    domain: Literal["industrial", "medical"]
+    group: Literal["object_and_texture", "object", "texture", "brain", "chest", "skin", "colon", "thyroid"]
+    modality: str
+    tasks: Annotated[tuple[Task, ...], Field(min_length=1)]
+    subsets: Annotated[tuple[Subset, ...], Field(min_length=1)]
+    builds: Annotated[tuple[Build, ...], Field(min_length=1)]
+    sources: tuple[Source, ...]
+    licence: Licence
+    layouts: Annotated[tuple[AnyLayout, ...], Field(min_length=1)]
+    quirks: tuple[str, ...] = ()
+    unconfirmed: tuple[str, ...] = ()
+    facts_from: tuple[str, ...]
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        for names in (self.subset_names, [build.name for build in self.builds], self.tasks):
+            if len(set(names)) != len(names):
+                raise ValueError(f"names occur twice: {', '.join(names)}")
+        if len(self.builds) > 1 and len(self.subsets) > 1:
+            raise ValueError("several builds are only described for a set of one subset")
+        return self
+
+    @property
+    def subset_names(self) -> tuple[str, ...]:
+        """Names of the subsets, in order."""
+        return tuple(subset.name for subset in self.subsets)
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether anomalous images come with masks."""
+        return "pixel" in self.tasks
+
+    def build(self, name: str | None = None) -> Build:
+        """A known build by name; without a name the one that the paper evaluates.
+
+        Raises:
+            DataError: no build of that name.
+        """
+        if name is None:
+            return self.builds[0]
+        for build in self.builds:
+            if build.name == name:
+                return build
+        known = ", ".join(repr(build.name) for build in self.builds)
+        raise DataError(f"{self.name}: unknown build {name!r}; known: {known}")
+
+    def expected(self, build: str | None = None) -> dict[str, Counts]:
+        """Subset to the (normal, anomalous) test images of a build, where they are known."""
+        chosen = self.build(build)
+        if len(self.subsets) == 1:
+            return {self.subsets[0].name: chosen.counts}
+        return {subset.name: subset.counts for subset in self.subsets if subset.counts is not None}

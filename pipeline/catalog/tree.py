@@ -1,0 +1,124 @@
+"""The names of all files under a data set's root, read once and safely.
+
+Readers ask this list instead of the disk: a name that is not in it does not exist for them, so neither a
+link nor a path in a CSV file can lead outside the root. Links are refused (a file link that stays
+inside is fine), litter of file systems is set apart. Contents are not looked at here.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pipeline.errors import DataError
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
+
+_LITTER = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
+
+
+def join(folder: str, name: str) -> str:
+    """`folder/name`, where "" stands for the root on either side."""
+    return f"{folder}/{name}" if folder and name else folder or name
+
+
+def stem(name: str) -> str:
+    """File name without folder and last suffix."""
+    return PurePosixPath(name).stem
+
+
+def is_image(name: str) -> bool:
+    """Whether the suffix, in any case, is one of an image."""
+    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Folders and files under `root`, as sorted names relative to it.
+
+    Attributes:
+        root: the data set's folder.
+        folders: folder to the names of its sub-folders; "" is the root.
+        files: folder to the names of its files.
+        refused: path to the reason, for entries that lead outside or cannot be named safely.
+        litter: files and folders that file systems leave behind (`.DS_Store`, `__MACOSX`).
+    """
+
+    root: Path
+    folders: Mapping[str, tuple[str, ...]]
+    files: Mapping[str, tuple[str, ...]]
+    refused: Mapping[str, str]
+    litter: tuple[str, ...]
+
+    def has(self, path: str) -> bool:
+        """Whether `path` is a file of the tree."""
+        folder, _, name = path.rpartition("/")
+        return name in self.files.get(folder, ())
+
+    def images(self, folder: str) -> tuple[str, ...]:
+        """Names of the image files directly in `folder`."""
+        return tuple(name for name in self.files.get(folder, ()) if is_image(name))
+
+    def paths(self) -> Iterator[str]:
+        """All files."""
+        return (join(folder, name) for folder, names in self.files.items() for name in names)
+
+    def open_path(self, path: str) -> Path:
+        """Where a file of the tree lies on disk."""
+        if not self.has(path):
+            raise DataError(f"{path}: no such file in the data set; restore it from the published archive")
+        return self.root / path
+
+
+def read_tree(root: Path) -> Tree:
+    """List everything under `root`.
+
+    Raises:
+        DataError: `root` is not a folder.
+    """
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder; put the data set there (see `zsad download --help`)")
+    folders: dict[str, tuple[str, ...]] = {}
+    files: dict[str, tuple[str, ...]] = {}
+    refused: dict[str, str] = {}
+    litter: list[str] = []
+    home = root.resolve()
+    waiting = [""]
+    while waiting:
+        folder = waiting.pop()
+        inner: list[str] = []
+        plain: list[str] = []
+        for entry in sorted(os.scandir(root / folder), key=lambda entry: entry.name):
+            path = join(folder, entry.name)
+            if entry.name.startswith(".") or entry.name in _LITTER:
+                litter.append(path)
+            elif reason := _refusal(entry, home):
+                refused[_printable(path)] = reason
+            else:
+                (inner if entry.is_dir() else plain).append(entry.name)
+        folders[folder], files[folder] = tuple(inner), tuple(plain)
+        waiting += [join(folder, name) for name in inner]
+    order = sorted(folders)
+    return Tree(
+        root=root,
+        folders={folder: folders[folder] for folder in order},
+        files={folder: files[folder] for folder in order},
+        refused=refused,
+        litter=tuple(sorted(litter)),
+    )
+
+
+def _refusal(entry: os.DirEntry[str], home: Path) -> str | None:
+    """Why an entry must not be read, None when it may."""
+    if not entry.name.isprintable() or "\\" in entry.name:
+        return "the name holds characters that are not safe in a path; rename it"
+    if not entry.is_symlink():
+        return None if entry.is_dir() or entry.is_file() else "neither a file nor a folder; remove it"
+    target = Path(entry.path).resolve()
+    if not target.is_relative_to(home):
+        return "a link that leads out of the data set; put the file itself there"
+    return None if target.is_file() else "a link to a folder or to nothing; put the folder itself there"
+
+
+def _printable(path: str) -> str:
+    return path.encode("utf-8", "backslashreplace").decode() if path.isprintable() else ascii(path)[1:-1]

@@ -1,0 +1,106 @@
+"""Open the prepared images and masks of one subset, without reading them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pipeline.errors import DataError
+from pipeline.shards.manifest import read_manifest
+from pipeline.shards.preprocess import Bytes
+
+INDEX = "index.parquet"
+INDEX_SCHEMA = pa.schema(
+    [
+        pa.field("image", pa.string(), nullable=False),
+        pa.field("mask", pa.string()),
+        pa.field("label", pa.int8(), nullable=False),
+        pa.field("defect", pa.string(), nullable=False),
+        pa.field("width", pa.int32(), nullable=False),
+        pa.field("height", pa.int32(), nullable=False),
+    ]
+)
+
+
+def images_name(size: int) -> str:
+    """File name of the images of one size."""
+    return f"images-{size}.npy"
+
+
+def masks_name(size: int) -> str:
+    """File name of the packed masks of one size."""
+    return f"masks-{size}.npy"
+
+
+@dataclass(frozen=True)
+class SubsetShard:
+    """The prepared test split of one subset at one size.
+
+    Attributes:
+        subset: its name.
+        class_name: what class-aware methods put into their prompts.
+        size: S.
+        images: memory map, uint8 (N, S, S, 3) RGB.
+        labels: int64 (N,), 0 normal and 1 anomalous.
+        paths: name of each image: its published path, and the piece of it that is meant.
+        defects: kind of defect of each image, "good" when normal.
+        digest: changes with anything that a method could see.
+        packed: memory map of the packed masks, None in sets without masks.
+    """
+
+    subset: str
+    class_name: str
+    size: int
+    images: Bytes
+    labels: NDArray[np.int64]
+    paths: tuple[str, ...]
+    defects: tuple[str, ...]
+    digest: str
+    packed: Bytes | None
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def masks(self, start: int, stop: int) -> Bytes | None:
+        """Masks of the images `start` to `stop`, uint8 (n, S, S) of 0 and 1; None in sets without masks."""
+        if self.packed is None:
+            return None
+        bits = np.unpackbits(self.packed[start:stop], axis=1, count=self.size * self.size)
+        return bits.reshape(-1, self.size, self.size)
+
+
+def open_subset(folder: Path, subset: str, size: int) -> SubsetShard:
+    """Open one subset of a prepared data set.
+
+    Raises:
+        DataError: not prepared, not at this size, not usable (with the reason that was recorded), or damaged.
+    """
+    entry = read_manifest(folder).subset(subset)
+    if entry.error is not None:
+        raise DataError(entry.error)
+    if size not in entry.digests:
+        sizes = ", ".join(map(str, entry.digests))
+        raise DataError(f"{folder / subset}: prepared at {sizes}, not at {size}; prepare it at that size")
+    try:
+        index = pq.read_table(folder / subset / INDEX)
+        images = np.load(folder / subset / images_name(size), mmap_mode="r", allow_pickle=False)
+        masks = folder / subset / masks_name(size)
+        packed = np.load(masks, mmap_mode="r", allow_pickle=False) if entry.masks else None
+    except (OSError, EOFError, ValueError, pa.ArrowInvalid) as error:
+        raise DataError(f"{folder / subset}: damaged ({error}); prepare the data set again") from None
+    if len(images) != index.num_rows or (packed is not None and len(packed) != index.num_rows):
+        raise DataError(f"{folder / subset}: index and arrays differ in length; prepare the data set again")
+    return SubsetShard(
+        subset=subset,
+        class_name=entry.class_name,
+        size=size,
+        images=images,
+        labels=index["label"].to_numpy().astype(np.int64),
+        paths=tuple(index["image"].to_pylist()),
+        defects=tuple(index["defect"].to_pylist()),
+        digest=entry.digests[size],
+        packed=packed,
+    )

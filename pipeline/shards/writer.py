@@ -1,0 +1,263 @@
+"""Prepare a data set: list, check, decode once, resize for every size, write shards and the manifest.
+
+Threads share the files of a subset (Pillow decodes and resizes outside the interpreter lock) and write
+each image straight into its row of a memory map, so memory does not grow with the data set. A subset
+that cannot be used is recorded with its reason and the others are prepared; all bad files of a subset are
+named at once.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.catalog import ANOMALOUS, Counts, DatasetRecord, Listing, Sample, count_problems, list_samples
+from pipeline.catalog.fingerprint import FileFact, build_digest, build_name, subset_digest
+from pipeline.catalog.images import decode
+from pipeline.errors import DataError
+from pipeline.files import atomic_path, value_digest
+from pipeline.shards.manifest import IgnoredEntry, Manifest, SubsetEntry, manifest_path, write_manifest
+from pipeline.shards.preprocess import Bytes, binary, crop_to, image_array, mask_bits
+from pipeline.shards.reader import INDEX, INDEX_SCHEMA, images_name, masks_name
+
+Progress = Callable[[str, int, int], None]  # subset, images done, images in all
+
+_OURS = re.compile(r"index\.parquet|(images|masks)-\d+\.npy|\..+\.tmp")
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class _Arrays:
+    """The open arrays of one size: images (N, S, S, 3), packed masks (N, ceil(S * S / 8)) or None."""
+
+    size: int
+    images: Bytes
+    masks: Bytes | None
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What is known about one image after it was written."""
+
+    width: int
+    height: int
+    facts: Mapping[str, FileFact]
+
+
+def prepare(
+    record: DatasetRecord,
+    root: Path,
+    out: Path,
+    sizes: Sequence[int],
+    expected: Mapping[str, Counts] | None = None,
+    *,
+    workers: int = 2,
+    progress: Progress | None = None,
+) -> Manifest:
+    """Prepare the test split of a data set; what `out` held before is replaced.
+
+    Args:
+        record: the data set.
+        root: its published tree.
+        out: folder of the shards.
+        sizes: resolutions S.
+        expected: subset to (normal, anomalous) images, where known; None checks no counts.
+        workers: decoding threads.
+        progress: called after each image.
+
+    Raises:
+        DataError: `root` is not there. Anything that concerns one subset is in the manifest instead.
+    """
+    listing = list_samples(record, root)
+    problems = dict(listing.problems)
+    if expected is not None:
+        problems |= count_problems(record, listing.counts(), expected)
+    _clear(out)
+    sizes = tuple(sorted(set(sizes)))
+    with ThreadPoolExecutor(workers) as pool:
+        job = _Job(record, root, out, sizes, listing, pool, progress)
+        entries = [job.entry(subset, problems.get(subset)) for subset in record.subset_names]
+    manifest = _manifest(record, listing, sizes, entries)
+    write_manifest(out, manifest)
+    return manifest
+
+
+@dataclass(frozen=True)
+class _Job:
+    """The settings of one preparation, and the work on one subset."""
+
+    record: DatasetRecord
+    root: Path
+    out: Path
+    sizes: tuple[int, ...]
+    listing: Listing
+    pool: ThreadPoolExecutor
+    progress: Progress | None
+
+    def entry(self, subset: str, problem: str | None) -> SubsetEntry:
+        """Write one subset and describe it, or say why it cannot be used."""
+        normal, anomalous = self.listing.counts().get(subset, (None, None))
+        described = SubsetEntry(
+            name=subset,
+            class_name=next(known.class_name for known in self.record.subsets if known.name == subset),
+            normal=normal,
+            anomalous=anomalous,
+            masks=self.record.has_masks,
+        )
+        if problem is None:
+            try:
+                build, digests = self._write(subset)
+                return described.model_copy(update={"build": build, "digests": digests})
+            except DataError as error:
+                problem = f"{self.record.name}/{subset}: {error}"
+        return described.model_copy(update={"error": problem})
+
+    def _write(self, subset: str) -> tuple[str, dict[int, str]]:
+        """Write arrays and index of one subset; (digest of its files, size to digest of its arrays)."""
+        samples = self.listing.of(subset)
+        folder = self.out / subset
+        with ExitStack() as stack:
+            arrays = [self._arrays(stack, folder, size, len(samples)) for size in self.sizes]
+            done = self._fill(samples, arrays)
+            rows = _rows(samples, done)
+            digests = {one.size: _digest(rows, one) for one in arrays}
+            _write_index(stack.enter_context(atomic_path(folder / INDEX)), rows)
+        facts = {path: fact for one in done for path, fact in one.facts.items()}
+        return subset_digest(samples, facts, self.listing.base), digests
+
+    def _arrays(self, stack: ExitStack, folder: Path, size: int, count: int) -> _Arrays:
+        """Arrays on disk, under temporary names until the stack is left without an error."""
+
+        def create(name: str, shape: tuple[int, ...]) -> Bytes:
+            path = stack.enter_context(atomic_path(folder / name))
+            array: Bytes = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+            if hasattr(os, "posix_fallocate"):
+                # Without space of its own, a full disk would kill the process at the first write to a page.
+                with path.open("r+b") as handle:
+                    os.posix_fallocate(handle.fileno(), 0, path.stat().st_size)
+            return array
+
+        images = create(images_name(size), (count, size, size, 3))
+        bits = create(masks_name(size), (count, -(-size * size // 8))) if self.record.has_masks else None
+        return _Arrays(size, images, bits)
+
+    def _fill(self, samples: Sequence[Sample], arrays: Sequence[_Arrays]) -> list[_Done]:
+        """Decode every image into its row.
+
+        Raises:
+            DataError: names all files that cannot be used.
+        """
+        done: list[_Done] = []
+        broken: list[str] = []
+
+        def work(row: int) -> _Done | DataError:
+            try:
+                return _fill_row(self.root, samples[row], row, arrays)
+            except DataError as error:
+                return error
+
+        for result in self.pool.map(work, range(len(samples))):
+            if isinstance(result, DataError):
+                broken.append(str(result))
+            else:
+                done.append(result)
+            if self.progress is not None:
+                self.progress(samples[0].subset, len(done) + len(broken), len(samples))
+        if broken:
+            more = f"; and {len(broken) - _SHOWN} more" if len(broken) > _SHOWN else ""
+            raise DataError(f"{'; '.join(broken[:_SHOWN])}{more}; restore from the published archive")
+        return done
+
+
+def _fill_row(root: Path, sample: Sample, row: int, arrays: Sequence[_Arrays]) -> _Done:
+    """Decode one image and its mask once, and write them at every size."""
+    content = _read(root, sample.image)
+    facts = {sample.image: FileFact.of(content)}
+    picture = crop_to(decode(content, sample.image), sample.crop, sample.image)
+    for one in arrays:
+        one.images[row] = image_array(picture, one.size)
+    if sample.mask is not None:
+        content = _read(root, sample.mask)
+        facts[sample.mask] = FileFact.of(content)
+        if sample.label == ANOMALOUS:
+            mask = binary(crop_to(decode(content, sample.mask), sample.crop, sample.mask))
+            if mask.getbbox() is None:
+                raise DataError(f"{sample.mask}: the mask of an anomalous image is empty")
+            for one in arrays:
+                if one.masks is not None:
+                    one.masks[row] = mask_bits(mask, one.size)
+    return _Done(picture.width, picture.height, facts)
+
+
+def _read(root: Path, path: str) -> bytes:
+    try:
+        return (root / path).read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from None
+
+
+def _rows(samples: Sequence[Sample], done: Sequence[_Done]) -> list[dict[str, object]]:
+    return [
+        {
+            "image": sample.name,
+            "mask": sample.mask,
+            "label": sample.label,
+            "defect": sample.defect,
+            "width": one.width,
+            "height": one.height,
+        }
+        for sample, one in zip(samples, done, strict=True)
+    ]
+
+
+def _digest(rows: Sequence[dict[str, object]], arrays: _Arrays) -> str:
+    """Digest of what a method sees at one size: index, images, masks. Brings the arrays to disk."""
+    digest = hashlib.sha256(value_digest(rows).encode())
+    for array in (arrays.images, arrays.masks):
+        if isinstance(array, np.memmap):
+            digest.update(array.data)
+            array.flush()
+    return digest.hexdigest()
+
+
+def _write_index(path: Path, rows: list[dict[str, object]]) -> None:
+    table = pa.Table.from_pylist(rows, schema=INDEX_SCHEMA)
+    pq.write_table(table, path, compression="zstd", store_schema=False)
+
+
+def _manifest(
+    record: DatasetRecord, listing: Listing, sizes: tuple[int, ...], entries: Sequence[SubsetEntry]
+) -> Manifest:
+    counts = listing.counts()
+    usable = {entry.name: (entry.build, counts[entry.name]) for entry in entries if entry.build is not None}
+    build = build_digest(usable)
+    return Manifest(
+        dataset=record.name,
+        build=build,
+        build_name=build_name(record, build, {name: counts[name] for name in usable}),
+        sizes=sizes,
+        subsets=tuple(entries),
+        ignored=tuple(
+            IgnoredEntry(path=ignored.path, reason=ignored.reason, files=ignored.files)
+            for ignored in listing.ignored
+        ),
+    )
+
+
+def _clear(out: Path) -> None:
+    """Remove what an earlier preparation wrote, the manifest first; other files are left alone."""
+    manifest_path(out).unlink(missing_ok=True)
+    for folder in [path for path in out.glob("*") if path.is_dir()]:
+        for path in list(folder.iterdir()):
+            if _OURS.fullmatch(path.name):
+                path.unlink()
+        if not any(folder.iterdir()):
+            folder.rmdir()

@@ -1,0 +1,57 @@
+from pipeline.catalog import Counts, count_problems, record
+
+MVTEC = record("mvtec").expected()
+
+
+def test_right_counts() -> None:
+    assert count_problems(record("mvtec"), MVTEC, MVTEC) == {}
+
+
+def test_the_message_says_how_they_differ() -> None:
+    found = MVTEC | {"bottle": (20, 62), "pill": (25, 142)}
+    problems = count_problems(record("mvtec"), found, MVTEC)
+    assert set(problems) == {"bottle", "pill"}
+    assert problems["bottle"].startswith("mvtec/bottle: expected 63 anomalous, found 62; ")
+    assert "expected 26 normal, found 25 and expected 141 anomalous, found 142" in problems["pill"]
+
+
+def test_a_subset_that_was_not_found_has_its_own_message_already() -> None:
+    found = {name: counts for name, counts in MVTEC.items() if name != "wood"}
+    assert count_problems(record("mvtec"), found, MVTEC) == {}
+
+
+def test_a_known_build_is_recognised() -> None:
+    sdd = record("sdd")
+    message = count_problems(sdd, {"electrical commutators": (286, 54)}, sdd.expected())[
+        "electrical commutators"
+    ]
+    assert "expected 181 normal, found 286 and expected 74 anomalous, found 54" in message
+    assert "'standard conversion'" in message
+
+
+def test_totals_where_subsets_are_not_known() -> None:
+    dagm = record("dagm")
+    right: dict[str, Counts] = dict.fromkeys(dagm.subset_names, (699, 105))
+    right["Class1"] = (705, 109)
+    assert count_problems(dagm, right, dagm.expected()) == {}
+    problems = count_problems(dagm, right | {"Class2": (700, 105)}, dagm.expected())
+    assert set(problems) == set(dagm.subset_names)
+    assert "expected 6996 normal, found 6997 over Class1, Class2" in problems["Class9"]
+    found = {name: counts for name, counts in right.items() if name != "Class1"}
+    assert count_problems(dagm, found, dagm.expected()) == {}
+
+
+def test_the_rest_of_the_total() -> None:
+    dtd = record("dtd_synthetic")
+    right = dtd.expected() | {"Woven_001": (30, 70), "Woven_125": (20, 79)}
+    assert count_problems(dtd, right, dtd.expected()) == {}
+    swapped = right | {"Woven_001": (20, 79), "Woven_125": (30, 70)}
+    assert count_problems(dtd, swapped, dtd.expected()) == {}
+    wrong = count_problems(dtd, right | {"Woven_125": (20, 78)}, dtd.expected())
+    assert set(wrong) == {"Woven_001", "Woven_125"}
+    assert "expected 149 anomalous, found 148" in wrong["Woven_125"]
+
+
+def test_the_miniature_has_its_own_counts() -> None:
+    own = dict.fromkeys(record("btad").subset_names, (5, 6))
+    assert count_problems(record("btad"), own, own) == {}

@@ -1,0 +1,45 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from pipeline.shards.preprocess import binary, image_array, mask_bits
+
+
+@given(st.integers(1, 40), st.integers(0, 2**32 - 1))
+def test_bits_come_back_for_any_size(size: int, seed: int) -> None:
+    defect = np.random.default_rng(seed).random((size, size)) < 0.3
+    mask = binary(Image.fromarray(defect.astype(np.uint8)))
+    bits = mask_bits(mask, size)  # no resize at equal size
+    assert len(bits) == -(-size * size // 8)
+    assert np.array_equal(np.unpackbits(bits, count=size * size).reshape(size, size), defect)
+
+
+@given(st.integers(1, 255))
+def test_any_value_above_zero_is_defect(value: int) -> None:
+    mask = Image.fromarray(np.array([[0, value], [value, 0]], np.uint8))
+    assert np.array(binary(mask)).tolist() == [[0, 255], [255, 0]]
+
+
+def test_exactly_half_of_a_pixel_is_not_defect() -> None:
+    """Two columns, one of them defect, meet in one pixel: 127.5 rounds to 128, which is above one half."""
+    column = Image.fromarray(np.array([[0, 255]] * 2, np.uint8))
+    resized = np.array(column.resize((1, 1), Image.Resampling.BILINEAR))
+    assert np.unpackbits(mask_bits(column, 1), count=1)[0] == (resized[0, 0] / 255 > 0.5)
+
+
+def test_a_one_pixel_defect_may_vanish() -> None:
+    pixels = np.zeros((256, 256), np.uint8)
+    pixels[100, 100] = 255
+    assert not mask_bits(binary(Image.fromarray(pixels)), 64).any()
+
+
+def test_aspect_ratio_is_not_kept() -> None:
+    wide = Image.new("RGB", (40, 10), (200, 100, 50))
+    assert (image_array(wide, 16) == (200, 100, 50)).all()
+    assert image_array(wide, 16).shape == (16, 16, 3)
+
+
+def test_already_at_size_is_untouched() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
+    assert np.array_equal(image_array(Image.fromarray(pixels), 24), pixels)
