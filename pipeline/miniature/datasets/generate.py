@@ -1,0 +1,69 @@
+"""Draws the miniature data sets into a folder, together with the counts that a reader should find in them.
+
+Each data set comes from its own seed, so one can be drawn without the others; a data set that is there is
+replaced as a whole.
+"""
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
+
+from pipeline.errors import DataError
+from pipeline.files import write_text
+from pipeline.miniature.datasets.layouts import WRITERS, Counts, Job
+from pipeline.miniature.datasets.readme import readme
+from pipeline.miniature.datasets.specification import specification
+
+SEED = 2024
+"""The seed of the committed samples."""
+
+COUNTS_PATH = Path(__file__).with_name("counts.yaml")
+"""Data set to subset to [normal, anomalous], of the committed samples."""
+
+
+def write_dataset(name: str, out: Path, *, seed: int = SEED) -> Counts:
+    """Draw one data set to `out/name`; returns subset to (normal, anomalous) of its test split.
+
+    Raises:
+        DataError: there is no data set of this name.
+    """
+    known = specification()
+    if name not in known:
+        raise DataError(f"{name}: no such miniature data set; take one of {', '.join(known)}")
+    shutil.rmtree(out / name, ignore_errors=True)
+    return WRITERS[name](Job(name, known[name], seed, out / name))
+
+
+def write_all(out: Path, *, seed: int = SEED, names: Iterable[str] | None = None) -> dict[str, Counts]:
+    """Draw all data sets (or those of `names`) and the readme to `out`; returns their counts."""
+    chosen = tuple(names) if names is not None else tuple(specification())
+    counts = {name: write_dataset(name, out, seed=seed) for name in chosen}
+    write_text(out / "README.md", readme(seed))
+    return counts
+
+
+def write_counts(counts: dict[str, Counts], path: Path = COUNTS_PATH) -> None:
+    """Write the counts as YAML, one subset a line."""
+    lines = ["# Test images of the miniature data sets: subset -> [normal, anomalous].", "# Written by"]
+    lines[-1] += " `python -m pipeline.miniature.datasets`; do not edit."
+    for name, subsets in counts.items():
+        lines.append(f"{name}:")
+        lines += [
+            f"  {_quoted(subset)}: [{normal}, {anomalous}]" for subset, (normal, anomalous) in subsets.items()
+        ]
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def _quoted(subset: str) -> str:
+    return f'"{subset}"' if subset.isdecimal() else subset
+
+
+def expected_counts(path: Path = COUNTS_PATH) -> dict[str, Counts]:
+    """Data set to subset to (normal, anomalous), as the committed samples have them."""
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return {
+        name: {subset: (normal, anomalous) for subset, (normal, anomalous) in subsets.items()}
+        for name, subsets in content.items()
+    }

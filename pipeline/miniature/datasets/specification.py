@@ -1,0 +1,93 @@
+"""The specification of the miniature data sets as frozen, validated records.
+
+The YAML beside this file says what every subset shows; how a data set lies on disk is decided by the
+writers in `layouts`.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline.errors import DataError
+from pipeline.miniature.drawing import COLOURS, DEFECTS, OBJECTS, ORGANS, TEXTURES
+
+SURFACE = "surface"
+"""The value of `draw` for a picture that is all material."""
+
+_PATH = Path(__file__).with_suffix(".yaml")
+_Side = Annotated[int, Field(ge=48, le=512)]
+_Count = Annotated[int, Field(ge=0, le=100)]
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class SubsetSpec(BaseModel):
+    """What the pictures of one subset show; proportions as in `drawing.Look`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    draw: str
+    size: tuple[_Side, _Side]
+    spread: _Share = 0.0
+    grey: bool = False
+    colour: str = "grey"
+    contrast: _Share = 0.5
+    surface: str = "smooth"
+    backdrop_colour: str = "black"
+    backdrop: str = "smooth"
+    count: Annotated[int, Field(ge=3, le=12)] = 6
+    slender: _Share = 0.5
+    extent: Annotated[float, Field(gt=0.3, lt=1)] = 0.75
+    turn: Annotated[float, Field(ge=0, lt=3.2)] = 0.1
+    grain: _Share = 0.3
+    scale: Annotated[float, Field(gt=0.2, lt=4)] = 1.0
+    strength: tuple[_Share, _Share] = (0.6, 1.0)
+    defects: dict[str, tuple[str, ...]]
+
+    @model_validator(mode="after")
+    def _known(self) -> "SubsetSpec":
+        known = (
+            ("draw", [self.draw], {SURFACE, *OBJECTS, *ORGANS}),
+            ("colour", [self.colour, self.backdrop_colour], COLOURS),
+            ("surface", [self.surface, self.backdrop], TEXTURES),
+            ("defects", [kind for kinds in self.defects.values() for kind in kinds], DEFECTS),
+        )
+        for field, values, names in known:
+            if unknown := sorted(set(values) - set(names)):
+                raise ValueError(f"{field}: {unknown[0]} is unknown; known are {', '.join(sorted(names))}")
+        return self
+
+
+class DatasetSpec(BaseModel):
+    """One data set: images a subset (training, normal and anomalous test images), and its subsets."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    train: _Count
+    normal: _Count
+    anomalous: _Count
+    subsets: dict[str, SubsetSpec]
+
+    def defect_folders(self, subset: str) -> list[str]:
+        """The folder of each anomalous test image: all folders in turn, every one at least once."""
+        folders = list(self.subsets[subset].defects)
+        return sorted(folders[k % len(folders)] for k in range(max(self.anomalous, len(folders))))
+
+
+@cache
+def specification() -> dict[str, DatasetSpec]:
+    """Every data set by its name, in the order of the file.
+
+    Raises:
+        DataError: the file does not say what this module expects.
+    """
+    content = yaml.safe_load(_PATH.read_text(encoding="utf-8"))
+    try:
+        return {name: DatasetSpec.model_validate(entry) for name, entry in content.items()}
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise DataError(
+            f"{_PATH.name}: {'.'.join(map(str, first['loc']))}: {first['msg']}; correct it"
+        ) from error

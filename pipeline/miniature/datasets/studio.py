@@ -1,0 +1,112 @@
+"""The studio of one subset: takes its pictures, normal and with defects, each from its own seed.
+
+The seed of a picture is a digest of (seed, data set, subset, what, number), so one data set can be drawn
+without the others and one picture without its neighbours. What all pictures of a subset share is drawn
+once.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.miniature.datasets.specification import SURFACE, SubsetSpec
+from pipeline.miniature.drawing import (
+    COLOURS,
+    ORGANS,
+    Look,
+    Picture,
+    add_defect,
+    draw_object,
+    draw_organ,
+    draw_surface,
+    ramp,
+)
+from pipeline.miniature.drawing.colour import varied
+from pipeline.miniature.drawing.plane import Image, Mask, Size
+
+Pixels = npt.NDArray[np.uint8]
+"""(h, w) grey or (h, w, 3) RGB."""
+
+
+def generator(*key: object) -> np.random.Generator:
+    """A generator seeded by the digest of `key`: the same on every machine and in every process."""
+    digest = hashlib.sha256("\x1f".join(map(str, key)).encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:16], "big"))
+
+
+@dataclass(frozen=True)
+class Defective:
+    """A picture with defects: pixels, their exact mask (h, w), and the mask of each kind of defect."""
+
+    pixels: Pixels
+    mask: Mask
+    layers: tuple[Mask, ...]
+
+
+@dataclass(frozen=True)
+class Studio:
+    """Takes the pictures of one subset."""
+
+    seed: int
+    dataset: str
+    subset: str
+    spec: SubsetSpec
+
+    @cached_property
+    def look(self) -> Look:
+        """What all pictures of this subset share."""
+        rng = generator(self.seed, self.dataset, self.subset, "look")
+        spec = self.spec
+        backdrop = ramp(varied(COLOURS[spec.backdrop_colour], rng), contrast=0.35)
+        return Look(
+            palette=ramp(varied(COLOURS[spec.colour], rng), contrast=spec.contrast),
+            surface=spec.surface,
+            backdrop_palette=backdrop,
+            backdrop=spec.backdrop,
+            count=spec.count,
+            slender=spec.slender,
+            extent=spec.extent,
+            turn=spec.turn,
+            grain=spec.grain,
+            scale=spec.scale * float(rng.uniform(0.92, 1.08)),
+        )
+
+    def normal(self, *key: object) -> Pixels:
+        """A picture without defects; another `key`, another picture."""
+        return self._developed(self._picture(self._rng(*key)).image)
+
+    def defective(self, folder: str, *key: object) -> Defective:
+        """A picture with the defects of one published folder."""
+        rng = self._rng(folder, *key)
+        picture = self._picture(rng)
+        layers = []
+        for kind in self.spec.defects[folder]:
+            image, mask = add_defect(kind, picture, rng, strength=rng.uniform(*self.spec.strength))
+            picture = Picture(image, picture.region, picture.backdrop)
+            layers.append(mask)
+        return Defective(self._developed(picture.image), np.any(layers, axis=0), tuple(layers))
+
+    def _rng(self, *key: object) -> np.random.Generator:
+        return generator(self.seed, self.dataset, self.subset, *key)
+
+    def _picture(self, rng: np.random.Generator) -> Picture:
+        size = self._size(rng)
+        if self.spec.draw in ORGANS:
+            return draw_organ(self.spec.draw, size, rng)
+        if self.spec.draw == SURFACE:
+            return draw_surface(size, rng, look=self.look)
+        return draw_object(self.spec.draw, size, rng, look=self.look)
+
+    def _size(self, rng: np.random.Generator) -> Size:
+        """Height and width of one image."""
+        width, height = self.spec.size
+        by_height, by_width = 1 + self.spec.spread * rng.uniform(-1, 1, 2)
+        return round(height * by_height), round(width * by_width)
+
+    def _developed(self, image: Image) -> Pixels:
+        """8-bit pixels, one channel where the files have one."""
+        colours = image.mean(axis=2) if self.spec.grey else image
+        return np.rint(np.asarray(colours, dtype=np.float64) * 255).astype(np.uint8)

@@ -1,0 +1,74 @@
+"""The specification: all data sets and subsets of the catalog, and errors that name what is wrong."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from pipeline import catalog
+from pipeline.errors import DataError
+from pipeline.miniature.datasets import expected_counts, write_dataset
+from pipeline.miniature.datasets.layouts import WRITERS
+from pipeline.miniature.datasets.specification import SubsetSpec, specification
+from pipeline.miniature.datasets.studio import Studio, generator
+
+
+def test_every_data_set_of_the_catalog_is_specified_with_all_its_subsets() -> None:
+    known = specification()
+    assert set(known) == set(catalog.names()) == set(WRITERS) == set(expected_counts())
+    for name, spec in known.items():
+        assert set(spec.subsets) == set(catalog.record(name).subset_names) == set(expected_counts()[name])
+
+
+def test_every_defect_folder_gets_an_image() -> None:
+    for name, spec in specification().items():
+        for subset, content in spec.subsets.items():
+            folders = spec.defect_folders(subset)
+            assert set(folders) == set(content.defects), (name, subset)
+            assert len(folders) == max(spec.anomalous, len(content.defects))
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"draw": "teapot"}, "teapot"),
+        ({"colour": "mauve"}, "mauve"),
+        ({"surface": "velvet"}, "velvet"),
+        ({"defects": {"bad": ["rot"]}}, "rot"),
+    ],
+)
+def test_an_unknown_name_is_refused_by_name(change: dict[str, object], name: str) -> None:
+    entry = {"draw": "gear", "size": [64, 64], "defects": {"bad": ["scratch"]}}
+    SubsetSpec.model_validate(entry)
+    with pytest.raises(ValidationError, match=f"{name} is unknown"):
+        SubsetSpec.model_validate(entry | change)
+
+
+def test_an_unknown_data_set_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"mvtek.*mvtec"):
+        write_dataset("mvtek", tmp_path)
+
+
+def test_seeds_are_stable_and_keys_are_kept_apart() -> None:
+    digest = hashlib.sha256(b"2024\x1fmvtec\x1fbottle").digest()
+    reference = np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "big")))
+    assert generator(2024, "mvtec", "bottle").random() == reference.random()
+    assert generator("ab", "c").random() != generator("a", "bc").random()
+
+
+def test_a_studio_keeps_its_look_and_takes_new_pictures() -> None:
+    spec = specification()["mvtec"].subsets["bottle"]
+    studio = Studio(1, "mvtec", "bottle", spec)
+    assert (studio.normal(0) == Studio(1, "mvtec", "bottle", spec).normal(0)).all()
+    assert (studio.normal(0) != studio.normal(1)).any()
+    assert (studio.normal(0) != Studio(2, "mvtec", "bottle", spec).normal(0)).any()
+    assert studio.look.count == spec.count
+
+
+def test_combined_defects_are_all_in_the_mask() -> None:
+    studio = Studio(1, "mvtec", "pill", specification()["mvtec"].subsets["pill"])
+    shot = studio.defective("combined", 0)
+    assert len(shot.layers) == 2
+    assert (shot.mask == (shot.layers[0] | shot.layers[1])).all()
