@@ -1,0 +1,64 @@
+"""Parquet in one way: the same rows give the same bytes, and reading accepts the declared columns only.
+
+No pandas or Arrow schema is embedded (their versions would be part of the bytes), and pages carry checksums.
+The footer holds the schema version, what the caller names, and pyarrow's own version, which is why that is
+pinned.
+"""
+
+import io
+from collections.abc import Mapping
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.results.schema import SCHEMA_VERSION, ResultsError
+
+_VERSION: Final = "zsad.schema_version"
+
+
+def to_bytes(table: pa.Table, metadata: Mapping[str, str]) -> bytes:
+    """The Parquet file of `table` (zstd, one row group), with schema version and `metadata` in its footer."""
+    sink = io.BytesIO()
+    options: dict[str, Any] = {"compression": "zstd", "store_schema": False, "write_page_checksum": True}
+    with pq.ParquetWriter(sink, table.schema, **options) as writer:
+        writer.write_table(table)
+        # Metadata on the schema itself would be dropped without a word, since the schema is not stored.
+        writer.add_key_value_metadata({_VERSION: str(SCHEMA_VERSION), **metadata})
+    return sink.getvalue()
+
+
+def from_bytes(content: bytes, schema: pa.Schema, source: str) -> tuple[pa.Table, dict[str, str]]:
+    """Table and footer metadata of a Parquet file made by `to_bytes`.
+
+    Args:
+        content: the whole file.
+        schema: the columns that the file must have: names, order, types, nullability.
+        source: name of the file for messages.
+
+    Raises:
+        ResultsError: the file is damaged, of another schema version, or has other columns.
+    """
+    try:
+        file = pq.ParquetFile(io.BytesIO(content), page_checksum_verification=True)
+        table = file.read()
+        footer = file.metadata.metadata or {}
+        metadata = {key.decode(): value.decode() for key, value in footer.items()}
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise ResultsError(
+            f"{source}: damaged Parquet file ({_first_line(error)}); delete it and run again"
+        ) from error
+    if (version := metadata.get(_VERSION)) != str(SCHEMA_VERSION):
+        raise ResultsError(
+            f"{source}: schema version {version}, this code has {SCHEMA_VERSION}; delete it and run again"
+        )
+    if not table.schema.equals(schema):
+        unlike = [field.name for field in schema if field not in list(table.schema)]
+        raise ResultsError(
+            f"{source}: its columns are not those of this version (see {unlike or table.column_names})"
+        )
+    return table.replace_schema_metadata(None), metadata
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__

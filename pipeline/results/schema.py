@@ -1,0 +1,261 @@
+"""What a result is: the declared columns of `metrics/` and `scores/`, and the records that become their rows.
+
+A cell is one method (or variant) on one subset with one seed. It ends `ok`, with counts, metrics and one
+score an image, or `failed`, with the reason and nothing else. Metrics are shares in [0, 1]; undefined is
+`None`, never 0 and never NaN. Columns are versioned: whoever changes one raises `SCHEMA_VERSION`; a golden
+file notices. How rows become files is the business of `cells`, `write` and `read`.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Final, Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import ArrayLike, NDArray
+
+from pipeline.errors import ZsadError
+
+SCHEMA_VERSION: Final = 1
+
+IMAGE_METRICS: Final = ("image_auroc", "image_ap", "image_f1_max")
+PIXEL_METRICS: Final = ("pixel_auroc", "pixel_ap", "pixel_f1_max", "pixel_pro", "pixel_pro_exact")
+METRICS: Final = IMAGE_METRICS + PIXEL_METRICS
+
+_NEEDED_WHEN_OK: Final = (
+    "image_size",
+    "n_images",
+    "n_normal",
+    "n_anomalous",
+    "build",
+    "params",
+    "code",
+    "cell_key",
+)
+
+Status = Literal["ok", "failed"]
+CellKey = tuple[str, str, str, str, int | None]
+
+
+class ResultsError(ZsadError):
+    """A result that cannot be stored, read or tabulated as it stands."""
+
+
+def _required(name: str, kind: pa.DataType) -> pa.Field:
+    return pa.field(name, kind, nullable=False)
+
+
+_IDENTITY = (
+    _required("dataset", pa.string()),
+    _required("subset", pa.string()),
+    _required("method", pa.string()),
+    _required("variant", pa.string()),
+    pa.field("seed", pa.int64()),
+)
+
+METRICS_SCHEMA: Final = pa.schema(
+    [
+        _required("schema_version", pa.int32()),
+        _required("profile", pa.string()),
+        *_IDENTITY,
+        pa.field("auxiliary", pa.string()),
+        _required("status", pa.string()),
+        pa.field("error", pa.string()),
+        pa.field("image_size", pa.int32()),
+        pa.field("n_images", pa.int64()),
+        pa.field("n_normal", pa.int64()),
+        pa.field("n_anomalous", pa.int64()),
+        pa.field("n_regions", pa.int64()),
+        *(pa.field(name, pa.float64()) for name in METRICS),
+        pa.field("pro_points", pa.int64()),
+        pa.field("pro_fpr_max", pa.float64()),
+        pa.field("build", pa.string()),
+        pa.field("weights", pa.string()),
+        pa.field("params", pa.string()),
+        pa.field("code", pa.string()),
+        pa.field("cell_key", pa.string()),
+    ]
+)
+
+IMAGE_FIELDS: Final = (
+    _required("image", pa.string()),
+    _required("label", pa.int8()),
+    _required("score", pa.float64()),
+)
+
+SCORES_SCHEMA: Final = pa.schema([*_IDENTITY, *IMAGE_FIELDS])
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellRow:
+    """One row of `metrics/`: what was run, how it ended, what it measured, and what it was made from.
+
+    A failed row may lack all but its identity and the reason: what stopped the cell may have stopped the
+    digests too.
+
+    Attributes:
+        variant: name of an ablation, "" for the method as published.
+        seed: `None` for a method without training.
+        auxiliary: data set that a learnt method was tuned on.
+        image_size: side in pixels of the square images that the tower saw.
+        n_regions: connected anomalous regions, over which PRO is averaged.
+        pro_points: thresholds that the 200-step protocol kept.
+        pro_fpr_max: false positive rate at which its curve ends; small values make `pixel_pro` fragile.
+        build: digest of the subset as prepared.
+        weights: digest of the weights that scored: the tower's, and the method's own where it learns.
+        params: digest of the settings that matter to this cell.
+        code: digest of the code that computed it.
+        cell_key: key of the cell in the cell store.
+
+    Raises:
+        ResultsError: a status that contradicts the other columns, or a number outside its range.
+    """
+
+    profile: str
+    dataset: str
+    subset: str
+    method: str
+    status: Status
+    variant: str = ""
+    seed: int | None = None
+    auxiliary: str | None = None
+    error: str | None = None
+    image_size: int | None = None
+    n_images: int | None = None
+    n_normal: int | None = None
+    n_anomalous: int | None = None
+    n_regions: int | None = None
+    image_auroc: float | None = None
+    image_ap: float | None = None
+    image_f1_max: float | None = None
+    pixel_auroc: float | None = None
+    pixel_ap: float | None = None
+    pixel_f1_max: float | None = None
+    pixel_pro: float | None = None
+    pixel_pro_exact: float | None = None
+    pro_points: int | None = None
+    pro_fpr_max: float | None = None
+    build: str | None = None
+    weights: str | None = None
+    params: str | None = None
+    code: str | None = None
+    cell_key: str | None = None
+
+    def __post_init__(self) -> None:
+        match self.status:
+            case "ok":
+                self._check_ok()
+            case "failed":
+                self._check_failed()
+            case _:
+                raise ResultsError(f"{self.name}: status is {self.status!r}; it must be 'ok' or 'failed'")
+        for metric in (*METRICS, "pro_fpr_max"):
+            value = getattr(self, metric)
+            if value is not None and not 0 <= value <= 1:
+                raise ResultsError(f"{self.name}: {metric} is {value}; a share in [0, 1] or None is needed")
+
+    def _check_ok(self) -> None:
+        if self.error is not None:
+            raise ResultsError(f"{self.name}: an ok cell carries the error {self.error!r}")
+        if absent := [name for name in _NEEDED_WHEN_OK if getattr(self, name) is None]:
+            raise ResultsError(f"{self.name}: an ok cell lacks {', '.join(absent)}")
+
+    def _check_failed(self) -> None:
+        if not self.error:
+            raise ResultsError(f"{self.name}: a failed cell must say why in `error`")
+        if measured := [name for name in METRICS if getattr(self, name) is not None]:
+            raise ResultsError(f"{self.name}: a failed cell carries {', '.join(measured)}")
+
+    @property
+    def key(self) -> CellKey:
+        """What makes the cell unique: data set, subset, method, variant, seed."""
+        return (self.dataset, self.subset, self.method, self.variant, self.seed)
+
+    @property
+    def name(self) -> str:
+        """The cell as messages name it, such as `anomalyclip on mvtec/bottle, seed 0`."""
+        method = f"{self.method}[{self.variant}]" if self.variant else self.method
+        seed = "" if self.seed is None else f", seed {self.seed}"
+        return f"{method} on {self.dataset}/{self.subset}{seed}"
+
+
+ROW_FIELDS: Final = tuple(field.name for field in fields(CellRow))
+
+
+@dataclass(frozen=True, eq=False)
+class CellScores:
+    """Image scores of a cell, in the order of the shard; higher means more anomalous.
+
+    Args:
+        images: relative path of each image. One path may occur more than once (pieces of a cut image).
+        labels: (N,) of 0 (normal) and 1 (anomalous); kept as read-only int8.
+        scores: (N,) finite; kept as read-only float64.
+
+    Raises:
+        ResultsError: lengths that differ, another label, a score that is not finite.
+    """
+
+    images: Sequence[str]
+    labels: NDArray[np.integer[Any]]
+    scores: NDArray[np.floating[Any]]
+
+    def __post_init__(self) -> None:
+        labels, scores = _vector(self.labels), _vector(self.scores)
+        if not len(self.images) == len(labels) == len(scores):
+            lengths = f"{len(self.images)} images, {len(labels)} labels, {len(scores)} scores"
+            raise ResultsError(f"scores of a cell need equal lengths, not {lengths}")
+        if not np.isin(labels, (0, 1)).all():
+            raise ResultsError(f"a label is neither 0 nor 1: {sorted(set(labels.tolist()))}")
+        for image, score in zip(self.images, scores.tolist(), strict=True):
+            if not math.isfinite(score):
+                raise ResultsError(f"{image}: the image score is {score}; it must be finite")
+        object.__setattr__(self, "images", tuple(self.images))
+        object.__setattr__(self, "labels", _frozen(labels, np.int8))
+        object.__setattr__(self, "scores", _frozen(scores, np.float64))
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, CellScores):
+            return NotImplemented
+        return (self.images, self.labels.tobytes(), self.scores.tobytes()) == (
+            other.images,
+            other.labels.tobytes(),
+            other.scores.tobytes(),
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.images, self.labels.tobytes(), self.scores.tobytes()))
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """A cell's row with its image scores: an ok cell has them, a failed one has none.
+
+    Raises:
+        ResultsError: scores that are there without need, or missing, or not as many as `row.n_images`.
+    """
+
+    row: CellRow
+    scores: CellScores | None
+
+    def __post_init__(self) -> None:
+        counted = None if self.scores is None else len(self.scores)
+        wanted = self.row.n_images if self.row.status == "ok" else None
+        if counted != wanted:
+            raise ResultsError(f"{self.row.name}: {wanted} image scores are needed, {counted} were given")
+
+
+def _vector(values: ArrayLike) -> NDArray[np.generic]:
+    array = np.asarray(values)
+    if array.ndim != 1:
+        raise ResultsError(f"a vector is needed, not an array of shape {array.shape}")
+    return array
+
+
+def _frozen(values: NDArray[np.generic], kind: type[np.generic]) -> NDArray[np.generic]:
+    array = np.array(values, dtype=kind)
+    array.flags.writeable = False
+    return array

@@ -1,0 +1,152 @@
+"""Plain means: over the subsets of a data set, then over seeds; and over data sets.
+
+A mean exists only over everything that was expected. Where a subset is missing, failed or undefined, there is
+no mean but the reason, which the tables print. A metric that a data set does not have (no masks, no normal
+images) is undefined and needs no reason. Sums are exact, so that the order of rows cannot move a digit.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import pandas as pd
+
+from pipeline.results import CellRow, ResultsError, cell_rows
+from pipeline.tables.expected import Expected
+
+_LONGEST_ERROR: Final = 160
+
+_Cell = tuple[str, str, int | None]  # data set, subset, seed
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean, or none: then `missing` says why, or is `None` where the metric is undefined by nature."""
+
+    value: float | None
+    missing: str | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A method, or with `variant` an ablation of one."""
+
+    method: str
+    variant: str
+
+    @property
+    def name(self) -> str:
+        """Such as `anomalyclip`, or `anomalyclip[no_dpam]`."""
+        return f"{self.method}[{self.variant}]" if self.variant else self.method
+
+
+class EntryMeans:
+    """The means of one method or variant, as shares in [0, 1].
+
+    Args:
+        cells: its rows by data set, subset and seed.
+        expected: what the run ought to contain. Its seeds are those that occur in any row.
+    """
+
+    def __init__(self, cells: Mapping[_Cell, CellRow], expected: Expected) -> None:
+        self._cells = cells
+        self._expected = expected
+        seeds = {seed for _, _, seed in cells}
+        self.seeds: tuple[int | None, ...] = tuple(
+            sorted(seeds, key=lambda seed: -1 if seed is None else seed)
+        )
+
+    def over_seeds(self, dataset: str, subset: str, metric: str) -> Mean:
+        """Mean of one subset over seeds."""
+        return self._mean(dataset, (subset,), metric)
+
+    def over_subsets(self, dataset: str, metric: str) -> Mean:
+        """Mean of a data set over its subsets (paper, section 4.1) and seeds, all with equal weight."""
+        return self._mean(dataset, self._expected[dataset].subsets, metric)
+
+    def over_datasets(self, datasets: Iterable[str], metric: str) -> Mean:
+        """Mean over the data sets that have `metric`: each counts once, whatever its number of subsets."""
+        chosen = [name for name in datasets if metric in self._expected[name].metrics]
+        means = [self.over_subsets(name, metric) for name in chosen]
+        known = [mean.value for mean in means if mean.value is not None]
+        if len(known) < len(chosen):
+            absent = [name for name, mean in zip(chosen, means, strict=True) if mean.value is None]
+            return Mean(None, f"no value on {_listing(absent, len(chosen), 'data sets')}")
+        return Mean(_plain_mean(known))
+
+    def auxiliaries(self) -> dict[str, str]:
+        """What the method was tuned on, by the data set that it was measured on; empty if untrained."""
+        rows = sorted(self._cells.values(), key=lambda row: row.dataset)
+        return {row.dataset: row.auxiliary for row in rows if row.auxiliary is not None}
+
+    def _mean(self, dataset: str, subsets: Sequence[str], metric: str) -> Mean:
+        if metric not in self._expected[dataset].metrics:
+            return Mean(None)
+        cells = [(dataset, subset, seed) for seed in self.seeds for subset in subsets]
+        rows = [self._cells.get(cell) for cell in cells]
+        values: list[float | None] = [None if row is None else getattr(row, metric) for row in rows]
+        known = [value for value in values if value is not None]
+        if len(known) == len(cells):
+            return Mean(_plain_mean(known))
+        if not known and all(row is not None and row.status == "ok" for row in rows):
+            return Mean(None)
+        return Mean(None, self._reason(cells, rows, metric))
+
+    def _reason(self, cells: Sequence[_Cell], rows: Sequence[CellRow | None], metric: str) -> str:
+        if not any(rows):
+            return "not run"
+        kinds: dict[str, list[str]] = {}
+        for (_, subset, seed), row in zip(cells, rows, strict=True):
+            name = subset if len(self.seeds) == 1 else f"{subset} with seed {seed}"
+            if (kind := _kind(row, metric)) is not None:
+                kinds.setdefault(kind, []).append(name)
+        if len(cells) == 1:
+            return next(iter(kinds))
+        unit = "subsets" if len(self.seeds) == 1 else "cells"
+        return "; ".join(f"{_listing(names, len(cells), unit)}: {kind}" for kind, names in kinds.items())
+
+
+def entry_means(metrics: pd.DataFrame, expected: Expected) -> dict[Entry, EntryMeans]:
+    """The means of every method and variant that was run.
+
+    Args:
+        metrics: rows as `pipeline.results.read_metrics` returns them.
+        expected: what the run ought to contain.
+
+    Raises:
+        ResultsError: there is no row, a cell occurs twice, or a row belongs to nothing that was expected.
+    """
+    cells: dict[Entry, dict[_Cell, CellRow]] = {}
+    for row in cell_rows(metrics):
+        if row.dataset not in expected or row.subset not in expected[row.dataset].subsets:
+            raise ResultsError(f"{row.name}: not part of this run; run `dvc repro evaluate` again")
+        own = cells.setdefault(Entry(row.method, row.variant), {})
+        cell = (row.dataset, row.subset, row.seed)
+        if cell in own:
+            raise ResultsError(f"{row.name}: this cell occurs twice; each may have one result")
+        own[cell] = row
+    if not cells:
+        raise ResultsError("no results to tabulate; run `dvc repro evaluate` first")
+    return {entry: EntryMeans(own, expected) for entry, own in cells.items()}
+
+
+def _kind(row: CellRow | None, metric: str) -> str | None:
+    if row is None:
+        return "missing"
+    if row.status == "failed":
+        return f"failed ({_one_line(row.error or '')})"
+    return "undefined" if getattr(row, metric) is None else None
+
+
+def _plain_mean(values: Sequence[float]) -> float | None:
+    return math.fsum(values) / len(values) if values else None
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST_ERROR else f"{line[:_LONGEST_ERROR]}..."
+
+
+def _listing(names: Sequence[str], total: int, unit: str) -> str:
+    return f"{len(names)} of {total} {unit} ({', '.join(names)})"

@@ -1,0 +1,62 @@
+"""What a run ought to contain: the data sets in table order, each with its subsets and tasks.
+
+Taken from the catalog. Without it a missing subset could not be told from one that never was.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from pipeline import catalog
+from pipeline.results import IMAGE_METRICS, METRICS, PIXEL_METRICS
+
+Task = Literal["image", "pixel"]
+Domain = Literal["industrial", "medical"]
+
+TASK_METRICS: Final[dict[Task, tuple[str, ...]]] = {"image": IMAGE_METRICS, "pixel": PIXEL_METRICS}
+
+
+@dataclass(frozen=True)
+class ExpectedSet:
+    """A data set as the tables need it.
+
+    Attributes:
+        title: name in the paper's tables, such as `MVTec AD`.
+        domain: which table it belongs to.
+        group: category in that table, such as `object_and_texture`.
+        tasks: what it is measured on; a data set without masks has no pixel task.
+        subsets: in the order of the per-subset tables.
+    """
+
+    title: str
+    domain: Domain
+    group: str
+    tasks: tuple[Task, ...]
+    subsets: tuple[str, ...]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that are defined on it."""
+        return tuple(metric for metric in METRICS if any(metric in TASK_METRICS[task] for task in self.tasks))
+
+
+Expected = Mapping[str, ExpectedSet]
+
+
+def expected_sets(names: Iterable[str]) -> dict[str, ExpectedSet]:
+    """What the catalog says about the data sets of a run, in the order of `names`.
+
+    Raises:
+        DataError: the catalog has no such data set.
+    """
+    records = {name: catalog.record(name) for name in names}
+    return {
+        name: ExpectedSet(
+            title=record.paper_name,
+            domain=record.domain,
+            group=record.group,
+            tasks=record.tasks,
+            subsets=record.subset_names,
+        )
+        for name, record in records.items()
+    }

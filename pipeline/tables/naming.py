@@ -1,0 +1,53 @@
+"""How tables and figures name things, and the order in which methods appear.
+
+What is not listed here (a method or a group that somebody added) goes by its own name, after the paper's.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from pipeline.tables.aggregate import Entry
+
+METHOD_TITLES: Final = {
+    "clip": "CLIP",
+    "clip_ac": "CLIP-AC",
+    "winclip": "WinCLIP",
+    "vand": "VAND",
+    "coop": "CoOp",
+    "anomalyclip": "AnomalyCLIP",
+}
+
+METRIC_TITLES: Final = {
+    "image_auroc": "image AUROC",
+    "image_ap": "image AP",
+    "image_f1_max": "image F1-max",
+    "pixel_auroc": "pixel AUROC",
+    "pixel_ap": "pixel AP",
+    "pixel_f1_max": "pixel F1-max",
+    "pixel_pro": "PRO (200 steps)",
+    "pixel_pro_exact": "PRO (exact)",
+}
+
+_GROUP_TITLES: Final = {"object_and_texture": "Obj & texture", "object": "Obj"}
+
+
+def in_order(entries: Iterable[Entry]) -> list[Entry]:
+    """The paper's methods in its order, then others by name; a variant after its method."""
+    known = list(METHOD_TITLES)
+
+    def place(entry: Entry) -> tuple[int, str, str]:
+        rank = known.index(entry.method) if entry.method in known else len(known)
+        return (rank, entry.method, entry.variant)
+
+    return sorted(entries, key=place)
+
+
+def entry_title(entry: Entry) -> str:
+    """The method as a table names it, such as `AnomalyCLIP` or `AnomalyCLIP (no_dpam)`."""
+    title = METHOD_TITLES.get(entry.method, entry.method)
+    return f"{title} ({entry.variant})" if entry.variant else title
+
+
+def group_title(group: str) -> str:
+    """The category of data sets as a table names it."""
+    return _GROUP_TITLES.get(group, group.replace("_", " ").capitalize())

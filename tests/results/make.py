@@ -1,0 +1,56 @@
+"""Cells for the tests of results."""
+
+from typing import Any
+
+import numpy as np
+
+from pipeline.results import CellResult, CellRow, CellScores
+
+
+def ok_row(**changes: Any) -> CellRow:
+    values: dict[str, Any] = {
+        "profile": "miniature",
+        "dataset": "mvtec",
+        "subset": "bottle",
+        "method": "anomalyclip",
+        "seed": 111,
+        "auxiliary": "visa",
+        "status": "ok",
+        "image_size": 112,
+        "n_images": 3,
+        "n_normal": 1,
+        "n_anomalous": 2,
+        "n_regions": 2,
+        "image_auroc": 0.1 + 0.2,
+        "image_ap": 1.0,
+        "pixel_pro": 0.0,
+        "pro_points": 181,
+        "pro_fpr_max": 0.2987,
+        "build": "b" * 64,
+        "weights": "w" * 64,
+        "params": "p" * 64,
+        "code": "c" * 64,
+        "cell_key": "k" * 64,
+    }
+    return CellRow(**(values | changes))
+
+
+def failed_row(**changes: Any) -> CellRow:
+    values: dict[str, Any] = {
+        "profile": "miniature",
+        "dataset": "mvtec",
+        "subset": "bottle",
+        "method": "clip",
+        "status": "failed",
+        "error": "mvtec/bottle/test/broken/000.png: cannot be decoded; fetch it again",
+    }
+    return CellRow(**(values | changes))
+
+
+def ok_cell(**changes: Any) -> CellResult:
+    images = ["good/000.png", "broken/001.png", "broken/000.png"]
+    return CellResult(ok_row(**changes), CellScores(images, np.array([0, 1, 1]), np.array([0.1, 0.7, 0.3])))
+
+
+def failed_cell(**changes: Any) -> CellResult:
+    return CellResult(failed_row(**changes), None)

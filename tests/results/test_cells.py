@@ -1,0 +1,109 @@
+import io
+import math
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.results import METRICS, CellResult, CellScores, ResultsError, decode_cell, encode_cell
+
+from .make import failed_cell, ok_cell, ok_row
+
+shares = st.one_of(st.none(), st.floats(0, 1))
+scores = st.lists(
+    st.tuples(
+        st.text(st.characters(codec="utf-8")),
+        st.integers(0, 1),
+        st.floats(allow_nan=False, allow_infinity=False),
+    )
+)
+
+
+@given(
+    metrics=st.fixed_dictionaries(dict.fromkeys(METRICS, shares)),
+    lines=scores,
+    seed=st.none() | st.integers(0),
+)
+def test_a_cell_comes_back_exactly(
+    metrics: dict[str, float | None], lines: list[tuple[str, int, float]], seed: int | None
+) -> None:
+    if seed is not None and seed >= 2**63:
+        seed = None
+    images = [image for image, _, _ in lines]
+    labels, values = [label for _, label, _ in lines], [score for _, _, score in lines]
+    row = ok_row(**metrics, seed=seed, n_images=len(lines))
+    cell = CellResult(row, CellScores(images, np.array(labels, dtype=int), np.array(values, dtype=float)))
+    content = encode_cell(cell)
+    back = decode_cell(content)
+    assert back == cell
+    assert encode_cell(back) == content
+
+
+def test_a_failed_cell_comes_back() -> None:
+    assert decode_cell(encode_cell(failed_cell())) == failed_cell()
+
+
+def test_the_file_is_plain_parquet() -> None:
+    table = pq.read_table(io.BytesIO(encode_cell(ok_cell())))
+    assert table.to_pydict() == {
+        "image": ["good/000.png", "broken/001.png", "broken/000.png"],
+        "label": [0, 1, 1],
+        "score": [0.1, 0.7, 0.3],
+    }
+    assert "pandas" not in str(table.schema.metadata)
+
+
+def test_damage_is_noticed_wherever_it_is() -> None:
+    """Every byte in turn: the cell is refused, or the byte did not matter and the cell is the same."""
+    cell = ok_cell()
+    content = encode_cell(cell)
+    refused = 0
+    for place in range(len(content)):
+        damaged = bytearray(content)
+        damaged[place] ^= 0x55
+        try:
+            assert decode_cell(bytes(damaged)) == cell
+        except ResultsError:
+            refused += 1
+    assert refused > len(content) / 2
+
+
+@pytest.mark.parametrize("kept", [0, 3, 4, 100, -9, -1])
+def test_a_file_that_was_cut_is_refused(kept: int) -> None:
+    with pytest.raises(ResultsError, match=r"ab/abc\.parquet: damaged .* delete it and run again"):
+        decode_cell(encode_cell(ok_cell())[:kept], "ab/abc.parquet")
+
+
+def test_a_changed_score_is_refused_although_the_parquet_file_is_sound() -> None:
+    content = encode_cell(ok_cell())
+    file = pq.ParquetFile(io.BytesIO(content))
+    table = file.read()
+    table = table.set_column(2, table.schema.field("score"), [[0.1, 0.7, math.nextafter(0.3, 1)]])
+    sink = io.BytesIO()
+    with pq.ParquetWriter(sink, table.schema, store_schema=False) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata(file.metadata.metadata)
+    with pytest.raises(ResultsError, match="content and digest disagree"):
+        decode_cell(sink.getvalue())
+
+
+def test_another_schema_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = encode_cell(ok_cell())
+    monkeypatch.setattr("pipeline.results.parquet.SCHEMA_VERSION", 99)
+    with pytest.raises(ResultsError, match="schema version 1, this code has 99"):
+        decode_cell(content)
+
+
+def test_another_parquet_file_is_refused(tmp_path: Path) -> None:
+    content = encode_cell(ok_cell())
+    file = pq.ParquetFile(io.BytesIO(content))
+    sink = io.BytesIO()
+    table = file.read().drop_columns(["label"])
+    with pq.ParquetWriter(sink, table.schema, store_schema=False) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata(file.metadata.metadata)
+    with pytest.raises(ResultsError, match=r"columns are not those .*label"):
+        decode_cell(sink.getvalue())

@@ -1,0 +1,53 @@
+import json
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from pipeline.results import write_run
+from pipeline.results.provenance import git_revision
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"]
+    command = ["git", "-C", str(folder), *identity, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    _git(folder, "init", "-q")
+    (folder / "file").write_text("1")
+    _git(folder, "add", ".")
+    _git(folder, "commit", "-q", "--no-verify", "-m", "first")
+    return folder
+
+
+def test_revision_of_a_clean_and_of_a_changed_checkout(checkout: Path) -> None:
+    commit = _git(checkout, "rev-parse", "HEAD")
+    assert git_revision(checkout) == {"commit": commit, "changed": False}
+    (checkout / "file").write_text("2")
+    assert git_revision(checkout) == {"commit": commit, "changed": True}
+
+
+def test_no_revision_outside_a_checkout(tmp_path: Path) -> None:
+    assert git_revision(tmp_path / "nowhere") is None
+
+
+def test_no_revision_without_git(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert git_revision(checkout) is None
+
+
+def test_run_record(tmp_path: Path, checkout: Path) -> None:
+    path = tmp_path / "run.json"
+    write_run(path, seconds={"evaluate": 1.23456}, cells={"run": 3, "reused": 4}, repository=checkout)
+    content = json.loads(path.read_text())
+    assert content["seconds"] == {"evaluate": 1.235}
+    assert content["cells"] == {"run": 3, "reused": 4}
+    assert content["libraries"]["pyarrow"] == metadata.version("pyarrow")
+    assert content["git"]["changed"] is False
+    assert str(tmp_path) not in path.read_text()

@@ -1,0 +1,212 @@
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pipeline.results import CellRow, ResultsError
+from pipeline.tables import ExpectedSet, published_table, write_tables
+
+from .make import EXPECTED, failed, frame, full_run, row
+
+GOLDEN = Path(__file__).parent / "golden"
+
+CLIP = {"bottle": 0.741, "cable": 0.62, "01": 0.305, "headct": 0.565, "isic": 0.331}
+CLIP_AC = {"bottle": 0.7152, "cable": 0.6458, "01": 0.5104, "headct": 0.6, "isic": 0.36}
+ANOMALYCLIP = {"bottle": 0.99, "cable": 0.88, "01": 0.883, "headct": 0.934, "isic": 0.897}
+
+
+def _rows() -> list[CellRow]:
+    """Three methods and a variant; a failed subset, a missing one and a method of somebody else's."""
+    whole = full_run("clip", CLIP) + full_run("clip_ac", CLIP_AC) + full_run("anomalyclip", ANOMALYCLIP)
+    gone = {("clip", "cable"), ("clip_ac", "isic")}
+    return [
+        *(it for it in whole if (it.method, it.subset) not in gone),
+        failed("mvtec", "cable", "clip", "mvtec/cable/000.png: cannot be decoded"),
+        *full_run("anomalyclip", ANOMALYCLIP, variant="no_dpam", pixel_pro=0.25)[:2],
+        row("btad", "01", "lab_method", 0.9, image_ap=None),
+    ]
+
+
+def _write(folder: Path, rows: list[CellRow], profile: str = "miniature") -> dict[str, str]:
+    metrics = frame(rows, folder / "results")
+    paths = write_tables(metrics, EXPECTED, profile, folder / "tables")
+    return {path.relative_to(folder / "tables").as_posix(): path.read_text() for path in paths}
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return _write(tmp_path_factory.mktemp("tables"), _rows())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "table1.md",
+        "table1.csv",
+        "table2.md",
+        "table2.csv",
+        "subsets/mvtec.md",
+        "subsets/mvtec.csv",
+        "summary.json",
+    ],
+)
+def test_tables_are_those_of_the_golden_files(tables: dict[str, str], name: str) -> None:
+    """After a change that is meant: `cd tests && python -m tables.test_write` makes them anew."""
+    assert tables[name] == (GOLDEN / name).read_text()
+
+
+def test_the_files(tables: dict[str, str]) -> None:
+    assert sorted(tables) == [
+        "pixel_auroc.svg",
+        "subsets/btad.csv",
+        "subsets/btad.md",
+        "subsets/headct.csv",
+        "subsets/headct.md",
+        "subsets/isic.csv",
+        "subsets/isic.md",
+        "subsets/mvtec.csv",
+        "subsets/mvtec.md",
+        "summary.json",
+        "table1.csv",
+        "table1.md",
+        "table2.csv",
+        "table2.md",
+    ]
+
+
+def test_every_markdown_table_is_marked_as_miniature(tables: dict[str, str]) -> None:
+    for name, text in tables.items():
+        if name.endswith(".md"):
+            assert text.splitlines()[2].startswith("> **MINIATURE PROFILE"), name
+        if name.endswith(".csv"):
+            assert {line.split(",")[0] for line in text.splitlines()[1:]} == {"miniature"}, name
+
+
+def test_the_same_results_give_the_same_bytes(tables: dict[str, str], tmp_path: Path) -> None:
+    assert _write(tmp_path, _rows()[::-1]) == tables
+
+
+def test_bytes_do_not_depend_on_the_process(tables: dict[str, str], tmp_path: Path) -> None:
+    """A fresh interpreter with another hash seed writes the same, the figure's generated names included."""
+    code = (
+        "import sys; from pathlib import Path; from tables.test_write import _rows, _write; "
+        "_write(Path(sys.argv[1]), _rows())"
+    )
+    root = Path(__file__).parents[1]
+    environment = {
+        "PYTHONPATH": f"{root}:{root.parent}",
+        "PYTHONHASHSEED": "5",
+        "MPLCONFIGDIR": str(tmp_path / "mpl"),
+    }
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, env=environment)
+    written = {name: (tmp_path / "tables" / name).read_text() for name in tables}
+    assert written == tables
+
+
+def test_tables_of_data_sets_that_left_the_run_are_deleted(tmp_path: Path) -> None:
+    (tmp_path / "tables" / "subsets").mkdir(parents=True)
+    old = tmp_path / "tables" / "subsets" / "old.md"
+    old.write_text("old")
+    _write(tmp_path, _rows())
+    assert not old.exists()
+
+
+def test_the_paper_profile_has_no_mark(tmp_path: Path) -> None:
+    texts = _write(tmp_path, full_run("clip", CLIP, profile="paper"), "paper")
+    assert "PROFILE" not in "".join(text for name, text in texts.items() if name.endswith(".md"))
+
+
+def test_results_of_another_profile_are_refused(tmp_path: Path) -> None:
+    metrics = frame(full_run("clip", CLIP), tmp_path)
+    with pytest.raises(ResultsError, match="results of profile miniature cannot go into the tables of paper"):
+        write_tables(metrics, EXPECTED, "paper", tmp_path / "tables")
+
+
+def test_one_method_alone_is_not_marked_best(tmp_path: Path) -> None:
+    texts = _write(tmp_path, full_run("clip", CLIP))
+    assert "| MVTec AD | 2 | (68.1, 68.1) |" in texts["table1.md"]
+    assert not re.search(r"\(\*", texts["table1.md"])
+
+
+def test_a_run_without_medical_data_sets(tmp_path: Path) -> None:
+    metrics = frame([row("btad", "01", "clip", 0.5)], tmp_path)
+    write_tables(metrics, {"btad": EXPECTED["btad"]}, "miniature", tmp_path / "tables")
+    assert "no data set of this table" in (tmp_path / "tables" / "table2.md").read_text()
+    assert len((tmp_path / "tables" / "table2.csv").read_text().splitlines()) == 1
+    summary = json.loads((tmp_path / "tables" / "summary.json").read_text())
+    assert list(summary["clip"]) == ["industrial"]
+
+
+def test_the_papers_own_numbers_come_out_where_they_were(tmp_path: Path) -> None:
+    """Tables 1 and 2 filled with published values: every pair as printed, blank where the paper is blank."""
+    published = [*published_table(1), *published_table(2)]
+    expected, rows = _published_run()
+    write_tables(frame_of(rows, tmp_path), expected, "paper", tmp_path / "tables")
+    for number in (1, 2):
+        lines = pd.read_csv(tmp_path / "tables" / f"table{number}.csv", keep_default_na=False)
+        own = lines[lines["dataset"] != "(average)"]
+        printed = {
+            (line.dataset, line.method, line.metric): line.printed
+            for line in own.itertuples()
+            if line.printed
+        }
+        wanted = {(v.dataset, v.method, v.metric): f"{v.percent:.1f}" for v in published if v.table == number}
+        assert {key: str(value) for key, value in printed.items()} == wanted
+    text = (tmp_path / "tables" / "table1.md").read_text()
+    assert "| Task | Category | Data set | C | CLIP | CLIP-AC | WinCLIP | VAND | CoOp | AnomalyCLIP |" in text
+    assert "(74.1, 87.6) | (71.5, 86.4) | (**91.8**, **96.5**) | (86.1, 93.5) | (88.8, 94.8) |" in text
+
+
+def frame_of(rows: list[CellRow], folder: Path) -> pd.DataFrame:
+    return frame(rows, folder / "results")
+
+
+def _published_run() -> tuple[dict[str, ExpectedSet], list[CellRow]]:
+    shares: dict[tuple[str, str], dict[str, float]] = {}
+    domains = {}
+    for value in (*published_table(1), *published_table(2)):
+        shares.setdefault((value.dataset, value.method), {})[value.metric] = value.percent / 100
+        domains[value.dataset] = "industrial" if value.table == 1 else "medical"
+    expected = {}
+    for dataset, domain in domains.items():
+        metrics = {metric for (name, _), values in shares.items() if name == dataset for metric in values}
+        tasks = tuple(task for task in ("image", "pixel") if f"{task}_auroc" in metrics)
+        expected[dataset] = ExpectedSet(dataset, domain, "object", tasks, ("all",))  # type: ignore[arg-type]
+    rows = [
+        CellRow(
+            profile="paper",
+            dataset=dataset,
+            subset="all",
+            method=method,
+            status="ok",
+            image_size=518,
+            n_images=2,
+            n_normal=1,
+            n_anomalous=1,
+            build="b",
+            params="p",
+            code="c",
+            cell_key="k",
+            **values,  # type: ignore[arg-type]
+        )
+        for (dataset, method), values in shares.items()
+    ]
+    return expected, rows
+
+
+if __name__ == "__main__":
+    import shutil
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as scratch:
+        _write(Path(scratch), _rows())
+        shutil.rmtree(GOLDEN, ignore_errors=True)
+        for golden in ("table1", "table2", "subsets/mvtec"):
+            for suffix in (".md", ".csv"):
+                (GOLDEN / golden).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(Path(scratch) / "tables" / f"{golden}{suffix}", GOLDEN / f"{golden}{suffix}")
+        shutil.copy(Path(scratch) / "tables" / "summary.json", GOLDEN / "summary.json")
