@@ -1,0 +1,82 @@
+"""`params.yaml`: what is accepted, what is refused, and that the committed file is the miniature profile."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline.errors import ParamsError
+from pipeline.params import Params, load_params, parse_params
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def values() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
+    return loaded
+
+
+def test_committed_params_are_the_miniature_profile(values: dict[str, Any]) -> None:
+    params = parse_params(values)
+    assert params.profile == "miniature"
+    assert len(params.datasets) == 17
+    assert params.auxiliary.tuned_on("mvtec") == "visa"
+    assert params.auxiliary.tuned_on("tn3k") == "mvtec"
+    assert params.sizes() == (112,)
+
+
+@pytest.mark.parametrize(("profile", "committed"), [("miniature", True), ("paper", False)])
+def test_profiles_compose_to_valid_params(profile: str, committed: bool, values: dict[str, Any]) -> None:
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    with initialize_config_dir(str(ROOT / "pipeline" / "conf"), version_base=None):
+        composed = OmegaConf.to_container(compose("config", overrides=[f"profile={profile}"]), resolve=True)
+    assert parse_params(composed).profile == profile
+    assert (composed == values) is committed
+
+
+def test_outputs_of_two_profiles_do_not_overlap(values: dict[str, Any]) -> None:
+    mini, paper = parse_params(values), parse_params(values | {"profile": "paper"})
+    for folder in ("shards", "weights", "results"):
+        assert getattr(mini, folder) != getattr(paper, folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"compute": {"backend": "ray", "batch": 0}}, "compute.batch: Input should be greater than 0"),
+        ({"compute": {"backend": "dask"}}, "compute.backend: Input should be 'ray' or 'serial'"),
+        ({"seeds": [1, 1]}, "seeds: an entry stands there twice"),
+        ({"seeds": []}, "seeds: "),
+        ({"colour": "red"}, "colour: Extra inputs are not permitted"),
+        ({"auxiliaries": ["mvtec"]}, "auxiliaries: 'visa' is missing"),
+        ({"datasets": ["mvtec"]}, "datasets: the auxiliary set 'visa' is missing"),
+        ({"datasets": ["../mvtec", "mvtec", "visa"]}, "datasets.0: String should match pattern"),
+        ({"profile": "a/b"}, "profile: String should match pattern"),
+    ],
+)
+def test_a_bad_key_is_named(values: dict[str, Any], change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ParamsError) as caught:
+        parse_params(values | change)
+    assert f"params.yaml: {message}" in str(caught.value)
+
+
+def test_missing_file_says_where_to_run(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match="run from the root"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_broken_yaml_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("seeds: [1")
+    with pytest.raises(ParamsError, match="is not YAML"):
+        load_params(path)
+
+
+def test_params_cannot_be_changed_after_loading(values: dict[str, Any]) -> None:
+    params: Params = parse_params(values)
+    with pytest.raises(ValueError, match="frozen"):
+        params.profile = "paper"
