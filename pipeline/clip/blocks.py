@@ -1,0 +1,33 @@
+"""Residual attention blocks of open_clip, run step by step so that a pass can branch inside them.
+
+The blocks' own modules do the arithmetic; only the attention is written out, because its projections are
+shared by several streams.
+"""
+
+from typing import Any
+
+from torch import Tensor
+from torch.nn import functional
+
+
+def project(attention: Any, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries, keys and values of `x` (B, L, W), each (B, heads, L, W / heads)."""
+    batch, length, width = x.shape
+    packed = functional.linear(x, attention.in_proj_weight, attention.in_proj_bias)
+    split = packed.view(batch, length, 3, attention.num_heads, width // attention.num_heads)
+    q, k, v = split.permute(2, 0, 3, 1, 4).unbind(0)
+    return q, k, v
+
+
+def mix(attention: Any, qkv: tuple[Tensor, Tensor, Tensor], *, causal: bool = False) -> Tensor:
+    """softmax(q kᵀ / √d) v over all heads, then the output projection: (B, L, W)."""
+    mixed = functional.scaled_dot_product_attention(*qkv, is_causal=causal)
+    output: Tensor = attention.out_proj(mixed.transpose(1, 2).flatten(2))
+    return output
+
+
+def residual_block(block: Any, x: Tensor, *, causal: bool = False) -> Tensor:
+    """One ordinary block: attention and MLP, each on a normalised copy and added back."""
+    x = x + mix(block.attn, project(block.attn, block.ln_1(x)), causal=causal)
+    output: Tensor = x + block.mlp(block.ln_2(x))
+    return output

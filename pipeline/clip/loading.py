@@ -1,0 +1,54 @@
+"""From a `TowerSpec` to a frozen `Clip` in float32."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from pipeline.clip.architecture import build_model, read_config
+from pipeline.clip.model import Clip
+from pipeline.clip.positions import fit_positions
+from pipeline.clip.spec import TowerSpec
+from pipeline.clip.vision import VisionTower
+from pipeline.clip.weights import read_state_dict
+from pipeline.errors import ParamsError, WeightsError
+
+
+def load_clip(spec: TowerSpec, device: str = "cpu", state_dict: Mapping[str, Tensor] | None = None) -> Clip:
+    """Load a tower: frozen, in evaluation mode, float32 whatever the file holds.
+
+    Args:
+        spec: Model, weights and rules.
+        device: A torch device.
+        state_dict: Weights that somebody has read already; `spec.weights` is then left alone.
+
+    Raises:
+        ParamsError: the spec asks for a model or a size that cannot be.
+        WeightsError: the weights are missing, damaged or of another model.
+    """
+    config = read_config(spec.model)
+    state = dict(read_state_dict(spec.model, spec.weights) if state_dict is None else state_dict)
+    model = build_model(config, spec.activation, device="meta")
+    _check_fit(model, state, spec)
+    model.load_state_dict({name: tensor.float() for name, tensor in state.items()}, assign=True)
+    model.attn_mask = (
+        None  # holds no values on `meta`; the passes of this package ask for a causal mask by name
+    )
+    model = model.to(device).eval().requires_grad_(False)
+    grid = spec.image_size // int(model.visual.patch_size[0])
+    if grid < 1:
+        raise ParamsError(f"towers.{spec.name}.image_size: {spec.image_size} px are less than one patch")
+    positions = fit_positions(model.visual.positional_embedding, grid, spec)
+    return Clip(spec, config, model, VisionTower(model.visual, positions, grid))
+
+
+def _check_fit(model: Any, state: Mapping[str, Tensor], spec: TowerSpec) -> None:
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    if wrong:
+        name = wrong[0]
+        raise WeightsError(
+            f"{spec.weights} does not fit model {spec.model}: {name} is {found.get(name, 'missing')},"
+            f" expected {expected.get(name, 'no such weight')} ({len(wrong)} weights differ)"
+        )

@@ -1,0 +1,126 @@
+"""The text tower: plain prompts, and prompts with learnt context vectors and deep tokens.
+
+Attention is causal and the feature is read at the end token, so everything after the longest prompt of a
+batch is cut off: same numbers, a fraction of the work.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipeline.clip.blocks import residual_block
+from pipeline.clip.torchvision_ops import import_open_clip
+from pipeline.errors import ParamsError
+
+_CHUNK = 256  # prompts a pass
+_PLACEHOLDER = "X"  # stands where a learnt vector goes; its own embedding is replaced
+
+
+@cache
+def _tokenizer() -> Any:
+    return import_open_clip().tokenizer.SimpleTokenizer()
+
+
+@dataclass(frozen=True)
+class Template:
+    """Embedded prompts with room for learnt context after the start token.
+
+    Attributes:
+        embeddings: Token embeddings without positions, (n, L, W).
+        ends: Position of each end token, (n,).
+        n_ctx: Number of places that learnt vectors take, positions 1 to n_ctx.
+    """
+
+    embeddings: Tensor
+    ends: Tensor
+    n_ctx: int
+
+
+class TextTower:
+    """The text side of a loaded CLIP.
+
+    Attributes:
+        depth: Number of blocks.
+        width: Channels of the token embeddings.
+        context_length: Longest prompt in tokens, start and end token included.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._blocks = list(model.transformer.resblocks)
+        self.depth = len(self._blocks)
+        self.width = int(model.token_embedding.weight.shape[1])
+        self.context_length = int(model.context_length)
+
+    def length(self, text: str) -> int:
+        """Tokens of a prompt, start and end token included."""
+        return len(_tokenizer().encode(text)) + 2
+
+    def encode(self, prompts: Sequence[str]) -> Tensor:
+        """Embeddings of prompts, projected but not normalised: (n, D).
+
+        Raises:
+            ParamsError: a prompt is longer than the context.
+        """
+        parts = []
+        for start in range(0, len(prompts), _CHUNK):
+            template = self.template(prompts[start : start + _CHUNK], n_ctx=0)
+            parts.append(self._run(template.embeddings, template.ends, ()))
+        return torch.cat(parts)
+
+    def template(self, words: Sequence[str], n_ctx: int) -> Template:
+        """Embed prompts that begin with `n_ctx` places for learnt vectors.
+
+        Raises:
+            ParamsError: a prompt is longer than the context.
+        """
+        tokens = [self._tokens(" ".join([_PLACEHOLDER] * n_ctx + [text])) for text in words]
+        longest = max(len(ids) for ids in tokens)
+        padded = torch.tensor([ids + [0] * (longest - len(ids)) for ids in tokens])
+        weight: Tensor = self._model.token_embedding.weight
+        ends = torch.tensor([len(ids) - 1 for ids in tokens], device=weight.device)
+        return Template(weight[padded.to(weight.device)], ends, n_ctx)
+
+    def encode_template(self, template: Template, context: Tensor, deep: Sequence[Tensor]) -> Tensor:
+        """Embeddings of prompts with learnt context, differentiable in `context` and `deep`: (n, D).
+
+        Args:
+            template: n prompts.
+            context: Learnt vectors, (n, n_ctx, W) or (1, n_ctx, W); positions are added to them as to any
+                token.
+            deep: Tensors (Q, W); number i overwrites positions 1 to Q before block i + 2, positions not added
+                (AnomalyCLIP, Eq. 3). Each goes through float16, as in the reference code, forwards and
+                backwards.
+        """
+        embeddings = template.embeddings
+        context = context.expand(len(embeddings), -1, -1)
+        embeddings = torch.cat([embeddings[:, :1], context, embeddings[:, 1 + template.n_ctx :]], dim=1)
+        return self._run(embeddings, template.ends, deep)
+
+    def _tokens(self, text: str) -> list[int]:
+        tokenizer = _tokenizer()
+        ids = [tokenizer.sot_token_id, *tokenizer.encode(text), tokenizer.eot_token_id]
+        if len(ids) > self.context_length:
+            raise ParamsError(
+                f"prompt {text!r} has {len(ids)} tokens, the text tower takes {self.context_length}"
+            )
+        return ids
+
+    def _run(self, embeddings: Tensor, ends: Tensor, deep: Sequence[Tensor]) -> Tensor:
+        x = embeddings + self._model.positional_embedding[: embeddings.shape[1]]
+        for number, block in enumerate(self._blocks, start=1):
+            if 0 <= number - 2 < len(deep):
+                x = _overwrite(x, deep[number - 2])
+            x = residual_block(block, x, causal=True)
+        x = self._model.ln_final(x)
+        pooled: Tensor = x[torch.arange(len(x), device=x.device), ends] @ self._model.text_projection
+        return pooled
+
+
+def _overwrite(x: Tensor, tokens: Tensor) -> Tensor:
+    rounded = tokens.expand(len(x), -1, -1).half().to(x.dtype)
+    return torch.cat([x[:, :1], rounded, x[:, 1 + tokens.shape[0] :]], dim=1)

@@ -1,0 +1,143 @@
+"""AnomalyCLIP: object-agnostic learnt prompts against V-V patch tokens (Zhou et al., ICLR 2024).
+
+The settings cover the paper's ablations. Table 4: Base is attention qk, n_ctx 0, deep_layers 0; +T1 sets
+attention vv; +T2 sets n_ctx 12; +T3 sets deep_layers 8. Table 5: global_weight and local_weight, 0 where a
+loss is off. Figure 5: prompts object_aware. Figure 6: attention qq and kk. The class token skips ln_post, as
+in the public code.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from pipeline.clip import Clip, Features, Global, Local, Tap
+from pipeline.methods.base import LearntMethod, LearntSettings, Losses, MethodSettings, Scores
+from pipeline.methods.losses import dice, focal, total
+from pipeline.methods.prompt_learner import PromptLearner, choose_words
+from pipeline.methods.readout import Readout
+from pipeline.methods.resampling import upsample
+from pipeline.methods.similarity import probabilities, similarities, to_grid
+
+
+class AnomalyClipSettings(LearntSettings):
+    """Settings of AnomalyCLIP.
+
+    Attributes:
+        prompts: Name of a pair in `prompts/anomalyclip.yaml`.
+        n_ctx: Learnt vectors in front of the words (the paper's E); 0 leaves the words alone.
+        deep_tokens: Tokens that a deep tensor overwrites.
+        deep_layers: Deep tensors, before text blocks 2, 3, ...
+        attention: Of the local path; qk is CLIP's own, without DPAM.
+        dpam_start: First image block of the local path; no meaning with qk.
+        layers: Blocks whose patch tokens make the map (the paper's set M).
+        temperature: Of the softmax over the two classes.
+        sigma: Of the Gaussian on the map, in pixels.
+        global_weight: Weight of the image-level cross-entropy.
+        local_weight: Weight of focal and dice (the paper's λ).
+    """
+
+    prompts: str = "object"
+    n_ctx: int = Field(default=12, ge=0)
+    deep_tokens: int = Field(default=4, ge=1)
+    deep_layers: int = Field(default=8, ge=0)
+    attention: Literal["vv", "qq", "kk", "qk"] = "vv"
+    dpam_start: int = Field(default=6, ge=1)
+    layers: tuple[int, ...] = Field(default=(24,), min_length=1)
+    temperature: float = Field(default=0.07, gt=0)
+    sigma: float = Field(default=4.0, ge=0)
+    global_weight: float = Field(default=1.0, ge=0)
+    local_weight: float = Field(default=4.0, ge=0)
+
+
+class AnomalyClip(LearntMethod):
+    """Two learnt prompts that name no class."""
+
+    name: ClassVar[str] = "anomalyclip"
+    title: ClassVar[str] = "AnomalyCLIP"
+    class_aware = False
+    Settings: ClassVar[type[MethodSettings]] = AnomalyClipSettings
+    settings: AnomalyClipSettings
+
+    def __init__(self, settings: AnomalyClipSettings, clip: Clip) -> None:
+        super().__init__(settings, clip)
+        self._check()
+        words = choose_words(self, settings.prompts, settings.n_ctx)
+        self.class_aware = words.class_aware
+        start = 1 if settings.attention == "qk" else settings.dpam_start
+        patches = tuple(Local(settings.attention, layer, start) for layer in settings.layers)
+        size = clip.spec.image_size
+        self._readout = Readout(Global(ln_post=False), patches, settings.temperature, size, settings.sigma)
+        self._learner = PromptLearner(
+            clip, words, context=(2, settings.n_ctx), deep=(settings.deep_layers, settings.deep_tokens)
+        )
+        self.reset(torch.Generator().manual_seed(0))
+
+    def _check(self) -> None:
+        settings, vision, text = self.settings, self.clip.vision, self.clip.text
+        self.require_layers(settings.layers)
+        if settings.attention != "qk":
+            start = settings.dpam_start
+            self.require(
+                start <= vision.depth, "dpam_start", f"{start}, but the image tower has {vision.depth} blocks"
+            )
+            first = min(settings.layers)
+            self.require(
+                start <= first, "dpam_start", f"{start} lies behind block {first}, which `layers` reads"
+            )
+        deep, tokens = settings.deep_layers, settings.deep_tokens
+        self.require(
+            deep < text.depth,
+            "deep_layers",
+            f"{deep}, but only {text.depth - 1} text blocks follow the first",
+        )
+        self.require(
+            deep == 0 or tokens <= settings.n_ctx,
+            "deep_tokens",
+            f"{tokens} tokens would overwrite more than the {settings.n_ctx} learnt vectors of n_ctx",
+        )
+
+    @property
+    def taps(self) -> frozenset[Tap]:
+        """The class token without ln_post and the patch tokens of the local path."""
+        return self._readout.taps
+
+    def reset(self, generator: torch.Generator) -> None:
+        """Draw context and deep tokens from N(0, 0.02²)."""
+        self._learner.reset(generator)
+
+    def trainable(self) -> PromptLearner:
+        """Context and deep tokens."""
+        return self._learner
+
+    @torch.no_grad()
+    def text_features(self, class_name: str) -> Tensor:
+        """The learnt prompts' features; the class name is read only under class-aware prompts."""
+        features: Tensor = self._learner([class_name])[0]
+        return features
+
+    @torch.no_grad()
+    def score(self, features: Features, text: Tensor) -> Scores:
+        """Softmax of the class token's similarities; patch probabilities upsampled and smoothed."""
+        return self._readout.score(features, text)
+
+    def loss(self, features: Features, labels: Tensor, masks: Tensor, class_names: Sequence[str]) -> Losses:
+        """Eq. 2: cross-entropy of the image, and λ times focal and both dice of each layer's map."""
+        settings, readout = self.settings, self._readout
+        text: Tensor = self._learner(class_names)
+        logits = similarities(features[readout.head], text) / settings.temperature
+        layers = [
+            upsample(to_grid(probabilities(features[tap], text, settings.temperature)), readout.size)
+            for tap in readout.patches
+        ]
+        parts = {
+            "global": cross_entropy(logits, labels),
+            "focal": total(focal(maps, masks) for maps in layers),
+            "dice_abnormal": total(dice(maps[:, 1], masks) for maps in layers),
+            "dice_normal": total(dice(maps[:, 0], ~masks) for maps in layers),
+        }
+        local = parts["focal"] + parts["dice_abnormal"] + parts["dice_normal"]
+        return Losses(settings.global_weight * parts["global"] + settings.local_weight * local, parts)

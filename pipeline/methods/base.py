@@ -1,0 +1,196 @@
+"""The contract that every method meets: settings, taps, a text side, scores; and what a learnt one adds.
+
+A method holds no files, runs no loops over data and knows no devices: it works where its tower's results lie.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor, nn
+
+from pipeline.clip import Clip, Features, Tap
+from pipeline.errors import ParamsError, WeightsError
+
+
+class MethodSettings(BaseModel):
+    """What `params.yaml` may say under `methods.<name>`; defaults are the paper's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tower: str = "main"
+
+
+class Training(BaseModel):
+    """How a learnt method is tuned: Adam with betas (0.5, 0.999), no weight decay, no schedule.
+
+    These are the settings of AnomalyCLIP's and VAND's public code.
+
+    Attributes:
+        epochs: Passes over the auxiliary set; 0 leaves the initial parameters.
+        batch: Images a step; the last, smaller batch of an epoch is kept.
+        lr: Learning rate.
+        mosaic: Probability that an image is replaced by a 2x2 mosaic of images of its class (VAND).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int = Field(default=15, ge=0)
+    batch: int = Field(default=8, ge=1)
+    lr: float = Field(default=1e-3, gt=0)
+    mosaic: float = Field(default=0.0, ge=0, le=1)
+
+    def optimiser(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
+        """A fresh optimiser."""
+        return torch.optim.Adam(parameters, lr=self.lr, betas=(0.5, 0.999))
+
+    def rate(self, epoch: int) -> float:  # noqa: ARG002 - CoOp's depends on it
+        """Learning rate of an epoch, counted from 0."""
+        return self.lr
+
+
+class LearntSettings(MethodSettings):
+    """Settings of a method that is tuned on an auxiliary set."""
+
+    training: Training = Training()
+
+    def training_on(self, auxiliary: str) -> Training:  # noqa: ARG002 - VAND's depends on it
+        """How the method is tuned on the auxiliary set of that name."""
+        return self.training
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Anomaly scores of a batch: `image` (B,) and `maps` (B, S, S), float32, higher is more anomalous."""
+
+    image: Tensor
+    maps: Tensor
+
+
+@dataclass(frozen=True)
+class Losses:
+    """A scalar to minimise and the parts that it was made of, unweighted."""
+
+    total: Tensor
+    parts: dict[str, Tensor]
+
+
+class Method(ABC):
+    """One zero-shot anomaly detector on one tower.
+
+    Attributes:
+        name: As in `params.yaml`; also the name of the module and of its prompts.
+        title: As in the paper's tables.
+        learnt: Whether it is tuned on an auxiliary set.
+        class_aware: Whether its text side reads the class name. A setting may change it for one instance.
+        Settings: Its settings class.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    learnt: ClassVar[bool] = False
+    class_aware: bool
+    Settings: ClassVar[type[MethodSettings]]
+
+    def __init__(self, settings: Any, clip: Clip) -> None:
+        self.settings = settings
+        self.clip = clip
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> MethodSettings:
+        """Settings from plain values.
+
+        Raises:
+            ParamsError: one line a bad key, each naming it.
+        """
+        try:
+            return cls.Settings.model_validate(dict(values))
+        except ValidationError as error:
+            keys = [(".".join(map(str, item["loc"])), item["msg"]) for item in error.errors()]
+            raise ParamsError(
+                "\n".join(f"methods.{cls.name}.{key}: {message}" for key, message in keys)
+            ) from error
+
+    def require(self, possible: bool, key: str, message: str) -> None:
+        """Refuse a setting that this tower cannot serve.
+
+        Raises:
+            ParamsError: `possible` is false; the message names the key.
+        """
+        if not possible:
+            raise ParamsError(f"methods.{self.name}.{key}: {message}")
+
+    def require_layers(self, layers: Sequence[int]) -> None:
+        """Refuse blocks that the image tower does not have.
+
+        Raises:
+            ParamsError: a number of the setting `layers` is none of its blocks.
+        """
+        depth = self.clip.vision.depth
+        for layer in layers:
+            self.require(
+                1 <= layer <= depth, "layers", f"{layer} is no block; the image tower has 1 to {depth}"
+            )
+
+    @property
+    @abstractmethod
+    def taps(self) -> frozenset[Tap]:
+        """What the tower must read for it."""
+
+    @abstractmethod
+    def text_features(self, class_name: str) -> Tensor:
+        """The text side of a class: (2, D), rows L2-normalised, 0 normal and 1 abnormal; no gradient."""
+
+    @abstractmethod
+    def score(self, features: Features, text: Tensor) -> Scores:
+        """Scores of the images whose taps are given, against `text_features` of their class; no gradient."""
+
+
+class LearntMethod(Method):
+    """A method with parameters of its own, trained on frozen features."""
+
+    learnt: ClassVar[bool] = True
+    settings: LearntSettings
+
+    @abstractmethod
+    def reset(self, generator: torch.Generator) -> None:
+        """Draw the initial parameters anew from a CPU generator."""
+
+    @abstractmethod
+    def trainable(self) -> nn.Module:
+        """The module that holds the parameters; there may be none under some settings."""
+
+    @abstractmethod
+    def loss(self, features: Features, labels: Tensor, masks: Tensor, class_names: Sequence[str]) -> Losses:
+        """The loss of a batch.
+
+        Args:
+            features: Taps of B images, on the tower's device.
+            labels: (B,), 0 normal and 1 anomalous.
+            masks: Bool (B, S, S), true where anomalous.
+            class_names: B names.
+        """
+
+    def state(self) -> dict[str, Tensor]:
+        """What was learnt, on the CPU."""
+        return {name: value.detach().cpu().clone() for name, value in self.trainable().state_dict().items()}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what an equal method learnt.
+
+        Raises:
+            WeightsError: names or shapes differ from this method's settings.
+        """
+        own = self.trainable().state_dict()
+        for name in sorted(own.keys() | state.keys()):
+            expected, found = (
+                tuple(side[name].shape) if name in side else "missing" for side in (own, state)
+            )
+            if expected != found:
+                raise WeightsError(
+                    f"{self.name}: learnt weight {name} is {found}, these settings need {expected}"
+                )
+        self.trainable().load_state_dict(dict(state))

@@ -1,0 +1,112 @@
+"""CoOp as a detector: one learnt context in front of "normal [cls]" and "anomalous [cls]", global loss only.
+
+The paper documents the words; context length and optimiser are CoOp's own (Zhou et al., IJCV 2022) as far as
+is known, and probabilities and maps are AnomalyCLIP's without its local path. Expect its numbers to within a
+few points.
+"""
+
+from collections.abc import Sequence
+from math import cos, pi
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from pipeline.clip import Clip, Features, Global, Local, Tap
+from pipeline.methods.base import LearntMethod, LearntSettings, Losses, MethodSettings, Scores, Training
+from pipeline.methods.prompt_learner import PromptLearner, choose_words
+from pipeline.methods.readout import Readout
+from pipeline.methods.similarity import similarities
+
+
+class CoOpTraining(Training):
+    """SGD with momentum; a first epoch at a constant rate, then a cosine to 0.
+
+    Attributes:
+        warmup_lr: Learning rate of the first epoch.
+    """
+
+    epochs: int = Field(default=50, ge=0)
+    batch: int = Field(default=32, ge=1)
+    lr: float = Field(default=2e-3, gt=0)
+    warmup_lr: float = Field(default=1e-5, gt=0)
+
+    def optimiser(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
+        """A fresh optimiser."""
+        return torch.optim.SGD(parameters, lr=self.lr, momentum=0.9, weight_decay=5e-4)
+
+    def rate(self, epoch: int) -> float:
+        """Learning rate of an epoch, counted from 0; the cosine starts with the second."""
+        return self.lr * 0.5 * (1 + cos(pi * (epoch - 1) / self.epochs)) if epoch else self.warmup_lr
+
+
+class CoOpSettings(LearntSettings):
+    """Settings of CoOp.
+
+    Attributes:
+        prompts: Name of a pair in `prompts/coop.yaml`.
+        n_ctx: Learnt vectors in front of the words.
+        layers: Blocks whose patch tokens make the map.
+        temperature: Of the softmax over the two classes.
+        sigma: Of the Gaussian on the map, in pixels.
+    """
+
+    prompts: str = "coop1"
+    n_ctx: int = Field(default=16, ge=1)
+    layers: tuple[int, ...] = Field(default=(24,), min_length=1)
+    temperature: float = Field(default=0.07, gt=0)
+    sigma: float = Field(default=4.0, ge=0)
+    training: CoOpTraining = CoOpTraining()
+
+
+class CoOp(LearntMethod):
+    """One learnt context for both states and all classes."""
+
+    name: ClassVar[str] = "coop"
+    title: ClassVar[str] = "CoOp"
+    class_aware = True
+    Settings: ClassVar[type[MethodSettings]] = CoOpSettings
+    settings: CoOpSettings
+
+    def __init__(self, settings: CoOpSettings, clip: Clip) -> None:
+        super().__init__(settings, clip)
+        self.require_layers(settings.layers)
+        words = choose_words(self, settings.prompts, settings.n_ctx)
+        patches = tuple(Local("qk", layer) for layer in settings.layers)
+        size = clip.spec.image_size
+        self._readout = Readout(Global(ln_post=True), patches, settings.temperature, size, settings.sigma)
+        self._learner = PromptLearner(clip, words, context=(1, settings.n_ctx), deep=(0, 0))
+        self.reset(torch.Generator().manual_seed(0))
+
+    @property
+    def taps(self) -> frozenset[Tap]:
+        """The class token and the patch tokens of CLIP's own path."""
+        return self._readout.taps
+
+    def reset(self, generator: torch.Generator) -> None:
+        """Draw the context from N(0, 0.02²)."""
+        self._learner.reset(generator)
+
+    def trainable(self) -> PromptLearner:
+        """The context."""
+        return self._learner
+
+    @torch.no_grad()
+    def text_features(self, class_name: str) -> Tensor:
+        """Features of the learnt prompts with the class name."""
+        features: Tensor = self._learner([class_name])[0]
+        return features
+
+    @torch.no_grad()
+    def score(self, features: Features, text: Tensor) -> Scores:
+        """Softmax of the class token's similarities; patch probabilities upsampled and smoothed."""
+        return self._readout.score(features, text)
+
+    def loss(self, features: Features, labels: Tensor, masks: Tensor, class_names: Sequence[str]) -> Losses:  # noqa: ARG002
+        """Cross-entropy of the images; masks are not used."""
+        text: Tensor = self._learner(class_names)
+        logits = similarities(features[self._readout.head], text) / self.settings.temperature
+        entropy = cross_entropy(logits, labels)
+        return Losses(entropy, {"global": entropy})

@@ -1,0 +1,26 @@
+"""Tuning of learnt methods on an auxiliary set: frozen features once, then every method and variant.
+
+auxiliary = AuxiliarySet("mvtec", images, masks, labels, class_names)
+cache = collect_features(clip, auxiliary, frozenset().union(*(method.taps for method in methods)))
+for method in methods:
+    train(method, auxiliary, cache, seed=111)
+    save_checkpoint(path, method, provenance)
+"""
+
+from pipeline.training.auxiliary import AuxiliarySet
+from pipeline.training.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
+from pipeline.training.features import FeatureCache, collect_features
+from pipeline.training.fit import History, fit
+from pipeline.training.tuning import train
+
+__all__ = [
+    "AuxiliarySet",
+    "FeatureCache",
+    "History",
+    "collect_features",
+    "fit",
+    "load_checkpoint",
+    "read_checkpoint",
+    "save_checkpoint",
+    "train",
+]

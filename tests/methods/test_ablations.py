@@ -1,0 +1,129 @@
+"""The ablations of the paper as settings of AnomalyCLIP, and what each must leave unchanged."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from pipeline import methods
+from pipeline.methods.anomalyclip import AnomalyClip
+from pipeline.methods.base import Scores
+from tests.clip.reference import close, unit
+from tests.clip.towers import Tower, make_tower, random_images
+
+from .reference import text_side
+from .test_methods_reference import tokens
+
+FULL: dict[str, Any] = {"layers": [6], "dpam_start": 3, "deep_layers": 4, "sigma": 1.5}
+BASE = {"attention": "qk", "n_ctx": 0, "deep_layers": 0}
+T1 = {"n_ctx": 0, "deep_layers": 0}
+T2 = {"deep_layers": 0}
+
+
+@pytest.fixture(scope="module")
+def tower(tmp_path_factory: pytest.TempPathFactory) -> Tower:
+    return make_tower(tmp_path_factory.mktemp("tower"))
+
+
+def built(tower: Tower, changes: dict[str, Any]) -> AnomalyClip:
+    method = methods.build("anomalyclip", FULL | changes, tower.clip)
+    assert isinstance(method, AnomalyClip)
+    return method
+
+
+def scores(tower: Tower, changes: dict[str, Any], class_name: str = "screw") -> Scores:
+    method = built(tower, changes)
+    features = tower.clip.encode_image(random_images(3, tower.size), method.taps)
+    return method.score(features, method.text_features(class_name))
+
+
+def learnt_values(method: AnomalyClip) -> int:
+    return sum(value.numel() for value in method.state().values())
+
+
+def test_table_4_counts_of_learnt_values(tower: Tower) -> None:
+    width = tower.shape.text_width
+    rows: list[dict[str, Any]] = [BASE, T1, T2, {}]
+    assert [learnt_values(built(tower, row)) for row in rows] == [0, 0, 24 * width, (24 + 16) * width]
+
+
+def test_table_4_dpam_moves_the_map_and_not_the_image_score(tower: Tower) -> None:
+    base, t1 = scores(tower, BASE), scores(tower, T1)
+    assert torch.equal(base.image, t1.image)
+    assert (base.maps - t1.maps).abs().max() > 1e-3
+
+
+def test_table_4_base_reads_two_plain_prompts(tower: Tower) -> None:
+    words = [[49406, *tokens(text), 49407] for text in ("object.", "damaged object.")]
+    close(built(tower, BASE).text_features("screw"), unit(text_side(tower, words)))
+
+
+def test_table_5_switches_single_losses(tower: Tower) -> None:
+    images, labels = random_images(3, tower.size), torch.tensor([0, 1, 1])
+    masks = torch.zeros(3, tower.size, tower.size, dtype=torch.bool)
+    masks[1:, :9] = True
+    totals = {}
+    rows: dict[str, dict[str, Any]] = {
+        "both": {},
+        "global": {"local_weight": 0},
+        "local": {"global_weight": 0},
+        "neither": {"local_weight": 0, "global_weight": 0},
+    }
+    for key, weights in rows.items():
+        method = built(tower, weights)
+        totals[key] = method.loss(
+            tower.clip.encode_image(images, method.taps), labels, masks, ["x"] * 3
+        ).total.item()
+    assert totals["both"] == pytest.approx(totals["global"] + totals["local"], rel=1e-6)
+    assert totals["neither"] == 0
+    assert totals["global"] > 0
+    assert totals["local"] > 0
+
+
+def test_figure_5_twin_reads_the_class_name(tower: Tower) -> None:
+    assert built(tower, {"prompts": "object_aware"}).class_aware
+    assert not built(tower, {}).class_aware
+    aware = [scores(tower, {"prompts": "object_aware"}, name).image for name in ("screw", "tile")]
+    assert (aware[0] - aware[1]).abs().max() > 1e-5
+    agnostic = [scores(tower, {}, name).image for name in ("screw", "tile")]
+    assert torch.equal(agnostic[0], agnostic[1])
+
+
+def test_figure_6_attentions_differ_on_the_map_only(tower: Tower) -> None:
+    found = [scores(tower, {"attention": kind}) for kind in ("vv", "qq", "kk", "qk")]
+    for one in range(4):
+        for other in range(one):
+            assert torch.equal(found[one].image, found[other].image)
+            assert (found[one].maps - found[other].maps).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize(
+    "sweep",
+    [
+        [{"n_ctx": 4}, {"n_ctx": 12}, {"n_ctx": 16}],
+        [{"deep_layers": 0}, {"deep_layers": 3}, {"deep_layers": 5}],
+        [{"deep_tokens": 2}, {"deep_tokens": 4}, {"deep_tokens": 8}],
+        [{"layers": [6]}, {"layers": [4, 6]}, {"layers": [3, 4, 5, 6]}],
+        [{"sigma": 0.0}, {"sigma": 1.0}, {"sigma": 8.0}],
+        [{"prompts": "object"}, {"prompts": "flawed"}, {"prompts": "defective"}],
+    ],
+)
+def test_appendix_sweeps_run_and_differ(tower: Tower, sweep: list[dict[str, Any]]) -> None:
+    found = [scores(tower, changes).maps for changes in sweep]
+    assert (found[0] - found[1]).abs().max() > 1e-6
+    assert (found[1] - found[2]).abs().max() > 1e-6
+
+
+def test_all_variants_ride_on_one_pass(tmp_path: Path, tower: Tower) -> None:
+    variants = [
+        built(tower, changes) for changes in (BASE, T1, T2, {}, {"attention": "qq"}, {"attention": "kk"})
+    ]
+    images = random_images(2, tower.size)
+    taps = frozenset().union(*(method.taps for method in variants))
+    assert len(taps) == 5
+    features = tower.clip.encode_image(images, taps)
+    for method in variants:
+        text = method.text_features("")
+        alone = method.score(tower.clip.encode_image(images, method.taps), text)
+        assert torch.equal(method.score(features, text).maps, alone.maps)

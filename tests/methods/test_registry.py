@@ -1,0 +1,185 @@
+"""Finding methods by name, checking their settings, and adding one from outside."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import methods
+from pipeline.errors import ParamsError, WeightsError
+from pipeline.methods.base import LearntMethod
+from tests.clip.towers import Tower, make_tower
+
+SIX = ("anomalyclip", "clip", "clip_ac", "coop", "vand", "winclip")
+# The paper's defaults name blocks that the small towers lack.
+FITTING: dict[str, dict[str, Any]] = {
+    "clip": {"layers": [6]},
+    "clip_ac": {"layers": [6]},
+    "coop": {"layers": [6]},
+    "anomalyclip": {"layers": [6], "dpam_start": 3, "deep_layers": 5},
+    "vand": {"layers": [6]},
+    "winclip": {},
+}
+
+
+@pytest.fixture(scope="module")
+def tower(tmp_path_factory: pytest.TempPathFactory) -> Tower:
+    return make_tower(tmp_path_factory.mktemp("tower"))
+
+
+def test_the_six_are_found_with_their_titles() -> None:
+    assert methods.names() == SIX
+    titles = [methods.get(name).title for name in SIX]
+    assert titles == ["AnomalyCLIP", "CLIP", "CLIP-AC", "CoOp", "VAND", "WinCLIP"]
+    assert [name for name in SIX if methods.get(name).learnt] == ["anomalyclip", "coop", "vand"]
+    assert [name for name in SIX if not methods.get(name).class_aware] == ["anomalyclip"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "near"), [("wincli", "winclip"), ("anomaly_clip", "anomalyclip"), ("vant", "vand")]
+)
+def test_a_near_miss_is_helped(wrong: str, near: str) -> None:
+    with pytest.raises(
+        ParamsError, match=rf"unknown method '{wrong}'; did you mean '{near}'\? Known: anomalyclip, clip,"
+    ):
+        methods.get(wrong)
+
+
+def test_a_far_miss_lists_what_is_there() -> None:
+    with pytest.raises(ParamsError, match=r"unknown method 'xyz'\. Known: anomalyclip"):
+        methods.get("xyz")
+
+
+def test_helper_modules_are_no_methods() -> None:
+    with pytest.raises(ParamsError, match="unknown method 'base'"):
+        methods.get("base")
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("clip", {"sgima": 1}, r"methods\.clip\.sgima: Extra inputs"),
+        ("clip", {"sigma": -1}, r"methods\.clip\.sigma: Input should be greater than or equal to 0"),
+        ("clip", {"layers": [7]}, r"methods\.clip\.layers: 7 is no block; the image tower has 1 to 6"),
+        (
+            "clip",
+            {"templates": "imagenet_80"},
+            r"methods\.clip\.templates: 'imagenet_80' is not one of single",
+        ),
+        ("clip_ac", {"layers": [0]}, r"methods\.clip_ac\.layers: 0 is no block"),
+        ("anomalyclip", {"n_ctx": 73}, r"methods\.anomalyclip\.n_ctx: 73 vectors do not fit, .* room for 72"),
+        (
+            "anomalyclip",
+            {"dpam_start": 7},
+            r"methods\.anomalyclip\.dpam_start: 7, but the image tower has 6 blocks",
+        ),
+        ("anomalyclip", {"layers": [2, 6]}, r"methods\.anomalyclip\.dpam_start: 3 lies behind block 2"),
+        ("anomalyclip", {"deep_layers": 6}, r"methods\.anomalyclip\.deep_layers: 6, but only 5 text blocks"),
+        ("anomalyclip", {"deep_tokens": 13}, r"methods\.anomalyclip\.deep_tokens: 13 tokens would overwrite"),
+        ("anomalyclip", {"attention": "kq"}, r"methods\.anomalyclip\.attention: Input should be 'vv'"),
+        (
+            "anomalyclip",
+            {"prompts": "objects"},
+            r"methods\.anomalyclip\.prompts: 'objects' is not one of object, ",
+        ),
+        (
+            "anomalyclip",
+            {"training": {"epochs": -1}},
+            r"methods\.anomalyclip\.training\.epochs: Input should be",
+        ),
+        ("coop", {"n_ctx": 0}, r"methods\.coop\.n_ctx: Input should be greater"),
+        ("coop", {"n_ctx": 80}, r"methods\.coop\.n_ctx: 80 vectors do not fit"),
+        ("vand", {"layers": [24]}, r"methods\.vand\.layers: 24 is no block"),
+        ("vand", {"templates": "x"}, r"methods\.vand\.templates: 'x' is not one of released_35"),
+        ("winclip", {"windows": [7]}, r"methods\.winclip\.windows: 7 does not fit into 6 x 6 patches"),
+    ],
+)
+def test_impossible_settings_name_their_key(
+    tower: Tower, name: str, values: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ParamsError, match=message):
+        methods.build(name, FITTING[name] | values, tower.clip)
+
+
+def test_every_bad_key_gets_a_line(tower: Tower) -> None:
+    with pytest.raises(ParamsError) as caught:
+        methods.build("clip", {"sigma": -1, "temperature": 0, "tower": 3}, tower.clip)
+    assert [line.split(":")[0] for line in str(caught.value).splitlines()] == [
+        "methods.clip.tower",
+        "methods.clip.temperature",
+        "methods.clip.sigma",
+    ]
+
+
+def test_settings_survive_json() -> None:
+    for name in SIX:
+        method = methods.get(name)
+        settings = method.parse(FITTING[name])
+        assert method.parse(settings.model_dump(mode="json")) == settings
+
+
+def test_learnt_weights_of_other_settings_are_refused(tower: Tower) -> None:
+    one, other = (
+        methods.build("anomalyclip", FITTING["anomalyclip"] | more, tower.clip) for more in ({}, {"n_ctx": 8})
+    )
+    assert isinstance(one, LearntMethod)
+    assert isinstance(other, LearntMethod)
+    with pytest.raises(
+        WeightsError, match=r"learnt weight context is \(2, 12, 32\), these settings need \(2, 8, 32\)"
+    ):
+        other.load_state(one.state())
+    with pytest.raises(WeightsError, match=r"learnt weight extra is \(1,\), these settings need missing"):
+        one.load_state(one.state() | {"extra": next(iter(one.state().values())).flatten()[:1]})
+
+
+def test_source_files_follow_the_method() -> None:
+    files = {path.name for path in methods.source_files("clip_ac")}
+    assert {"clip_ac.py", "clip_ac.yaml", "clip.py", "base.py", "similarity.py"} <= files
+    assert "vand.py" not in files
+    assert "vand.yaml" not in files
+
+
+PLUG_IN = """
+import torch
+from typing import ClassVar
+from pipeline.clip import Global
+from pipeline.methods.base import Method, MethodSettings, Scores
+
+
+class Flat(Method):
+    name: ClassVar[str] = "flat"
+    title: ClassVar[str] = "Flat"
+    class_aware = False
+    Settings: ClassVar[type[MethodSettings]] = MethodSettings
+
+    @property
+    def taps(self):
+        return frozenset([Global()])
+
+    @torch.no_grad()
+    def text_features(self, class_name):
+        return torch.nn.functional.normalize(self.clip.text.encode(["a thing", "a broken thing"]), dim=-1)
+
+    @torch.no_grad()
+    def score(self, features, text):
+        image = (features[Global()] @ text.T).softmax(-1)[:, 1]
+        size = self.clip.spec.image_size
+        return Scores(image, image.view(-1, 1, 1).expand(-1, size, size).contiguous())
+"""
+
+
+def test_a_method_can_come_from_elsewhere(
+    tmp_path: Path, tower: Tower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "flat_method.py").write_text(PLUG_IN)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(methods, "_elsewhere", {})
+    methods.register("flat", "flat_method")
+    assert "flat" in methods.names()
+    assert "flat_method" not in sys.modules
+    assert methods.build("flat", {}, tower.clip).title == "Flat"
+    assert tmp_path / "flat_method.py" in methods.source_files("flat")
+    methods.register("flatter", "flat_method")
+    with pytest.raises(ParamsError, match="method 'flatter': flat_method defines no class of that name"):
+        methods.get("flatter")

@@ -1,0 +1,236 @@
+"""Tuning: against a loop through the tower, under seeds, and at the edges."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline import methods
+from pipeline.clip import Tap
+from pipeline.errors import DataError
+from pipeline.methods.base import LearntMethod
+from pipeline.training import AuxiliarySet, FeatureCache, History, collect_features, fit, train
+from pipeline.training.features import Batch
+from pipeline.training.mosaics import Mosaics
+from tests.clip.reference import close
+from tests.clip.towers import Tower, make_tower, random_images
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "anomalyclip": {"layers": [6], "dpam_start": 3, "deep_layers": 4, "training": {"epochs": 2}},
+    "coop": {"layers": [6], "training": {"epochs": 3, "batch": 4}},
+    "vand": {"layers": [3, 6], "training": {"epochs": 2}},
+}
+
+
+@pytest.fixture(scope="module")
+def tower(tmp_path_factory: pytest.TempPathFactory) -> Tower:
+    return make_tower(tmp_path_factory.mktemp("tower"))
+
+
+def auxiliary_set(size: int, count: int = 9, name: str = "visa") -> AuxiliarySet:
+    images = random_images(count, size).numpy()
+    masks = np.zeros((count, size, size), dtype=np.uint8)
+    masks[count // 2 :, 5:25, 10:40] = 255
+    labels = np.arange(count) >= count // 2
+    return AuxiliarySet(
+        name, images, masks, labels.astype(np.int8), [["screw", "tile"][row % 2] for row in range(count)]
+    )
+
+
+def built(tower: Tower, name: str, **changes: Any) -> LearntMethod:
+    method = methods.build(name, SETTINGS[name] | changes, tower.clip)
+    assert isinstance(method, LearntMethod)
+    return method
+
+
+def cached(tower: Tower, method: LearntMethod, count: int = 9) -> FeatureCache:
+    return collect_features(tower.clip, auxiliary_set(tower.size, count), method.taps)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_cached_features_train_as_a_loop_through_the_tower(tower: Tower, name: str) -> None:
+    method, auxiliary = built(tower, name), auxiliary_set(tower.size)
+    train(method, auxiliary, cached(tower, method), seed=3)
+    other = built(tower, name)
+    training = other.settings.training_on("visa")
+    generator = torch.Generator().manual_seed(3)
+    other.reset(generator)
+    optimiser = training.optimiser(list(other.trainable().parameters()))
+    for epoch in range(training.epochs):
+        optimiser.param_groups[0]["lr"] = training.rate(epoch)
+        order = torch.randperm(9, generator=generator)
+        for start in range(0, 9, training.batch):
+            rows = order[start : start + training.batch]
+            features = tower.clip.encode_image(torch.from_numpy(auxiliary.images)[rows], other.taps)
+            masks, labels = (
+                torch.from_numpy(auxiliary.masks)[rows] > 0,
+                torch.from_numpy(auxiliary.labels)[rows].long(),
+            )
+            names = [auxiliary.class_names[row] for row in rows]
+            optimiser.zero_grad()
+            torch.autograd.backward(other.loss(features, labels, masks, names).total)
+            optimiser.step()
+    for key, value in method.state().items():
+        close(value, other.state()[key], 1e-4)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_same_seed_same_bits_and_global_generators_untouched(tower: Tower, name: str) -> None:
+    method = built(tower, name)
+    cache = cached(tower, method)
+    before = torch.random.get_rng_state()
+    states, histories = [], []
+    for seed in (1, 1, 2):
+        histories.append(fit(method, cache, auxiliary="visa", seed=seed))
+        states.append(method.state())
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert histories[0] == histories[1]
+    for key, value in states[0].items():
+        assert torch.equal(value, states[1][key])
+        assert not torch.equal(value, states[2][key])
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_last_batch_of_one_image_works(tower: Tower, name: str) -> None:
+    method = built(tower, name, training={"epochs": 2, "batch": 4})
+    history = fit(method, cached(tower, method, 5), auxiliary="visa", seed=0)
+    assert len(history.epochs) == 2
+    assert all(np.isfinite(list(epoch.values())).all() for epoch in history.epochs)
+
+
+def test_the_loss_falls(tower: Tower) -> None:
+    method = built(tower, "anomalyclip", training={"epochs": 12, "lr": 0.01})
+    calls: list[tuple[int, int]] = []
+    history = fit(
+        method,
+        cached(tower, method),
+        auxiliary="visa",
+        seed=0,
+        progress=lambda done, total: calls.append((done, total)),
+    )
+    totals = [epoch["total"] for epoch in history.epochs]
+    assert totals[-1] < 0.8 * totals[0]
+    assert calls == [(epoch, 12) for epoch in range(1, 13)]
+    last = history.epochs[-1]
+    local = last["focal"] + last["dice_abnormal"] + last["dice_normal"]
+    assert last["total"] == pytest.approx(last["global"] + 4 * local, rel=1e-5)
+
+
+@pytest.mark.parametrize("changes", [{"n_ctx": 0, "deep_layers": 0}, {"training": {"epochs": 0}}])
+def test_nothing_to_tune_leaves_the_initial_parameters(tower: Tower, changes: dict[str, Any]) -> None:
+    method = built(tower, "anomalyclip", **changes)
+    assert fit(method, cached(tower, method), auxiliary="visa", seed=6) == History(())
+    state = method.state()
+    method.reset(torch.Generator().manual_seed(6))
+    for key, value in method.state().items():
+        assert torch.equal(value, state[key])
+
+
+def test_losses_of_weight_zero_tune_nothing(tower: Tower) -> None:
+    method = built(tower, "anomalyclip", global_weight=0, local_weight=0)
+    fit(method, cached(tower, method), auxiliary="visa", seed=6)
+    state = method.state()
+    method.reset(torch.Generator().manual_seed(6))
+    assert all(torch.equal(value, state[key]) for key, value in method.state().items())
+
+
+def test_training_works_inside_inference_mode(tower: Tower) -> None:
+    """Workers score under inference mode; features cached there must not break a fit outside."""
+    method = built(tower, "anomalyclip")
+    expected = built(tower, "anomalyclip")
+    cache = cached(tower, method)
+    with torch.no_grad():
+        fit(method, cache, auxiliary="visa", seed=1)
+    fit(expected, cache, auxiliary="visa", seed=1)
+    assert all(torch.equal(value, expected.state()[key]) for key, value in method.state().items())
+
+
+def test_memory_mapped_features_equal_those_in_memory(tower: Tower, tmp_path: Path) -> None:
+    method = built(tower, "anomalyclip")
+    auxiliary, seen = auxiliary_set(tower.size), []
+    mapped = collect_features(
+        tower.clip, auxiliary, method.taps, batch=4, folder=tmp_path, progress=lambda *done: seen.append(done)
+    )
+    memory = collect_features(tower.clip, auxiliary, method.taps, batch=4)
+    assert seen == [(4, 9), (8, 9), (9, 9)]
+    assert len(list(tmp_path.iterdir())) == len(method.taps)
+    for tap, value in memory.features.items():
+        assert torch.equal(value, mapped.features[tap])
+
+
+def test_a_batch_carries_only_the_taps_asked_for(tower: Tower) -> None:
+    method, other = built(tower, "anomalyclip"), built(tower, "vand")
+    cache = collect_features(tower.clip, auxiliary_set(tower.size), method.taps | other.taps)
+    batch = cache.batch(torch.tensor([7, 0]), method.taps)
+    assert batch.features.keys() == method.taps
+    assert batch.labels.tolist() == [1, 0]
+    assert batch.class_names == ["tile", "screw"]
+    assert batch.masks.dtype == torch.bool
+    assert batch.masks.flatten(1).any(1).tolist() == [True, False]
+
+
+def test_unequal_parts_are_refused() -> None:
+    parts = auxiliary_set(20)
+    with pytest.raises(DataError, match="auxiliary set visa"):
+        AuxiliarySet("visa", parts.images, parts.masks, parts.labels, ["screw"])
+    with pytest.raises(DataError, match="auxiliary set visa"):
+        AuxiliarySet("visa", parts.images[:0], parts.masks[:0], parts.labels[:0], [])
+
+
+def test_vand_trains_on_mvtec_for_three_epochs_with_mosaics(tower: Tower) -> None:
+    method = built(tower, "vand")
+    settings = method.settings
+    assert (settings.training_on("mvtec").epochs, settings.training_on("mvtec").mosaic) == (3, 0.2)
+    assert (settings.training_on("visa").epochs, settings.training_on("visa").mosaic) == (2, 0.0)
+    cache = cached(tower, method)
+    with_mosaics = train(method, auxiliary_set(tower.size, name="mvtec"), cache, seed=2)
+    assert len(with_mosaics.epochs) == 3
+    again = train(method, auxiliary_set(tower.size, name="mvtec"), cache, seed=2)
+    assert with_mosaics == again
+    assert with_mosaics != fit(method, cache, auxiliary="mvtec", seed=2)
+
+
+def whole_batch(cache: FeatureCache, taps: frozenset[Tap]) -> Batch:
+    return cache.batch(torch.arange(len(cache)), taps)
+
+
+def test_mosaics_are_four_images_of_the_class(tower: Tower) -> None:
+    auxiliary = auxiliary_set(tower.size)
+    method = built(tower, "vand")
+    batch = whole_batch(cached(tower, method), method.taps)
+    mosaics = Mosaics(tower.clip, auxiliary, 1.0)
+    made = mosaics(batch, torch.arange(9), torch.Generator().manual_seed(0))
+    assert made.class_names == batch.class_names
+    for tap, value in batch.features.items():
+        assert made.features[tap].shape == value.shape
+        assert not torch.equal(made.features[tap], value)
+    assert torch.equal(made.labels == 1, made.masks.flatten(1).any(1))
+    none = Mosaics(tower.clip, auxiliary, 0.0)(batch, torch.arange(9), torch.Generator().manual_seed(0))
+    assert none is batch
+
+
+def test_a_mosaic_of_one_image_is_that_image_four_times(tmp_path: Path) -> None:
+    tower = make_tower(tmp_path, size=48)
+    parts = auxiliary_set(tower.size, 3)
+    auxiliary = AuxiliarySet("mvtec", parts.images[2:], parts.masks[2:], parts.labels[2:], ["only"])
+    method = built(tower, "vand")
+    cache = collect_features(tower.clip, auxiliary, method.taps)
+    made = Mosaics(tower.clip, auxiliary, 1.0)(
+        whole_batch(cache, method.taps), torch.arange(1), torch.Generator().manual_seed(0)
+    )
+    share = made.masks.float().mean().item()
+    assert share == pytest.approx((parts.masks[2] > 0).mean(), rel=0.1)
+    half = tower.size // 2
+    assert torch.equal(made.masks[0, :half, :half], made.masks[0, -half:, -half:])
+
+
+def test_coops_schedule() -> None:
+    training = methods.get("coop").parse({"training": {"epochs": 10}}).training  # type: ignore[attr-defined]
+    rates = [training.rate(epoch) for epoch in range(10)]
+    assert rates[0] == 1e-5
+    assert rates[1] == 2e-3
+    assert rates[6] == pytest.approx(1e-3)
+    assert rates[1:] == sorted(rates[1:], reverse=True)
