@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 STAMP := .venv/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test check env
+.PHONY: help repro test check tables env
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 18
@@ -22,6 +22,12 @@ check: $(STAMP)  ## lint, types, import contract
 	ruff format --check .
 	mypy
 	lint-imports
+
+tables: $(STAMP)  ## regenerate the miniature tables and compare them with the committed ones
+	rm -rf .zsad/committed && mkdir -p .zsad/committed
+	git archive HEAD results/miniature/tables | tar -x -C .zsad/committed
+	dvc repro
+	zsad diff .zsad/committed/results/miniature/tables results/miniature/tables
 
 env: $(STAMP)  ## only set up the environment in .venv
 

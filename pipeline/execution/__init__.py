@@ -1,0 +1,15 @@
+"""Runs a plan: in this process or on Ray, behind one interface, with finished cells kept as they come.
+
+The settings below are read when Ray is imported: no usage report, no token on loopback, no second Ray from
+a thread that is late, and no GPU shown to a task that asked for none.
+"""
+
+import os
+
+for _name, _value in {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_ENABLE_AUTO_CONNECT": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
+}.items():
+    os.environ.setdefault(_name, _value)

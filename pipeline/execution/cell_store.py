@@ -1,0 +1,47 @@
+"""Finished cells on disk, one file a key, so that no finished work is done twice.
+
+The key is made of all that moves a number (see `pipeline.execution.keys`), so a file is either right or not
+asked for. Only finished cells are kept: a failure is tried again by the next run. A damaged file counts as
+absent and is replaced.
+"""
+
+import logging
+from pathlib import Path
+
+from pipeline.errors import ZsadError
+from pipeline.files import write_bytes
+from pipeline.results import CellResult, decode_cell, encode_cell
+
+log = logging.getLogger(__name__)
+
+DEFAULT_ROOT = Path(".zsad") / "cells"
+
+
+class CellStore:
+    """A folder of finished cells. Safe for several processes: a file appears whole or not at all."""
+
+    def __init__(self, root: Path = DEFAULT_ROOT) -> None:
+        self._root = root
+
+    def _path(self, key: str) -> Path:
+        return self._root / key[:2] / f"{key}.parquet"
+
+    def get(self, key: str) -> CellResult | None:
+        """The finished cell under `key`, or None."""
+        path = self._path(key)
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            result = decode_cell(content, str(path))
+        except ZsadError as error:
+            log.warning("%s is damaged and is computed again: %s", path, error)
+            return None
+        return result if result.row.cell_key == key else None
+
+    def put(self, result: CellResult) -> None:
+        """Keep a finished cell. A failed one is not kept."""
+        key = result.row.cell_key
+        if result.row.status == "ok" and key is not None:
+            write_bytes(self._path(key), encode_cell(result))

@@ -1,0 +1,62 @@
+"""The methods and variants that params ask for, with their settings checked one by one.
+
+An unknown name or an impossible setting makes an entry that carries the reason: its cells become failed rows
+and the other entries run.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline import methods
+from pipeline.errors import ParamsError
+from pipeline.params import Params
+from pipeline.plan import Entry
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """An entry with its complete settings, defaults included; empty where the entry carries an error."""
+
+    entry: Entry
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def _resolve(params: Params, method: str, variant: str, raw: dict[str, Any]) -> Resolved:
+    try:
+        method_type = methods.get(method)
+        settings = method_type.parse(raw)
+        if settings.tower not in params.towers:
+            raise ParamsError(f"methods.{method}.tower: {settings.tower!r} is not under `towers`")
+    except ParamsError as error:
+        reason = f"params.yaml: {f'variants.{method}.{variant}: ' if variant else ''}{error}"
+        return Resolved(Entry(method, variant, tower="", learnt=False, error=reason))
+    entry = Entry(method, variant, settings.tower, method_type.learnt)
+    return Resolved(entry, settings.model_dump(mode="json"))
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """`changes` on top of `base`, key by key in nested blocks too."""
+    both = {
+        key: _merged(base[key], value)
+        for key, value in changes.items()
+        if isinstance(value, dict) and isinstance(base.get(key), dict)
+    }
+    return base | changes | both
+
+
+def resolve_entries(params: Params) -> tuple[Resolved, ...]:
+    """One entry a method, then one a variant of it, in the order of params.
+
+    A variant's settings stand on top of its method's.
+
+    Raises:
+        ParamsError: a variant of a method that params do not name.
+    """
+    if strangers := sorted(set(params.variants) - set(params.methods)):
+        raise ParamsError(f"params.yaml: variants.{strangers[0]}: there is no such key under `methods`")
+    resolved = []
+    for method, raw in params.methods.items():
+        resolved.append(_resolve(params, method, "", raw))
+        for variant, changes in params.variants.get(method, {}).items():
+            resolved.append(_resolve(params, method, variant, _merged(raw, changes)))
+    return tuple(resolved)

@@ -1,0 +1,43 @@
+"""Prepare one data set: read the published layout, check its counts, write its shards."""
+
+from pathlib import Path
+
+import yaml
+
+from pipeline import catalog
+from pipeline.catalog import Counts
+from pipeline.errors import ParamsError
+from pipeline.params import Params
+from pipeline.shards import Manifest, prepare
+
+
+def expected_counts(params: Params, dataset: str) -> dict[str, Counts]:
+    """(normal, anomalous) test images a subset, by the file `params.counts` or by the data set's record.
+
+    Raises:
+        ParamsError: the file is missing or does not name the data set.
+    """
+    if params.counts is None:
+        return catalog.record(dataset).expected(params.builds.get(dataset))
+    path = Path(params.counts)
+    if not path.is_file():
+        raise ParamsError(f"params.yaml: counts: {path} is missing")
+    counts = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if dataset not in counts:
+        raise ParamsError(f"params.yaml: counts: {path} has no counts of {dataset}")
+    return {subset: (normal, anomalous) for subset, (normal, anomalous) in counts[dataset].items()}
+
+
+def prepare_dataset(params: Params, dataset: str) -> Manifest:
+    """Write the shards of `dataset`; a subset that cannot be prepared is noted in the manifest.
+
+    Raises:
+        ZsadError: an unknown data set, or one whose folder is not there.
+    """
+    return prepare(
+        catalog.record(dataset),
+        Path(params.data_root) / dataset,
+        params.shards / dataset,
+        params.sizes(),
+        expected_counts(params, dataset),
+    )

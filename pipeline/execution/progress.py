@@ -1,0 +1,58 @@
+"""Progress of long work: a live bar in a terminal, one plain line a step elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+
+class Steps:
+    """Counts finished steps of a known total. Safe to call from several threads."""
+
+    def __init__(self, title: str, total: int, bar: Progress | None) -> None:
+        self._title, self._total, self._done = title, total, 0
+        self._start = time.monotonic()
+        self._lock = Lock()
+        self._bar = bar
+        self._task = bar.add_task(title, total=total) if bar else None
+
+    def step(self, what: str) -> None:
+        """Say that the step named `what` is finished."""
+        with self._lock:
+            self._done += 1
+            if self._bar is not None and self._task is not None:
+                self._bar.update(self._task, advance=1, description=f"{self._title}: {what}")
+                return
+            seconds = time.monotonic() - self._start
+            line = f"{self._title} [{self._done}/{self._total}] {what} ({seconds:.0f} s)"
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+
+
+@contextmanager
+def progress(title: str, total: int) -> Iterator[Steps]:
+    """Show the progress of `total` steps on standard output."""
+    console = Console()
+    if not console.is_terminal:
+        yield Steps(title, total, None)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as bar:
+        yield Steps(title, total, bar)

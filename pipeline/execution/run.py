@@ -1,0 +1,114 @@
+"""A run of the benchmark: from params and disk to groups of missing cells, and from results to files.
+
+`open_run` plans and looks up the cell store, `Run.evaluate` does one group, `Run.finish` writes `metrics/`
+and `scores/`. Who calls `evaluate` in which thread, and who watches, is the flow's business.
+"""
+
+from dataclasses import dataclass, field
+
+from pipeline import catalog
+from pipeline.errors import ZsadError
+from pipeline.execution.assignment import Assignment
+from pipeline.execution.backends import Backend
+from pipeline.execution.cell_store import CellStore
+from pipeline.execution.entries import resolve_entries
+from pipeline.execution.summary import Summary
+from pipeline.execution.tasks import CellTask, GroupTask, failed_result
+from pipeline.params import Params
+from pipeline.plan import Failure, Subset, make_plan
+from pipeline.results import CellResult, CellRow, write_results
+from pipeline.shards import Manifest, read_manifest
+
+
+@dataclass
+class Run:
+    """Groups whose cells are missing, and what is already known of the others."""
+
+    params: Params
+    store: CellStore
+    tasks: list[GroupTask] = field(default_factory=list)
+    reused: list[CellResult] = field(default_factory=list)
+    refused: list[Failure] = field(default_factory=list)
+    results: list[CellResult] = field(default_factory=list)
+
+    def evaluate(self, task: GroupTask, backend: Backend) -> tuple[CellResult, ...]:
+        """Run one group, keep its finished cells at once, and return the results of all of them."""
+        try:
+            results = backend.run(task)
+        except ZsadError as error:
+            results = tuple(failed_result(task, cell, str(error)) for cell in task.cells)
+        for result in results:
+            self.store.put(result)
+        self.results.extend(results)
+        return results
+
+    def finish(self) -> Summary:
+        """Write `metrics/` and `scores/` of all cells, failed ones included, and say how the run ended."""
+        results = [*self.reused, *self.results, *(_refused(self.params, failure) for failure in self.refused)]
+        write_results(results, self.params.results)
+        failures: dict[str, list[str]] = {}
+        for row in sorted((result.row for result in results if result.row.error), key=lambda row: row.name):
+            failures.setdefault(str(row.error), []).append(row.name)
+        finished = sum(result.row.status == "ok" for result in self.results)
+        return Summary(run=finished, reused=len(self.reused), failures=failures)
+
+
+def _refused(params: Params, failure: Failure) -> CellResult:
+    cell = failure.cell
+    tower = params.towers.get(cell.entry.tower)
+    row = CellRow(
+        profile=params.profile,
+        dataset=cell.dataset,
+        subset=cell.subset,
+        method=cell.entry.method,
+        variant=cell.entry.variant,
+        seed=cell.seed,
+        auxiliary=cell.auxiliary,
+        image_size=tower.image_size if tower else None,
+        status="failed",
+        error=failure.reason,
+    )
+    return CellResult(row, None)
+
+
+def _prepared(params: Params) -> tuple[list[Subset], dict[str, Manifest]]:
+    """Every subset of the data sets in params, and the manifests of the data sets that are prepared."""
+    subsets: list[Subset] = []
+    manifests: dict[str, Manifest] = {}
+    for dataset in params.datasets:
+        try:
+            manifest = read_manifest(params.shards / dataset)
+        except ZsadError as error:
+            subsets += [Subset(dataset, name, 0, str(error)) for name in catalog.record(dataset).subset_names]
+            continue
+        manifests[dataset] = manifest
+        for entry in manifest.subsets:
+            images = (entry.normal or 0) + (entry.anomalous or 0)
+            subsets.append(Subset(dataset, entry.name, images, entry.error))
+    return subsets, manifests
+
+
+def open_run(params: Params, store: CellStore) -> Run:
+    """Plan the cells of `params` and sort them into finished, missing and refused."""
+    resolved = resolve_entries(params)
+    subsets, manifests = _prepared(params)
+    plan = make_plan(
+        [item.entry for item in resolved], subsets, seeds=params.seeds, tuned_on=params.auxiliary.tuned_on
+    )
+    assignment = Assignment(params, resolved, manifests)
+    run = Run(params, store, refused=list(plan.refused))
+    for group in plan.groups:
+        missing: list[CellTask] = []
+        for cell in group.cells:
+            try:
+                task = assignment.cell_task(cell)
+            except ZsadError as error:
+                run.refused.append(Failure(cell, str(error)))
+                continue
+            if known := store.get(task.key):
+                run.reused.append(known)
+            else:
+                missing.append(task)
+        if missing:
+            run.tasks.append(assignment.group_task(group, tuple(missing)))
+    return run

@@ -1,0 +1,149 @@
+"""One group of cells from prepared images to metrics: the inside of a worker.
+
+The images of the subset go through the tower once, and every cell of the group is scored from that pass.
+What goes wrong with one cell ends that cell, not the group.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pipeline import methods
+from pipeline.clip import Clip, Features, Tap, TowerSpec, load_clip
+from pipeline.errors import ZsadError
+from pipeline.execution.tasks import CellTask, GroupTask, failed_result, row_identity
+from pipeline.methods.base import LearntMethod, Method
+from pipeline.metrics import ImageRegions, PixelState, image_metrics, label_masks
+from pipeline.results import CellResult, CellRow, CellScores
+from pipeline.shards import SubsetShard, open_subset
+from pipeline.training import load_checkpoint
+
+log = logging.getLogger(__name__)
+
+
+@lru_cache(maxsize=1)
+def _clip(tower: TowerSpec, device: str) -> Clip:
+    """The tower that this process used last; groups of one tower come one after the other."""
+    return load_clip(tower, device=device)
+
+
+def _build(task: CellTask, clip: Clip) -> Method:
+    method = methods.build(task.cell.entry.method, task.settings, clip)
+    if isinstance(method, LearntMethod):
+        if task.weights is None:
+            raise ZsadError(f"{task.cell.label}: has no learnt weights")
+        load_checkpoint(task.weights, method)
+    return method
+
+
+def _reason(error: Exception, label: str) -> str:
+    """What a failed row says; an error that no user is meant to read leaves its traceback in the log."""
+    if isinstance(error, ZsadError):
+        return str(error)
+    log.warning("%s failed", label, exc_info=error)
+    return f"{type(error).__name__}: {error}"
+
+
+@dataclass
+class _CellRun:
+    """A cell on its way: what it has scored so far, or why it stopped."""
+
+    task: CellTask
+    method: Method
+    text: torch.Tensor
+    image_scores: list[NDArray[np.float32]] = field(default_factory=list)
+    pixels: PixelState = field(default_factory=PixelState)
+
+    def score(self, features: Features, regions: list[ImageRegions] | None, names: Sequence[str]) -> None:
+        scores = self.method.score(features, self.text)
+        self.image_scores.append(scores.image.cpu().numpy())
+        if regions is not None:
+            self.pixels.update(scores.maps, regions, names)
+
+    def finish(self, task: GroupTask, shard: SubsetShard) -> CellResult:
+        scores = np.concatenate(self.image_scores)
+        measured: dict[str, Any] = asdict(image_metrics(shard.labels, scores))
+        if shard.packed is not None:
+            measured |= asdict(self.pixels.finish())
+        row = CellRow(
+            status="ok",
+            n_images=len(shard),
+            n_normal=int((shard.labels == 0).sum()),
+            n_anomalous=int((shard.labels == 1).sum()),
+            **row_identity(task, self.task),
+            **measured,
+        )
+        return CellResult(row, CellScores(shard.paths, shard.labels, scores.astype(np.float64)))
+
+
+class _Group:
+    """The cells of a group that still run, and the results of those that ended."""
+
+    def __init__(self, task: GroupTask) -> None:
+        self._task = task
+        self.runs: list[_CellRun] = []
+        self._results: dict[str, CellResult] = {}
+
+    @contextmanager
+    def cell(self, task: CellTask) -> Iterator[None]:
+        """Whatever is raised inside ends this cell only."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - a method may raise anything
+            self.runs = [run for run in self.runs if run.task is not task]
+            self._results[task.key] = failed_result(self._task, task, _reason(error, task.cell.label))
+
+    def start(self, clip: Clip) -> None:
+        for cell_task in self._task.cells:
+            with self.cell(cell_task):
+                method = _build(cell_task, clip)
+                text = method.text_features(self._task.class_name)
+                self.runs.append(_CellRun(cell_task, method, text))
+
+    def score(self, shard: SubsetShard, clip: Clip) -> None:
+        taps: frozenset[Tap] = frozenset().union(*(run.method.taps for run in self.runs))
+        for start in range(0, len(shard) if taps else 0, self._task.batch):
+            rows = slice(start, min(start + self._task.batch, len(shard)))
+            features = clip.encode_image(torch.from_numpy(np.array(shard.images[rows])), taps)
+            names, masks = shard.paths[rows], shard.masks(rows.start, rows.stop)
+            regions = None if masks is None else label_masks(masks, names)
+            for run in tuple(self.runs):
+                with self.cell(run.task):
+                    run.score(features, regions, names)
+
+    def finish(self, shard: SubsetShard) -> tuple[CellResult, ...]:
+        for run in tuple(self.runs):
+            with self.cell(run.task):
+                self._results[run.task.key] = run.finish(self._task, shard)
+        return tuple(self._results[cell.key] for cell in self._task.cells)
+
+
+def _evaluate(task: GroupTask) -> tuple[CellResult, ...]:
+    shard = open_subset(task.shards, task.subset, task.tower.image_size)
+    clip = _clip(task.tower, task.device)
+    group = _Group(task)
+    with torch.inference_mode():
+        group.start(clip)
+        group.score(shard, clip)
+    return group.finish(shard)
+
+
+def evaluate_group(task: GroupTask) -> tuple[CellResult, ...]:
+    """Score every cell of a group from one tower pass over its images.
+
+    Returns:
+        One result a cell, in the order of `task.cells`; a cell that failed carries the reason.
+    """
+    torch.set_num_threads(task.threads)
+    try:
+        return _evaluate(task)
+    except Exception as error:  # noqa: BLE001 - an application error becomes rows; lost workers are retried
+        reason = _reason(error, task.label)
+    return tuple(failed_result(task, cell, reason) for cell in task.cells)

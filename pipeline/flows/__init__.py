@@ -1,0 +1,22 @@
+"""Prefect flows: when the parts of the benchmark run, and who sees it.
+
+The settings below are read when Prefect is imported. They keep everything on this machine: own home, no
+telemetry, no adverts; and they let the short-lived server of a run write down every task before it stops.
+"""
+
+import os
+from pathlib import Path
+
+for _name, _value in {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_HOME": str(Path.cwd() / ".prefect"),
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "50",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "50",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    # The page of a run shows everything; the console belongs to our own progress lines.
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "ERROR",
+    "PREFECT_LOGGING_SERVER_LEVEL": "ERROR",
+}.items():
+    os.environ.setdefault(_name, _value)

@@ -1,0 +1,76 @@
+"""The flow `evaluate`: one thin task a group of cells, each waiting for one piece of work in the backend.
+
+Prefect shows the groups and their states; Ray places them and survives lost workers, so the tasks here have
+no retries.
+"""
+
+import time
+from pathlib import Path
+from typing import Any, cast
+
+from prefect import flow, task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture, wait
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+
+from pipeline.execution.backends import open_backend
+from pipeline.execution.cell_store import CellStore
+from pipeline.execution.progress import progress
+from pipeline.execution.run import Run, open_run
+from pipeline.execution.summary import Summary
+from pipeline.flows.stages import run_in_parent
+from pipeline.params import Params
+from pipeline.results import write_run
+
+
+def _fan_out(run: Run) -> None:
+    """Evaluate the missing groups; no missing group, no backend."""
+    if not run.tasks:
+        return
+    with open_backend(run.params.compute) as backend, progress("evaluate", len(run.tasks)) as steps:
+        # Closes over the run: Prefect would walk through and serialise whatever is passed as an argument.
+        @task(name="group", task_run_name="{label}", cache_policy=NO_CACHE)
+        def evaluate_group(label: str, index: int) -> None:
+            results = run.evaluate(run.tasks[index], backend)
+            failed = sum(result.row.status == "failed" for result in results)
+            steps.step(f"{label}: {len(results)} cells" + (f", {failed} failed" if failed else ""))
+
+        try:
+            futures = [evaluate_group.submit(group.label, index) for index, group in enumerate(run.tasks)]
+            wait(futures)
+        except BaseException:
+            backend.stop()
+            raise
+        for future in futures:
+            future.result()
+
+
+@flow(name="evaluate", validate_parameters=False)
+def _evaluate(params: Params) -> Summary:
+    run = open_run(params, CellStore())
+    _fan_out(run)
+    summary = run.finish()
+    create_table_artifact(
+        [{"cells": kind, "count": count} for kind, count in summary.counts().items()],
+        key="cells",
+        description=f"Cells of the {params.profile} profile",
+    )
+    return summary
+
+
+def evaluate(params: Params) -> Summary:
+    """Run the missing cells of `params`, write `metrics/` and `scores/`, and say how it ended."""
+    # Twice the workers: the next group is in the backend's hands before a worker is free.
+    runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=2 * params.compute.workers)
+    started = time.monotonic()
+    # ThreadPoolTaskRunner yields a narrower future than the option is annotated with.
+    flow_now = _evaluate.with_options(task_runner=cast("TaskRunner[PrefectFuture[Any]]", runner))
+    summary = run_in_parent(flow_now, params=params)
+    write_run(
+        params.results / "run.json",
+        seconds={"evaluate": time.monotonic() - started},
+        cells=summary.counts(),
+        repository=Path.cwd(),
+    )
+    return summary

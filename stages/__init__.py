@@ -1,0 +1,1 @@
+"""One short file a DVC stage: read params, call the pipeline, write outputs."""

@@ -1,0 +1,20 @@
+"""DVC stage `train@<auxiliary set>`: every learnt method and variant, tuned on one data set."""
+
+import sys
+
+from pipeline.flows.train import train
+from pipeline.params import load_params
+from stages.entry import stage
+
+
+def run() -> None:
+    """Train on the auxiliary set named on the command line."""
+    auxiliary = sys.argv[1]
+    outcome = train(load_params(), auxiliary)
+    print(f"train on {auxiliary}: {len(outcome.trained)} weights files written")
+    for name, reason in outcome.failed.items():
+        print(f"train on {auxiliary}: {name} not written: {reason}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    stage(run)

@@ -1,0 +1,85 @@
+"""Shared fixtures: a cut-down project in a temporary folder, made of the real code and the real samples."""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.project import ROOT, Project
+
+# Two auxiliary sets, an image-only and a pixel-only set: every kind of cell, in 6 subsets.
+DATASETS = ("btad", "sdd", "headct", "endo")
+
+
+def read_small_params() -> dict[str, Any]:
+    """The committed params, cut down to `DATASETS` and little training."""
+    values: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
+    values["datasets"] = list(DATASETS)
+    values["auxiliaries"] = ["btad", "sdd"]
+    values["auxiliary"] = {"default": "btad", "exceptions": {"btad": "sdd"}}
+    values["methods"]["anomalyclip"]["training"] = {"epochs": 2}
+    values["compute"]["backend"] = "serial"
+    return values
+
+
+def make_project(folder: Path, params: dict[str, Any]) -> Project:
+    """The code, `params` and the samples of `DATASETS` in a new folder."""
+    for part in ("pipeline", "stages"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for dataset in DATASETS:
+        shutil.copytree(ROOT / "samples" / dataset, folder / "samples" / dataset)
+    made = Project(folder)
+    made.write_params(params)
+    return made
+
+
+@pytest.fixture
+def small_params() -> dict[str, Any]:
+    """See `read_small_params`."""
+    return read_small_params()
+
+
+@pytest.fixture
+def project(
+    tmp_path: Path, small_params: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Project]:
+    """A project folder with `DATASETS` under `samples/` and `data/`; the current directory of the test."""
+    made = make_project(tmp_path / "project", small_params)
+    monkeypatch.chdir(made.folder)
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def trained_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose shards and weights are made, for `trained` to copy."""
+    from pipeline.execution.prepare import prepare_dataset
+    from pipeline.execution.train import Trainer
+    from pipeline.params import load_params
+
+    made = make_project(tmp_path_factory.mktemp("template") / "project", read_small_params())
+    made.use_samples_as_data()
+    with contextlib.chdir(made.folder):
+        params = load_params()
+        for dataset in params.datasets:
+            prepare_dataset(params, dataset)
+        for auxiliary in params.auxiliaries:
+            trainer = Trainer(params, auxiliary)
+            for job in trainer.jobs():
+                job.run()
+            trainer.close()
+    return made.folder
+
+
+@pytest.fixture
+def trained(trained_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """A project that is ready to evaluate; the current directory of the test."""
+    shutil.copytree(trained_template, tmp_path / "project")
+    made = Project(tmp_path / "project")
+    monkeypatch.chdir(made.folder)
+    yield made
+    made.stop()

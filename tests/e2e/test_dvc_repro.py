@@ -1,0 +1,66 @@
+"""`dvc repro` in a temporary project: all stages, nothing twice, and only what a change costs."""
+
+import re
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.project import SECONDS, Project
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(2 * SECONDS)]
+
+CELLS = (3 + 1 + 1 + 1) * 3
+
+
+def test_repro_makes_tables_then_nothing_then_what_a_change_costs(project: Project) -> None:
+    project.set_param("compute.backend", "ray")
+    project.init_dvc()
+    output = project.run("dvc", "repro")
+    assert f"cells: {CELLS} run, 0 reused, 0 failed" in output
+    table = (project.folder / "results/miniature/tables/table1.md").read_text()
+    assert "BTAD" in table
+    assert "MINIATURE" in table
+    assert "up to date" in project.run("dvc", "status")
+
+    started = time.monotonic()
+    assert "Running stage" not in project.run("dvc", "repro")
+    assert time.monotonic() - started < 20
+
+    image = next((project.folder / "samples/endo").rglob("images/*"))
+    other = next(path for path in image.parent.iterdir() if path != image)
+    shutil.copy(other, image)
+    output = project.run("dvc", "repro")
+    assert re.findall(r"Running stage '(\S+)'", output) == ["prepare@endo", "evaluate", "tables"]
+    assert f"cells: 3 run, {CELLS - 3} reused, 0 failed" in output
+
+
+def test_a_failed_cell_gives_one_message_and_exit_code_1(trained: Project) -> None:
+    trained.set_param("methods.wincli", {})
+    output = trained.run("python", "-m", "stages.evaluate", code=1)
+    assert output.count("unknown method 'wincli'") == 1
+    assert f"cells: {CELLS} run, 0 reused" in output
+    assert "Traceback" not in output
+
+
+def test_a_bad_key_gives_one_message_and_exit_code_1(trained: Project) -> None:
+    trained.set_param("compute.batch", 0)
+    output = trained.run("python", "-m", "stages.evaluate", code=1)
+    assert output.strip() == "error: params.yaml: compute.batch: Input should be greater than 0"
+
+
+def test_a_killed_driver_loses_nothing_that_was_finished(trained: Project) -> None:
+    process = trained.start("python", "-m", "stages.evaluate")
+    deadline = time.monotonic() + SECONDS
+    while len(list(Path(".zsad/cells").rglob("*.parquet"))) < CELLS // 3:
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    kept = len(list(Path(".zsad/cells").rglob("*.parquet")))
+    assert kept < CELLS
+    output = trained.run("python", "-m", "stages.evaluate")
+    assert f"cells: {CELLS - kept} run, {kept} reused, 0 failed" in output

@@ -1,0 +1,62 @@
+"""From params to entries: variants stand on their method, mistakes stay with their entry."""
+
+from typing import Any
+
+import pytest
+
+from pipeline.errors import ParamsError
+from pipeline.execution.entries import resolve_entries
+from pipeline.params import parse_params
+
+
+def test_a_variant_stands_on_its_method(small_params: dict[str, Any]) -> None:
+    small_params["variants"] = {"clip": {"blurred": {"sigma": 3.0}}}
+    clip, blurred, *_ = resolve_entries(parse_params(small_params))
+    assert (clip.entry.label, blurred.entry.label) == ("clip", "clip[blurred]")
+    assert (clip.settings["sigma"], blurred.settings["sigma"]) == (1.0, 3.0)
+    assert clip.settings["layers"] == blurred.settings["layers"] == [8]
+
+
+def test_a_variant_changes_one_key_of_a_nested_block(small_params: dict[str, Any]) -> None:
+    small_params["methods"] = {"anomalyclip": {"training": {"epochs": 2, "lr": 0.5}}}
+    small_params["variants"] = {"anomalyclip": {"untrained": {"training": {"epochs": 0}}}}
+    _, untrained = resolve_entries(parse_params(small_params))
+    assert untrained.settings["training"] | {"epochs": 0, "lr": 0.5} == untrained.settings["training"]
+
+
+def test_settings_are_complete(small_params: dict[str, Any]) -> None:
+    by_label = {item.entry.label: item for item in resolve_entries(parse_params(small_params))}
+    assert by_label["anomalyclip"].entry.learnt
+    assert by_label["anomalyclip"].settings["n_ctx"] == 12
+    assert by_label["anomalyclip"].settings["training"]["lr"] == 1e-3
+    assert not by_label["clip_ac"].entry.learnt
+
+
+@pytest.mark.parametrize(
+    ("methods", "message"),
+    [
+        ({"clop": {}}, "params.yaml: unknown method 'clop'"),
+        ({"clip": {"sigma": "wide"}}, "params.yaml: methods.clip.sigma: "),
+        ({"clip": {"tower": "north"}}, "params.yaml: methods.clip.tower: 'north' is not under `towers`"),
+    ],
+)
+def test_a_mistake_stays_with_its_entry(
+    small_params: dict[str, Any], methods: dict[str, Any], message: str
+) -> None:
+    small_params["methods"] = methods | {"clip_ac": {}}
+    broken, fine = resolve_entries(parse_params(small_params))
+    assert broken.entry.error is not None
+    assert broken.entry.error.startswith(message)
+    assert fine.entry.error is None
+
+
+def test_a_variant_names_itself_in_its_mistake(small_params: dict[str, Any]) -> None:
+    small_params["variants"] = {"clip": {"bad": {"sigma": -1}}}
+    _, broken, *_ = resolve_entries(parse_params(small_params))
+    assert str(broken.entry.error).startswith("params.yaml: variants.clip.bad: methods.clip.sigma: ")
+
+
+def test_a_variant_of_no_method_is_refused(small_params: dict[str, Any]) -> None:
+    small_params["variants"] = {"coop": {"short": {}}}
+    with pytest.raises(ParamsError, match=r"variants\.coop"):
+        resolve_entries(parse_params(small_params))

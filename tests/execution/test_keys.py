@@ -1,0 +1,50 @@
+"""The code part of a cell's key: every source between image and metric is in it, and nothing else."""
+
+from pathlib import Path
+
+import pytest
+
+import pipeline
+from pipeline.execution import keys
+
+ROOT = Path(pipeline.__file__).parent
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Names of the files whose content the digest reads."""
+    seen: set[str] = set()
+
+    def digest(path: Path) -> str:
+        seen.add(path.relative_to(ROOT).as_posix())
+        return "0"
+
+    monkeypatch.setattr(keys, "file_digest", digest)
+    keys.code_digest.cache_clear()
+    return seen
+
+
+def test_what_moves_a_number_is_in_the_key(read: set[str]) -> None:
+    keys.code_digest("anomalyclip")
+    keys.code_digest.cache_clear()
+    expected = {
+        "methods/anomalyclip.py",
+        "methods/prompts/anomalyclip.yaml",
+        "methods/base.py",
+        "metrics/state.py",
+        "clip/vision.py",
+        "shards/reader.py",
+        "execution/scoring.py",
+    }
+    assert expected <= read
+    assert not read & {"methods/clip.py", "methods/clip_ac.py", "cli.py", "execution/run.py"}
+    assert not any(name.startswith(("tables/", "flows/", "results/")) for name in read)
+
+
+def test_a_changed_source_changes_the_digest(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys.code_digest.cache_clear()
+    before = keys.code_digest("clip")
+    keys.code_digest.cache_clear()
+    monkeypatch.setattr(keys, "file_digest", lambda path: str(path.name == "vision.py"))
+    assert keys.code_digest("clip") != before
+    keys.code_digest.cache_clear()

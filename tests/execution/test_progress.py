@@ -1,0 +1,20 @@
+"""Plain lines where there is no terminal."""
+
+import threading
+
+import pytest
+
+from pipeline.execution.progress import progress
+
+
+def test_one_line_a_step(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress("evaluate", 3) as steps:
+        threads = [threading.Thread(target=steps.step, args=(name,)) for name in ("a", "b", "c")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert [line.split("]")[0] for line in lines] == ["evaluate [1/3", "evaluate [2/3", "evaluate [3/3"]
+    assert {line.split()[2] for line in lines} == {"a", "b", "c"}

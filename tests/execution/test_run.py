@@ -1,0 +1,288 @@
+"""Whole evaluations on a cut-down project: what is run, reused, refused and written, on both backends."""
+
+import re
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline.execution.backends import open_backend
+from pipeline.execution.cell_store import CellStore
+from pipeline.execution.prepare import prepare_dataset
+from pipeline.execution.run import open_run
+from pipeline.execution.summary import Summary
+from pipeline.execution.train import Trainer
+from pipeline.params import load_params
+from pipeline.results import IMAGE_METRICS, METRICS, PIXEL_METRICS, read_scores
+from tests.project import Project
+
+SUBSETS = 3 + 1 + 1 + 1
+CELLS = SUBSETS * 3
+
+
+def evaluate() -> Summary:
+    """What the flow does, without Prefect."""
+    params = load_params()
+    run = open_run(params, CellStore())
+    with open_backend(params.compute) as backend:
+        for task in run.tasks:
+            run.evaluate(task, backend)
+    return run.finish()
+
+
+def prepare(dataset: str) -> None:
+    prepare_dataset(load_params(), dataset)
+
+
+def train(auxiliary: str) -> None:
+    trainer = Trainer(load_params(), auxiliary)
+    for job in trainer.jobs():
+        job.run()
+    trainer.close()
+
+
+def test_every_cell_gets_its_row_and_a_second_run_reuses_all(trained: Project) -> None:
+    assert evaluate().counts() == {"run": CELLS, "reused": 0, "failed": 0}
+    rows = trained.rows()
+    assert [row.status for row in rows] == ["ok"] * CELLS
+    tuned = {(row.dataset, row.auxiliary) for row in rows if row.method == "anomalyclip"}
+    assert tuned == {("btad", "sdd"), ("sdd", "btad"), ("headct", "btad"), ("endo", "btad")}
+    assert {row.auxiliary for row in rows if row.method != "anomalyclip"} == {None}
+    before = trained.files("results")
+    assert evaluate().counts() == {"run": 0, "reused": CELLS, "failed": 0}
+    assert trained.files("results") == before
+
+
+def test_undefined_metrics_are_null_and_the_others_are_not(trained: Project) -> None:
+    evaluate()
+    # The paper's PRO may be undefined on any map; what is always defined where there are masks is the rest.
+    pixel = set(PIXEL_METRICS) - {"pixel_pro"}
+    expected = {"headct": set(IMAGE_METRICS), "endo": pixel, "btad": pixel | set(IMAGE_METRICS)}
+    for row in trained.rows():
+        defined = {name for name in METRICS if getattr(row, name) is not None} - {"pixel_pro"}
+        assert defined == expected.get(row.dataset, expected["btad"]), row.name
+
+
+def test_rows_follow_from_the_stored_scores(trained: Project) -> None:
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    evaluate()
+    scores = read_scores(trained.folder / "results" / "miniature" / "scores")
+    rows = [row for row in trained.rows() if row.image_auroc is not None]
+    assert len(rows) == CELLS - 3
+    for row in rows:
+        mine = scores[
+            (scores["dataset"] == row.dataset)
+            & (scores["subset"] == row.subset)
+            & (scores["method"] == row.method)
+        ]
+        labels, values = mine["label"].to_numpy(int), mine["score"].to_numpy(float)
+        assert (row.n_images, row.n_anomalous) == (len(mine), labels.sum())
+        assert row.image_auroc == pytest.approx(roc_auc_score(labels, values), abs=1e-12)
+        assert row.image_ap == pytest.approx(average_precision_score(labels, values), abs=1e-12)
+
+
+def test_a_changed_setting_costs_the_cells_of_its_method(trained: Project) -> None:
+    evaluate()
+    trained.set_param("methods.clip.sigma", 2.0)
+    assert evaluate().counts() == {"run": SUBSETS, "reused": 2 * SUBSETS, "failed": 0}
+
+
+def test_compute_params_cost_nothing(trained: Project) -> None:
+    evaluate()
+    trained.set_param("compute.batch", 5)
+    assert evaluate().counts() == {"run": 0, "reused": CELLS, "failed": 0}
+
+
+def test_batch_size_does_not_move_a_metric(trained: Project) -> None:
+    evaluate()
+    before = trained.rows()
+    shutil.rmtree(".zsad")
+    trained.set_param("compute.batch", 5)
+    evaluate()
+    for one, other in zip(before, trained.rows(), strict=True):
+        for name in METRICS:
+            assert getattr(one, name) == pytest.approx(getattr(other, name), abs=2e-3), (one.name, name)
+
+
+def test_changed_images_cost_the_cells_of_their_subset(trained: Project) -> None:
+    evaluate()
+    image = next(Path("data/headct").rglob("*.png"))
+    shutil.copy(
+        next(path for path in image.parent.glob("*.png") if path.read_bytes() != image.read_bytes()), image
+    )
+    prepare("headct")
+    assert evaluate().counts() == {"run": 3, "reused": CELLS - 3, "failed": 0}
+
+
+def test_a_damaged_cell_file_is_computed_again(trained: Project) -> None:
+    evaluate()
+    before = trained.files("results")
+    victim = next(Path(".zsad/cells").rglob("*.parquet"))
+    victim.write_bytes(victim.read_bytes()[:-20])
+    assert evaluate().counts() == {"run": 1, "reused": CELLS - 1, "failed": 0}
+    assert trained.files("results") == before
+
+
+def the_reason(summary: Summary) -> str:
+    assert len(summary.failures) == 1, summary.lines()
+    return next(iter(summary.failures))
+
+
+@pytest.mark.parametrize("fault", ["corrupt image", "empty mask", "missing folder"])
+def test_broken_data_is_named_and_costs_its_own_cells(trained: Project, fault: str) -> None:
+    masks = sorted(Path("data/endo").rglob("masks/*"))
+    if fault == "corrupt image":
+        victim = sorted(Path("data/endo").rglob("images/*"))[3]
+        victim.write_bytes(victim.read_bytes()[:200])
+    elif fault == "empty mask":
+        victim = masks[3]
+        victim.write_bytes(b"")
+    else:
+        victim = masks[0].parent
+        shutil.rmtree(victim)
+    prepare("endo")
+    summary = evaluate()
+    assert victim.name in the_reason(summary)
+    assert summary.counts() == {"run": CELLS - 3, "reused": 0, "failed": 3}
+    failed = [row for row in trained.rows() if row.status == "failed"]
+    assert {row.dataset for row in failed} == {"endo"}
+    assert all(victim.name in str(row.error) for row in failed)
+
+
+def test_repaired_data_costs_the_failed_cells_only(trained: Project) -> None:
+    mask = next(Path("data/endo").rglob("masks/*"))
+    content = mask.read_bytes()
+    mask.write_bytes(b"")
+    prepare("endo")
+    assert not evaluate().complete
+    mask.write_bytes(content)
+    prepare("endo")
+    assert evaluate().counts() == {"run": 3, "reused": CELLS - 3, "failed": 0}
+
+
+def test_a_missing_subset_folder_of_the_auxiliary_set_stops_what_is_tuned_on_it(trained: Project) -> None:
+    shutil.rmtree("data/btad/BTech_Dataset_transformed/03")
+    prepare("btad")
+    shutil.rmtree("weights/miniature/btad")
+    train("btad")
+    summary = evaluate()
+    assert all("03" in reason for reason in summary.failures)
+    # 03 itself for three methods, and AnomalyCLIP on sdd, headct and endo, which is tuned on btad
+    assert summary.failed == 3 + 3
+    assert summary.run == CELLS - summary.failed
+
+
+def test_an_unknown_method_is_named_and_the_others_run(trained: Project) -> None:
+    trained.set_param("methods.wincli", {})
+    summary = evaluate()
+    assert "'wincli'" in the_reason(summary)
+    assert summary.counts() == {"run": CELLS, "reused": 0, "failed": SUBSETS}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "named"),
+    [
+        ("methods.clip.sigma", -1.0, "methods.clip.sigma"),
+        ("methods.clip.layers", [9], "methods.clip.layers"),
+        ("methods.clip.colour", "red", "methods.clip.colour"),
+        ("methods.clip.tower", "other", "methods.clip.tower"),
+    ],
+)
+def test_an_impossible_setting_is_named_and_the_others_run(
+    trained: Project, key: str, value: object, named: str
+) -> None:
+    trained.set_param(key, value)
+    summary = evaluate()
+    assert named in the_reason(summary)
+    assert summary.counts() == {"run": CELLS - SUBSETS, "reused": 0, "failed": SUBSETS}
+
+
+def test_an_impossible_setting_of_a_learnt_method_is_named_by_train_and_evaluate(trained: Project) -> None:
+    trained.set_param("methods.anomalyclip.n_ctx", 76)
+    for auxiliary in ("btad", "sdd"):
+        shutil.rmtree(f"weights/miniature/{auxiliary}")
+        train(auxiliary)
+    summary = evaluate()
+    assert all("methods.anomalyclip.n_ctx" in reason for reason in summary.failures)
+    assert summary.counts() == {"run": CELLS - SUBSETS, "reused": 0, "failed": SUBSETS}
+
+
+def test_a_leak_is_refused(trained: Project) -> None:
+    trained.set_param("auxiliary.exceptions", {})
+    summary = evaluate()
+    assert "leak" in the_reason(summary)
+    assert summary.counts() == {"run": CELLS - 3, "reused": 0, "failed": 3}
+
+
+def test_missing_weights_say_which_stage_to_run(trained: Project) -> None:
+    shutil.rmtree("weights/miniature/sdd")
+    summary = evaluate()
+    assert "dvc repro train@sdd" in the_reason(summary)
+    assert summary.failed == 3
+
+
+def test_an_unprepared_data_set_says_so(trained: Project) -> None:
+    shutil.rmtree("shards/miniature/endo")
+    summary = evaluate()
+    assert "shards/miniature/endo" in the_reason(summary)
+    assert summary.counts() == {"run": CELLS - 3, "reused": 0, "failed": 3}
+
+
+def test_three_seeds_are_three_cells(trained: Project) -> None:
+    trained.set_param("seeds", [111, 1, 2])
+    for auxiliary in ("btad", "sdd"):
+        train(auxiliary)
+    assert evaluate().counts() == {"run": CELLS + 2 * SUBSETS, "reused": 0, "failed": 0}
+    learnt = [row for row in trained.rows() if row.method == "anomalyclip" and row.dataset == "headct"]
+    assert {row.seed for row in learnt} == {1, 2, 111}
+    assert len({row.image_auroc for row in learnt}) > 1
+
+
+@pytest.mark.ray
+def test_serial_and_ray_write_the_same_bytes(trained: Project) -> None:
+    evaluate()
+    serial = trained.files("results")
+    shutil.rmtree(".zsad")
+    shutil.rmtree("results")
+    trained.set_param("compute.backend", "ray")
+    assert evaluate().counts() == {"run": CELLS, "reused": 0, "failed": 0}
+    assert trained.files("results") == serial
+
+
+def _kill_first_worker(killed: list[int], give_up: threading.Event) -> None:
+    """Kill -9 the first Ray worker below this process that is found inside a group: `ray::btad/01`."""
+    while not give_up.is_set() and not killed:
+        for process in psutil.Process().children(recursive=True):
+            try:
+                if re.match(r"ray::\w+/", process.cmdline()[0]):
+                    process.kill()
+                    killed.append(process.pid)
+                    return
+            except (psutil.NoSuchProcess, IndexError):
+                continue
+        time.sleep(0.02)
+
+
+@pytest.mark.ray
+def test_a_killed_worker_changes_nothing(trained: Project) -> None:
+    evaluate()
+    serial = trained.files("results")
+    shutil.rmtree(".zsad")
+    shutil.rmtree("results")
+    trained.set_param("compute.backend", "ray")
+    killed: list[int] = []
+    give_up = threading.Event()
+    killer = threading.Thread(target=_kill_first_worker, args=(killed, give_up))
+    killer.start()
+    try:
+        summary = evaluate()
+    finally:
+        give_up.set()
+        killer.join()
+    assert len(killed) == 1
+    assert summary.counts() == {"run": CELLS, "reused": 0, "failed": 0}
+    assert trained.files("results") == serial

@@ -1,0 +1,51 @@
+"""Finding learnt weights, and saying why they are not there."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import ZsadError
+from pipeline.execution.weights import WeightsShelf, weights_name, write_status
+from pipeline.files import file_digest
+from pipeline.plan import Cell, Entry
+
+ANOMALYCLIP = Entry("anomalyclip", "", "main", learnt=True)
+VARIANT = Entry("anomalyclip", "no_dpam", "main", learnt=True)
+
+
+def cell(entry: Entry = ANOMALYCLIP) -> Cell:
+    return Cell(entry, "btad", "01", seed=3, auxiliary="mvtec")
+
+
+def test_variants_and_seeds_have_files_of_their_own() -> None:
+    names = {weights_name(entry, seed) for entry in (ANOMALYCLIP, VARIANT) for seed in (1, 2)}
+    assert len(names) == 4
+    assert weights_name(VARIANT, 1) == "anomalyclip.no_dpam-seed1.safetensors"
+
+
+def test_a_method_that_learns_nothing_needs_none(tmp_path: Path) -> None:
+    clip = Cell(Entry("clip", "", "main", learnt=False), "btad", "01", seed=None, auxiliary=None)
+    assert WeightsShelf(tmp_path).find(clip) is None
+
+
+def test_found_weights_come_with_their_digest(tmp_path: Path) -> None:
+    path = tmp_path / "mvtec" / weights_name(ANOMALYCLIP, 3)
+    path.parent.mkdir()
+    path.write_bytes(b"weights")
+    found = WeightsShelf(tmp_path).find(cell())
+    assert found is not None
+    assert (found.path, found.digest) == (path, file_digest(path))
+
+
+def test_weights_never_trained_name_the_stage(tmp_path: Path) -> None:
+    with pytest.raises(ZsadError, match="dvc repro train@mvtec"):
+        WeightsShelf(tmp_path).find(cell())
+
+
+def test_weights_that_could_not_be_made_give_the_reason(tmp_path: Path) -> None:
+    write_status(tmp_path / "mvtec", {weights_name(VARIANT, 3): "no masks"})
+    shelf = WeightsShelf(tmp_path)
+    with pytest.raises(ZsadError, match=r"anomalyclip\[no_dpam\] could not be tuned on mvtec: no masks"):
+        shelf.find(cell(VARIANT))
+    with pytest.raises(ZsadError, match="dvc repro"):
+        shelf.find(cell())
