@@ -1,5 +1,6 @@
 """A project folder as a user has one, with helpers to change it and to run the real commands in it."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -90,10 +91,10 @@ class Project:
         }
 
     def stop(self) -> None:
-        """End what is still running."""
+        """End what is still running, children that outlived a killed parent included."""
         for process in self.processes:
-            if process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            process.wait()
             if process.stdout is not None:
                 process.stdout.close()

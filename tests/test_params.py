@@ -24,7 +24,8 @@ def test_committed_params_are_the_miniature_profile(values: dict[str, Any]) -> N
     assert len(params.datasets) == 17
     assert params.auxiliary.tuned_on("mvtec") == "visa"
     assert params.auxiliary.tuned_on("tn3k") == "mvtec"
-    assert params.sizes() == (112,)
+    assert params.sizes() == (72, 112)
+    assert list(params.methods) == ["clip", "clip_ac", "winclip", "vand", "coop", "anomalyclip"]
 
 
 @pytest.mark.parametrize(("profile", "committed"), [("miniature", True), ("paper", False)])
@@ -36,6 +37,19 @@ def test_profiles_compose_to_valid_params(profile: str, committed: bool, values:
         composed = OmegaConf.to_container(compose("config", overrides=[f"profile={profile}"]), resolve=True)
     assert parse_params(composed).profile == profile
     assert (composed == values) is committed
+
+
+def test_ablations_compose_to_entries_without_an_error() -> None:
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    from pipeline.execution.entries import resolve_entries
+
+    with initialize_config_dir(str(ROOT / "pipeline" / "conf"), version_base=None):
+        composed = OmegaConf.to_container(compose("config", overrides=["variants=ablations"]), resolve=True)
+    labels = [item.entry.label for item in resolve_entries(parse_params(composed)) if not item.entry.error]
+    assert len(labels) == 6 + 9
+    assert "anomalyclip[object_aware]" in labels
 
 
 def test_outputs_of_two_profiles_do_not_overlap(values: dict[str, Any]) -> None:
