@@ -16,6 +16,7 @@ from pipeline.results import CellRow, ResultsError, cell_rows
 from pipeline.tables.expected import Expected
 
 _LONGEST_ERROR: Final = 160
+_NOT_RUN: Final = "not run"
 
 _Cell = tuple[str, str, int | None]  # data set, subset, seed
 
@@ -45,7 +46,7 @@ class EntryMeans:
     """The means of one method or variant, as shares in [0, 1].
 
     Args:
-        cells: its rows by data set, subset and seed.
+        cells: its rows by data set, subset and seed; none for an entry that was not run.
         expected: what the run ought to contain. Its seeds are those that occur in any row.
     """
 
@@ -83,6 +84,8 @@ class EntryMeans:
     def _mean(self, dataset: str, subsets: Sequence[str], metric: str) -> Mean:
         if metric not in self._expected[dataset].metrics:
             return Mean(None)
+        if not self._cells:
+            return Mean(None, _NOT_RUN)
         cells = [(dataset, subset, seed) for seed in self.seeds for subset in subsets]
         rows = [self._cells.get(cell) for cell in cells]
         values: list[float | None] = [None if row is None else getattr(row, metric) for row in rows]
@@ -95,7 +98,7 @@ class EntryMeans:
 
     def _reason(self, cells: Sequence[_Cell], rows: Sequence[CellRow | None], metric: str) -> str:
         if not any(rows):
-            return "not run"
+            return _NOT_RUN
         kinds: dict[str, list[str]] = {}
         for (_, subset, seed), row in zip(cells, rows, strict=True):
             name = subset if len(self.seeds) == 1 else f"{subset} with seed {seed}"
@@ -129,6 +132,13 @@ def entry_means(metrics: pd.DataFrame, expected: Expected) -> dict[Entry, EntryM
     if not cells:
         raise ResultsError("no results to tabulate; run `dvc repro evaluate` first")
     return {entry: EntryMeans(own, expected) for entry, own in cells.items()}
+
+
+def chosen_means(
+    entries: Iterable[Entry], means: Mapping[Entry, EntryMeans], expected: Expected
+) -> dict[Entry, EntryMeans]:
+    """The means of `entries`, in their order; one that is not in `means` has none, because it was not run."""
+    return {entry: means.get(entry) or EntryMeans({}, expected) for entry in entries}
 
 
 def _kind(row: CellRow | None, metric: str) -> str | None:

@@ -76,9 +76,13 @@ def _table_values(folder: Path) -> dict[str, float | None]:
             parts = [
                 getattr(line, column) for column in KEY_COLUMNS if column not in ("profile", "table", "task")
             ]
-            name = f"{line.profile} table {line.table}: {', '.join(part for part in parts if part)}"
+            name = f"{line.profile} {_title(line.table)}: {', '.join(part for part in parts if part)}"
             values[name] = float(line.value) if line.value else None
     return values
+
+
+def _title(table: str) -> str:
+    return table if table.startswith("figure") else f"table {table}"
 
 
 def _cell_values(metrics: pd.DataFrame) -> dict[str, float | None]:

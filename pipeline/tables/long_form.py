@@ -5,7 +5,7 @@ All tables have the same columns, so that one reader and one comparison serve th
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Final
@@ -23,9 +23,10 @@ class Value:
     """One value of a table.
 
     Attributes:
-        table: `1`, `2`, or `subsets`.
+        table: its number such as `1`, or `figure5`, `figure6`, `subsets`.
         dataset: name of the data set, `(average)` for the mean over data sets.
         subset: name of the subset, `(mean)` for the mean over subsets, "" in a table of data sets.
+        variant: an ablation, "" for the method itself; in `figure5` the one that gains are held against.
         value: percent with four decimals, "" where there is none.
         printed: percent as the Markdown table prints it, "" where there is none.
         note: why there is no value, "" where it is undefined by nature.
@@ -57,16 +58,18 @@ class Place:
     dataset: str
     subset: str = ""
 
-    def value(self, entry: Entry, metric: str, mean: Mean) -> Value:
-        """The line of `mean`."""
+    def value(
+        self, entry: Entry, metric: str, mean: Mean, *, show: Callable[[float], str] = printed
+    ) -> Value:
+        """The line of `mean`, printed as `show` prints a share."""
         return Value(
             **asdict(self),
             task=metric.partition("_")[0],
             method=entry.method,
             variant=entry.variant,
             metric=metric,
-            value="" if mean.value is None else f"{100 * mean.value:.4f}",
-            printed="" if mean.value is None else printed(mean.value),
+            value="" if mean.value is None else f"{100 * mean.value:z.4f}",
+            printed="" if mean.value is None else show(mean.value),
             note=mean.missing or "",
         )
 

@@ -11,6 +11,7 @@ from typing import Final
 from pipeline.tables.aggregate import Mean
 
 UNDEFINED: Final = "-"
+NO_DATASET: Final = "This run has no data set of this table."
 PAPER_PROFILE: Final = "paper"
 _MARKS: Final = {
     "miniature": "MINIATURE PROFILE: drawn data and a tiny CLIP; not comparable with the paper.",
@@ -41,12 +42,23 @@ def printed(value: float) -> str:
 
     Means of small subsets are often exact halves; float noise of 1e-14 must not decide how they print.
     """
-    return str(Decimal(f"{100 * value:.9f}").quantize(Decimal("0.1"), ROUND_HALF_UP))
+    return f"{_rounded(value):.1f}"
+
+
+def signed(value: float) -> str:
+    """A difference of shares, printed likewise with its sign; a difference that rounds to zero has none."""
+    rounded = _rounded(value)
+    return f"{rounded:+.1f}" if rounded else "0.0"
 
 
 def printed_or_dash(mean: Mean) -> str:
     """The printed value, or `-` where there is none."""
     return UNDEFINED if mean.value is None else printed(mean.value)
+
+
+def signed_or_dash(mean: Mean) -> str:
+    """The signed value, or `-` where there is none."""
+    return UNDEFINED if mean.value is None else signed(mean.value)
 
 
 def emphasised(means: Sequence[Mean]) -> list[str]:
@@ -59,6 +71,10 @@ def emphasised(means: Sequence[Mean]) -> list[str]:
     ranks = sorted({float(text) for text in texts if text != UNDEFINED}, reverse=True)
     marks = dict(zip(ranks[:-1], ("**", "*"), strict=False))
     return [_wrapped(text, "" if text == UNDEFINED else marks.get(float(text), "")) for text in texts]
+
+
+def _rounded(value: float) -> Decimal:
+    return Decimal(f"{100 * value:.9f}").quantize(Decimal("0.1"), ROUND_HALF_UP)
 
 
 def _wrapped(text: str, mark: str) -> str:
@@ -88,3 +104,9 @@ class Footnotes:
             "",
             *(f"- [{number}] {text}" for text, number in self._numbers.items()),
         ]
+
+
+def page(title: str, profile: str, body: Sequence[str], legend: Sequence[str], notes: Footnotes) -> str:
+    """A whole file: heading, table, legend as a list, footnotes."""
+    listed = [f"- {line}" for line in legend]
+    return "\n".join([*heading(title, profile), *body, "", *listed, *notes.lines()]) + "\n"

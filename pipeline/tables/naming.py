@@ -3,7 +3,7 @@
 What is not listed here (a method or a group that somebody added) goes by its own name, after the paper's.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from pipeline.tables.aggregate import Entry
@@ -46,6 +46,12 @@ def entry_title(entry: Entry) -> str:
     """The method as a table names it, such as `AnomalyCLIP` or `AnomalyCLIP (no_dpam)`."""
     title = METHOD_TITLES.get(entry.method, entry.method)
     return f"{title} ({entry.variant})" if entry.variant else title
+
+
+def labelled(labels: Mapping[Entry, str]) -> list[str]:
+    """A line of a legend: which entries stand behind the labels of a table. None without labels."""
+    texts = [f"{label}: `{entry.name}`" for entry, label in labels.items()]
+    return [f"{'; '.join(texts)}."] if texts else []
 
 
 def group_title(group: str) -> str:

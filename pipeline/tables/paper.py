@@ -1,92 +1,107 @@
-"""Tables 1 and 2 of the paper: industrial and medical data sets, one column a method, pairs of metrics.
+"""Tables with data sets in rows and methods or variants in columns: Tables 1 and 2, and Figure 6 as numbers.
 
 Rows stand in the order of the expected data sets, image level first, each group named once, and below each
-level the plain average over its data sets. Only methods that were run have a column; ablations have other
-tables. Published numbers are not shown here.
+level the plain average over its data sets. In Tables 1 and 2 only methods that were run have a column, and
+ablations have none. Published numbers are not shown here.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
-from pipeline.tables.aggregate import Entry, EntryMeans, Mean
+from pipeline.tables.aggregate import Entry, EntryMeans, chosen_means
 from pipeline.tables.expected import Domain, Expected, Task
 from pipeline.tables.long_form import AVERAGE, Place, Value
-from pipeline.tables.markdown import Footnotes, emphasised, grid, heading
-from pipeline.tables.naming import entry_title, group_title, in_order
-
-_LEVELS: Final[dict[Task, tuple[str, tuple[str, str]]]] = {
-    "image": ("Image-level (AUROC, AP)", ("image_auroc", "image_ap")),
-    "pixel": ("Pixel-level (AUROC, PRO)", ("pixel_auroc", "pixel_pro")),
-}
-
-
-@dataclass(frozen=True)
-class PaperTable:
-    """Which table of the paper: its number, its data sets, its title."""
-
-    number: int
-    domain: Domain
-    title: str
-
-
-PAPER_TABLES: Final = (
-    PaperTable(1, "industrial", "Zero-shot anomaly detection on industrial data sets"),
-    PaperTable(2, "medical", "Zero-shot anomaly detection on medical data sets"),
+from pipeline.tables.markdown import NO_DATASET, Footnotes, grid, page
+from pipeline.tables.naming import entry_title, group_title, in_order, labelled
+from pipeline.tables.pairs import (
+    LEVEL_METRICS,
+    LEVEL_TITLES,
+    Pair,
+    legend,
+    over_datasets,
+    over_subsets,
+    pair_cells,
+    pair_texts,
 )
+from pipeline.tables.variants import ATTENTIONS, any_run
 
 
 @dataclass(frozen=True)
 class _Line:
-    """One line of a table: a data set or the average of a level, with a pair of means a method."""
+    """One line of a table: a data set or the average of a level, with a pair of means a column."""
 
     task: Task
     dataset: str
-    pairs: Mapping[Entry, tuple[Mean, Mean]]
+    pairs: Mapping[Entry, Pair]
+
+
+@dataclass(frozen=True)
+class PaperTable:
+    """A table by data set.
+
+    Attributes:
+        name: of its files, such as `table1`.
+        title: its heading.
+        domains: whose data sets it shows.
+        variants: titles of its columns; empty for every method that was run.
+    """
+
+    name: str
+    title: str
+    domains: tuple[Domain, ...]
+    variants: Mapping[Entry, str] = field(default_factory=dict)
+
+    def exists(self, means: Mapping[Entry, EntryMeans]) -> bool:
+        """Whether a run fills it: always, or where a variant of it was run."""
+        return not self.variants or any_run(self.variants, means)
+
+    def markdown(self, means: Mapping[Entry, EntryMeans], expected: Expected, profile: str) -> str:
+        """The table in Markdown."""
+        columns = self.columns(means, expected)
+        notes = Footnotes()
+        rows = list(_rows(self._lines(columns, expected), expected, notes))
+        titles = [self.variants.get(entry, entry_title(entry)) for entry in columns]
+        header = ["Task", "Category", "Data set", "C", *titles]
+        body = grid(header, rows, text_columns=3) if rows else [NO_DATASET]
+        lines = [*labelled(self.variants), "C: number of subsets.", *legend(columns)]
+        return page(self.title, profile, body, lines, notes)
+
+    def values(self, means: Mapping[Entry, EntryMeans], expected: Expected, profile: str) -> Iterator[Value]:
+        """The table value by value, in the order of the Markdown table."""
+        for line in self._lines(self.columns(means, expected), expected):
+            place = Place(profile, self.name.removeprefix("table"), line.dataset)
+            for entry, pair in line.pairs.items():
+                for metric, mean in zip(LEVEL_METRICS[line.task], pair, strict=True):
+                    yield place.value(entry, metric, mean)
+
+    def columns(self, means: Mapping[Entry, EntryMeans], expected: Expected) -> dict[Entry, EntryMeans]:
+        """Its columns, in order."""
+        if self.variants:
+            return chosen_means(self.variants, means, expected)
+        return methods_as_published(means)
+
+    def _lines(self, columns: Mapping[Entry, EntryMeans], expected: Expected) -> Iterator[_Line]:
+        for task in LEVEL_TITLES:
+            names = [name for name, it in expected.items() if it.domain in self.domains and task in it.tasks]
+            for name in names:
+                yield _Line(task, name, {e: over_subsets(own, name, task) for e, own in columns.items()})
+            if names:
+                yield _Line(task, AVERAGE, {e: over_datasets(own, names, task) for e, own in columns.items()})
+
+
+PAPER_TABLES: Final = (
+    PaperTable("table1", "Table 1. Zero-shot anomaly detection on industrial data sets", ("industrial",)),
+    PaperTable("table2", "Table 2. Zero-shot anomaly detection on medical data sets", ("medical",)),
+)
+FIGURE_6: Final = PaperTable(
+    "figure6", "Figure 6. Attention of DPAM in AnomalyCLIP", ("industrial", "medical"), ATTENTIONS
+)
 
 
 def methods_as_published(means: Mapping[Entry, EntryMeans]) -> dict[Entry, EntryMeans]:
-    """The columns of the table: methods without their ablations, in order."""
+    """Methods without their ablations, in order."""
     return {entry: means[entry] for entry in in_order(means) if not entry.variant}
-
-
-def paper_markdown(
-    table: PaperTable, means: Mapping[Entry, EntryMeans], expected: Expected, profile: str
-) -> str:
-    """The table in Markdown."""
-    columns = methods_as_published(means)
-    notes = Footnotes()
-    rows = list(_rows(_lines(table, columns, expected), expected, notes))
-    header = ["Task", "Category", "Data set", "C", *(entry_title(entry) for entry in columns)]
-    body = grid(header, rows, text_columns=3) if rows else ["This run has no data set of this table."]
-    title = heading(f"Table {table.number}. {table.title}", profile)
-    return "\n".join([*title, *body, "", *_legend(columns), *notes.lines()]) + "\n"
-
-
-def paper_values(
-    table: PaperTable, means: Mapping[Entry, EntryMeans], expected: Expected, profile: str
-) -> Iterator[Value]:
-    """The table value by value, in the order of the Markdown table."""
-    for line in _lines(table, methods_as_published(means), expected):
-        place = Place(profile, str(table.number), line.dataset)
-        for entry, pair in line.pairs.items():
-            for metric, mean in zip(_LEVELS[line.task][1], pair, strict=True):
-                yield place.value(entry, metric, mean)
-
-
-def _lines(table: PaperTable, columns: Mapping[Entry, EntryMeans], expected: Expected) -> Iterator[_Line]:
-    for task, (_, (first, second)) in _LEVELS.items():
-        names = [name for name, it in expected.items() if it.domain == table.domain and task in it.tasks]
-        for name in names:
-            pairs = {
-                e: (m.over_subsets(name, first), m.over_subsets(name, second)) for e, m in columns.items()
-            }
-            yield _Line(task, name, pairs)
-        if names:
-            pairs = {
-                e: (m.over_datasets(names, first), m.over_datasets(names, second)) for e, m in columns.items()
-            }
-            yield _Line(task, AVERAGE, pairs)
 
 
 def _rows(lines: Iterator[_Line], expected: Expected, notes: Footnotes) -> Iterator[list[str]]:
@@ -97,33 +112,8 @@ def _rows(lines: Iterator[_Line], expected: Expected, notes: Footnotes) -> Itera
         else:
             record = expected[line.dataset]
             group, labels = group_title(record.group), [record.title, str(len(record.subsets))]
-        level = _LEVELS[line.task][0]
+        level = LEVEL_TITLES[line.task]
         shown = ["" if level == above[0] else level, "" if (level, group) == above else group]
-        yield [*shown, *labels, *_pair_cells(list(line.pairs.values()), notes)]
+        pairs = list(line.pairs.values())
+        yield [*shown, *labels, *pair_cells(pair_texts(pairs), pairs, notes)]
         above = (level, group)
-
-
-def _pair_cells(pairs: Sequence[tuple[Mean, Mean]], notes: Footnotes) -> Iterator[str]:
-    firsts, seconds = (emphasised(column) for column in zip(*pairs, strict=True))
-    for first, second, pair in zip(firsts, seconds, pairs, strict=True):
-        reasons = [mean.missing for mean in pair if mean.missing is not None]
-        yield f"({first}, {second}){notes.mark(reasons)}"
-
-
-def _legend(columns: Mapping[Entry, EntryMeans]) -> list[str]:
-    lines = [
-        "Percent. Plain mean over the C subsets of a data set, and over seeds where a method is learnt.",
-        "Best in bold, second best in italics, compared as printed. `-`: undefined, unless a note says why.",
-    ]
-    lines += [_training(entry, means) for entry, means in columns.items() if means.auxiliaries()]
-    return [f"- {line}" for line in lines]
-
-
-def _training(entry: Entry, means: EntryMeans) -> str:
-    tuned: dict[str, list[str]] = {}
-    for dataset, auxiliary in means.auxiliaries().items():
-        tuned.setdefault(auxiliary, []).append(dataset)
-    usual = max(sorted(tuned), key=lambda auxiliary: len(tuned[auxiliary]))
-    others = [f"on {name} for {', '.join(tuned[name])}" for name in sorted(tuned) if name != usual]
-    seeds = ", ".join(str(seed) for seed in means.seeds)
-    return f"{entry_title(entry)} was tuned {', '.join([f'on {usual}', *others])}; seeds: {seeds}."

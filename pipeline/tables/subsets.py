@@ -52,4 +52,7 @@ def _training(dataset: str, means: EntryMeans) -> list[str]:
     auxiliary = means.auxiliaries().get(dataset)
     if auxiliary is None:
         return []
-    return [f"Tuned on {auxiliary}; mean over seeds: {', '.join(str(seed) for seed in means.seeds)}.", ""]
+    return [
+        f"Auxiliary set: {auxiliary}; mean over seeds: {', '.join(str(seed) for seed in means.seeds)}.",
+        "",
+    ]

@@ -1,14 +1,17 @@
-"""Small runs for the tests of tables: three data sets, frames of rows as results give them back."""
+"""Small runs for the tests of tables: a few data sets, frames of rows as results give them back."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pipeline.results import METRICS, CellResult, CellRow, CellScores, read_metrics, write_results
-from pipeline.tables import ExpectedSet
+from pipeline.tables import ExpectedSet, write_tables
+
+GOLDEN = Path(__file__).parent / "golden"
 
 EXPECTED: dict[str, ExpectedSet] = {
     "mvtec": ExpectedSet(
@@ -19,11 +22,18 @@ EXPECTED: dict[str, ExpectedSet] = {
     "isic": ExpectedSet("ISIC", "medical", "skin", ("pixel",), ("isic",)),
 }
 
+# What the ablations are made on: the paper's two data sets, and one without masks.
+ABLATION_EXPECTED: dict[str, ExpectedSet] = {
+    "mvtec": EXPECTED["mvtec"],
+    "visa": ExpectedSet("VisA", "industrial", "object", ("image", "pixel"), ("candle", "pcb1")),
+    "headct": EXPECTED["headct"],
+}
+
 
 def row(dataset: str, subset: str, method: str, share: float, **changes: Any) -> CellRow:
     """An ok row in which every metric that the data set has is `share`, but for `changes`."""
     learnt = method == "anomalyclip"
-    defined = EXPECTED[dataset].metrics
+    defined = (EXPECTED | ABLATION_EXPECTED)[dataset].metrics
     values: dict[str, Any] = {
         "profile": "miniature",
         "seed": 111 if learnt else None,
@@ -56,8 +66,42 @@ def full_run(method: str, shares: Mapping[str, float], **changes: Any) -> list[C
     ]
 
 
+def ablation_run(variant: str, share: float, **changes: Any) -> list[CellRow]:
+    """A row of AnomalyCLIP, or with `variant` of an ablation, for every subset of `ABLATION_EXPECTED`.
+
+    Subsets differ by a point, so that a mean is none of its values. A metric among `changes` is given to the
+    data sets that have it.
+    """
+    rows = []
+    for dataset, record in ABLATION_EXPECTED.items():
+        own = {key: value for key, value in changes.items() if key not in METRICS or key in record.metrics}
+        for index, subset in enumerate(record.subsets):
+            rows.append(row(dataset, subset, "anomalyclip", share + 0.01 * index, variant=variant, **own))
+    return rows
+
+
 def frame(rows: list[CellRow], folder: Path) -> pd.DataFrame:
     """`rows` written to `folder` and read back, as a stage would."""
     scores = CellScores(["a.png", "b.png"], np.array([0, 1]), np.array([0.1, 0.9]))
     write_results([CellResult(it, scores if it.status == "ok" else None) for it in rows], folder)
     return read_metrics(folder / "metrics")
+
+
+def write(
+    folder: Path,
+    rows: list[CellRow],
+    expected: Mapping[str, ExpectedSet] = EXPECTED,
+    profile: str = "miniature",
+) -> dict[str, str]:
+    """The tables of `rows` by name, written to `folder`/tables."""
+    paths = write_tables(frame(rows, folder / "results"), expected, profile, folder / "tables")
+    return {path.relative_to(folder / "tables").as_posix(): path.read_text() for path in paths}
+
+
+def renew_golden(rows: list[CellRow], expected: Mapping[str, ExpectedSet], names: Iterable[str]) -> None:
+    """Make the golden files `names` from `rows`."""
+    with TemporaryDirectory() as scratch:
+        texts = write(Path(scratch), rows, expected)
+    for name in names:
+        (GOLDEN / name).parent.mkdir(parents=True, exist_ok=True)
+        (GOLDEN / name).write_text(texts[name])

@@ -1,28 +1,25 @@
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+from pipeline.results import CellRow
 from pipeline.tables.aggregate import entry_means
-from pipeline.tables.figures import draw_datasets
+from pipeline.tables.drawing import Panel, Picture, draw
+from pipeline.tables.figures import figures, overview
 
-from .make import EXPECTED, frame, full_run, row
+from .make import ABLATION_EXPECTED, EXPECTED, ablation_run, frame, full_run, row
 
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7")  # of the first four series
 SHARES = {"bottle": 0.9, "cable": 0.6, "01": 0.5, "headct": 0.8, "isic": 0.7}
 
 
-def _markers(path: Path) -> int:
-    """Markers in the plot: uses of a symbol inside the lines of the axes, not of the legend."""
+def _markers(path: Path, panel: int = 1) -> int:
+    """Markers in a plot: uses of a symbol, in the colour of a series, inside the axes, not of the legend."""
     root = ET.parse(path).getroot()  # noqa: S314 - our own file
     svg = "{http://www.w3.org/2000/svg}"
-    axes = next(group for group in root.iter(f"{svg}g") if group.get("id") == "axes_1")
+    axes = next(group for group in root.iter(f"{svg}g") if group.get("id") == f"axes_{panel}")
     lines = [group for group in axes.iter(f"{svg}g") if (group.get("id") or "").startswith("line2d")]
-    uses = [use for group in lines for use in group.iter(f"{svg}use") if use.get("style")]
-    return len(
-        [
-            use
-            for use in uses
-            if "#0072b2" in (use.get("style") or "") or "#e69f00" in (use.get("style") or "")
-        ]
-    )
+    styles = [(use.get("style") or "").lower() for group in lines for use in group.iter(f"{svg}use")]
+    return sum(any(colour in style for colour in COLOURS) for style in styles)
 
 
 def test_one_marker_a_method_and_data_set_with_a_value(tmp_path: Path) -> None:
@@ -31,12 +28,45 @@ def test_one_marker_a_method_and_data_set_with_a_value(tmp_path: Path) -> None:
     rows.append(row("btad", "01", "clip", 0.1, variant="bicubic"))
     path = tmp_path / "figure.svg"
     means = entry_means(frame(rows, tmp_path), EXPECTED)
-    draw_datasets(means, EXPECTED, "pixel_auroc", profile="miniature", path=path)
+    draw(overview(means, EXPECTED, "pixel_auroc"), profile="miniature", path=path)
     assert _markers(path) == 3 + 2
 
 
 def test_two_drawings_have_the_same_bytes(tmp_path: Path) -> None:
     means = entry_means(frame(full_run("clip", SHARES), tmp_path), EXPECTED)
     for name in "ab":
-        draw_datasets(means, EXPECTED, "pixel_auroc", profile="miniature", path=tmp_path / f"{name}.svg")
+        draw(overview(means, EXPECTED, "pixel_auroc"), profile="miniature", path=tmp_path / f"{name}.svg")
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+
+
+def _draw(rows: list[CellRow], folder: Path) -> dict[str, Path]:
+    means = entry_means(frame(rows, folder), ABLATION_EXPECTED)
+    paths = {}
+    for name, picture in figures(means, ABLATION_EXPECTED):
+        paths[name] = folder / f"{name}.svg"
+        draw(picture, profile="miniature", path=paths[name])
+    return paths
+
+
+def test_figure_5_has_a_marker_for_every_gain(tmp_path: Path) -> None:
+    """Four metrics of MVTec AD, two of HeadCT; VisA lacks a subset with object-aware prompts."""
+    rows = ablation_run("", 0.8) + ablation_run("object_aware", 0.7)
+    paths = _draw([it for it in rows if (it.variant, it.subset) != ("object_aware", "pcb1")], tmp_path)
+    assert sorted(paths) == ["figure5", "pixel_auroc"]
+    assert _markers(paths["figure5"]) == 4 + 2
+
+
+def test_figure_6_has_a_panel_for_each_level(tmp_path: Path) -> None:
+    """Image AUROC of three data sets and pixel AUROC of two, for V-V and Q-Q; K-K was not run."""
+    paths = _draw(ablation_run("", 0.8) + ablation_run("qq", 0.7), tmp_path)
+    assert sorted(paths) == ["figure6", "pixel_auroc"]
+    assert _markers(paths["figure6"], panel=1) == 3 + 3
+    assert _markers(paths["figure6"], panel=2) == 2 + 2
+
+
+def test_gains_are_drawn_about_zero_however_small_or_absent(tmp_path: Path) -> None:
+    cases: dict[str, list[float | None]] = {"none": [None], "tiny": [0.0001], "loss": [-0.4]}
+    for name, values in cases.items():
+        picture = Picture(["a"], [Panel("gain", {"AUROC": values}, signed=True)])
+        draw(picture, profile="paper", path=tmp_path / f"{name}.svg")
+        assert _markers(tmp_path / f"{name}.svg") == (0 if name == "none" else 1)

@@ -1,7 +1,7 @@
 import pytest
 
 from pipeline.tables.aggregate import Mean
-from pipeline.tables.markdown import Footnotes, emphasised, grid, heading, printed, profile_mark
+from pipeline.tables.markdown import Footnotes, emphasised, grid, heading, page, printed, profile_mark, signed
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,14 @@ def test_printed_in_percent_with_halves_rounded_up(share: float, text: str) -> N
     assert printed(share) == text
 
 
+@pytest.mark.parametrize(
+    ("difference", "text"),
+    [(0.025, "+2.5"), (-0.3125, "-31.3"), (0.0, "0.0"), (0.0004, "0.0"), (-0.0004, "0.0"), (-0.0005, "-0.1")],
+)
+def test_differences_have_a_sign_unless_they_print_as_zero(difference: float, text: str) -> None:
+    assert signed(difference) == text
+
+
 def test_values_that_print_alike_are_marked_alike() -> None:
     """The choice is the printed value: 91.46 and 91.54 both print 91.5, so both are best."""
     assert emphasised([Mean(0.9146), Mean(0.9154), Mean(0.5)]) == ["**91.5**", "**91.5**", "50.0"]
@@ -65,3 +73,10 @@ def test_footnotes_number_each_reason_once() -> None:
     assert notes.mark(["not run", "not run"]) == " [1]"
     assert notes.mark(["missing", "not run"]) == " [2][1]"
     assert notes.lines() == ["", "No value, because:", "", "- [1] not run", "- [2] missing"]
+
+
+def test_a_page() -> None:
+    notes = Footnotes()
+    notes.mark(["not run"])
+    text = page("T", "paper", ["| a |"], ["Percent."], notes)
+    assert text == "# T\n\n| a |\n\n- Percent.\n\nNo value, because:\n\n- [1] not run\n"

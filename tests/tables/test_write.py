@@ -10,9 +10,17 @@ import pytest
 from pipeline.results import CellRow, ResultsError
 from pipeline.tables import ExpectedSet, published_table, write_tables
 
-from .make import EXPECTED, failed, frame, full_run, row
+from .make import EXPECTED, GOLDEN, failed, frame, full_run, renew_golden, row, write
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN_FILES = (
+    "table1.md",
+    "table1.csv",
+    "table2.md",
+    "table2.csv",
+    "subsets/mvtec.md",
+    "subsets/mvtec.csv",
+    "summary.json",
+)
 
 CLIP = {"bottle": 0.741, "cable": 0.62, "01": 0.305, "headct": 0.565, "isic": 0.331}
 CLIP_AC = {"bottle": 0.7152, "cable": 0.6458, "01": 0.5104, "headct": 0.6, "isic": 0.36}
@@ -31,28 +39,14 @@ def _rows() -> list[CellRow]:
     ]
 
 
-def _write(folder: Path, rows: list[CellRow], profile: str = "miniature") -> dict[str, str]:
-    metrics = frame(rows, folder / "results")
-    paths = write_tables(metrics, EXPECTED, profile, folder / "tables")
-    return {path.relative_to(folder / "tables").as_posix(): path.read_text() for path in paths}
-
-
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return _write(tmp_path_factory.mktemp("tables"), _rows())
+    return write(tmp_path_factory.mktemp("tables"), _rows())
 
 
 @pytest.mark.parametrize(
     "name",
-    [
-        "table1.md",
-        "table1.csv",
-        "table2.md",
-        "table2.csv",
-        "subsets/mvtec.md",
-        "subsets/mvtec.csv",
-        "summary.json",
-    ],
+    GOLDEN_FILES,
 )
 def test_tables_are_those_of_the_golden_files(tables: dict[str, str], name: str) -> None:
     """After a change that is meant: `cd tests && python -m tables.test_write` makes them anew."""
@@ -87,14 +81,14 @@ def test_every_markdown_table_is_marked_as_miniature(tables: dict[str, str]) -> 
 
 
 def test_the_same_results_give_the_same_bytes(tables: dict[str, str], tmp_path: Path) -> None:
-    assert _write(tmp_path, _rows()[::-1]) == tables
+    assert write(tmp_path, _rows()[::-1]) == tables
 
 
 def test_bytes_do_not_depend_on_the_process(tables: dict[str, str], tmp_path: Path) -> None:
     """A fresh interpreter with another hash seed writes the same, the figure's generated names included."""
     code = (
-        "import sys; from pathlib import Path; from tables.test_write import _rows, _write; "
-        "_write(Path(sys.argv[1]), _rows())"
+        "import sys; from pathlib import Path; from tables.test_write import _rows, write; "
+        "write(Path(sys.argv[1]), _rows())"
     )
     root = Path(__file__).parents[1]
     environment = {
@@ -111,12 +105,12 @@ def test_tables_of_data_sets_that_left_the_run_are_deleted(tmp_path: Path) -> No
     (tmp_path / "tables" / "subsets").mkdir(parents=True)
     old = tmp_path / "tables" / "subsets" / "old.md"
     old.write_text("old")
-    _write(tmp_path, _rows())
+    write(tmp_path, _rows())
     assert not old.exists()
 
 
 def test_the_paper_profile_has_no_mark(tmp_path: Path) -> None:
-    texts = _write(tmp_path, full_run("clip", CLIP, profile="paper"), "paper")
+    texts = write(tmp_path, full_run("clip", CLIP, profile="paper"), profile="paper")
     assert "PROFILE" not in "".join(text for name, text in texts.items() if name.endswith(".md"))
 
 
@@ -127,7 +121,7 @@ def test_results_of_another_profile_are_refused(tmp_path: Path) -> None:
 
 
 def test_one_method_alone_is_not_marked_best(tmp_path: Path) -> None:
-    texts = _write(tmp_path, full_run("clip", CLIP))
+    texts = write(tmp_path, full_run("clip", CLIP))
     assert "| MVTec AD | 2 | (68.1, 68.1) |" in texts["table1.md"]
     assert not re.search(r"\(\*", texts["table1.md"])
 
@@ -199,14 +193,4 @@ def _published_run() -> tuple[dict[str, ExpectedSet], list[CellRow]]:
 
 
 if __name__ == "__main__":
-    import shutil
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as scratch:
-        _write(Path(scratch), _rows())
-        shutil.rmtree(GOLDEN, ignore_errors=True)
-        for golden in ("table1", "table2", "subsets/mvtec"):
-            for suffix in (".md", ".csv"):
-                (GOLDEN / golden).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(Path(scratch) / "tables" / f"{golden}{suffix}", GOLDEN / f"{golden}{suffix}")
-        shutil.copy(Path(scratch) / "tables" / "summary.json", GOLDEN / "summary.json")
+    renew_golden(_rows(), EXPECTED, GOLDEN_FILES)

@@ -1,0 +1,98 @@
+"""What one entry gains over another, by data set and metric: Figure 5 as numbers.
+
+A gain is a difference of means, in points of a hundred. It exists where both means do, otherwise the reasons
+of both are given. The average is the difference of the averages.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from pipeline.tables.aggregate import Entry, EntryMeans, Mean, chosen_means
+from pipeline.tables.expected import Expected
+from pipeline.tables.long_form import AVERAGE, Place, Value
+from pipeline.tables.markdown import Footnotes, grid, page, signed, signed_or_dash
+from pipeline.tables.naming import METRIC_TITLES, entry_title
+from pipeline.tables.pairs import LEVEL_METRICS, auxiliary_lines, reasons
+from pipeline.tables.variants import OBJECT_AGNOSTIC, OBJECT_AWARE, any_run
+
+GAIN_METRICS: Final = tuple(metric for pair in LEVEL_METRICS.values() for metric in pair)
+
+
+@dataclass(frozen=True)
+class GainTable:
+    """A table of gains.
+
+    Attributes:
+        name: of its files.
+        title: its heading.
+        ours: positive gains are for this one.
+        theirs: what it is held against; in the CSV file gains stand under its name.
+    """
+
+    name: str
+    title: str
+    ours: Entry
+    theirs: Entry
+
+    def exists(self, means: Mapping[Entry, EntryMeans]) -> bool:
+        """Whether the variant was run."""
+        return any_run((self.ours, self.theirs), means)
+
+    def markdown(self, means: Mapping[Entry, EntryMeans], expected: Expected, profile: str) -> str:
+        """The table in Markdown."""
+        notes = Footnotes()
+        rows = []
+        for dataset, gains in self.gains(means, expected).items():
+            labels = ["Average", ""]
+            if dataset != AVERAGE:
+                labels = [expected[dataset].title, str(len(expected[dataset].subsets))]
+            cells = [f"{signed_or_dash(gain)}{notes.mark(reasons([gain]))}" for gain in gains.values()]
+            rows.append([*labels, *cells])
+        body = grid(["Data set", "C", *(METRIC_TITLES[it] for it in GAIN_METRICS)], rows, text_columns=1)
+        own = chosen_means((self.ours, self.theirs), means, expected)
+        lines = [
+            f"Points of a hundred: {entry_title(self.ours)} minus {entry_title(self.theirs)}, "
+            "each a plain mean over the C subsets of a data set and over seeds.",
+            "`-`: undefined, unless a note says why.",
+            *auxiliary_lines(own),
+        ]
+        return page(self.title, profile, body, lines, notes)
+
+    def values(self, means: Mapping[Entry, EntryMeans], expected: Expected, profile: str) -> Iterator[Value]:
+        """The table value by value, in the order of the Markdown table."""
+        for dataset, gains in self.gains(means, expected).items():
+            place = Place(profile, self.name, dataset)
+            for metric, gain in gains.items():
+                yield place.value(self.theirs, metric, gain, show=signed)
+
+    def gains(self, means: Mapping[Entry, EntryMeans], expected: Expected) -> dict[str, dict[str, Mean]]:
+        """Gains by data set (then `(average)`) and metric, in shares; each in [-1, 1]."""
+        ours, theirs = chosen_means((self.ours, self.theirs), means, expected).values()
+        gains = {
+            dataset: {
+                metric: self._gain(ours.over_subsets(dataset, metric), theirs.over_subsets(dataset, metric))
+                for metric in GAIN_METRICS
+            }
+            for dataset in expected
+        }
+        gains[AVERAGE] = {
+            metric: self._gain(ours.over_datasets(expected, metric), theirs.over_datasets(expected, metric))
+            for metric in GAIN_METRICS
+        }
+        return gains
+
+    def _gain(self, ours: Mean, theirs: Mean) -> Mean:
+        if ours.value is not None and theirs.value is not None:
+            return Mean(ours.value - theirs.value)
+        named = ((self.ours, ours.missing), (self.theirs, theirs.missing))
+        why = [f"{entry_title(entry)}: {missing}" for entry, missing in named if missing is not None]
+        return Mean(None, "; ".join(why) or None)
+
+
+FIGURE_5: Final = GainTable(
+    "figure5",
+    "Figure 5. What object-agnostic prompts gain over object-aware ones",
+    OBJECT_AGNOSTIC,
+    OBJECT_AWARE,
+)

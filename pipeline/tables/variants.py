@@ -1,0 +1,37 @@
+"""The ablations of AnomalyCLIP: which variants of `params.yaml` the paper's tables and figures compare.
+
+A variant is known here by its name alone; what it sets is the business of `params.yaml`. The method itself,
+"" as a variant, opens or closes each comparison. A table of variants exists once one of them was run.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final, TypeVar
+
+from pipeline.tables.aggregate import Entry, EntryMeans
+
+_T = TypeVar("_T")
+
+
+def _of_anomalyclip(labels: Mapping[str, _T]) -> dict[Entry, _T]:
+    return {Entry("anomalyclip", variant): label for variant, label in labels.items()}
+
+
+# Table 4, from the top down; each row adds a module to the one above.
+MODULES: Final = _of_anomalyclip({"base": ("Base",), "t1": ("+ T1",), "t2": ("+ T2",), "": ("+ T3",)})
+
+# Table 5: the local loss, the global loss.
+LOSSES: Final = _of_anomalyclip(
+    {"untrained": ("✗", "✗"), "global_only": ("✗", "✓"), "local_only": ("✓", "✗"), "": ("✓", "✓")}
+)
+
+# Figure 5.
+OBJECT_AGNOSTIC: Final = Entry("anomalyclip", "")
+OBJECT_AWARE: Final = Entry("anomalyclip", "object_aware")
+
+# Figure 6: attention of the local path.
+ATTENTIONS: Final = _of_anomalyclip({"": "V-V", "qq": "Q-Q", "kk": "K-K"})
+
+
+def any_run(entries: Iterable[Entry], means: Mapping[Entry, EntryMeans]) -> bool:
+    """Whether a variant among `entries` was run; the method itself does not count."""
+    return any(entry.variant and entry in means for entry in entries)
