@@ -7,6 +7,7 @@ import yaml
 from pipeline import catalog
 from pipeline.catalog import Counts
 from pipeline.errors import ParamsError
+from pipeline.execution.progress import progress
 from pipeline.params import Params
 from pipeline.shards import Manifest, prepare
 
@@ -34,10 +35,18 @@ def prepare_dataset(params: Params, dataset: str) -> Manifest:
     Raises:
         ZsadError: an unknown data set, or one whose folder is not there.
     """
-    return prepare(
-        catalog.record(dataset),
-        Path(params.data_root) / dataset,
-        params.shards / dataset,
-        params.sizes(),
-        expected_counts(params, dataset),
-    )
+    record = catalog.record(dataset)
+    with progress(f"prepare {dataset}", len(record.subsets)) as steps:
+
+        def report(subset: str, done: int, total: int) -> None:
+            if done == total:
+                steps.step(f"{subset}: {total} images")
+
+        return prepare(
+            record,
+            Path(params.data_root) / dataset,
+            params.shards / dataset,
+            params.sizes(),
+            expected_counts(params, dataset),
+            progress=report,
+        )

@@ -76,13 +76,18 @@ class Trainer:
         self.outcome = TrainOutcome()
         torch.set_num_threads(params.compute.threads)
 
+        self._by_tower: dict[str, list[Resolved]] = defaultdict(list)
+        for item in resolve_entries(params):
+            if item.entry.learnt:
+                self._by_tower[item.entry.tower].append(item)
+
+    def __len__(self) -> int:
+        """Weights files that are wanted."""
+        return len(self._params.seeds) * sum(map(len, self._by_tower.values()))
+
     def jobs(self) -> Iterator[TrainJob]:
         """Every job, tower by tower; features are collected when the first job of a tower is asked for."""
-        by_tower: dict[str, list[Resolved]] = defaultdict(list)
-        for item in resolve_entries(self._params):
-            if item.entry.learnt:
-                by_tower[item.entry.tower].append(item)
-        for tower, items in by_tower.items():
+        for tower, items in self._by_tower.items():
             yield from self._tower_jobs(tower, items)
 
     def _tower_jobs(self, tower: str, items: list[Resolved]) -> Iterator[TrainJob]:

@@ -3,6 +3,7 @@
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
+from pipeline.execution.progress import progress
 from pipeline.execution.train import Trainer, TrainJob, TrainOutcome
 from pipeline.flows.stages import run_in_parent
 from pipeline.params import Params
@@ -21,8 +22,10 @@ def _fit(job: TrainJob) -> History:
 @flow(name="train", flow_run_name="train on {auxiliary}", validate_parameters=False)
 def _train(params: Params, auxiliary: str) -> TrainOutcome:
     trainer = Trainer(params, auxiliary)
-    for job in trainer.jobs():
-        _fit(job)
+    with progress(f"train on {auxiliary}", len(trainer)) as steps:
+        for job in trainer.jobs():
+            _fit(job)
+            steps.step(job.name)
     return trainer.close()
 
 
