@@ -6,6 +6,7 @@ no retries.
 
 import time
 from pathlib import Path
+from threading import Semaphore
 from typing import Any, cast
 
 from prefect import flow, task
@@ -23,24 +24,40 @@ from pipeline.flows.stages import run_in_parent
 from pipeline.params import Params
 from pipeline.results import write_run
 
+_STOP_SECONDS = 2
+
 
 def _fan_out(run: Run) -> None:
     """Evaluate the missing groups; no missing group, no backend."""
     if not run.tasks:
         return
+    # Twice the workers: the next group is in the backend's hands before a worker is free. No more than that,
+    # so that an interrupted run has few tasks to end.
+    width = 2 * run.params.compute.workers
+    slots = Semaphore(width)
     with open_backend(run.params.compute) as backend, progress("evaluate", len(run.tasks)) as steps:
         # Closes over the run: Prefect would walk through and serialise whatever is passed as an argument.
         @task(name="group", task_run_name="{label}", cache_policy=NO_CACHE)
         def evaluate_group(label: str, index: int) -> None:
-            results = run.evaluate(run.tasks[index], backend)
+            try:
+                results = run.evaluate(run.tasks[index], backend)
+            finally:
+                slots.release()
             failed = sum(result.row.status == "failed" for result in results)
             steps.step(f"{label}: {len(results)} cells" + (f", {failed} failed" if failed else ""))
 
+        futures = []
         try:
-            futures = [evaluate_group.submit(group.label, index) for index, group in enumerate(run.tasks)]
+            for index, group in enumerate(run.tasks):
+                slots.acquire()
+                futures.append(evaluate_group.submit(group.label, index))
             wait(futures)
         except BaseException:
+            # The backend goes down next: nobody may be inside it then. (Prefect's own wait with a time limit
+            # leaves an alarm behind that ends the process.)
             backend.stop()
+            for _ in range(width):
+                slots.acquire(timeout=_STOP_SECONDS)
             raise
         for future in futures:
             future.result()
@@ -61,7 +78,6 @@ def _evaluate(params: Params) -> Summary:
 
 def evaluate(params: Params) -> Summary:
     """Run the missing cells of `params`, write `metrics/` and `scores/`, and say how it ended."""
-    # Twice the workers: the next group is in the backend's hands before a worker is free.
     runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=2 * params.compute.workers)
     started = time.monotonic()
     # ThreadPoolTaskRunner yields a narrower future than the option is annotated with.
