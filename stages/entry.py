@@ -1,7 +1,7 @@
 """How a stage ends: an error that a user is meant to read is one line on standard error and exit code 1.
 
 An interrupted stage has ten seconds to take its workers down, then it ends with exit code 130. Without this
-limit Prefect would go on for minutes: Ctrl-C ends its short-lived server too, and it keeps trying to reach it.
+limit Prefect would go on for minutes: Ctrl-C ends its short-lived server too, and it keeps asking for it.
 """
 
 import logging

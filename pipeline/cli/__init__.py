@@ -1,0 +1,16 @@
+"""The `zsad` command: one module a group of commands, each parses and prints.
+
+The work is done by the packages below, which every command imports when it runs, so that `zsad --help` is
+quick.
+"""
+
+from pipeline.cli.checkpoints import import_checkpoint
+from pipeline.cli.group import main
+from pipeline.cli.planning import plan
+from pipeline.cli.reports import diff, tables
+from pipeline.cli.scoring import score
+
+for _command in (tables, diff, plan, score, import_checkpoint):
+    main.add_command(_command)
+
+__all__ = ["main"]

@@ -1,0 +1,28 @@
+"""The `zsad` group: options that all commands share, and errors as one line."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from pipeline.errors import ZsadError
+from pipeline.params import PARAMS_FILE
+
+
+class _Group(click.Group):
+    """Shows a `ZsadError` as one line on standard error, with exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except ZsadError as error:
+            click.echo(f"error: {error}", err=True)
+            sys.exit(1)
+
+
+@click.group(cls=_Group)
+@click.option("--params", type=click.Path(path_type=Path), default=PARAMS_FILE, show_default=True)
+@click.pass_context
+def main(ctx: click.Context, params: Path) -> None:
+    """Regenerate, extend and check the zero-shot anomaly detection benchmark of AnomalyCLIP."""
+    ctx.obj = params

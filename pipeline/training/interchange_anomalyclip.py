@@ -1,0 +1,117 @@
+"""The format of the released AnomalyCLIP checkpoints: the state dict of their prompt learner.
+
+Two contexts (pos is normal, neg is abnormal) and the deep tokens were learnt. The embeddings around the
+contexts are the text tower's own, so they say which tower and which words a file belongs to; they are checked
+and, on the way out, taken from the tower. The projections are registered in the public code but never called:
+they are dropped, and written as zeros on the way out, where the official loader only wants them to be there.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipeline.clip import Clip
+from pipeline.errors import WeightsError
+from pipeline.methods.anomalyclip import AnomalyClip
+from pipeline.methods.base import LearntMethod
+from pipeline.methods.prompt_data import Pair, pairs
+from pipeline.training.interchange_format import State, numbered, require_shapes
+
+_SIDES = ("pos", "neg")  # normal and abnormal, in the order of our own contexts
+_DEEP = "compound_prompts_text."
+_UNUSED = "compound_prompt_projections."
+_UNUSED_WIDTH = 896  # of the projections, whatever the tower
+_PLACEHOLDER = "X"
+
+
+class AnomalyClipFormat:
+    """See `pipeline.training.interchange_format.Format`."""
+
+    method = AnomalyClip.name
+    key = "prompt_learner"
+
+    def settings(self, state: State, clip: Clip, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Lengths from the shapes, the words from the frozen tokens, the last block where none is chosen."""
+        context = tuple(state["ctx_pos"].shape) if "ctx_pos" in state else "missing"
+        if len(context) != 4:
+            raise WeightsError(f"ctx_pos is {context}, expected (1, 1, context length, width)")
+        n_ctx, deep = int(context[2]), numbered(state, _DEEP)
+        tokens = len(state[f"{_DEEP}0"]) if deep and state[f"{_DEEP}0"].dim() else 1
+        require_shapes(state, _shapes(clip, n_ctx, deep, tokens))
+        shaped = {"n_ctx": n_ctx, "deep_layers": deep, "deep_tokens": tokens}
+        layers = {} if "layers" in given else {"layers": [clip.vision.depth]}
+        return shaped | layers | {"prompts": _find_words(state, clip, n_ctx)}
+
+    def learnt(self, state: State) -> dict[str, Tensor]:
+        """Both contexts as one tensor, and the deep tokens."""
+        deep = {f"deep.{number}": state[f"{_DEEP}{number}"] for number in range(numbered(state, _DEEP))}
+        return {"context": torch.stack([state[f"ctx_{side}"][0, 0] for side in _SIDES]), **deep}
+
+    def official(self, method: LearntMethod) -> dict[str, Tensor]:
+        """The learnt parts of `method`, the frozen ones of its tower, and zeros for what is never called."""
+        if not isinstance(method, AnomalyClip):
+            raise WeightsError(f"{method.name} has no place in an AnomalyCLIP checkpoint")
+        settings, learnt = method.settings, method.state()
+        words = pairs(method.name)[settings.prompts]
+        if words.class_aware or settings.n_ctx == 0:
+            raise WeightsError(
+                "the official format holds learnt context before fixed words only;"
+                f" this one was tuned with prompts {settings.prompts}, n_ctx {settings.n_ctx}"
+            )
+        state = {f"ctx_{side}": learnt["context"][number][None, None] for number, side in enumerate(_SIDES)}
+        for number in range(settings.deep_layers):
+            state[f"{_DEEP}{number}"] = learnt[f"deep.{number}"]
+            state[f"{_UNUSED}{number}.weight"] = torch.zeros(_UNUSED_WIDTH, method.clip.text.width)
+            state[f"{_UNUSED}{number}.bias"] = torch.zeros(_UNUSED_WIDTH)
+        return state | _frozen(words, method.clip, settings.n_ctx)
+
+
+def _shapes(clip: Clip, n_ctx: int, deep: int, tokens: int) -> dict[str, tuple[int, ...]]:
+    width, length = clip.text.width, clip.text.context_length
+    shapes: dict[str, tuple[int, ...]] = {}
+    for side in _SIDES:
+        shapes[f"ctx_{side}"] = (1, 1, n_ctx, width)
+        shapes[f"token_prefix_{side}"] = (1, 1, 1, width)
+        shapes[f"token_suffix_{side}"] = (1, 1, length - 1 - n_ctx, width)
+        shapes[f"tokenized_prompts_{side}"] = (1, 1, length)
+    for number in range(deep):
+        shapes[f"{_DEEP}{number}"] = (tokens, width)
+        shapes[f"{_UNUSED}{number}.weight"] = (_UNUSED_WIDTH, width)
+        shapes[f"{_UNUSED}{number}.bias"] = (_UNUSED_WIDTH,)
+    return shapes
+
+
+def _frozen(words: Pair, clip: Clip, n_ctx: int) -> dict[str, Tensor]:
+    """Ids and embeddings of the two fixed prompts, padded to the whole context, without the learnt places."""
+    text = clip.text
+    filler = " ".join([_PLACEHOLDER] * (text.context_length - 2 - n_ctx))  # makes the template pad the words
+    state: dict[str, Tensor] = {}
+    for side, phrase in zip(_SIDES, words.fill(""), strict=True):
+        embeddings = text.template([phrase, filler], n_ctx).embeddings[:1].cpu()
+        ids = text._tokens(" ".join([_PLACEHOLDER] * n_ctx + [phrase]))
+        padded = torch.tensor(ids + [0] * (text.context_length - len(ids)), dtype=torch.int32)
+        state[f"token_prefix_{side}"] = embeddings[None, :, :1].clone()
+        state[f"token_suffix_{side}"] = embeddings[None, :, 1 + n_ctx :].clone()
+        state[f"tokenized_prompts_{side}"] = padded[None, None]
+    return state
+
+
+def _find_words(state: State, clip: Clip, n_ctx: int) -> str:
+    """Name of the pair of words whose ids the file holds, its embeddings checked against the tower's."""
+    for name, words in pairs(AnomalyClip.name).items():
+        if words.class_aware:
+            continue
+        frozen = _frozen(words, clip, n_ctx)
+        ids = [key for key in frozen if key.startswith("tokenized_prompts")]
+        if not all(torch.equal(frozen[key].long(), state[key].long()) for key in ids):
+            continue
+        for key in sorted(frozen.keys() - set(ids)):
+            # As near as float16, in which some copies of a tower are stored.
+            if not torch.allclose(frozen[key], state[key].float(), rtol=1e-3, atol=1e-4):
+                raise WeightsError(
+                    f"{key} is not the embedding of tower {clip.spec.name}: it was tuned on another one"
+                )
+        return name
+    raise WeightsError("tokenized_prompts_pos and _neg are no words of prompts/anomalyclip.yaml: add a pair")

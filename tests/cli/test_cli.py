@@ -1,0 +1,155 @@
+"""The `zsad` command: quick help, scoring and converting from end to end, errors as one line."""
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from pipeline import methods
+from pipeline.cli import main
+from pipeline.execution.detector import DetectorRequest, GivenTower, open_detector
+from pipeline.methods.base import LearntMethod
+from pipeline.training import read_checkpoint
+from pipeline.training.interchange import export_official
+from tests.execution.folder_files import ANOMALYCLIP, write_pictures, write_tower
+from tests.project import ROOT
+
+HEAVY = ("torch", "open_clip", "ray", "prefect", "dvc", "matplotlib", "numba", "pandas", "pyarrow")
+
+
+def zsad(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def tower(tmp_path_factory: pytest.TempPathFactory) -> GivenTower:
+    return write_tower(tmp_path_factory.mktemp("tower"))
+
+
+@pytest.fixture
+def by_hand(tower: GivenTower) -> list[object]:
+    return ["--model", tower.model, "--weights", tower.weights, "--image-size", tower.image_size]
+
+
+@pytest.fixture
+def official(tower: GivenTower, tmp_path: Path) -> Path:
+    """An official AnomalyCLIP file for the tower."""
+    clip = open_detector(DetectorRequest("clip", tower=tower, settings={"layers": [6]}), None).method.clip
+    method = methods.build("anomalyclip", ANOMALYCLIP, clip)
+    assert isinstance(method, LearntMethod)
+    export_official(tmp_path / "epoch_15.pth", method)
+    return tmp_path / "epoch_15.pth"
+
+
+def test_help_is_quick_and_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom pipeline.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        f"print('heavy:', [name for name in {HEAVY} if name in sys.modules])"
+    )
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert done.stdout.splitlines()[-1] == "heavy: []"
+    assert (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime) < 1.0
+
+
+@pytest.mark.parametrize("command", sorted(main.commands))
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    result = zsad(command, "--help")
+    assert result.exit_code == 0
+    assert "Example:" in result.output
+    assert f"zsad {command}" in result.output.split("Example:")[1]
+
+
+def test_score_writes_everything_that_is_asked_for(by_hand: list[object], tmp_path: Path) -> None:
+    pictures, out = write_pictures(tmp_path / "in", ("a.png", "b/c.jpg")), tmp_path / "out"
+    options = ["--method", "clip", "--class-name", "bottle", "--set", "layers=[6]", "--out", out]
+    result = zsad("score", pictures, *options, "--maps", "--overlays", *by_hand)
+    assert result.exit_code == 0, result.output
+    assert f"2 images scored, 0 files left out: {out}" in result.stdout
+    assert np.load(out / "maps" / "b" / "c.jpg.npz")["map"].shape == (40, 40)
+    assert Image.open(out / "overlays" / "a.png.png").width == 40
+    assert (out / "scores.parquet").is_file()
+
+
+def test_a_corrupt_image_is_named_and_costs_the_exit_code(by_hand: list[object], tmp_path: Path) -> None:
+    pictures = write_pictures(tmp_path / "in", ("a.png",))
+    (pictures / "bad.png").write_text("no image")
+    options = ["--method", "clip", "--class-name", "bottle", "--set", "layers=[6]"]
+    result = zsad("score", pictures, "--out", tmp_path / "out", *options, *by_hand)
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == ["left out: bad.png: not an image of a known format"]
+    assert "1 images scored, 1 files left out" in result.stdout
+
+
+def test_an_official_file_goes_in_comes_out_and_scores(
+    official: Path, by_hand: list[object], tmp_path: Path
+) -> None:
+    pictures = write_pictures(tmp_path / "in", ("a.png", "b.png"))
+    ours, back = tmp_path / "ours.safetensors", tmp_path / "back.pth"
+    result = zsad("import-checkpoint", official, ours, "--set", "dpam_start=3", *by_hand)
+    assert result.exit_code == 0, result.output
+    assert "AnomalyCLIP, no released file that is known by its digest" in result.stdout
+    assert read_checkpoint(ours)[1]["provenance"]["file"] == "epoch_15.pth"
+    result = zsad("import-checkpoint", ours, back, "--to", "official", *by_hand)
+    assert result.exit_code == 0, result.output
+    before, after = (torch.load(path, weights_only=True)["prompt_learner"] for path in (official, back))
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    result = zsad("score", pictures, "--checkpoint", ours, "--out", tmp_path / "out", *by_hand)
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--method", "clp"], "unknown method 'clp'; did you mean 'clip'?"),
+        (["--method", "vand"], "vand is a learnt method: give its checkpoint"),
+        (["--checkpoint", "gone.pth"], "gone.pth does not exist"),
+        (["--method", "clip", "--set", "layers=[9]"], "methods.clip.layers: 9 is no block"),
+        (["--method", "clip", "--set", "layers=[6]"], "clip reads the class name"),
+    ],
+)
+def test_errors_are_one_line_with_exit_code_1(
+    by_hand: list[object], tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    pictures = write_pictures(tmp_path / "in", ("a.png",))
+    result = zsad("score", pictures, "--out", tmp_path / "out", *arguments, *by_hand)
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert message in line
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--model", "ViT-L-14"], ["--image-size", "40"], ["--method", "clip", "--set", "layers"]],
+)
+def test_options_that_do_not_go_together_are_usage_errors(tmp_path: Path, arguments: list[str]) -> None:
+    pictures = write_pictures(tmp_path / "in", ("a.png",))
+    assert zsad("score", pictures, *arguments).exit_code == 2
+
+
+def test_the_target_of_a_conversion_must_look_like_what_it_is(official: Path, tmp_path: Path) -> None:
+    assert zsad("import-checkpoint", official, tmp_path / "a.pth").exit_code == 2
+    assert zsad("import-checkpoint", official, tmp_path / "a.safetensors", "--to", "official").exit_code == 2
+
+
+def test_missing_params_are_named(tmp_path: Path) -> None:
+    result = zsad("--params", tmp_path / "params.yaml", "plan")
+    assert result.exit_code == 1
+    assert "params.yaml is missing" in result.stderr
+
+
+def test_diff_finds_nothing_between_equal_tables(tmp_path: Path) -> None:
+    golden = ROOT / "tests" / "tables" / "golden"
+    result = zsad("diff", golden, golden)
+    assert (result.exit_code, result.stdout) == (0, "0 values differ by more than 0.05 points\n")
+    assert zsad("diff", golden, tmp_path).exit_code == 1

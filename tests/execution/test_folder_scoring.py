@@ -1,0 +1,249 @@
+"""Any folder of images: equal to scoring them one by one, and complete whatever lies among them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+
+from pipeline import methods
+from pipeline.errors import DataError, ParamsError, WeightsError
+from pipeline.execution.detector import Detector, DetectorRequest, GivenTower, open_detector
+from pipeline.execution.folder_images import Picture, Unreadable, list_images, read_batches
+from pipeline.execution.folder_outputs import DETECTOR_KEY, SCHEMA, write_overlay
+from pipeline.execution.folder_scoring import FolderTask, score_folder
+from pipeline.files import file_digest
+from pipeline.methods.base import LearntMethod, Method, Scores
+from pipeline.params import parse_params
+from pipeline.results.parquet import from_bytes
+from pipeline.training import save_checkpoint
+from pipeline.training.interchange import export_official
+from tests.execution.folder_files import ANOMALYCLIP, SIZE, write_pictures, write_tower
+from tests.project import ROOT
+
+NAMES = ("a.jpg", "a.png", "b/deep/c.bmp", "b/d.PNG", "e.webp")
+
+
+@pytest.fixture(scope="module")
+def tower(tmp_path_factory: pytest.TempPathFactory) -> GivenTower:
+    return write_tower(tmp_path_factory.mktemp("tower"))
+
+
+@pytest.fixture(scope="module")
+def clip_detector(tower: GivenTower) -> Detector:
+    return open_detector(DetectorRequest("clip", tower=tower, settings={"layers": [6]}), None)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    return write_pictures(tmp_path / "pictures", NAMES)
+
+
+def rows(out: Path) -> dict[str, float]:
+    table, _ = from_bytes((out / "scores.parquet").read_bytes(), SCHEMA, "scores.parquet")
+    return dict(zip(table["image"].to_pylist(), table["score"].to_pylist(), strict=True))
+
+
+def straight(method: Method, path: Path, class_name: str) -> Scores:
+    """One image, alone."""
+    pixels = np.asarray(Image.open(path).resize((SIZE, SIZE), Image.Resampling.BICUBIC).convert("RGB"))
+    features = method.clip.encode_image(torch.from_numpy(pixels.copy())[None], method.taps)
+    return method.score(features, method.text_features(class_name))
+
+
+def test_every_image_gets_the_score_and_map_that_it_has_alone(
+    clip_detector: Detector, pictures: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    done = score_folder(FolderTask(pictures, out, "bottle", batch=2, maps=True), clip_detector)
+    assert tuple(done.names) == tuple(sorted(NAMES))
+    assert not done.left_out
+    scores = rows(out)
+    assert tuple(scores) == tuple(sorted(NAMES))
+    for name, score in scores.items():
+        expected = straight(clip_detector.method, pictures / name, "bottle")
+        assert score == pytest.approx(float(expected.image), abs=1e-6)
+        values = np.load(out / "maps" / f"{name}.npz")["map"]
+        assert values.dtype == np.float32
+        np.testing.assert_allclose(values, expected.maps[0].numpy(), atol=1e-6)
+
+
+def test_the_file_has_the_declared_columns_and_says_what_made_it(
+    clip_detector: Detector, pictures: Path, tmp_path: Path
+) -> None:
+    score_folder(FolderTask(pictures, tmp_path / "out", "bottle"), clip_detector)
+    file = pq.ParquetFile(tmp_path / "out" / "scores.parquet")
+    assert file.schema_arrow.names == ["image", "score"]
+    facts = json.loads(file.metadata.metadata[DETECTOR_KEY.encode()])
+    assert (facts["method"], facts["class_name"], facts["learnt"]) == ("clip", "bottle", None)
+    assert facts["tower"]["activation"] == "quickgelu"
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["scores.parquet"]
+
+
+def test_same_images_give_the_same_bytes(clip_detector: Detector, pictures: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        score_folder(FolderTask(pictures, tmp_path / name, "bottle"), clip_detector)
+    contents = [(tmp_path / name / "scores.parquet").read_bytes() for name in ("one", "two")]
+    assert contents[0] == contents[1]
+
+
+def test_bad_files_are_named_and_the_others_scored(
+    clip_detector: Detector, pictures: Path, tmp_path: Path
+) -> None:
+    good = (pictures / "a.png").read_bytes()
+    (pictures / "cut.png").write_bytes(good[: len(good) // 2])
+    (pictures / "text.jpg").write_text("no image")
+    (pictures / "empty.png").touch()
+    (pictures / "notes.txt").write_text("not looked at")
+    (pictures / "away.png").symlink_to(tmp_path / "elsewhere.png")
+    reported: list[Unreadable] = []
+    task = FolderTask(pictures, tmp_path / "out", "bottle", batch=1)
+    done = score_folder(task, clip_detector, reported.append)
+    assert reported == done.left_out
+    assert sorted(file.name for file in reported) == ["away.png", "cut.png", "empty.png", "text.jpg"]
+    assert all(file.reason and not file.reason.startswith(file.name) for file in reported)
+    assert set(rows(tmp_path / "out")) == set(NAMES)
+
+
+def test_a_folder_of_nothing_but_bad_files_gives_an_empty_table(
+    clip_detector: Detector, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.png").touch()
+    done = score_folder(FolderTask(tmp_path / "in", tmp_path / "out", "bottle"), clip_detector)
+    assert len(done.left_out) == 1
+    assert rows(tmp_path / "out") == {}
+
+
+def test_a_score_that_is_not_finite_is_left_out(
+    clip_detector: Detector, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(features: Any, text: torch.Tensor) -> Scores:
+        image = torch.tensor([0.5, torch.nan])
+        return Scores(image, torch.zeros(2, SIZE, SIZE))
+
+    for name in NAMES[2:]:
+        (pictures / name).unlink()
+    monkeypatch.setattr(clip_detector.method, "score", broken)
+    done = score_folder(FolderTask(pictures, tmp_path / "out", "bottle"), clip_detector)
+    assert rows(tmp_path / "out") == {"a.jpg": 0.5}
+    assert [(file.name, file.reason) for file in done.left_out] == [("a.png", "its score is nan")]
+
+
+def test_results_inside_the_folder_are_not_scored_again(clip_detector: Detector, pictures: Path) -> None:
+    task = FolderTask(pictures, pictures / "results", "bottle", overlays=True)
+    for _ in range(2):
+        assert set(score_folder(task, clip_detector).names) == set(NAMES)
+
+
+def test_no_image_and_no_class_name_are_errors(
+    clip_detector: Detector, pictures: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    with pytest.raises(DataError, match="in: no image in it"):
+        score_folder(FolderTask(tmp_path / "in", tmp_path / "out", "bottle"), clip_detector)
+    with pytest.raises(ParamsError, match="clip reads the class name"):
+        score_folder(FolderTask(pictures, tmp_path / "out"), clip_detector)
+    assert not (tmp_path / "out").exists()
+
+
+def test_overlays_keep_proportions_and_are_hottest_where_the_map_is(tmp_path: Path) -> None:
+    grey = np.full((SIZE, SIZE, 3), 128, dtype=np.uint8)
+    values = np.zeros((SIZE, SIZE), dtype=np.float32)
+    values[:10, 30:] = 0.001
+    write_overlay(tmp_path, Picture("x/a.png", grey, (200, 100)), values)
+    overlay = np.asarray(Image.open(tmp_path / "overlays" / "x" / "a.png.png")).astype(int)
+    assert overlay.shape == (SIZE // 2, SIZE, 3)
+    hot, cold = overlay[1, -2], overlay[-2, 1]
+    assert hot[0] > cold[0]  # turbo ends in red
+    write_overlay(tmp_path, Picture("flat.png", grey, (9, 9000)), np.ones_like(values))
+    assert Image.open(tmp_path / "overlays" / "flat.png.png").size == (1, SIZE)
+
+
+def test_batches_hold_all_images_in_order_and_no_more_than_asked(pictures: Path) -> None:
+    names = list_images(pictures, pictures / "nowhere").names
+    batches = list(read_batches(pictures, names, SIZE, 2))
+    assert [len(batch) for batch in batches] == [2, 2, 1]
+    assert tuple(item.name for batch in batches for item in batch) == names
+    assert list(read_batches(pictures, (), SIZE, 2)) == []
+
+
+def learnt(tower: GivenTower, **changes: Any) -> LearntMethod:
+    detector = open_detector(DetectorRequest("clip", tower=tower, settings={"layers": [6]}), None)
+    method = methods.build("anomalyclip", ANOMALYCLIP | changes, detector.method.clip)
+    assert isinstance(method, LearntMethod)
+    method.reset(torch.Generator().manual_seed(4))
+    return method
+
+
+def test_our_checkpoint_and_its_official_twin_score_the_same(
+    tower: GivenTower, pictures: Path, tmp_path: Path
+) -> None:
+    method = learnt(tower)
+    save_checkpoint(tmp_path / "a.safetensors", method, {"auxiliary": "visa"})
+    export_official(tmp_path / "a.pth", method)
+    found = {}
+    for name, settings in (("a.safetensors", {}), ("a.pth", {"dpam_start": 3})):
+        request = DetectorRequest(checkpoint=tmp_path / name, tower=tower, settings=settings)
+        detector = open_detector(request, None)
+        assert detector.facts()["learnt"]["sha256"] == file_digest(tmp_path / name)
+        score_folder(FolderTask(pictures, tmp_path / name[2:]), detector)
+        found[name] = rows(tmp_path / name[2:])
+    assert found["a.safetensors"] == found["a.pth"]
+    alone = straight(method, pictures / "a.png", "")
+    assert found["a.pth"]["a.png"] == pytest.approx(float(alone.image), abs=1e-6)
+
+
+def test_settings_of_the_request_stand_above_those_of_the_checkpoint(
+    tower: GivenTower, tmp_path: Path
+) -> None:
+    save_checkpoint(tmp_path / "a.safetensors", learnt(tower, sigma=3.0), {})
+    request = DetectorRequest(checkpoint=tmp_path / "a.safetensors", tower=tower)
+    assert open_detector(request, None).method.settings.sigma == 3.0
+    request = DetectorRequest(checkpoint=tmp_path / "a.safetensors", tower=tower, settings={"sigma": 1.0})
+    assert open_detector(request, None).method.settings.sigma == 1.0
+
+
+def test_what_does_not_fit_together_is_refused(tower: GivenTower, tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "a.safetensors", learnt(tower), {})
+    with pytest.raises(ParamsError, match="no method is named"):
+        open_detector(DetectorRequest(tower=tower), None)
+    with pytest.raises(ParamsError, match="coop is a learnt method: give its checkpoint"):
+        open_detector(DetectorRequest("coop", tower=tower), None)
+    with pytest.raises(WeightsError, match="was learnt by anomalyclip, not by vand"):
+        open_detector(DetectorRequest("vand", tmp_path / "a.safetensors", tower), None)
+    with pytest.raises(ParamsError, match="needs the tower 'main'"):
+        open_detector(DetectorRequest("clip"), None)
+
+
+@pytest.mark.parametrize(
+    ("method", "position", "activation"),
+    [("clip", "bilinear", "quickgelu"), ("winclip", "native", "gelu")],
+)
+def test_a_tower_by_hand_runs_under_the_rules_of_the_method(
+    tower: GivenTower, method: str, position: str, activation: str
+) -> None:
+    settings = {} if method == "winclip" else {"layers": [6]}
+    spec = open_detector(DetectorRequest(method, tower=tower, settings=settings), None).method.clip.spec
+    assert (spec.position, spec.activation) == (position, activation)
+    other = GivenTower(tower.model, tower.weights, SIZE, "bicubic", "quickgelu")
+    spec = open_detector(DetectorRequest(method, tower=other, settings=settings), None).method.clip.spec
+    assert (spec.position, spec.activation) == ("bicubic", "quickgelu")
+
+
+def test_tower_and_settings_come_from_params(tower: GivenTower, monkeypatch: pytest.MonkeyPatch) -> None:
+    import yaml
+
+    values = yaml.safe_load((ROOT / "params.yaml").read_text())
+    described = {"model": tower.model, "weights": tower.weights, "image_size": SIZE}
+    values["towers"] = {"main": {**described, "position": "bilinear", "activation": "gelu"}}
+    values["methods"] = {"clip": {"layers": [5], "sigma": 2.5}}
+    detector = open_detector(DetectorRequest("clip"), parse_params(values))
+    assert detector.method.settings.model_dump() | {"layers": (5,), "sigma": 2.5} == (
+        detector.method.settings.model_dump()
+    )
+    assert detector.method.clip.spec.activation == "gelu"
