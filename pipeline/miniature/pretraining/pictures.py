@@ -1,0 +1,204 @@
+"""Twin pictures: the same drawing whole and damaged, seen through the same window, with the defect's mask.
+
+Twins differ in nothing but the defect, so that only the defect explains the difference of their captions.
+The window varies from the whole drawing to a piece of it, because evaluation shows larger pictures to the
+same patches.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from pipeline.miniature.drawing import (
+    COLOURS,
+    DEFECTS,
+    OBJECTS,
+    ORGANS,
+    TEXTURES,
+    Picture,
+    add_defect,
+    draw_object,
+    draw_organ,
+    random_look,
+    random_palette,
+    texture,
+)
+from pipeline.miniature.pretraining.captions import Subject, choice
+
+Pixels = npt.NDArray[np.uint8]
+Family = Literal["object", "texture", "organ"]
+
+_FAMILIES: dict[Family, float] = {"object": 0.45, "texture": 0.25, "organ": 0.3}
+_STRENGTH = (0.6, 1.0)
+_MONOCHROME = 0.25  # of the objects and textures are seen by a camera without colour
+_ORGAN_DEFECTS = {
+    "brain_ct": ("tumour", "bleeding"),
+    "brain_mri": ("tumour", "lesion"),
+    "chest": ("opacity", "nodule"),
+    "skin": ("lesion", "blotch", "stain"),
+    "colon": ("polyp", "bleeding", "lesion"),
+    "thyroid": ("nodule", "tumour"),
+}
+_GREY_ORGANS = ("brain_ct", "brain_mri", "chest", "thyroid")
+_OTHER_DEFECTS = tuple(
+    name for name in DEFECTS if name not in ("lesion", "polyp", "nodule", "tumour", "bleeding", "opacity")
+)
+_MIN_VISIBLE = 12  # pixels of a defect inside the window
+_CHUNK = 64  # twins a task of the drawing processes
+
+
+@dataclass(frozen=True)
+class View:
+    """How drawings become pictures.
+
+    Attributes:
+        side: Of a picture in pixels, S.
+        canvas: Smallest and largest side of a drawing in pixels.
+        zoom: Smallest and largest ratio of the drawing's side to that of the window on it.
+    """
+
+    side: int
+    canvas: tuple[int, int]
+    zoom: tuple[float, float]
+
+
+TRAINING_VIEW = View(side=72, canvas=(64, 112), zoom=(1.0, 1.7))
+EVALUATION_VIEW = View(side=112, canvas=(96, 144), zoom=(1.0, 1.0))
+
+
+@dataclass(frozen=True)
+class Twins:
+    """One drawing, whole and damaged.
+
+    Attributes:
+        whole: uint8 (S, S, 3).
+        damaged: uint8 (S, S, 3).
+        mask: bool (S, S), the defect.
+        subject: What the captions may say.
+    """
+
+    whole: Pixels
+    damaged: Pixels
+    mask: npt.NDArray[np.bool_]
+    subject: Subject
+
+
+@dataclass(frozen=True)
+class Pool:
+    """All twins of a training run.
+
+    Attributes:
+        images: uint8 (N, 2, S, S, 3); index 1 is the damaged twin.
+        masks: bool (N, S, S), of the damaged twin.
+        subjects: N descriptions.
+    """
+
+    images: Pixels
+    masks: npt.NDArray[np.bool_]
+    subjects: tuple[Subject, ...]
+
+    def __len__(self) -> int:
+        return len(self.subjects)
+
+
+def draw_pool(count: int, view: View, *, seed: int, processes: int = 1) -> Pool:
+    """Draw `count` twins; the same whatever the number of processes."""
+    draw = partial(draw_twins, view=view, seed=seed)
+    if processes == 1:
+        return _stack([draw(index) for index in range(count)])
+    with ProcessPoolExecutor(processes) as executor:
+        return _stack(list(executor.map(draw, range(count), chunksize=_CHUNK)))
+
+
+def draw_twins(index: int, *, view: View, seed: int) -> Twins:
+    """Number `index` of the pool under `seed`; independent of all others."""
+    rng = np.random.default_rng((seed, index))
+    scene = _draw(int(rng.integers(*view.canvas, endpoint=True)), rng)
+    while True:
+        strength = float(rng.uniform(*_STRENGTH))
+        damaged, mask = add_defect(scene.defect, scene.picture, rng, strength=strength)
+        window = _window(mask, view.zoom, rng)
+        seen = _resized(Image.fromarray(mask.astype(np.uint8) * 255), window, view.side) > 127
+        if seen.sum() >= _MIN_VISIBLE:
+            break
+    return Twins(
+        whole=_view(scene.picture.image, window, view.side, grey=scene.grey),
+        damaged=_view(damaged, window, view.side, grey=scene.grey),
+        mask=seen,
+        subject=Subject(scene.kind, scene.colour, scene.defect),
+    )
+
+
+@dataclass(frozen=True)
+class _Scene:
+    kind: str
+    colour: str
+    picture: Picture
+    defect: str
+    grey: bool
+
+
+def _draw(canvas: int, rng: np.random.Generator) -> _Scene:
+    family = list(_FAMILIES)[int(rng.choice(len(_FAMILIES), p=list(_FAMILIES.values())))]
+    size = (canvas, canvas)
+    if family == "organ":
+        kind = choice(tuple(ORGANS), rng)
+        defect = choice(_ORGAN_DEFECTS[kind], rng)
+        return _Scene(kind, "", draw_organ(kind, size, rng), defect, kind in _GREY_ORGANS)
+    grey = bool(rng.random() < _MONOCHROME)
+    colour = choice(tuple(COLOURS), rng)
+    kind = choice(tuple(OBJECTS if family == "object" else TEXTURES), rng)
+    if family == "object":
+        picture = draw_object(kind, size, rng, look=random_look(rng, colour=colour))
+    else:
+        picture = _textured(kind, size, colour, rng)
+    return _Scene(kind, "" if grey else colour, picture, choice(_OTHER_DEFECTS, rng), grey)
+
+
+def _textured(kind: str, size: tuple[int, int], colour: str, rng: np.random.Generator) -> Picture:
+    palette = random_palette(rng, colour=colour)
+    image = texture(kind, size, rng, palette=palette, scale=float(rng.uniform(0.6, 1.8)))
+    return Picture(image, np.ones(size, dtype=np.bool_), texture("smooth", size, rng))
+
+
+def _window(
+    mask: npt.NDArray[np.bool_], zoom: tuple[float, float], rng: np.random.Generator
+) -> tuple[float, float, float]:
+    """Left, top and side of a square window, in pixels of the drawing, that holds a pixel of the defect."""
+    canvas = mask.shape[0]
+    extent = canvas / float(rng.uniform(*zoom))
+    rows, columns = np.nonzero(mask)
+    chosen = int(rng.integers(len(rows)))
+    left, top = (
+        float(np.clip(centre - rng.uniform(0.1, 0.9) * extent, 0, canvas - extent))
+        for centre in (float(columns[chosen]), float(rows[chosen]))
+    )
+    return left, top, extent
+
+
+def _view(
+    image: npt.NDArray[np.float32], window: tuple[float, float, float], side: int, *, grey: bool
+) -> Pixels:
+    picture = Image.fromarray((image * 255).round().astype(np.uint8))
+    return _resized(picture.convert("L").convert("RGB") if grey else picture, window, side)
+
+
+def _resized(picture: Image.Image, window: tuple[float, float, float], side: int) -> Pixels:
+    left, top, extent = window
+    box = (left, top, left + extent, top + extent)
+    resample = Image.Resampling.BICUBIC if picture.mode == "RGB" else Image.Resampling.BILINEAR
+    return np.asarray(picture.resize((side, side), resample, box=box))
+
+
+def _stack(twins: Sequence[Twins]) -> Pool:
+    return Pool(
+        images=np.stack([np.stack([pair.whole, pair.damaged]) for pair in twins]),
+        masks=np.stack([pair.mask for pair in twins]),
+        subjects=tuple(pair.subject for pair in twins),
+    )
