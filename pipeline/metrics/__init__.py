@@ -1,0 +1,28 @@
+"""Ranking metrics of anomaly detection: exact, bounded in memory, mergeable. NumPy only; no torch import.
+
+    state = PixelState()
+    for maps, masks, names in batches:
+        state.update(maps, masks, names)
+    values = state.finish()
+
+`intervals` adds bootstrap intervals over images.
+"""
+
+from pipeline.metrics.images import image_metrics
+from pipeline.metrics.intervals import image_draws, interval, mean_draws, pixel_draws
+from pipeline.metrics.regions import ImageRegions, label_masks
+from pipeline.metrics.state import PixelState
+from pipeline.metrics.values import ImageMetrics, PixelMetrics
+
+__all__ = [
+    "ImageMetrics",
+    "ImageRegions",
+    "PixelMetrics",
+    "PixelState",
+    "image_draws",
+    "image_metrics",
+    "interval",
+    "label_masks",
+    "mean_draws",
+    "pixel_draws",
+]

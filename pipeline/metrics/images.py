@@ -1,0 +1,60 @@
+"""Image-level metrics: how well one score an image separates anomalous from normal images."""
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import ZsadError
+from pipeline.metrics import curves
+from pipeline.metrics.arrays import to_numpy
+from pipeline.metrics.keys import Floats, Ints
+from pipeline.metrics.values import ImageMetrics
+
+
+def image_metrics(labels: npt.ArrayLike, scores: npt.ArrayLike) -> ImageMetrics:
+    """AUROC, average precision and highest F1 of image scores.
+
+    Args:
+        labels: (N,) 0 = normal, 1 = anomalous.
+        scores: (N,) higher = more anomalous, any finite real numbers; ranked as float64.
+
+    Returns:
+        The three values in [0, 1], ties merged; all None when one of the classes is missing or N is 0.
+
+    Raises:
+        ZsadError: lengths differ, a label is not 0 or 1, or a score is not finite.
+    """
+    truth, values = checked(labels, scores)
+    hits = int(np.count_nonzero(truth))
+    if hits in {0, truth.size}:
+        return ImageMetrics(None, None, None)
+    fp, tp = _ranking(truth, values)
+    return ImageMetrics(
+        float(curves.auroc(fp, tp)), float(curves.average_precision(fp, tp)), float(curves.f1_max(fp, tp))
+    )
+
+
+def _ranking(truth: Ints, values: Floats) -> tuple[Ints, Ints]:
+    """False and true positives (levels + 1,) from the highest distinct score down."""
+    levels, level = np.unique(-values, return_inverse=True)
+    counts = np.zeros((2, levels.size + 1), np.int64)
+    np.add.at(counts, (truth, level + 1), 1)
+    fp, tp = counts.cumsum(1)
+    return fp, tp
+
+
+def checked(labels: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Ints, Floats]:
+    """Labels (N,) as 0 and 1 and scores (N,) as float64; errors as `image_metrics`."""
+    truth, values = to_numpy(labels), to_numpy(scores).astype(np.float64)
+    if truth.ndim != 1 or truth.shape != values.shape:
+        raise ZsadError(
+            f"image metrics need one label and one score an image; got {truth.shape} and {values.shape}"
+        )
+    if not np.isin(truth, (0, 1)).all():
+        raise ZsadError("image labels must be 0 (normal) or 1 (anomalous)")
+    bad = np.flatnonzero(~np.isfinite(values))
+    if bad.size:
+        raise ZsadError(
+            f"image score {bad[0]} is {values[bad[0]]}; an image without a finite score cannot be ranked:"
+            " look at the method that made it"
+        )
+    return truth.astype(np.int64), values

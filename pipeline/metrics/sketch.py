@@ -1,0 +1,95 @@
+"""What the bootstrap keeps of each image: a few kilobytes that stand for its pixels.
+
+Normal and anomalous pixels of an image are cut, in order of score, into strata of equal size, and a stratum
+is kept as its middle score. So any share of the image's pixels is known to 1/256 (1/128 of the anomalous
+ones), whatever the scale of the scores. Sketches serve intervals only; values come from all pixels.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.metrics.keys import Ints, Keys
+from pipeline.metrics.ranking import sort_hits
+from pipeline.metrics.regions import ImageRegions
+
+_NORMAL_STRATA = 256
+_HIT_STRATA = 128
+_SAMPLE = 1 << 14
+"""Pixels that the normal strata are cut from, evenly spread over the image: 64 a stratum."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSketch:
+    """One image of a subset.
+
+    Attributes:
+        name: the image; "" when the state was not told.
+        low: lowest score.
+        high: highest score.
+        normals: number of normal pixels.
+        normal_keys: ascending middles of strata that share the normal pixels equally.
+        hit_keys: ascending middles of strata of the anomalous pixels.
+        hits: anomalous pixels of each.
+        cover: region weight of each.
+    """
+
+    name: str
+    low: np.float32
+    high: np.float32
+    normals: int
+    normal_keys: Keys
+    hit_keys: Keys
+    hits: Ints
+    cover: Ints
+
+    @property
+    def order(self) -> tuple[str, bytes, bytes]:
+        """What sketches are sorted by, so that intervals do not depend on the order of merging."""
+        return self.name, self.normal_keys.tobytes(), self.hit_keys.tobytes()
+
+
+def sketch_image(
+    name: str,
+    ends: tuple[np.float32, np.float32],
+    keys: Keys,
+    regions: ImageRegions,
+    hits: tuple[Keys, Ints],
+) -> ImageSketch:
+    """Sketch of one image.
+
+    Args:
+        name: the image.
+        ends: its lowest and highest score.
+        keys: (pixels,) score keys in the order of the map.
+        regions: regions of its mask.
+        hits: keys and region weights of the anomalous pixels, in any order.
+    """
+    normal_keys = np.sort(_normal_sample(keys, regions))
+    middles, _ = _strata(normal_keys.size, _NORMAL_STRATA)
+    hit_keys, weights = sort_hits(*hits)
+    hit_middles, starts = _strata(hit_keys.size, _HIT_STRATA)
+    return ImageSketch(
+        name,
+        *ends,
+        keys.size - hit_keys.size,
+        normal_keys[middles],
+        hit_keys[hit_middles],
+        np.diff(starts, append=hit_keys.size),
+        np.add.reduceat(weights, starts) if starts.size else weights,
+    )
+
+
+def _normal_sample(keys: Keys, regions: ImageRegions) -> Keys:
+    normal = np.ones(keys.size, np.bool_)
+    normal[regions.pixels] = False
+    step = keys.size // _SAMPLE | 1  # odd: does not fall into step with the rows of the map
+    sample = keys[::step][normal[::step]]
+    return sample if sample.size else keys[normal]
+
+
+def _strata(size: int, most: int) -> tuple[Ints, Ints]:
+    """Middle and start of each of at most `most` equal parts of `size` sorted items."""
+    count = min(size, most)
+    bounds = np.arange(count + 1, dtype=np.int64) * size // max(count, 1)
+    return (bounds[:-1] + bounds[1:]) // 2, bounds[:-1]

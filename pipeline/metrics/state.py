@@ -1,0 +1,187 @@
+"""The pixel metrics of one subset, gathered batch by batch and worker by worker.
+
+Up to a budget of pixels every score is kept (4 bytes a pixel, 12 more an anomalous one) and all values are
+exact. Beyond it the scores are counted in a `CountTable` of at most budget / 4 rows of 24 bytes, and memory
+no longer grows, but for some 3 kB of sketch an image; `brackets` then says how close the values are.
+Which of the two holds depends on the number of pixels alone, both add up integers only, and the table's rows
+do not depend on order: any split of the images over states, merged in any order, finishes to the same
+values, bit for bit.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import ZsadError
+from pipeline.metrics import curves
+from pipeline.metrics.arrays import image_name, map_array
+from pipeline.metrics.bounds import Bracket, counted_brackets
+from pipeline.metrics.keys import Ints, Keys, score_keys, threshold_keys
+from pipeline.metrics.protocol import ProtocolPro, protocol_pro, protocol_thresholds
+from pipeline.metrics.ranking import Ranking, group_hits
+from pipeline.metrics.regions import WEIGHT_BITS, ImageRegions, label_masks, region_weights
+from pipeline.metrics.sketch import ImageSketch, sketch_image
+from pipeline.metrics.table import CountTable
+from pipeline.metrics.values import PIXEL_METRICS, PixelMetrics
+
+BUDGET = 1 << 22
+"""Pixels that are kept exactly: 15 images of 518 x 518, 334 of 112 x 112."""
+
+_PIXELS_PER_ROW = 4
+
+
+class PixelState:
+    """Gathers maps and masks, merges with other states, finishes into `PixelMetrics`. Can be pickled."""
+
+    def __init__(self, budget: int = BUDGET) -> None:
+        """An empty state that is exact up to `budget` pixels."""
+        self.budget = budget
+        self._pixels = 0
+        self._low, self._high = np.float32(np.inf), np.float32(-np.inf)
+        self._keys: list[Keys] = []
+        self._hits: list[tuple[Keys, Ints]] = []
+        self._table: CountTable | None = None
+        self._sketches: list[ImageSketch] = []
+
+    def update(self, maps: Any, masks: Any, names: Sequence[str] | None = None) -> None:
+        """Add a batch of images.
+
+        Args:
+            maps: (B, H, W) anomaly scores, float32, NumPy or torch on any device; higher = more anomalous.
+                Sizes may differ from batch to batch.
+            masks: (B, H, W) of 0 (normal) and 1 (anomalous), or the result of `label_masks` on them.
+            names: (B,) what errors and sketches call the images.
+
+        Raises:
+            ZsadError: a score is NaN or infinite, a mask is of another size or not binary. Nothing is added.
+        """
+        arrays = map_array(maps)
+        names = () if names is None else tuple(names)
+        labelled = isinstance(masks, list) and all(isinstance(mask, ImageRegions) for mask in masks)
+        regions = masks if labelled else label_masks(masks, names)
+        _check_shapes(arrays, regions, names)
+        ends = _finite_ends(arrays, names)
+        for index, image in enumerate(regions):
+            keys = score_keys(arrays[index].ravel())
+            hits = region_weights(keys[image.pixels], image)
+            low, high = ends[index]
+            self._low, self._high = min(self._low, low), max(self._high, high)
+            self._gather(keys.size, [keys], [hits])
+            self._sketches.append(sketch_image(names[index] if names else "", (low, high), keys, image, hits))
+
+    def merge(self, other: "PixelState") -> None:
+        """Add what `other` has gathered; `other` stays as it is.
+
+        Raises:
+            ZsadError: the budgets differ.
+        """
+        if other.budget != self.budget:
+            raise ZsadError(
+                f"cannot merge pixel states of budgets {self.budget} and {other.budget}; give both the same"
+            )
+        self._low, self._high = min(self._low, other._low), max(self._high, other._high)
+        self._gather(other._pixels, other._keys, other._hits)
+        if self._table is not None and other._table is not None:
+            self._table.merge(other._table)
+        self._sketches += other._sketches
+
+    def finish(self) -> PixelMetrics:
+        """The values of all images so far; all None when no pixel, or every pixel, is anomalous."""
+        ranking = self._ranking()
+        if ranking.positives in {0, ranking.pixels}:
+            return PixelMetrics(None, None, None, None, None, ranking.regions, 0, None)
+        curve = ranking.curve()
+        protocol = self._protocol(ranking)
+        return PixelMetrics(
+            pixel_auroc=float(curves.auroc(curve.fp, curve.tp)),
+            pixel_ap=float(curves.average_precision(curve.fp, curve.tp)),
+            pixel_f1_max=float(curves.f1_max(curve.fp, curve.tp)),
+            pixel_pro=protocol.value,
+            pixel_pro_exact=float(curves.pro_exact(curve.fp, curve.cover)),
+            n_regions=ranking.regions,
+            pro_points=protocol.points,
+            pro_fpr_max=protocol.fpr_max,
+        )
+
+    def brackets(self) -> dict[str, Bracket]:
+        """Lowest and highest value that each defined metric can have, given what was counted.
+
+        Both are the value itself while the state is exact; `pipeline.metrics.bounds` proves the others.
+        """
+        ranking, values = self._ranking(), asdict(self.finish())
+        defined = {name: values[name] for name in PIXEL_METRICS if values[name] is not None}
+        if not (ranking.row_bits and defined):
+            return {name: (value, value) for name, value in defined.items()}
+        counted = counted_brackets(ranking, threshold_keys(protocol_thresholds(self._low, self._high)))
+        return {name: counted[name] for name in defined}
+
+    @property
+    def sketches(self) -> tuple[ImageSketch, ...]:
+        """What `pixel_draws` needs of each image."""
+        return tuple(self._sketches)
+
+    def _gather(self, pixels: int, keys: list[Keys], hits: list[tuple[Keys, Ints]]) -> None:
+        """Keep or count `keys` and `hits`; `pixels` is what the whole state grows by."""
+        self._pixels += pixels
+        if self._table is None and self._pixels > self.budget:
+            self._table = CountTable(self.budget // _PIXELS_PER_ROW)
+            keys, hits = self._keys + keys, self._hits + hits
+            self._table.open(keys)
+            self._keys, self._hits = [], []
+        if self._table is None:
+            self._keys += keys
+            self._hits += hits
+            return
+        for part in keys:
+            self._table.add(part)
+        for anomalous, weights in hits:
+            self._table.add_hits(anomalous, weights)
+
+    def _ranking(self) -> Ranking:
+        if self._table is not None:
+            return self._table.ranking()
+        keys = np.concatenate([np.zeros(0, np.uint32), *self._keys])
+        keys.sort()
+        hit_keys = np.concatenate([np.zeros(0, np.uint32), *(anomalous for anomalous, _ in self._hits)])
+        weights = np.concatenate([np.zeros(0, np.int64), *(weight for _, weight in self._hits)])
+        return Ranking(keys, None, *group_hits(hit_keys, weights), row_bits=0)
+
+    def _protocol(self, ranking: Ranking) -> ProtocolPro:
+        thresholds = protocol_thresholds(self._low, self._high)
+        points = ranking.above(threshold_keys(thresholds))
+        return protocol_pro(points.fp / ranking.negatives, points.cover / (ranking.regions << WEIGHT_BITS))
+
+
+def _check_shapes(
+    maps: npt.NDArray[np.float32], regions: Sequence[ImageRegions], names: Sequence[str]
+) -> None:
+    if len(maps) != len(regions):
+        raise ZsadError(f"{len(maps)} maps with {len(regions)} masks; pass one mask a map")
+    if names and len(names) != len(maps):
+        raise ZsadError(f"{len(maps)} maps with {len(names)} names; pass one name a map, or none")
+    for index, image in enumerate(regions):
+        if maps[index].shape != image.shape:
+            raise ZsadError(
+                f"{image_name(names, index)}: the map is {_size(maps[index].shape)}, its mask"
+                f" {_size(image.shape)}; resize the mask to the evaluation size first"
+            )
+
+
+def _finite_ends(maps: npt.NDArray[np.float32], names: Sequence[str]) -> npt.NDArray[np.float32]:
+    """(B, 2) lowest and highest score of each image."""
+    flat = maps.reshape(len(maps), maps.shape[1] * maps.shape[2])
+    ends = np.stack([flat.min(1), flat.max(1)], 1)  # NaN where a score is NaN
+    bad = np.flatnonzero(~np.isfinite(ends).all(1))
+    if bad.size:
+        raise ZsadError(
+            f"{image_name(names, int(bad[0]))}: the anomaly map holds NaN or infinite scores, which cannot"
+            " be ranked; look at the method that made it"
+        )
+    return ends
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return " x ".join(str(side) for side in shape)

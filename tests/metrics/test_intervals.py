@@ -1,0 +1,120 @@
+"""Bootstrap over images: against recomputing from the redrawn images themselves."""
+
+import numpy as np
+import pytest
+
+from pipeline.metrics import (
+    PixelMetrics,
+    PixelState,
+    image_draws,
+    image_metrics,
+    interval,
+    mean_draws,
+    pixel_draws,
+)
+from pipeline.metrics.intervals import _multiplicities
+from pipeline.metrics.values import PIXEL_METRICS
+
+from .reference import catalogue, draw_masks, smooth_maps
+
+RNG = np.random.default_rng(3)
+MASKS = np.concatenate([draw_masks(RNG) for _ in range(4)])
+MAPS = smooth_maps(RNG, MASKS)
+NAMES = [f"{index:02}.png" for index in range(len(MAPS))]
+
+
+def state_of(order: list[int]) -> PixelState:
+    state = PixelState()
+    state.update(MAPS[order], MASKS[order], [NAMES[index] for index in order])
+    return state
+
+
+STATE = state_of(list(range(len(MAPS))))
+
+
+def test_image_draws_are_the_metrics_of_the_drawn_images() -> None:
+    labels = np.repeat([0, 1], [9, 14])
+    scores = np.round(RNG.normal(labels), 1)
+    draws = image_draws(labels, scores, draws=20, seed=5)
+    for index, counts in enumerate(_multiplicities(labels == 1, 20, 5).astype(int)):
+        want = image_metrics(np.repeat(labels, counts), np.repeat(scores, counts))
+        assert draws["image_auroc"][index] == pytest.approx(want.image_auroc, abs=1e-12)
+        assert draws["image_ap"][index] == pytest.approx(want.image_ap, abs=1e-12)
+        assert draws["image_f1_max"][index] == pytest.approx(want.image_f1_max, abs=1e-12)
+
+
+def test_pixel_draws_are_close_to_the_metrics_of_the_drawn_images() -> None:
+    draws = pixel_draws(STATE.sketches, STATE.finish(), draws=15, seed=5)
+    for index, counts in enumerate(_multiplicities(np.asarray(MASKS.any((1, 2))), 15, 5).astype(int)):
+        order = [int(image) for image in np.repeat(np.arange(len(MAPS)), counts)]
+        want = state_of(order).finish()
+        for name in PIXEL_METRICS:
+            close = 0.01 if name == "pixel_pro" else 0.005
+            assert draws[name][index] == pytest.approx(getattr(want, name), abs=close), name
+
+
+@pytest.mark.parametrize("kind", ["narrow", "8 bit", "six levels", "skewed", "wild", "outlier"])
+def test_sketches_follow_any_scale(kind: str) -> None:
+    maps, masks = catalogue()[kind]
+    state = PixelState()
+    state.update(maps, masks)
+    values = state.finish()
+    draws = pixel_draws(state.sketches, values, draws=200)
+    for name in PIXEL_METRICS:
+        assert draws[name].shape == (200,)
+        bounds = interval(draws[name])
+        assert bounds is not None
+        assert 0 <= bounds[0] <= bounds[1] <= 1
+        assert abs(np.median(draws[name]) - getattr(values, name)) < 0.1
+
+
+def test_a_draw_that_is_the_sample_has_its_exact_values() -> None:
+    """One normal and one anomalous image: there is no other draw."""
+    state = state_of([0, 1])
+    values = state.finish()
+    for name, series in pixel_draws(state.sketches, values, draws=4).items():
+        assert series == pytest.approx(getattr(values, name), abs=1e-12), name
+
+
+def test_every_draw_keeps_both_classes_and_the_number_of_images() -> None:
+    anomalous = np.array([True] + [False] * 9)
+    counts = _multiplicities(anomalous, 50, 0)
+    assert (counts.sum(1) == 10).all()
+    assert (counts[:, 0] == 1).all()
+
+
+def test_same_seed_same_series_whatever_the_order_of_images() -> None:
+    order = [int(image) for image in RNG.permutation(len(MAPS))]
+    shuffled = state_of(order)
+    series = [pixel_draws(s.sketches, s.finish(), draws=5, seed=1) for s in (STATE, shuffled)]
+    other = pixel_draws(STATE.sketches, STATE.finish(), draws=5, seed=2)
+    for name in PIXEL_METRICS:
+        assert np.array_equal(series[0][name], series[1][name])
+        assert not np.array_equal(series[0][name], other[name])
+
+
+def test_undefined_metrics_have_no_series() -> None:
+    nothing = PixelMetrics(None, None, None, None, None, 0, 0, None)
+    assert pixel_draws([], nothing) == {}
+    assert image_draws([1, 1], [0.1, 0.2]) == {}
+    state = PixelState()
+    state.update(np.full_like(MAPS, 0.5), MASKS)
+    assert set(pixel_draws(state.sketches, state.finish(), draws=2)) == set(PIXEL_METRICS) - {"pixel_pro"}
+
+
+def test_mean_over_subsets_is_draw_by_draw_and_narrower() -> None:
+    labels = np.repeat([0, 1], 20)
+    subsets = [image_draws(labels, RNG.normal(labels), seed=[7, index]) for index in range(9)]
+    mean = mean_draws(subsets)
+    assert mean["image_ap"][3] == pytest.approx(np.mean([subset["image_ap"][3] for subset in subsets]))
+    assert mean["image_ap"].std() < 0.5 * np.mean([subset["image_ap"].std() for subset in subsets])
+    assert set(mean_draws([*subsets, {"image_ap": subsets[0]["image_ap"]}])) == {"image_ap"}
+    assert mean_draws([]) == {}
+
+
+def test_interval() -> None:
+    assert interval(np.arange(1001.0)) == pytest.approx((25, 975))
+    assert interval(np.arange(1001.0), level=0.5) == pytest.approx((250, 750))
+    assert interval(np.array([0.5] * 97 + [np.nan] * 3)) == (0.5, 0.5)
+    assert interval(np.array([0.5] * 90 + [np.nan] * 10)) is None
+    assert interval(np.zeros(0)) is None
