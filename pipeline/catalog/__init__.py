@@ -8,8 +8,8 @@ from pipeline.catalog.counts import count_problems
 from pipeline.catalog.fingerprint import Fingerprint, fingerprint
 from pipeline.catalog.listing import list_samples
 from pipeline.catalog.record import Build, DatasetRecord, Source, Subset
-from pipeline.catalog.registry import names, record
-from pipeline.catalog.samples import ANOMALOUS, NORMAL, Counts, Ignored, Listing, Sample
+from pipeline.catalog.registry import auxiliary_names, evaluated, names, record
+from pipeline.catalog.samples import ANOMALOUS, NORMAL, Counts, Ignored, KnownCounts, Listing, Sample
 
 __all__ = [
     "ANOMALOUS",
@@ -19,11 +19,14 @@ __all__ = [
     "DatasetRecord",
     "Fingerprint",
     "Ignored",
+    "KnownCounts",
     "Listing",
     "Sample",
     "Source",
     "Subset",
+    "auxiliary_names",
     "count_problems",
+    "evaluated",
     "fingerprint",
     "list_samples",
     "names",

@@ -4,16 +4,16 @@ The caller says what is expected, since the miniature has other counts than the 
 own counts are not known, the rest of the record's total is checked over those subsets together.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from pipeline.catalog.record import DatasetRecord
-from pipeline.catalog.samples import Counts
+from pipeline.catalog.samples import Counts, KnownCounts
 
 _ADVICE = "complete it from the published archive, or accept this build in params"
 
 
 def count_problems(
-    record: DatasetRecord, found: Mapping[str, Counts], expected: Mapping[str, Counts]
+    record: DatasetRecord, found: Mapping[str, Counts], expected: Mapping[str, KnownCounts]
 ) -> dict[str, str]:
     """Subset to a message that says how its counts differ; subsets that were not found are left out.
 
@@ -31,7 +31,7 @@ def count_problems(
 
 
 def _rest_problems(
-    record: DatasetRecord, found: Mapping[str, Counts], expected: Mapping[str, Counts]
+    record: DatasetRecord, found: Mapping[str, Counts], expected: Mapping[str, KnownCounts]
 ) -> dict[str, str]:
     """The check of the subsets without counts of their own; they must all have been found."""
     rest = [subset for subset in record.subset_names if subset not in expected]
@@ -39,8 +39,8 @@ def _rest_problems(
         return {}
     total = record.build().counts
     wanted = (
-        total[0] - sum(normal for normal, _ in expected.values()),
-        total[1] - sum(anomalous for _, anomalous in expected.values()),
+        _left(total[0], [normal for normal, _ in expected.values()]),
+        _left(total[1], [anomalous for _, anomalous in expected.values()]),
     )
     have = (sum(found[subset][0] for subset in rest), sum(found[subset][1] for subset in rest))
     difference = _difference(wanted, have)
@@ -50,9 +50,18 @@ def _rest_problems(
     return dict.fromkeys(rest, message)
 
 
-def _difference(expected: Counts, found: Counts) -> str:
+def _left(total: int | None, parts: Iterable[int | None]) -> int | None:
+    """`total` without `parts`, None where something is not known."""
+    for part in parts:
+        total = None if total is None or part is None else total - part
+    return total
+
+
+def _difference(expected: KnownCounts, found: Counts) -> str:
     pairs = zip(("normal", "anomalous"), expected, found, strict=True)
-    return " and ".join(f"expected {want} {kind}, found {have}" for kind, want, have in pairs if want != have)
+    return " and ".join(
+        f"expected {want} {kind}, found {have}" for kind, want, have in pairs if want not in (None, have)
+    )
 
 
 def _hint(record: DatasetRecord, found: Counts) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
 
 from pipeline.catalog.layouts import AnyLayout
-from pipeline.catalog.samples import Counts
+from pipeline.catalog.samples import Counts, KnownCounts
 from pipeline.errors import DataError
 
 # Names become folder names of shards and results.
@@ -40,17 +40,20 @@ class Subset(_Part):
 
 
 class Build(_Part):
-    """A known concrete content of the data set: how many test images, and its fingerprint once seen."""
+    """A known concrete content of the data set: how many test images, and its fingerprint once seen.
+
+    A number of images is null where not known.
+    """
 
     name: str
-    normal: NonNegativeInt
-    anomalous: NonNegativeInt
+    normal: NonNegativeInt | None
+    anomalous: NonNegativeInt | None
     status: Status
     note: str = ""
     digest: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> KnownCounts:
         """(normal, anomalous)."""
         return (self.normal, self.anomalous)
 
@@ -102,6 +105,7 @@ class DatasetRecord(_Part):
         subsets: in the order of the publisher.
         builds: known builds; the first is the one that the paper evaluates.
         layouts: published layouts, the first that fits is read.
+        holds_images_of: other data sets that what is tuned on this one must not be evaluated on.
         quirks: traps for whoever reads the files.
         unconfirmed: what could not be established.
         facts_from: keys of `references.yaml`.
@@ -120,6 +124,7 @@ class DatasetRecord(_Part):
     sources: tuple[Source, ...]
     licence: Licence
     layouts: Annotated[tuple[AnyLayout, ...], Field(min_length=1)]
+    holds_images_of: tuple[str, ...] = ()
     quirks: tuple[str, ...] = ()
     unconfirmed: tuple[str, ...] = ()
     facts_from: tuple[str, ...]
@@ -157,7 +162,7 @@ class DatasetRecord(_Part):
         known = ", ".join(repr(build.name) for build in self.builds)
         raise DataError(f"{self.name}: unknown build {name!r}; known: {known}")
 
-    def expected(self, build: str | None = None) -> dict[str, Counts]:
+    def expected(self, build: str | None = None) -> dict[str, KnownCounts]:
         """Subset to the (normal, anomalous) test images of a build, where they are known."""
         chosen = self.build(build)
         if len(self.subsets) == 1:

@@ -1,6 +1,7 @@
 """Records by name. A data set is known when its YAML file lies in `records/`."""
 
 import difflib
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 
@@ -17,10 +18,23 @@ _ORDER = (
     "isic", "cvc_colondb", "cvc_clinicdb", "kvasir", "endo", "tn3k",
 )  # fmt: skip
 
+# Learnt methods are tuned on them; they are no rows of any table.
+_AUXILIARY_ONLY = ("colon_auxiliary",)
+
 
 def names() -> tuple[str, ...]:
     """The 17 data sets in the order of the paper's tables."""
     return _ORDER
+
+
+def auxiliary_names() -> tuple[str, ...]:
+    """The data sets that are only tuned on and never evaluated."""
+    return _AUXILIARY_ONLY
+
+
+def evaluated(chosen: Iterable[str]) -> tuple[str, ...]:
+    """Those of `chosen` that are evaluated, in their order."""
+    return tuple(name for name in chosen if name not in _AUXILIARY_ONLY)
 
 
 def record(name: str) -> DatasetRecord:
@@ -30,13 +44,14 @@ def record(name: str) -> DatasetRecord:
         DataError: no such data set; the message offers near matches.
     """
     wanted = name.casefold()
-    for known in _ORDER:
+    every = (*_ORDER, *_AUXILIARY_ONLY)
+    for known in every:
         entry = _load(known)
         if wanted in {label.casefold() for label in (known, entry.paper_name, *entry.aliases)}:
             return entry
-    near = difflib.get_close_matches(wanted, _ORDER, n=1)
+    near = difflib.get_close_matches(wanted, every, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    raise DataError(f"unknown data set {name!r}; {hint}Known: {', '.join(_ORDER)}")
+    raise DataError(f"unknown data set {name!r}; {hint}Known: {', '.join(every)}")
 
 
 @cache

@@ -12,6 +12,7 @@ NORMAL, ANOMALOUS = 0, 1
 GOOD = "good"  # the defect name of a normal image, whatever its folder is called
 
 Counts: TypeAlias = tuple[int, int]  # (normal, anomalous) images
+KnownCounts: TypeAlias = tuple[int | None, int | None]  # likewise, None where not known
 Box: TypeAlias = tuple[int, int, int, int]  # left, top, right, bottom in pixels of the published image
 
 

@@ -5,14 +5,14 @@ from pathlib import Path
 import yaml
 
 from pipeline import catalog
-from pipeline.catalog import Counts
+from pipeline.catalog import KnownCounts
 from pipeline.errors import ParamsError
 from pipeline.execution.progress import progress
 from pipeline.params import Params
 from pipeline.shards import Manifest, prepare
 
 
-def expected_counts(params: Params, dataset: str) -> dict[str, Counts]:
+def expected_counts(params: Params, dataset: str) -> dict[str, KnownCounts]:
     """(normal, anomalous) test images a subset, by the file `params.counts` or by the data set's record.
 
     Raises:

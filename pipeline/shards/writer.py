@@ -19,7 +19,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.catalog import ANOMALOUS, Counts, DatasetRecord, Listing, Sample, count_problems, list_samples
+from pipeline.catalog import (
+    ANOMALOUS,
+    DatasetRecord,
+    KnownCounts,
+    Listing,
+    Sample,
+    count_problems,
+    list_samples,
+)
 from pipeline.catalog.fingerprint import FileFact, build_digest, build_name, subset_digest
 from pipeline.catalog.images import decode
 from pipeline.errors import DataError
@@ -57,7 +65,7 @@ def prepare(
     root: Path,
     out: Path,
     sizes: Sequence[int],
-    expected: Mapping[str, Counts] | None = None,
+    expected: Mapping[str, KnownCounts] | None = None,
     *,
     workers: int = 2,
     progress: Progress | None = None,

@@ -44,12 +44,12 @@ Expected = Mapping[str, ExpectedSet]
 
 
 def expected_sets(names: Iterable[str]) -> dict[str, ExpectedSet]:
-    """What the catalog says about the data sets of a run, in the order of `names`.
+    """What the catalog says about the data sets of a run that are evaluated, in the order of `names`.
 
     Raises:
         DataError: the catalog has no such data set.
     """
-    records = {name: catalog.record(name) for name in names}
+    records = {name: catalog.record(name) for name in catalog.evaluated(names)}
     return {
         name: ExpectedSet(
             title=record.paper_name,

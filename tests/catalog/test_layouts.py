@@ -5,18 +5,20 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from pipeline.catalog import ANOMALOUS, NORMAL, Listing, Sample, list_samples, names, record
+from pipeline.catalog import ANOMALOUS, NORMAL, Listing, Sample, auxiliary_names, list_samples, names, record
 from pipeline.catalog.layouts import kolektor
 from pipeline.errors import DataError
 
 from . import trees
+
+EVERY = (*names(), *auxiliary_names())
 
 
 def listed(name: str, root: Path) -> Listing:
     return list_samples(record(name), root)
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", EVERY)
 def test_published_layout(name: str, tmp_path: Path) -> None:
     expected = trees.PUBLISHED[name](tmp_path)
     listing = listed(name, tmp_path)
@@ -35,7 +37,7 @@ def test_other_published_copies(copy: str, tmp_path: Path) -> None:
     check_account(name, listing, tmp_path)
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", EVERY)
 def test_a_wrapping_folder_changes_nothing(name: str, tmp_path: Path) -> None:
     trees.PUBLISHED[name](tmp_path / "plain")
     trees.PUBLISHED[name](tmp_path / "wrapped" / "some folder")
@@ -77,6 +79,7 @@ def test_reasons_are_specific(tmp_path: Path) -> None:
     assert "outside" in reasons("brainmri")["yes/"]
     assert "1cls.csv" in reasons("visa")["candle/Data/Images/Normal/*"]
     assert "training" in reasons("tn3k")["Thyroid Dataset/tn3k/trainval-mask/"]
+    assert "beyond doubt" in reasons("colon_auxiliary")["EndoTect_2020_Test_Dataset/polyp/5f00.jpg"]
 
 
 def test_litter_is_not_data(tmp_path: Path) -> None:
@@ -122,6 +125,8 @@ def test_missing_subset_folder(tmp_path: Path) -> None:
         ("visa", "split_csv", "split_csv/1cls.csv"),
         ("tn3k", "Thyroid Dataset/tn3k/test-image", "test-image"),
         ("sdd", "kos01", ""),
+        ("colon_auxiliary", "CVC-ColonDB/masks", "CVC-ColonDB/masks"),
+        ("colon_auxiliary", "EndoTect_2020_Test_Dataset", "EndoTect_2020_Test_Dataset"),
     ],
 )
 def test_missing_folders_are_named(name: str, folder: str, named: str, tmp_path: Path) -> None:
@@ -337,6 +342,34 @@ class TestKolektor:
         trees.sdd(tmp_path)
         (tmp_path / "kos02/Part1_label.bmp").write_bytes(b"BM")
         assert "kos02/Part1_label.bmp" in listed("sdd", tmp_path).problems["electrical commutators"]
+
+
+class TestColonAuxiliary:
+    def test_polyps_have_masks_and_normal_classes_none(self, tmp_path: Path) -> None:
+        trees.colon_auxiliary(tmp_path)
+        found = {
+            sample.image: (sample.label, sample.mask)
+            for sample in listed("colon_auxiliary", tmp_path).samples
+        }
+        assert found["CVC-ColonDB/images/10.png"] == (ANOMALOUS, "CVC-ColonDB/masks/10.png")
+        assert found["EndoTect_2020_Test_Dataset/upper/normal-z-line/0c1d.JPG"] == (NORMAL, None)
+
+    def test_images_that_are_not_sorted_by_class(self, tmp_path: Path) -> None:
+        trees.colon_auxiliary(tmp_path)
+        home = tmp_path / "EndoTect_2020_Test_Dataset"
+        shutil.move(home / "normal-pylorus/003ab8b5.jpg", home / "003ab8b5.jpg")
+        message = listed("colon_auxiliary", tmp_path).problems["colon"]
+        assert "EndoTect_2020_Test_Dataset: needs one folder normal-pylorus" in message
+
+    def test_a_class_that_is_there_twice(self, tmp_path: Path) -> None:
+        trees.colon_auxiliary(tmp_path)
+        trees.picture(tmp_path / "EndoTect_2020_Test_Dataset/lower/normal-cecum/1b2f.jpg")
+        assert "one folder normal-cecum" in listed("colon_auxiliary", tmp_path).problems["colon"]
+
+    def test_a_lost_mask(self, tmp_path: Path) -> None:
+        trees.colon_auxiliary(tmp_path)
+        (tmp_path / "CVC-ColonDB/masks/10.png").unlink()
+        assert "CVC-ColonDB/images/10.png" in listed("colon_auxiliary", tmp_path).problems["colon"]
 
 
 class TestHostileTrees:

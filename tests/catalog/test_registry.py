@@ -6,7 +6,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from pipeline.catalog import DatasetRecord, names, record
+from pipeline.catalog import DatasetRecord, auxiliary_names, evaluated, names, record
 from pipeline.errors import DataError
 
 # Test images of the benchmark as its literature has them, kept apart from the records.
@@ -31,7 +31,22 @@ def raw(name: str) -> dict[str, object]:
 def test_the_17_in_table_order() -> None:
     assert names() == tuple(TOTALS)
     folder = files("pipeline.catalog") / "records"
-    assert {entry.name for entry in folder.iterdir()} == {f"{name}.yaml" for name in names()}
+    every = (*names(), *auxiliary_names())
+    assert {entry.name for entry in folder.iterdir()} == {f"{name}.yaml" for name in every}
+
+
+def test_what_is_only_tuned_on_is_known_and_not_evaluated() -> None:
+    assert auxiliary_names() == ("colon_auxiliary",)
+    assert evaluated(["tn3k", "colon_auxiliary", "mvtec"]) == ("tn3k", "mvtec")
+    colon = record("colon_auxiliary")
+    assert {"image", "pixel"} == set(colon.tasks)
+    assert colon.build().counts == (None, 380)
+    assert colon.build().anomalous == record("cvc_colondb").build().anomalous
+
+
+def test_a_set_that_holds_images_of_another_says_so() -> None:
+    held = {name: record(name).holds_images_of for name in (*names(), *auxiliary_names())}
+    assert {name: others for name, others in held.items() if others} == {"colon_auxiliary": ("cvc_colondb",)}
 
 
 @pytest.mark.parametrize("name", names())
@@ -59,7 +74,7 @@ def test_counts_of_subsets_sum_up(name: str) -> None:
         assert known == []
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", [*names(), *auxiliary_names()])
 def test_facts_can_be_traced(name: str) -> None:
     references = yaml.safe_load((files("pipeline.catalog") / "references.yaml").read_text("utf-8"))
     assert record(name).facts_from
@@ -69,7 +84,7 @@ def test_facts_can_be_traced(name: str) -> None:
 
 def test_aliases_are_unique_and_resolve() -> None:
     seen: dict[str, str] = {}
-    for name in names():
+    for name in (*names(), *auxiliary_names()):
         for label in {label.casefold() for label in (name, record(name).paper_name, *record(name).aliases)}:
             assert seen.setdefault(label, name) == name, label
             assert record(label).name == name

@@ -243,6 +243,20 @@ def endo(root: Path) -> Built:
     return {"colon": (0, 2)}
 
 
+def colon_auxiliary(root: Path) -> Built:
+    """Numbers as names on one side, UUIDs on the other; a class may lie deeper than another."""
+    _polyps(root / "CVC-ColonDB", ("1", "2", "10"), "png", "png")
+    home = root / "EndoTect_2020_Test_Dataset"
+    picture(home / "normal-cecum/1b2f.jpg")
+    picture(home / "normal-pylorus/003ab8b5.jpg")
+    picture(home / "upper/normal-z-line/0c1d.JPG")
+    picture(home / "upper/normal-z-line/7e55.jpg")
+    for other in ("polyp", "retroflex-stomach"):
+        picture(home / other / "5f00.jpg")
+    text(home / "labels.csv", "5f00,polyp")
+    return {"colon": (4, 3)}
+
+
 def tn3k(root: Path) -> Built:
     home = root / "Thyroid Dataset/tn3k"
     for number in range(3):
@@ -259,7 +273,7 @@ PUBLISHED: dict[str, Callable[[Path], Built]] = {
     builder.__name__: builder
     for builder in (
         mvtec, visa, mpdd, btad, sdd, dagm, dtd_synthetic, headct, brainmri, br35h, covid19,
-        isic, cvc_colondb, cvc_clinicdb, kvasir, endo, tn3k,
+        isic, cvc_colondb, cvc_clinicdb, kvasir, endo, tn3k, colon_auxiliary,
     )
 }  # fmt: skip
 

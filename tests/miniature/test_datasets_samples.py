@@ -4,6 +4,7 @@ import csv
 import re
 import uuid
 import zipfile
+from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -37,7 +38,21 @@ def mode(path: Path) -> str:
 
 # PNG, JPEG, BMP, texts, tables and spreadsheets, and every kind of painter are among these.
 @pytest.mark.parametrize(
-    "name", ["visa", "btad", "sdd", "dagm", "brainmri", "headct", "covid19", "br35h", "isic", "endo", "tn3k"]
+    "name",
+    [
+        "visa",
+        "btad",
+        "sdd",
+        "dagm",
+        "brainmri",
+        "headct",
+        "covid19",
+        "br35h",
+        "isic",
+        "endo",
+        "tn3k",
+        "colon_auxiliary",
+    ],
 )
 def test_drawing_again_gives_the_committed_bytes(name: str, tmp_path: Path) -> None:
     counts = write_dataset(name, tmp_path)
@@ -52,7 +67,7 @@ def test_another_seed_draws_another_data_set_of_the_same_layout(tmp_path: Path) 
     assert all(drawn[path] != committed[path] for path in drawn if path.endswith(".png"))
 
 
-@pytest.mark.parametrize("name", catalog.names())
+@pytest.mark.parametrize("name", [*catalog.names(), *catalog.auxiliary_names()])
 def test_the_catalog_reads_what_was_drawn(name: str) -> None:
     listing = catalog.list_samples(catalog.record(name), SAMPLES / name)
     assert not listing.problems
@@ -158,6 +173,13 @@ def test_names_are_those_of_the_publishers() -> None:
     assert {p.stem for p in SAMPLES.glob("cvc_colondb/CVC-ColonDB/images/*.png")} == {
         str(k) for k in range(1, 13)
     }
+
+
+def test_the_auxiliary_set_holds_the_polyps_of_colondb_and_normal_classes() -> None:
+    root = SAMPLES / "colon_auxiliary"
+    assert digests(root / "CVC-ColonDB") == digests(SAMPLES / "cvc_colondb" / "CVC-ColonDB")
+    classes = [path.parent.name for path in root.glob("EndoTect_2020_Test_Dataset/*/*.jpg")]
+    assert Counter(classes) == {"normal-cecum": 4, "normal-pylorus": 4, "normal-z-line": 4, "polyp": 1}
 
 
 def test_brainmri_is_there_twice_with_mixed_suffixes_and_modes() -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.catalog import names
+from pipeline.catalog import auxiliary_names, names
 from pipeline.errors import DataError
 from pipeline.tables import expected_sets
 from pipeline.tables.naming import group_title
@@ -37,6 +37,10 @@ def test_the_catalog_gives_the_papers_rows_in_its_order() -> None:
 
 def test_only_the_data_sets_of_the_run_in_its_order() -> None:
     assert list(expected_sets(["tn3k", "mvtec"])) == ["tn3k", "mvtec"]
+
+
+def test_a_data_set_that_is_only_tuned_on_is_not_expected() -> None:
+    assert list(expected_sets(["tn3k", *auxiliary_names()])) == ["tn3k"]
 
 
 def test_an_unknown_data_set_is_an_error() -> None:

@@ -10,11 +10,12 @@ from pipeline.catalog.layouts.dagm import Dagm
 from pipeline.catalog.layouts.image_mask_folders import ImageMaskFolders
 from pipeline.catalog.layouts.kolektor import Kolektor
 from pipeline.catalog.layouts.label_csv import LabelCsv
+from pipeline.catalog.layouts.lesions_and_normals import LesionsAndNormals
 from pipeline.catalog.layouts.mvtec_like import MvtecLike
 from pipeline.catalog.layouts.split_csv import SplitCsv
 
 AnyLayout: TypeAlias = Annotated[
-    MvtecLike | SplitCsv | Kolektor | Dagm | ImageMaskFolders | ClassFolders | LabelCsv,
+    MvtecLike | SplitCsv | Kolektor | Dagm | ImageMaskFolders | ClassFolders | LabelCsv | LesionsAndNormals,
     Field(discriminator="kind"),
 ]
 

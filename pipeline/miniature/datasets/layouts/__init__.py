@@ -28,6 +28,7 @@ WRITERS: dict[str, Callable[[Job], Counts]] = {
     "kvasir": lesions.write_kvasir,
     "endo": lesions.write_endo,
     "tn3k": lesions.write_tn3k,
+    "colon_auxiliary": lesions.write_colon_auxiliary,
 }
 """The writer of every data set."""
 

@@ -1,12 +1,14 @@
-"""A folder of images and a folder of masks: ISIC, the polyp sets, Endo and TN3K.
+"""A folder of images and one of masks: ISIC, the polyp sets, Endo, TN3K and the auxiliary set of Table 3.
 
-Every image shows a lesion. Numbers without padding, UUIDs and shorthand ids pair image and mask by name;
-Endo and TN3K have JPEG masks, with grey values around the edge.
+Every image shows a lesion; only the auxiliary set has normal images too. Numbers without padding, UUIDs and
+shorthand ids pair image and mask by name; Endo and TN3K have JPEG masks, with grey values around the edge.
 """
 
 import json
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 
 from pipeline.files import write_text
@@ -46,9 +48,20 @@ def write_kvasir(job: Job) -> Counts:
 
 def write_endo(job: Job) -> Counts:
     """EndoTect: UUID names, JPEG images and JPEG masks."""
-    rng = generator(job.seed, job.name, "names")
-    stems = [str(uuid.UUID(bytes=rng.bytes(16), version=4)) for _ in range(job.spec.anomalous)]
+    stems = _uuids(job, job.spec.anomalous)
     return _write(job, job.root / "EndoTect_2020_Segmentation_Test_Dataset", _twins(stems, ".jpg"))
+
+
+def write_colon_auxiliary(job: Job) -> Counts:
+    """The auxiliary set of Table 3: CVC-ColonDB, and EndoTect's classes, one of which is not normal."""
+    write_cvc_colondb(replace(job, name="cvc_colondb"))
+    studio, root = job.only_studio(), job.root / "EndoTect_2020_Test_Dataset"
+    classes = cycle(("normal-cecum", "normal-pylorus", "normal-z-line"))
+    *stems, other = _uuids(job, job.spec.normal + 1)
+    for number, (stem, folder) in enumerate(zip(stems, classes, strict=False)):
+        save(root / folder / f"{stem}.jpg", studio.normal(number))
+    save(root / "polyp" / f"{other}.jpg", studio.defective("polyp", "other class").pixels)
+    return dict.fromkeys(job.spec.subsets, (job.spec.normal, job.spec.anomalous))
 
 
 def write_tn3k(job: Job) -> Counts:
@@ -68,6 +81,11 @@ def write_tn3k(job: Job) -> Counts:
 
 def _numbers(job: Job) -> list[str]:
     return [str(k + 1) for k in range(job.spec.anomalous)]
+
+
+def _uuids(job: Job, number: int) -> list[str]:
+    rng = generator(job.seed, job.name, "names")
+    return [str(uuid.UUID(bytes=rng.bytes(16), version=4)) for _ in range(number)]
 
 
 def _twins(stems: list[str], suffix: str) -> Iterator[tuple[str, str]]:
