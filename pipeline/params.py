@@ -44,6 +44,22 @@ class AuxiliaryParams(_Record):
         """The auxiliary set for an evaluation on `dataset`."""
         return self.exceptions.get(dataset, self.default)
 
+    @property
+    def sets(self) -> frozenset[str]:
+        """All that a learnt method may be tuned on."""
+        return frozenset({self.default, *self.exceptions.values()})
+
+
+class RetunedParams(_Record):
+    """A variant of methods that differs in what they are tuned on alone (paper, Table 3).
+
+    Of `methods` and `datasets` those count that the run has.
+    """
+
+    auxiliary: Name
+    methods: tuple[str, ...] = Field(min_length=1)
+    datasets: tuple[Name, ...] = Field(min_length=1)
+
 
 class ComputeParams(_Record):
     """Where cells run. Nothing here moves a number beyond float noise, so none of it is in a cell's key."""
@@ -73,13 +89,14 @@ class Params(_Record):
     data_root: str
     counts: str | None  # a YAML file of expected counts; None: the counts of the catalog's records
     builds: dict[Name, str] = {}  # which known build of a data set is meant, where it is not the paper's
-    datasets: tuple[Name, ...] = Field(min_length=1)
+    datasets: tuple[Name, ...] = Field(min_length=1)  # to prepare; the catalog says which are never evaluated
     auxiliaries: tuple[Name, ...]
     auxiliary: AuxiliaryParams
     seeds: tuple[int, ...] = Field(min_length=1)
     towers: dict[Name, TowerParams] = Field(min_length=1)
     methods: dict[str, dict[str, Any]] = Field(min_length=1)
     variants: dict[str, dict[VariantName, dict[str, Any]]] = {}
+    retuned: dict[VariantName, RetunedParams] = {}
     compute: ComputeParams
 
     @model_validator(mode="after")
@@ -87,9 +104,12 @@ class Params(_Record):
         for key, values in (("datasets", self.datasets), ("seeds", self.seeds)):
             if len(set(values)) != len(values):
                 raise ValueError(f"{key}: an entry stands there twice")
-        needed = {self.auxiliary.tuned_on(dataset) for dataset in self.datasets}
-        if missing := sorted(needed - set(self.auxiliaries)):
-            raise ValueError(f"auxiliaries: {missing[0]!r} is missing; `auxiliary` asks for it")
+        needed = {self.auxiliary.tuned_on(dataset): "auxiliary" for dataset in self.datasets}
+        for variant, block in self.retuned.items():
+            if set(block.datasets) & set(self.datasets):
+                needed.setdefault(block.auxiliary, f"retuned.{variant}")
+        if missing := sorted(set(needed) - set(self.auxiliaries)):
+            raise ValueError(f"auxiliaries: {missing[0]!r} is missing; `{needed[missing[0]]}` asks for it")
         if missing := sorted(set(self.auxiliaries) - set(self.datasets)):
             raise ValueError(f"datasets: the auxiliary set {missing[0]!r} is missing; it has to be prepared")
         return self

@@ -21,6 +21,7 @@ def read_small_params() -> dict[str, Any]:
     values["datasets"] = list(DATASETS)
     values["auxiliaries"] = ["btad", "sdd"]
     values["auxiliary"] = {"default": "btad", "exceptions": {"btad": "sdd"}}
+    values["retuned"] = {}
     values["towers"] = {"main": values["towers"]["main"]}
     values["methods"] = {name: values["methods"][name] for name in ("clip", "clip_ac", "anomalyclip")}
     values["methods"]["anomalyclip"]["training"] = {"epochs": 2}

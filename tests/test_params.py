@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
+from pipeline import catalog
 from pipeline.errors import ParamsError
 from pipeline.params import Params, load_params, parse_params
+from pipeline.tables import published_table
 
 ROOT = Path(__file__).parents[1]
 
@@ -21,7 +23,7 @@ def values() -> dict[str, Any]:
 def test_committed_params_are_the_miniature_profile(values: dict[str, Any]) -> None:
     params = parse_params(values)
     assert params.profile == "miniature"
-    assert len(params.datasets) == 17
+    assert params.datasets == (*catalog.names(), *catalog.auxiliary_names())
     assert params.auxiliary.tuned_on("mvtec") == "visa"
     assert params.auxiliary.tuned_on("tn3k") == "mvtec"
     assert params.sizes() == (72, 112)
@@ -48,8 +50,32 @@ def test_ablations_compose_to_entries_without_an_error() -> None:
     with initialize_config_dir(str(ROOT / "pipeline" / "conf"), version_base=None):
         composed = OmegaConf.to_container(compose("config", overrides=["variants=ablations"]), resolve=True)
     labels = [item.entry.label for item in resolve_entries(parse_params(composed)) if not item.entry.error]
-    assert len(labels) == 6 + 9
+    assert len(labels) == 6 + 9 + 2
     assert "anomalyclip[object_aware]" in labels
+
+
+def test_committed_params_tune_two_methods_for_table_3(values: dict[str, Any]) -> None:
+    (block,) = parse_params(values).retuned.items()
+    published = {(it.method, it.dataset) for it in published_table(3)}
+    assert block[0] == "medical"
+    assert block[1].auxiliary == "colon_auxiliary"
+    assert {(method, dataset) for method in block[1].methods for dataset in block[1].datasets} == published
+
+
+def test_table_3_can_be_left_out(values: dict[str, Any]) -> None:
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    with initialize_config_dir(str(ROOT / "pipeline" / "conf"), version_base=None):
+        composed = OmegaConf.to_container(compose("config", overrides=["retuned=none"]), resolve=True)
+    assert composed == values | {"retuned": {}}
+
+
+def test_a_run_without_the_data_sets_of_a_retuned_variant_needs_no_auxiliary_set_for_it(
+    values: dict[str, Any],
+) -> None:
+    cut = {"datasets": ["mvtec", "visa"], "auxiliaries": ["mvtec", "visa"]}
+    assert "medical" in parse_params(values | cut).retuned
 
 
 def test_outputs_of_two_profiles_do_not_overlap(values: dict[str, Any]) -> None:
@@ -66,8 +92,10 @@ def test_outputs_of_two_profiles_do_not_overlap(values: dict[str, Any]) -> None:
         ({"seeds": [1, 1]}, "seeds: an entry stands there twice"),
         ({"seeds": []}, "seeds: "),
         ({"colour": "red"}, "colour: Extra inputs are not permitted"),
-        ({"auxiliaries": ["mvtec"]}, "auxiliaries: 'visa' is missing"),
-        ({"datasets": ["mvtec"]}, "datasets: the auxiliary set 'visa' is missing"),
+        ({"auxiliaries": ["mvtec", "colon_auxiliary"]}, "auxiliaries: 'visa' is missing"),
+        ({"auxiliaries": ["mvtec", "visa"]}, "auxiliaries: 'colon_auxiliary' is missing; `retuned.medical`"),
+        ({"datasets": ["mvtec"]}, "datasets: the auxiliary set 'colon_auxiliary' is missing"),
+        ({"retuned": {"medical": {"auxiliary": "visa", "methods": []}}}, "retuned.medical.methods: "),
         ({"datasets": ["../mvtec", "mvtec", "visa"]}, "datasets.0: String should match pattern"),
         ({"profile": "a/b"}, "profile: String should match pattern"),
     ],

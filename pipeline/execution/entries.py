@@ -4,10 +4,11 @@ An unknown name or an impossible setting makes an entry that carries the reason:
 and the other entries run.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pipeline import methods
+from pipeline import catalog, methods
 from pipeline.errors import ParamsError
 from pipeline.params import Params
 from pipeline.plan import Entry
@@ -45,18 +46,47 @@ def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def resolve_entries(params: Params) -> tuple[Resolved, ...]:
-    """One entry a method, then one a variant of it, in the order of params.
+    """One entry a method, then one a variant and a retuned variant of it, in the order of params.
 
-    A variant's settings stand on top of its method's.
+    A variant's settings stand on top of its method's; a retuned variant has its method's.
 
     Raises:
-        ParamsError: a variant of a method that params do not name.
+        ParamsError: a variant of a method that params do not name, or a block under `retuned` that names
+            something unknown.
+        DataError: a data set under `retuned` that the catalog does not know.
     """
+    _check_retuned(params)
     if strangers := sorted(set(params.variants) - set(params.methods)):
         raise ParamsError(f"params.yaml: variants.{strangers[0]}: there is no such key under `methods`")
     resolved = []
     for method, raw in params.methods.items():
-        resolved.append(_resolve(params, method, "", raw))
+        plain = _resolve(params, method, "", raw)
+        resolved.append(plain)
         for variant, changes in params.variants.get(method, {}).items():
             resolved.append(_resolve(params, method, variant, _merged(raw, changes)))
+        resolved.extend(_retuned(params, plain))
     return tuple(resolved)
+
+
+def _retuned(params: Params, plain: Resolved) -> Iterator[Resolved]:
+    """The method `plain` as every block under `retuned` that names it has it."""
+    for variant, block in params.retuned.items():
+        if plain.entry.method in block.methods:
+            entry = replace(plain.entry, variant=variant, auxiliary=block.auxiliary, datasets=block.datasets)
+            yield replace(plain, entry=entry)
+
+
+def _check_retuned(params: Params) -> None:
+    for variant, block in params.retuned.items():
+        where = f"params.yaml: retuned.{variant}"
+        for name in (block.auxiliary, *block.datasets):
+            catalog.record(name)
+        for method in block.methods:
+            try:
+                learnt = methods.get(method).learnt
+            except ParamsError as error:
+                raise ParamsError(f"{where}: {error}") from error
+            if not learnt:
+                raise ParamsError(f"{where}: {method!r} learns nothing and cannot be tuned; take it out")
+            if variant in params.variants.get(method, {}):
+                raise ParamsError(f"{where}: variants.{method} has this name too; rename one of them")

@@ -72,10 +72,10 @@ def _refused(params: Params, failure: Failure) -> CellResult:
 
 
 def _prepared(params: Params) -> tuple[list[Subset], dict[str, Manifest]]:
-    """Every subset of the data sets in params, and the manifests of the data sets that are prepared."""
+    """Every subset to evaluate, and the manifests of the data sets that are prepared."""
     subsets: list[Subset] = []
     manifests: dict[str, Manifest] = {}
-    for dataset in params.datasets:
+    for dataset in catalog.evaluated(params.datasets):
         try:
             manifest = read_manifest(params.shards / dataset)
         except ZsadError as error:

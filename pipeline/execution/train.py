@@ -78,7 +78,7 @@ class Trainer:
 
         self._by_tower: dict[str, list[Resolved]] = defaultdict(list)
         for item in resolve_entries(params):
-            if item.entry.learnt:
+            if item.entry.learnt and self._tunes(item.entry):
                 self._by_tower[item.entry.tower].append(item)
 
     def __len__(self) -> int:
@@ -89,6 +89,10 @@ class Trainer:
         """Every job, tower by tower; features are collected when the first job of a tower is asked for."""
         for tower, items in self._by_tower.items():
             yield from self._tower_jobs(tower, items)
+
+    def _tunes(self, entry: Entry) -> bool:
+        """Whether `entry` is tuned on this set: by its own choice, or by the common rule."""
+        return self._auxiliary in ({entry.auxiliary} if entry.auxiliary else self._params.auxiliary.sets)
 
     def _tower_jobs(self, tower: str, items: list[Resolved]) -> Iterator[TrainJob]:
         spec = tower_spec(self._params, tower)

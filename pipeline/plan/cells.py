@@ -8,7 +8,8 @@ class Entry:
     """A method, or a variant of one, that params ask for.
 
     `tower` names the tower that it reads. A learnt entry gets one cell a seed, any other entry one cell.
-    `error` says why its settings cannot be used.
+    `error` says why its settings cannot be used. `auxiliary` is what it is tuned on, None where the common
+    rule decides; `datasets` what it is evaluated on, None for every data set.
     """
 
     method: str
@@ -16,6 +17,8 @@ class Entry:
     tower: str
     learnt: bool
     error: str | None = None
+    auxiliary: str | None = None
+    datasets: tuple[str, ...] | None = None
 
     @property
     def label(self) -> str:

@@ -1,32 +1,44 @@
 """From what params ask for to groups of cells.
 
 Decides the order (longest first, so that the last worker does not wait for one long group) and what is
-refused: an entry with unusable settings, a subset that could not be prepared, a learnt method on the data set
-that it was tuned on.
+refused: an entry with unusable settings, a subset that could not be prepared, a learnt method on a data set
+whose images it was tuned on.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
+from pipeline import catalog
 from pipeline.plan.cells import Cell, Entry, Failure, Group, Plan, Subset
 
 
 def _cells(entry: Entry, subset: Subset, seeds: Sequence[int], tuned_on: Callable[[str], str]) -> list[Cell]:
+    if entry.datasets is not None and subset.dataset not in entry.datasets:
+        return []
     if not entry.learnt:
         return [Cell(entry, subset.dataset, subset.name, seed=None, auxiliary=None)]
-    auxiliary = tuned_on(subset.dataset)
+    auxiliary = entry.auxiliary or tuned_on(subset.dataset)
     return [Cell(entry, subset.dataset, subset.name, seed, auxiliary) for seed in seeds]
 
 
 def _refusal(cell: Cell, subset: Subset) -> str | None:
     if reason := cell.entry.error or subset.error:
         return reason
-    if cell.auxiliary == cell.dataset:
-        return (
-            f"leak: {cell.entry.label} was tuned on {cell.dataset} and cannot be evaluated on it; "
-            f"name another set under auxiliary.exceptions.{cell.dataset}"
-        )
-    return None
+    return _leak(cell) if cell.auxiliary else None
+
+
+def _leak(cell: Cell) -> str | None:
+    """Why `cell` would be evaluated on images that it was tuned on, None when it is not."""
+    tuned_on, dataset = str(cell.auxiliary), cell.dataset
+    if dataset in catalog.record(tuned_on).holds_images_of:
+        tuned_on += f", which holds images of {dataset},"
+    elif dataset != tuned_on:
+        return None
+    if cell.entry.auxiliary:
+        remedy = f"leave {dataset} out of retuned.{cell.entry.variant}.datasets"
+    else:
+        remedy = f"name another set under auxiliary.exceptions.{dataset}"
+    return f"leak: {cell.entry.label} was tuned on {tuned_on} and cannot be evaluated on {dataset}; {remedy}"
 
 
 def make_plan(

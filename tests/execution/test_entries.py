@@ -1,10 +1,11 @@
 """From params to entries: variants stand on their method, mistakes stay with their entry."""
 
+import re
 from typing import Any
 
 import pytest
 
-from pipeline.errors import ParamsError
+from pipeline.errors import DataError, ParamsError
 from pipeline.execution.entries import resolve_entries
 from pipeline.params import parse_params
 
@@ -59,4 +60,45 @@ def test_a_variant_names_itself_in_its_mistake(small_params: dict[str, Any]) -> 
 def test_a_variant_of_no_method_is_refused(small_params: dict[str, Any]) -> None:
     small_params["variants"] = {"coop": {"short": {}}}
     with pytest.raises(ParamsError, match=r"variants\.coop"):
+        resolve_entries(parse_params(small_params))
+
+
+RETUNED = {
+    "medical": {"auxiliary": "colon_auxiliary", "methods": ["anomalyclip"], "datasets": ["endo", "tn3k"]}
+}
+
+
+def test_a_retuned_variant_is_its_method_on_another_auxiliary_set(small_params: dict[str, Any]) -> None:
+    small_params["retuned"] = RETUNED
+    small_params["auxiliaries"].append("colon_auxiliary")
+    small_params["datasets"].append("colon_auxiliary")
+    plain, retuned = resolve_entries(parse_params(small_params))[-2:]
+    assert [plain.entry.label, retuned.entry.label] == ["anomalyclip", "anomalyclip[medical]"]
+    assert (plain.entry.auxiliary, plain.entry.datasets) == (None, None)
+    assert (retuned.entry.auxiliary, retuned.entry.datasets) == ("colon_auxiliary", ("endo", "tn3k"))
+    assert retuned.settings == plain.settings
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"methods": ["anomalyclop"]}, ParamsError, "retuned.medical: unknown method 'anomalyclop'"),
+        ({"methods": ["clip"]}, ParamsError, "retuned.medical: 'clip' learns nothing"),
+        ({"datasets": ["tn3q"]}, DataError, "unknown data set 'tn3q'; did you mean 'tn3k'"),
+        ({"auxiliary": "colon"}, DataError, "unknown data set 'colon'"),
+    ],
+)
+def test_a_retuned_variant_of_something_unknown_is_refused(
+    small_params: dict[str, Any], change: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    # On data sets that this run has not, so that no auxiliary set is missed first.
+    small_params["retuned"] = {"medical": RETUNED["medical"] | {"datasets": ["tn3k"]} | change}
+    with pytest.raises(error, match=re.escape(message)):
+        resolve_entries(parse_params(small_params))
+
+
+def test_two_variants_of_one_name_are_refused(small_params: dict[str, Any]) -> None:
+    small_params["retuned"] = {"medical": RETUNED["medical"] | {"datasets": ["tn3k"]}}
+    small_params["variants"] = {"anomalyclip": {"medical": {}}}
+    with pytest.raises(ParamsError, match=r"variants\.anomalyclip has this name too"):
         resolve_entries(parse_params(small_params))

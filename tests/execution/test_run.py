@@ -17,7 +17,7 @@ from pipeline.execution.summary import Summary
 from pipeline.execution.train import Trainer
 from pipeline.params import load_params
 from pipeline.results import IMAGE_METRICS, METRICS, PIXEL_METRICS, read_scores
-from tests.project import Project
+from tests.project import ROOT, Project
 
 SUBSETS = 3 + 1 + 1 + 1
 CELLS = SUBSETS * 3
@@ -216,6 +216,56 @@ def test_a_leak_is_refused(trained: Project) -> None:
     summary = evaluate()
     assert "leak" in the_reason(summary)
     assert summary.counts() == {"run": CELLS - 3, "reused": 0, "failed": 3}
+
+
+@pytest.fixture
+def retuned(trained: Project) -> Project:
+    """`trained`, with AnomalyCLIP also tuned on the ColonDB-based set, for HeadCT and Endo."""
+    shutil.copytree(ROOT / "samples" / "colon_auxiliary", "data/colon_auxiliary")
+    block = {"auxiliary": "colon_auxiliary", "methods": ["anomalyclip"], "datasets": ["headct", "endo"]}
+    trained.set_param("datasets", [*load_params().datasets, "colon_auxiliary"])
+    trained.set_param("auxiliaries", ["btad", "sdd", "colon_auxiliary"])
+    trained.set_param("retuned", {"medical": block})
+    prepare("colon_auxiliary")
+    train("colon_auxiliary")
+    return trained
+
+
+def test_a_retuned_variant_is_tuned_on_its_own_set_and_no_other_there(retuned: Project) -> None:
+    weights = {path.name for path in Path("weights/miniature").glob("*/*.safetensors")}
+    assert weights == {"anomalyclip-seed111.safetensors", "anomalyclip.medical-seed111.safetensors"}
+    assert [path.name for path in Path("weights/miniature/colon_auxiliary").glob("*.safetensors")] == [
+        "anomalyclip.medical-seed111.safetensors"
+    ]
+    shutil.rmtree("weights/miniature/btad")
+    train("btad")
+    assert [path.name for path in Path("weights/miniature/btad").glob("*.safetensors")] == [
+        "anomalyclip-seed111.safetensors"
+    ]
+
+
+def test_a_retuned_variant_gets_rows_where_it_asks(retuned: Project) -> None:
+    assert evaluate().counts() == {"run": CELLS + 2, "reused": 0, "failed": 0}
+    rows = retuned.rows()
+    assert {row.dataset for row in rows} == {"btad", "sdd", "headct", "endo"}
+    medical = {row.dataset: row for row in rows if row.variant == "medical"}
+    assert set(medical) == {"headct", "endo"}
+    assert {row.auxiliary for row in medical.values()} == {"colon_auxiliary"}
+    plain = next(row for row in rows if (row.method, row.dataset, row.variant) == ("anomalyclip", "endo", ""))
+    assert plain.auxiliary == "btad"
+    assert plain.pixel_auroc != medical["endo"].pixel_auroc
+
+
+def test_a_lost_image_of_the_auxiliary_set_costs_what_is_tuned_on_it(retuned: Project) -> None:
+    victim = next(Path("data/colon_auxiliary").rglob("normal-cecum/*"))
+    victim.unlink()
+    prepare("colon_auxiliary")
+    shutil.rmtree("weights/miniature/colon_auxiliary")
+    train("colon_auxiliary")
+    summary = evaluate()
+    assert "could not be tuned on colon_auxiliary" in the_reason(summary)
+    assert "expected 12 normal, found 11" in the_reason(summary)
+    assert summary.counts() == {"run": CELLS, "reused": 0, "failed": 2}
 
 
 def test_missing_weights_say_which_stage_to_run(trained: Project) -> None:

@@ -1,5 +1,8 @@
 """Planning: every cell once, one group a tower pass, longest first, leaks and broken subsets refused."""
 
+from dataclasses import replace
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,6 +50,35 @@ def test_a_leak_is_refused_and_the_rest_is_planned() -> None:
     assert "leak" in plan.refused[0].reason
     assert "auxiliary.exceptions.visa" in plan.refused[0].reason
     assert len(plan.cells) == 5
+
+
+RETUNED = Entry(
+    "vand", "medical", "main", learnt=True, auxiliary="colon_auxiliary", datasets=("btad", "visa")
+)
+
+
+def test_an_entry_with_an_auxiliary_set_of_its_own_is_planned_where_it_asks() -> None:
+    plan = make_plan([ANOMALYCLIP, RETUNED], SUBSETS, seeds=[1, 2], tuned_on=RULE.tuned_on)
+    cells = [(cell.dataset, cell.seed, cell.auxiliary) for cell in plan.cells if cell.entry == RETUNED]
+    assert sorted(cells) == [(name, seed, "colon_auxiliary") for name in ("btad", "visa") for seed in (1, 2)]
+    assert len(plan.cells) == 6 + 4
+    assert not plan.refused
+
+
+@pytest.mark.parametrize("dataset", ["cvc_colondb", "colon_auxiliary"])
+def test_images_that_the_auxiliary_set_holds_are_a_leak(dataset: str) -> None:
+    greedy = replace(RETUNED, datasets=(dataset, "endo"))
+    subsets = [Subset(dataset, "colon", 12), Subset("endo", "colon", 12)]
+    plan = make_plan([CLIP, greedy], subsets, seeds=[1], tuned_on=RULE.tuned_on)
+    assert [failure.cell.label for failure in plan.refused] == [f"vand[medical] on {dataset}/colon, seed 1"]
+    assert f"leave {dataset} out of retuned.medical.datasets" in plan.refused[0].reason
+    assert [cell.dataset for cell in plan.cells if cell.entry == greedy] == ["endo"]
+
+
+def test_the_common_rule_may_not_leak_through_held_images_either() -> None:
+    subsets = [Subset("cvc_colondb", "colon", 12)]
+    plan = make_plan([ANOMALYCLIP], subsets, seeds=[1], tuned_on=lambda _dataset: "colon_auxiliary")
+    assert "auxiliary.exceptions.cvc_colondb" in plan.refused[0].reason
 
 
 def test_a_broken_subset_costs_its_own_cells() -> None:
