@@ -58,6 +58,10 @@ class EntryMeans:
             sorted(seeds, key=lambda seed: -1 if seed is None else seed)
         )
 
+    def ran_on(self, dataset: str) -> bool:
+        """Whether it has a row on a data set, be it a failed one."""
+        return any(name == dataset for name, _, _ in self._cells)
+
     def over_seeds(self, dataset: str, subset: str, metric: str) -> Mean:
         """Mean of one subset over seeds."""
         return self._mean(dataset, (subset,), metric)

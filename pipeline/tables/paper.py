@@ -1,4 +1,4 @@
-"""Tables with data sets in rows and methods or variants in columns: Tables 1 and 2, and Figure 6 as numbers.
+"""Tables with data sets in rows and methods or variants in columns: Tables 1 to 3, and Figure 6 as numbers.
 
 Rows stand in the order of the expected data sets, image level first, each group named once, and below each
 level the plain average over its data sets. In Tables 1 and 2 only methods that were run have a column, and
@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from pipeline import catalog
 from pipeline.tables.aggregate import Entry, EntryMeans, chosen_means
 from pipeline.tables.expected import Domain, Expected, Task
 from pipeline.tables.long_form import AVERAGE, Place, Value
@@ -24,7 +25,7 @@ from pipeline.tables.pairs import (
     pair_cells,
     pair_texts,
 )
-from pipeline.tables.variants import ATTENTIONS, any_run
+from pipeline.tables.variants import ATTENTIONS, TUNINGS, any_run
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,15 @@ class PaperTable:
         title: its heading.
         domains: whose data sets it shows.
         variants: titles of its columns; empty for every method that was run.
+        auxiliary: the set that its variants are tuned on. What is not known about it stands below the table;
+            data sets whose images it holds have no row.
     """
 
     name: str
     title: str
     domains: tuple[Domain, ...]
     variants: Mapping[Entry, str] = field(default_factory=dict)
+    auxiliary: str | None = None
 
     def exists(self, means: Mapping[Entry, EntryMeans]) -> bool:
         """Whether a run fills it: always, or where a variant of it was run."""
@@ -64,7 +68,7 @@ class PaperTable:
         titles = [self.variants.get(entry, entry_title(entry)) for entry in columns]
         header = ["Task", "Category", "Data set", "C", *titles]
         body = grid(header, rows, text_columns=3) if rows else [NO_DATASET]
-        lines = [*labelled(self.variants), "C: number of subsets.", *legend(columns)]
+        lines = [*labelled(self.variants), "C: number of subsets.", *legend(columns), *self._tuned_on()]
         return page(self.title, profile, body, lines, notes)
 
     def values(self, means: Mapping[Entry, EntryMeans], expected: Expected, profile: str) -> Iterator[Value]:
@@ -81,9 +85,20 @@ class PaperTable:
             return chosen_means(self.variants, means, expected)
         return methods_as_published(means)
 
+    def _tuned_on(self) -> list[str]:
+        if self.auxiliary is None:
+            return []
+        record = catalog.record(self.auxiliary)
+        return [
+            f"{record.paper_name} (`{record.name}`): {record.title}.",
+            f"Not known about the paper's: {'; '.join(record.unconfirmed)}.",
+        ]
+
     def _lines(self, columns: Mapping[Entry, EntryMeans], expected: Expected) -> Iterator[_Line]:
+        seen = catalog.record(self.auxiliary).holds_images_of if self.auxiliary else ()
+        shown = {name: it for name, it in expected.items() if it.domain in self.domains and name not in seen}
         for task in LEVEL_TITLES:
-            names = [name for name, it in expected.items() if it.domain in self.domains and task in it.tasks]
+            names = [name for name, it in shown.items() if task in it.tasks]
             for name in names:
                 yield _Line(task, name, {e: over_subsets(own, name, task) for e, own in columns.items()})
             if names:
@@ -93,6 +108,13 @@ class PaperTable:
 PAPER_TABLES: Final = (
     PaperTable("table1", "Table 1. Zero-shot anomaly detection on industrial data sets", ("industrial",)),
     PaperTable("table2", "Table 2. Zero-shot anomaly detection on medical data sets", ("medical",)),
+    PaperTable(
+        "table3",
+        "Table 3. Medical data sets, tuned on industrial and on medical images",
+        ("medical",),
+        TUNINGS,
+        auxiliary="colon_auxiliary",
+    ),
 )
 FIGURE_6: Final = PaperTable(
     "figure6", "Figure 6. Attention of DPAM in AnomalyCLIP", ("industrial", "medical"), ATTENTIONS

@@ -1,4 +1,7 @@
-"""The tables of one data set: a section a method, its subsets and their mean in rows, metrics in columns."""
+"""The tables of one data set: a section a method, its subsets and their mean in rows, metrics in columns.
+
+A variant has a section where it was run; not every variant is meant for every data set.
+"""
 
 from collections.abc import Iterator, Mapping
 
@@ -18,7 +21,7 @@ def subsets_markdown(
     lines = heading(f"{record.title}, by subset", profile)
     lines += ["Percent; the last row is the plain mean over subsets.", ""]
     header = ["Subset", *(METRIC_TITLES[metric] for metric in METRICS)]
-    for entry in in_order(means):
+    for entry in _entries(dataset, means):
         rows = [_row(dataset, subset, means[entry], notes) for subset in (*record.subsets, MEAN)]
         lines += [f"## {entry_title(entry)}", "", *_training(dataset, means[entry])]
         lines += [*grid(header, rows, text_columns=1), ""]
@@ -29,11 +32,15 @@ def subsets_values(
     dataset: str, record: ExpectedSet, means: Mapping[Entry, EntryMeans], profile: str
 ) -> Iterator[Value]:
     """The tables of `dataset` value by value, in the order of the Markdown tables."""
-    for entry in in_order(means):
+    for entry in _entries(dataset, means):
         for subset in (*record.subsets, MEAN):
             place = Place(profile, "subsets", dataset, subset)
             for metric in METRICS:
                 yield place.value(entry, metric, _mean(dataset, subset, metric, means[entry]))
+
+
+def _entries(dataset: str, means: Mapping[Entry, EntryMeans]) -> list[Entry]:
+    return [entry for entry in in_order(means) if not entry.variant or means[entry].ran_on(dataset)]
 
 
 def _row(dataset: str, subset: str, means: EntryMeans, notes: Footnotes) -> list[str]:

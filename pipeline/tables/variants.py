@@ -1,4 +1,4 @@
-"""The ablations of AnomalyCLIP: which variants of `params.yaml` the paper's tables and figures compare.
+"""Which variants of `params.yaml` the paper's tables and figures compare: ablations, and other tunings.
 
 A variant is known here by its name alone; what it sets is the business of `params.yaml`. The method itself,
 "" as a variant, opens or closes each comparison. A table of variants exists once one of them was run.
@@ -15,6 +15,14 @@ _T = TypeVar("_T")
 def _of_anomalyclip(labels: Mapping[str, _T]) -> dict[Entry, _T]:
     return {Entry("anomalyclip", variant): label for variant, label in labels.items()}
 
+
+# Table 3: what a method is tuned on.
+TUNINGS: Final = {
+    Entry("vand", ""): "VAND",
+    Entry("vand", "medical"): "VAND, medical",
+    Entry("anomalyclip", ""): "AnomalyCLIP",
+    Entry("anomalyclip", "medical"): "AnomalyCLIP, medical",
+}
 
 # Table 4, from the top down; each row adds a module to the one above.
 MODULES: Final = _of_anomalyclip({"base": ("Base",), "t1": ("+ T1",), "t2": ("+ T2",), "": ("+ T3",)})

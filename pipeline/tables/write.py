@@ -33,8 +33,8 @@ def write_tables(metrics: pd.DataFrame, expected: Expected, profile: str, out: P
 
     Returns:
         The files, sorted: `table1` and `table2` as `.md` and `.csv`, `subsets/<data set>` likewise,
-        `summary.json` and `pixel_auroc.svg`; where their variants were run, `table4`, `table5`, `figure5` and
-        `figure6` as well, the figures also as `.svg`. What an earlier run left in their place is deleted.
+        `summary.json` and `pixel_auroc.svg`; where their variants were run, `table3` to `table5`, `figure5`
+        and `figure6` as well, the figures also as `.svg`. What an earlier run left in their place is deleted.
 
     Raises:
         ResultsError: rows of another profile, or that do not belong to the run, or none at all.

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline import catalog
 from pipeline.results import METRICS, CellResult, CellRow, CellScores, read_metrics, write_results
-from pipeline.tables import ExpectedSet, write_tables
+from pipeline.tables import ExpectedSet, expected_sets, write_tables
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -29,11 +30,16 @@ ABLATION_EXPECTED: dict[str, ExpectedSet] = {
     "headct": EXPECTED["headct"],
 }
 
+# The medical data sets of the catalog.
+MEDICAL_EXPECTED: dict[str, ExpectedSet] = {
+    name: it for name, it in expected_sets(catalog.names()).items() if it.domain == "medical"
+}
+
 
 def row(dataset: str, subset: str, method: str, share: float, **changes: Any) -> CellRow:
     """An ok row in which every metric that the data set has is `share`, but for `changes`."""
     learnt = method == "anomalyclip"
-    defined = (EXPECTED | ABLATION_EXPECTED)[dataset].metrics
+    defined = (EXPECTED | ABLATION_EXPECTED | MEDICAL_EXPECTED)[dataset].metrics
     values: dict[str, Any] = {
         "profile": "miniature",
         "seed": 111 if learnt else None,
