@@ -16,7 +16,6 @@ from pipeline.results.schema import SCHEMA_VERSION
 
 _LIBRARIES: Final = (
     "dvc",
-    "numba",
     "numpy",
     "open_clip_torch",
     "pandas",
