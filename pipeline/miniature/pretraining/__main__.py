@@ -22,6 +22,7 @@ from pipeline.miniature.pretraining.probe import probe
 from pipeline.miniature.pretraining.training import FIRST_DPAM_BLOCK, Progress, Schedule, train
 from pipeline.miniature.pretraining.weights import save_weights
 
+_OUT = Path(__file__).parent.parent / "tiny_clip"
 _TWINS = 12_000
 _HELD_OUT = 200
 _HELD_OUT_SEED = 1  # beside the training seed: no drawing is in both pools
@@ -33,9 +34,7 @@ def main() -> int:
     """Run the command; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.miniature.pretraining", description=__doc__)
     parser.add_argument("--seed", type=int, default=7, help="of everything random (default: %(default)s)")
-    parser.add_argument(
-        "--out", type=Path, required=True, help="folder that holds config.json; weights go there"
-    )
+    parser.add_argument("--out", type=Path, default=_OUT, help="folder of config.json and of what is written")
     parser.add_argument("--processes", type=int, default=2, help="for drawing (default: %(default)s)")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
