@@ -1,4 +1,4 @@
-"""Options that name a detector: method, learnt weights, tower, settings; and the device that it runs on."""
+"""Options that name a detector: method, learnt weights, tower, settings, prompts; and its device."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -36,6 +36,11 @@ _OPTIONS = (
         metavar="KEY=VALUE",
         help="A setting of the method, as under `methods` in params.yaml; may be repeated.",
     ),
+    click.option(
+        "--prompts",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="A file of prompts in the form of the method's own.  [default: those]",
+    ),
     click.option("--device", help="A torch device.  [default: as params.yaml, or cpu with --model]"),
 )
 
@@ -50,6 +55,7 @@ class DetectorOptions:
     position: Any
     activation: Any
     settings: tuple[str, ...]
+    prompts: Path | None
     device: str | None
 
     def open(self, params_file: Path, *, method: str | None, checkpoint: Path | None) -> "Detector":
@@ -68,7 +74,8 @@ class DetectorOptions:
     def _request(self, method: str | None, checkpoint: Path | None) -> "DetectorRequest":
         from pipeline.execution.detector import DetectorRequest
 
-        return DetectorRequest(method, checkpoint, self._tower(), dict(map(_setting, self.settings)))
+        settings = dict(map(_setting, self.settings))
+        return DetectorRequest(method, checkpoint, self._tower(), settings, self.prompts)
 
     def _tower(self) -> "GivenTower | None":
         from pipeline.execution.detector import GivenTower

@@ -78,7 +78,7 @@ class TextTower:
         Raises:
             ParamsError: a prompt is longer than the context.
         """
-        tokens = [self._tokens(" ".join([_PLACEHOLDER] * n_ctx + [text])) for text in words]
+        tokens = [self.tokens(" ".join([_PLACEHOLDER] * n_ctx + [text])) for text in words]
         longest = max(len(ids) for ids in tokens)
         padded = torch.tensor([ids + [0] * (longest - len(ids)) for ids in tokens])
         weight: Tensor = self._model.token_embedding.weight
@@ -101,7 +101,12 @@ class TextTower:
         embeddings = torch.cat([embeddings[:, :1], context, embeddings[:, 1 + template.n_ctx :]], dim=1)
         return self._run(embeddings, template.ends, deep)
 
-    def _tokens(self, text: str) -> list[int]:
+    def tokens(self, text: str) -> list[int]:
+        """Ids of a prompt, start and end token included.
+
+        Raises:
+            ParamsError: it is longer than the context.
+        """
         tokenizer = _tokenizer()
         ids = [tokenizer.sot_token_id, *tokenizer.encode(text), tokenizer.eot_token_id]
         if len(ids) > self.context_length:

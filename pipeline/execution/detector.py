@@ -49,12 +49,14 @@ class DetectorRequest:
         checkpoint: What a learnt method learnt: ours (`.safetensors`) or an official file.
         tower: By hand; None takes the one that params name.
         settings: On top of all others.
+        prompts: File of prompts in the form of the method's own; None takes those.
     """
 
     method: str | None = None
     checkpoint: Path | None = None
     tower: GivenTower | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    prompts: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -67,18 +69,19 @@ class Detector:
 
     def facts(self) -> dict[str, Any]:
         """All that its scores depend on, beside the images and the code: JSON-able."""
-        learnt = self.checkpoint and {
-            "file": self.checkpoint.name,
-            "sha256": file_digest(self.checkpoint),
-            "provenance": self.provenance,
-        }
+        learnt = self.checkpoint and {**_file_facts(self.checkpoint), "provenance": self.provenance}
         return {
             "method": self.method.name,
             "settings": self.method.settings.model_dump(mode="json"),
+            "prompts": _file_facts(self.method.prompts) if self.method.prompts.is_file() else None,
             "tower": asdict(self.method.clip.spec),
             "tower_digest": self.method.clip.digest,
             "learnt": learnt,
         }
+
+
+def _file_facts(path: Path) -> dict[str, str]:
+    return {"file": path.name, "sha256": file_digest(path)}
 
 
 def open_detector(request: DetectorRequest, params: Params | None, device: str = "cpu") -> Detector:
@@ -105,8 +108,8 @@ def open_detector(request: DetectorRequest, params: Params | None, device: str =
     known = {**base, **(learnt.settings if learnt else {}), **request.settings}
     clip = load_clip(_spec(name, known, request.tower, params), device=device)
     if learnt is None:
-        return Detector(methods.build(name, known, clip))
-    return learnt.detector(clip, base, request.settings)
+        return Detector(methods.build(name, known, clip, request.prompts))
+    return learnt.detector(clip, base, request)
 
 
 def _spec(
@@ -149,11 +152,12 @@ class _Learnt:
         official = read_official(path)
         return cls(path, official.method, {}, official)
 
-    def detector(self, clip: Clip, base: Mapping[str, Any], changes: Mapping[str, Any]) -> Detector:
+    def detector(self, clip: Clip, base: Mapping[str, Any], request: DetectorRequest) -> Detector:
+        changes = request.settings
         if self.official:
-            method: Method = self.official.build(clip, base, changes)
+            method: Method = self.official.build(clip, base, changes, request.prompts)
             return Detector(method, self.path, self.official.provenance)
-        method = methods.build(self.method, {**base, **self.settings, **changes}, clip)
+        method = methods.build(self.method, {**base, **self.settings, **changes}, clip, request.prompts)
         if not isinstance(method, LearntMethod):
             raise WeightsError(f"{self.path}: {self.method} learns nothing, so this is no checkpoint of it")
         return Detector(method, self.path, load_checkpoint(self.path, method))

@@ -55,14 +55,21 @@ def get(name: str) -> "type[Method]":
     raise ParamsError(f"method {name!r}: {module.__name__} defines no class of that name")
 
 
-def build(name: str, values: Mapping[str, Any], clip: "Clip") -> "Method":
+def build(name: str, values: Mapping[str, Any], clip: "Clip", prompts: Path | None = None) -> "Method":
     """A method with settings as they stand in `params.yaml`, on a loaded tower.
 
+    Args:
+        name: Of the method.
+        values: Its settings.
+        clip: Its tower.
+        prompts: File of prompts in the form of the published ones; None takes those.
+
     Raises:
-        ParamsError: the name is unknown, or a setting is unknown or impossible; the message names its key.
+        ParamsError: the name is unknown, a setting is unknown or impossible (the message names its key), or
+            the prompts cannot be read.
     """
     method = get(name)
-    return method(method.parse(values), clip)
+    return method(method.parse(values), clip, prompts)
 
 
 def source_files(name: str) -> tuple[Path, ...]:

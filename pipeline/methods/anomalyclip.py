@@ -7,6 +7,7 @@ in the public code.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import torch
@@ -14,10 +15,11 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from pipeline.clip import Clip, Features, Global, Local, Tap
-from pipeline.methods.base import LearntMethod, LearntSettings, Losses, MethodSettings, Scores
+from pipeline.clip import Clip, Features, Global, Local
+from pipeline.methods.base import LearntSettings, Losses, MethodSettings
 from pipeline.methods.losses import dice, focal, total
 from pipeline.methods.prompt_learner import PromptLearner, choose_words
+from pipeline.methods.prompt_tuned import PromptTuned
 from pipeline.methods.readout import Readout
 from pipeline.methods.resampling import upsample
 from pipeline.methods.similarity import probabilities, similarities, to_grid
@@ -53,7 +55,7 @@ class AnomalyClipSettings(LearntSettings):
     local_weight: float = Field(default=4.0, ge=0)
 
 
-class AnomalyClip(LearntMethod):
+class AnomalyClip(PromptTuned):
     """Two learnt prompts that name no class."""
 
     name: ClassVar[str] = "anomalyclip"
@@ -62,8 +64,8 @@ class AnomalyClip(LearntMethod):
     Settings: ClassVar[type[MethodSettings]] = AnomalyClipSettings
     settings: AnomalyClipSettings
 
-    def __init__(self, settings: AnomalyClipSettings, clip: Clip) -> None:
-        super().__init__(settings, clip)
+    def __init__(self, settings: AnomalyClipSettings, clip: Clip, prompts: Path | None = None) -> None:
+        super().__init__(settings, clip, prompts)
         self._check()
         words = choose_words(self, settings.prompts, settings.n_ctx)
         self.class_aware = words.class_aware
@@ -99,30 +101,6 @@ class AnomalyClip(LearntMethod):
             "deep_tokens",
             f"{tokens} tokens would overwrite more than the {settings.n_ctx} learnt vectors of n_ctx",
         )
-
-    @property
-    def taps(self) -> frozenset[Tap]:
-        """The class token without ln_post and the patch tokens of the local path."""
-        return self._readout.taps
-
-    def reset(self, generator: torch.Generator) -> None:
-        """Draw context and deep tokens from N(0, 0.02²)."""
-        self._learner.reset(generator)
-
-    def trainable(self) -> PromptLearner:
-        """Context and deep tokens."""
-        return self._learner
-
-    @torch.no_grad()
-    def text_features(self, class_name: str) -> Tensor:
-        """The learnt prompts' features; the class name is read only under class-aware prompts."""
-        features: Tensor = self._learner([class_name])[0]
-        return features
-
-    @torch.no_grad()
-    def score(self, features: Features, text: Tensor) -> Scores:
-        """Softmax of the class token's similarities; patch probabilities upsampled and smoothed."""
-        return self._readout.score(features, text)
 
     def loss(self, features: Features, labels: Tensor, masks: Tensor, class_names: Sequence[str]) -> Losses:
         """Eq. 2: cross-entropy of the image, and λ times focal and both dice of each layer's map."""

@@ -6,6 +6,7 @@ A method holds no files, runs no loops over data and knows no devices: it works 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from pipeline.clip import Clip, Features, Tap
 from pipeline.errors import ParamsError, WeightsError
+from pipeline.methods.prompt_data import published_prompts
 
 
 class MethodSettings(BaseModel):
@@ -87,6 +89,7 @@ class Method(ABC):
         learnt: Whether it is tuned on an auxiliary set.
         class_aware: Whether its text side reads the class name. A setting may change it for one instance.
         Settings: Its settings class.
+        prompts: File of its prompts.
     """
 
     name: ClassVar[str]
@@ -95,9 +98,10 @@ class Method(ABC):
     class_aware: bool
     Settings: ClassVar[type[MethodSettings]]
 
-    def __init__(self, settings: Any, clip: Clip) -> None:
+    def __init__(self, settings: Any, clip: Clip, prompts: Path | None = None) -> None:
         self.settings = settings
         self.clip = clip
+        self.prompts = prompts or published_prompts(self.name)
 
     @classmethod
     def parse(cls, values: Mapping[str, Any]) -> MethodSettings:

@@ -4,6 +4,7 @@ The map follows AnomalyCLIP's steps on CLIP's own patch tokens. The paper does n
 passes ln_post here; as in CLIP itself, it does.
 """
 
+from pathlib import Path
 from typing import ClassVar
 
 import torch
@@ -41,8 +42,8 @@ class ClipMethod(Method):
     Settings: ClassVar[type[MethodSettings]] = ClipSettings
     settings: ClipSettings
 
-    def __init__(self, settings: ClipSettings, clip: Clip) -> None:
-        super().__init__(settings, clip)
+    def __init__(self, settings: ClipSettings, clip: Clip, prompts: Path | None = None) -> None:
+        super().__init__(settings, clip, prompts)
         choose_templates(self, settings.templates)
         self.require_layers(settings.layers)
         patches = tuple(Local("qk", layer) for layer in settings.layers)

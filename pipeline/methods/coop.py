@@ -7,6 +7,7 @@ few points.
 
 from collections.abc import Sequence
 from math import cos, pi
+from pathlib import Path
 from typing import ClassVar
 
 import torch
@@ -14,9 +15,10 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from pipeline.clip import Clip, Features, Global, Local, Tap
-from pipeline.methods.base import LearntMethod, LearntSettings, Losses, MethodSettings, Scores, Training
+from pipeline.clip import Clip, Features, Global, Local
+from pipeline.methods.base import LearntSettings, Losses, MethodSettings, Training
 from pipeline.methods.prompt_learner import PromptLearner, choose_words
+from pipeline.methods.prompt_tuned import PromptTuned
 from pipeline.methods.readout import Readout
 from pipeline.methods.similarity import similarities
 
@@ -61,7 +63,7 @@ class CoOpSettings(LearntSettings):
     training: CoOpTraining = CoOpTraining()
 
 
-class CoOp(LearntMethod):
+class CoOp(PromptTuned):
     """One learnt context for both states and all classes."""
 
     name: ClassVar[str] = "coop"
@@ -70,8 +72,8 @@ class CoOp(LearntMethod):
     Settings: ClassVar[type[MethodSettings]] = CoOpSettings
     settings: CoOpSettings
 
-    def __init__(self, settings: CoOpSettings, clip: Clip) -> None:
-        super().__init__(settings, clip)
+    def __init__(self, settings: CoOpSettings, clip: Clip, prompts: Path | None = None) -> None:
+        super().__init__(settings, clip, prompts)
         self.require_layers(settings.layers)
         words = choose_words(self, settings.prompts, settings.n_ctx)
         patches = tuple(Local("qk", layer) for layer in settings.layers)
@@ -79,30 +81,6 @@ class CoOp(LearntMethod):
         self._readout = Readout(Global(ln_post=True), patches, settings.temperature, size, settings.sigma)
         self._learner = PromptLearner(clip, words, context=(1, settings.n_ctx), deep=(0, 0))
         self.reset(torch.Generator().manual_seed(0))
-
-    @property
-    def taps(self) -> frozenset[Tap]:
-        """The class token and the patch tokens of CLIP's own path."""
-        return self._readout.taps
-
-    def reset(self, generator: torch.Generator) -> None:
-        """Draw the context from N(0, 0.02²)."""
-        self._learner.reset(generator)
-
-    def trainable(self) -> PromptLearner:
-        """The context."""
-        return self._learner
-
-    @torch.no_grad()
-    def text_features(self, class_name: str) -> Tensor:
-        """Features of the learnt prompts with the class name."""
-        features: Tensor = self._learner([class_name])[0]
-        return features
-
-    @torch.no_grad()
-    def score(self, features: Features, text: Tensor) -> Scores:
-        """Softmax of the class token's similarities; patch probabilities upsampled and smoothed."""
-        return self._readout.score(features, text)
 
     def loss(self, features: Features, labels: Tensor, masks: Tensor, class_names: Sequence[str]) -> Losses:  # noqa: ARG002
         """Cross-entropy of the images; masks are not used."""

@@ -1,16 +1,39 @@
-"""Prompt files: what stands in `prompts/<method>.yaml`, checked, and filled with a class name.
+"""Prompt files: what stands in `prompts/<method>.yaml` or in a file of the user's, checked, and filled.
 
-A file holds an ensemble (states inside templates) or named pairs of words behind learnt context.
+A file holds an ensemble (states inside templates) or named pairs of words behind learnt context. Braces other
+than the place `{}` that a class name or state takes are refused: somebody meant another place by them.
 """
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.errors import ParamsError
 
 _FOLDER = Path(__file__).parent / "prompts"
+
+
+def _fillable(text: str) -> str:
+    if set("{}") & set(text.replace("{}", "")):
+        raise ValueError(f"{text!r}: the only place to fill is {{}}")
+    return text
+
+
+def _with_place(text: str) -> str:
+    if "{}" not in text:
+        raise ValueError(f"{text!r} has no place {{}} for the state")
+    return text
+
+
+def _fill(text: str, what: str) -> str:
+    return text.replace("{}", what)
+
+
+Phrase = Annotated[str, Field(min_length=1), AfterValidator(_fillable)]
+TemplateText = Annotated[Phrase, AfterValidator(_with_place)]
 
 
 class _Record(BaseModel):
@@ -20,21 +43,21 @@ class _Record(BaseModel):
 class States(_Record):
     """Phrases that say normal or abnormal; `{}` is the class name."""
 
-    normal: tuple[str, ...] = Field(min_length=1)
-    abnormal: tuple[str, ...] = Field(min_length=1)
+    normal: tuple[Phrase, ...] = Field(min_length=1)
+    abnormal: tuple[Phrase, ...] = Field(min_length=1)
 
 
 class Ensemble(_Record):
     """Every state in every template; `templates` are sets by name, `{}` is the state."""
 
     states: States
-    templates: dict[str, tuple[str, ...]]
+    templates: dict[str, Annotated[tuple[TemplateText, ...], Field(min_length=1)]]
 
     def fill(self, templates: str, class_name: str) -> tuple[list[str], list[str]]:
         """Normal and abnormal prompts of a class under one set of templates, template by template."""
         chosen = self.templates[templates]
         normal, abnormal = (
-            [template.format(state.format(class_name)) for state in states for template in chosen]
+            [_fill(template, _fill(state, class_name)) for state in states for template in chosen]
             for states in (self.states.normal, self.states.abnormal)
         )
         return normal, abnormal
@@ -43,8 +66,8 @@ class Ensemble(_Record):
 class Pair(_Record):
     """The words behind learnt context; `{}` is the class name."""
 
-    normal: str
-    abnormal: str
+    normal: Phrase
+    abnormal: Phrase
 
     @property
     def class_aware(self) -> bool:
@@ -53,7 +76,7 @@ class Pair(_Record):
 
     def fill(self, class_name: str) -> tuple[str, str]:
         """Normal and abnormal words of a class."""
-        return self.normal.format(class_name), self.abnormal.format(class_name)
+        return _fill(self.normal, class_name), _fill(self.abnormal, class_name)
 
 
 class Pairs(_Record):
@@ -62,17 +85,40 @@ class Pairs(_Record):
     pairs: dict[str, Pair]
 
 
-def _content(method: str) -> Any:
-    return yaml.safe_load((_FOLDER / f"{method}.yaml").read_text(encoding="utf-8"))
+_Kind = TypeVar("_Kind", bound=_Record)
+
+
+def published_prompts(method: str) -> Path:
+    """The prompts that a method was published with."""
+    return _FOLDER / f"{method}.yaml"
+
+
+def _read(kind: type[_Kind], path: Path) -> _Kind:
+    try:
+        return kind.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ParamsError(f"{path}: not readable as a prompts file: {error}") from error
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}" for item in error.errors()]
+        example = published_prompts("anomalyclip" if kind is Pairs else "clip").name
+        raise ParamsError("\n".join(f"{path}: {line}; prompts/{example} is one" for line in lines)) from error
 
 
 @cache
-def ensemble(method: str) -> Ensemble:
-    """The ensemble of a method."""
-    return Ensemble.model_validate(_content(method))
+def ensemble(path: Path) -> Ensemble:
+    """The ensemble that a file holds.
+
+    Raises:
+        ParamsError: it cannot be read, or holds something else.
+    """
+    return _read(Ensemble, path)
 
 
 @cache
-def pairs(method: str) -> dict[str, Pair]:
-    """The pairs of a method by name."""
-    return Pairs.model_validate(_content(method)).pairs
+def pairs(path: Path) -> dict[str, Pair]:
+    """The pairs that a file holds, by name.
+
+    Raises:
+        ParamsError: it cannot be read, or holds something else.
+    """
+    return _read(Pairs, path).pairs

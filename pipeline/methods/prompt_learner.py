@@ -65,7 +65,7 @@ def choose_words(method: Method, name: str, n_ctx: int) -> Pair:
     Raises:
         ParamsError: there is no such pair, or no room for `n_ctx` vectors in front of it.
     """
-    known = pairs(method.name)
+    known = pairs(method.prompts)
     method.require(name in known, "prompts", f"{name!r} is not one of {', '.join(known)}")
     text = method.clip.text
     room = text.context_length - max(text.length(words) for words in known[name].fill("object"))

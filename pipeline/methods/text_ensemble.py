@@ -13,7 +13,7 @@ def choose_templates(method: Method, name: str) -> None:
     Raises:
         ParamsError: there is no such set.
     """
-    known = ensemble(method.name).templates
+    known = ensemble(method.prompts).templates
     method.require(name in known, "templates", f"{name!r} is not one of {', '.join(known)}")
 
 
@@ -26,7 +26,7 @@ def ensemble_features(method: Method, templates: str, class_name: str, *, normal
         class_name: Goes into the prompts as it is, underscores kept.
         normalise_each: Normalise every embedding before the mean (VAND), or average them raw (WinCLIP).
     """
-    normal, abnormal = ensemble(method.name).fill(templates, class_name)
+    normal, abnormal = ensemble(method.prompts).fill(templates, class_name)
     embeddings = method.clip.text.encode(normal + abnormal)
     if normalise_each:
         embeddings = normalize(embeddings, dim=-1)

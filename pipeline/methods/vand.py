@@ -5,6 +5,7 @@ accident and its published numbers carry. The image score is CLIP's own and is n
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar
 
 import torch
@@ -71,8 +72,8 @@ class Vand(LearntMethod):
     Settings: ClassVar[type[MethodSettings]] = VandSettings
     settings: VandSettings
 
-    def __init__(self, settings: VandSettings, clip: Clip) -> None:
-        super().__init__(settings, clip)
+    def __init__(self, settings: VandSettings, clip: Clip, prompts: Path | None = None) -> None:
+        super().__init__(settings, clip, prompts)
         choose_templates(self, settings.templates)
         self.require_layers(settings.layers)
         self._patches = [Local("qk", layer, projected=False) for layer in settings.layers]

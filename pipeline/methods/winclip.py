@@ -4,6 +4,7 @@ As the authors of AnomalyCLIP coded it: windows are token masks, not image crops
 of the ordinary class token.
 """
 
+from pathlib import Path
 from typing import ClassVar
 
 import torch
@@ -45,8 +46,8 @@ class WinClip(Method):
     Settings: ClassVar[type[MethodSettings]] = WinClipSettings
     settings: WinClipSettings
 
-    def __init__(self, settings: WinClipSettings, clip: Clip) -> None:
-        super().__init__(settings, clip)
+    def __init__(self, settings: WinClipSettings, clip: Clip, prompts: Path | None = None) -> None:
+        super().__init__(settings, clip, prompts)
         choose_templates(self, settings.templates)
         grid = clip.vision.grid
         for size in settings.windows:

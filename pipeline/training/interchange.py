@@ -64,7 +64,11 @@ class OfficialCheckpoint:
     provenance: dict[str, Any]
 
     def build(
-        self, clip: Clip, base: Mapping[str, Any], changes: Mapping[str, Any] | None = None
+        self,
+        clip: Clip,
+        base: Mapping[str, Any],
+        changes: Mapping[str, Any] | None = None,
+        prompts: Path | None = None,
     ) -> LearntMethod:
         """The method with what the file learnt.
 
@@ -72,6 +76,7 @@ class OfficialCheckpoint:
             clip: Its tower.
             base: Settings for all that the file does not decide.
             changes: Settings that must hold, whatever `base` says.
+            prompts: File of prompts; None takes the method's own.
 
         Raises:
             WeightsError: the file contradicts the tower or `changes`.
@@ -83,7 +88,7 @@ class OfficialCheckpoint:
         try:
             found = form.settings(self.state, clip, given)
             _refuse_contradiction(found, changes)
-            method = methods.build(self.method, given | found, clip)
+            method = methods.build(self.method, given | found, clip, prompts)
             if not isinstance(method, LearntMethod):
                 raise WeightsError(f"{self.method} is registered as a method that learns nothing")
             method.load_state(form.learnt(self.state))

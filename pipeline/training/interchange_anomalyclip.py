@@ -16,7 +16,7 @@ from pipeline.clip import Clip
 from pipeline.errors import WeightsError
 from pipeline.methods.anomalyclip import AnomalyClip
 from pipeline.methods.base import LearntMethod
-from pipeline.methods.prompt_data import Pair, pairs
+from pipeline.methods.prompt_data import Pair, pairs, published_prompts
 from pipeline.training.interchange_format import State, numbered, require_shapes
 
 _SIDES = ("pos", "neg")  # normal and abnormal, in the order of our own contexts
@@ -54,7 +54,7 @@ class AnomalyClipFormat:
         if not isinstance(method, AnomalyClip):
             raise WeightsError(f"{method.name} has no place in an AnomalyCLIP checkpoint")
         settings, learnt = method.settings, method.state()
-        words = pairs(method.name)[settings.prompts]
+        words = pairs(method.prompts)[settings.prompts]
         if words.class_aware or settings.n_ctx == 0:
             raise WeightsError(
                 "the official format holds learnt context before fixed words only;"
@@ -90,7 +90,7 @@ def _frozen(words: Pair, clip: Clip, n_ctx: int) -> dict[str, Tensor]:
     state: dict[str, Tensor] = {}
     for side, phrase in zip(_SIDES, words.fill(""), strict=True):
         embeddings = text.template([phrase, filler], n_ctx).embeddings[:1].cpu()
-        ids = text._tokens(" ".join([_PLACEHOLDER] * n_ctx + [phrase]))
+        ids = text.tokens(" ".join([_PLACEHOLDER] * n_ctx + [phrase]))
         padded = torch.tensor(ids + [0] * (text.context_length - len(ids)), dtype=torch.int32)
         state[f"token_prefix_{side}"] = embeddings[None, :, :1].clone()
         state[f"token_suffix_{side}"] = embeddings[None, :, 1 + n_ctx :].clone()
@@ -100,7 +100,7 @@ def _frozen(words: Pair, clip: Clip, n_ctx: int) -> dict[str, Tensor]:
 
 def _find_words(state: State, clip: Clip, n_ctx: int) -> str:
     """Name of the pair of words whose ids the file holds, its embeddings checked against the tower's."""
-    for name, words in pairs(AnomalyClip.name).items():
+    for name, words in pairs(published_prompts(AnomalyClip.name)).items():
         if words.class_aware:
             continue
         frozen = _frozen(words, clip, n_ctx)

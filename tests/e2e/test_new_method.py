@@ -40,8 +40,8 @@ class OddPatch(Method):
     Settings: ClassVar[type[MethodSettings]] = OddPatchSettings
     settings: OddPatchSettings
 
-    def __init__(self, settings: OddPatchSettings, clip: Clip) -> None:
-        super().__init__(settings, clip)
+    def __init__(self, settings: OddPatchSettings, clip: Clip, prompts: Path | None = None) -> None:
+        super().__init__(settings, clip, prompts)
         self._tap = Local("qk", settings.layer)
 
     @property

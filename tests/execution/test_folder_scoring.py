@@ -72,6 +72,28 @@ def test_every_image_gets_the_score_and_map_that_it_has_alone(
         np.testing.assert_allclose(values, expected.maps[0].numpy(), atol=1e-6)
 
 
+def test_own_prompts_are_used_and_named_in_the_footer(
+    tower: GivenTower, clip_detector: Detector, pictures: Path, tmp_path: Path
+) -> None:
+    prompts = tmp_path / "mine.yaml"
+    prompts.write_text(
+        'states: {normal: ["good {}"], abnormal: ["bad {}"]}\ntemplates: {single: ["one {}"]}',
+        encoding="utf-8",
+    )
+    request = DetectorRequest("clip", tower=tower, settings={"layers": [6]}, prompts=prompts)
+    detector = open_detector(request, None)
+    score_folder(FolderTask(pictures, tmp_path / "out", "cup"), detector)
+    embeddings = detector.method.clip.text.encode(["one good cup", "one bad cup"])
+    torch.testing.assert_close(
+        detector.method.text_features("cup"), torch.nn.functional.normalize(embeddings, dim=-1)
+    )
+    score_folder(FolderTask(pictures, tmp_path / "published", "cup"), clip_detector)
+    assert rows(tmp_path / "out") != rows(tmp_path / "published")
+    footer = pq.ParquetFile(tmp_path / "out" / "scores.parquet").schema_arrow.metadata
+    facts = json.loads(footer[DETECTOR_KEY.encode()])
+    assert facts["prompts"] == {"file": "mine.yaml", "sha256": file_digest(prompts)}
+
+
 def test_the_file_has_the_declared_columns_and_says_what_made_it(
     clip_detector: Detector, pictures: Path, tmp_path: Path
 ) -> None:
