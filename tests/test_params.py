@@ -41,17 +41,25 @@ def test_profiles_compose_to_valid_params(profile: str, committed: bool, values:
     assert (composed == values) is committed
 
 
-def test_ablations_compose_to_entries_without_an_error() -> None:
+@pytest.mark.parametrize(
+    ("choice", "variants", "one"),
+    [
+        ("ablations", 9, "anomalyclip[object_aware]"),
+        ("sweeps", 12, "anomalyclip[context_8]"),
+        ("[ablations,sweeps]", 21, "anomalyclip[sigma_0]"),
+    ],
+)
+def test_variants_compose_to_entries_without_an_error(choice: str, variants: int, one: str) -> None:
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
     from pipeline.execution.entries import resolve_entries
 
     with initialize_config_dir(str(ROOT / "pipeline" / "conf"), version_base=None):
-        composed = OmegaConf.to_container(compose("config", overrides=["variants=ablations"]), resolve=True)
+        composed = OmegaConf.to_container(compose("config", overrides=[f"variants={choice}"]), resolve=True)
     labels = [item.entry.label for item in resolve_entries(parse_params(composed)) if not item.entry.error]
-    assert len(labels) == 6 + 9 + 2
-    assert "anomalyclip[object_aware]" in labels
+    assert len(labels) == 6 + variants + 2
+    assert one in labels
 
 
 def test_committed_params_tune_two_methods_for_table_3(values: dict[str, Any]) -> None:
