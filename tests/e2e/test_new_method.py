@@ -11,6 +11,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(2 * SECONDS)]
 METHOD = '''
 """Anomalies are patches unlike the average patch of their image; nothing is learnt, no word is read."""
 
+from pathlib import Path
 from typing import ClassVar
 
 import torch
