@@ -35,10 +35,11 @@ _FRAGMENT: Final = _ENVIRONMENT.from_string("""\
 <table>
 <thead><tr>{% for cell in rows[0] %}<th scope="col">{{ cell | safe }}</th>{% endfor %}</tr></thead>
 <tbody>
+{% set left = section.left %}
 {% for row in rows[1:] %}
 <tr>
 {%- for cell in row %}
-<td{{ ' class="number"' | safe if not section.left[loop.index0] }}>{{ cell | safe }}</td>
+<td{{ ' class="number"' | safe if not left[loop.index0] }}>{{ cell | safe }}</td>
 {%- endfor -%}
 </tr>
 {% endfor %}

@@ -5,7 +5,7 @@ All tables have the same columns, so that one reader and one comparison serve th
 
 import csv
 import io
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
@@ -74,7 +74,7 @@ def csv_text(table: Table) -> str:
     sink = io.StringIO()
     writer = csv.DictWriter(sink, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(asdict(value) for value in values(table))
+    writer.writerows(vars(value) for value in values(table))
     return sink.getvalue()
 
 

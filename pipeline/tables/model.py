@@ -6,6 +6,7 @@ know their cell, their mean with its uncertainty, their rank, and what is publis
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 from pipeline.tables.aggregate import Entry, EntryMeans
@@ -71,7 +72,7 @@ class Section:
     remarks: tuple[str, ...] = ()
     notes_at_name: bool = False
 
-    @property
+    @cached_property
     def compared(self) -> bool:
         """Whether published numbers stand beside its own; a column after the labels then names each line."""
         return any(number.comparison for number in self.numbers())
@@ -81,7 +82,7 @@ class Section:
         """Number of labels of a row."""
         return len(self.rows[0].labels) if self.rows else 0
 
-    @property
+    @cached_property
     def left(self) -> list[bool]:
         """Which columns are aligned left."""
         columns = [column < self.text_columns for column in range(len(self.header))]
