@@ -4,7 +4,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline.results import ResultsError, cell_rows, read_metrics, read_scores, slug, write_results
+from pipeline.results import (
+    SCHEMA_VERSION,
+    ResultsError,
+    cell_rows,
+    read_metrics,
+    read_scores,
+    slug,
+    write_results,
+)
 
 from .make import failed_cell, failed_row, ok_cell, ok_row
 
@@ -48,7 +56,7 @@ def test_rows_come_back_sorted_and_exact(tmp_path: Path) -> None:
         ok_row(method="clip", seed=None, auxiliary=None, subset="cable"),
         ok_row(dataset="sdd", subset="electrical commutators", variant="no_dpam"),
     ]
-    assert set(metrics["schema_version"]) == {1}
+    assert set(metrics["schema_version"]) == {SCHEMA_VERSION}
 
 
 def test_undefined_is_null_and_never_a_number(tmp_path: Path) -> None:
