@@ -1,9 +1,11 @@
-"""Results: one row a cell in `metrics/`, one row an image in `scores/`, in Parquet files that are stable."""
+"""Results in stable Parquet files: a row a cell in `metrics/`, an image in `scores/`, and `examples/`."""
 
 from pipeline.results.cells import decode_cell, encode_cell
+from pipeline.results.examples import ROLES, SIDE, Example, Role
 from pipeline.results.provenance import write_run
-from pipeline.results.read import cell_rows, read_metrics, read_scores
+from pipeline.results.read import cell_rows, read_examples, read_metrics, read_scores
 from pipeline.results.schema import (
+    EXAMPLES_SCHEMA,
     IMAGE_METRICS,
     METRICS,
     METRICS_SCHEMA,
@@ -20,21 +22,27 @@ from pipeline.results.schema import (
 from pipeline.results.write import slug, write_results
 
 __all__ = [
+    "EXAMPLES_SCHEMA",
     "IMAGE_METRICS",
     "METRICS",
     "METRICS_SCHEMA",
     "PIXEL_METRICS",
+    "ROLES",
     "SCHEMA_VERSION",
     "SCORES_SCHEMA",
+    "SIDE",
     "CellKey",
     "CellResult",
     "CellRow",
     "CellScores",
+    "Example",
     "ResultsError",
+    "Role",
     "Status",
     "cell_rows",
     "decode_cell",
     "encode_cell",
+    "read_examples",
     "read_metrics",
     "read_scores",
     "slug",
