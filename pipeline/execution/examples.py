@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.errors import ZsadError
-from pipeline.results.examples import SIDE, Example, Role
+from pipeline.results.examples import SIDE, Example, Role, encode_heatmap
 
 PER_ROLE: Final = 3
 
@@ -98,5 +98,5 @@ class ExampleSelection:
         if not np.isfinite([low, high]).all():
             raise ZsadError(f"{self._names[place]}: the anomaly map is not finite")
         share = (values - low) / (high - low) if high > low else np.zeros_like(values)
-        heatmap = np.rint(255 * share).astype(np.uint8).tobytes()
+        heatmap = encode_heatmap(np.rint(255 * share).astype(np.uint8))
         return Example(place, role, place == self._reference, low, high, heatmap)

@@ -1,7 +1,7 @@
 """Results in stable Parquet files: a row a cell in `metrics/`, an image in `scores/`, and `examples/`."""
 
 from pipeline.results.cells import decode_cell, encode_cell
-from pipeline.results.examples import ROLES, SIDE, Example, Role
+from pipeline.results.examples import ROLES, SIDE, Example, Role, decode_heatmap, encode_heatmap
 from pipeline.results.provenance import write_run
 from pipeline.results.read import cell_rows, read_examples, read_metrics, read_scores
 from pipeline.results.schema import (
@@ -41,7 +41,9 @@ __all__ = [
     "Status",
     "cell_rows",
     "decode_cell",
+    "decode_heatmap",
     "encode_cell",
+    "encode_heatmap",
     "read_examples",
     "read_metrics",
     "read_scores",

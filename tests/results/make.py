@@ -4,11 +4,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from pipeline.results import SIDE, CellResult, CellRow, CellScores, Example
+from pipeline.results import SIDE, CellResult, CellRow, CellScores, Example, encode_heatmap
 
-HEATMAP: Final = bytes(range(256)) * (SIDE * SIDE // 256)
+BLANK: Final = encode_heatmap(np.zeros((SIDE, SIDE), np.uint8))
+HEATMAP: Final = encode_heatmap(np.add.outer(np.arange(SIDE), 3 * np.arange(SIDE)).astype(np.uint8))
 EXAMPLES: Final = (
-    Example(0, "alarm", reference=False, low=-1.5, high=0.25, heatmap=bytes(SIDE * SIDE)),
+    Example(0, "alarm", reference=False, low=-1.5, high=0.25, heatmap=BLANK),
     Example(2, None, reference=True, low=0.1, high=0.1, heatmap=HEATMAP),
 )
 

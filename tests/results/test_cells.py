@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.results import METRICS, SIDE, CellResult, CellScores, ResultsError, decode_cell, encode_cell
+from pipeline.results import METRICS, CellResult, CellScores, ResultsError, decode_cell, encode_cell
 
-from .make import HEATMAP, failed_cell, ok_cell, ok_row
+from .make import BLANK, HEATMAP, failed_cell, ok_cell, ok_row
 
 shares = st.one_of(st.none(), st.floats(0, 1))
 scores = st.lists(
@@ -59,7 +59,7 @@ def test_the_file_is_plain_parquet() -> None:
         "reference": [False, None, True],
         "low": [-1.5, None, 0.1],
         "high": [0.25, None, 0.1],
-        "heatmap": [bytes(SIDE * SIDE), None, HEATMAP],
+        "heatmap": [BLANK, None, HEATMAP],
     }
     assert "pandas" not in str(table.schema.metadata)
 
@@ -122,7 +122,7 @@ def test_a_changed_heatmap_is_refused_although_the_parquet_file_is_sound() -> No
     file = pq.ParquetFile(io.BytesIO(content))
     table = file.read()
     place = table.schema.get_field_index("heatmap")
-    changed = [bytes(SIDE * SIDE), None, HEATMAP[1:] + b"0"]
+    changed = [BLANK, None, HEATMAP[:-1] + b"?"]
     table = table.set_column(place, table.schema.field(place), pa.array(changed, pa.binary()))
     sink = io.BytesIO()
     with pq.ParquetWriter(sink, table.schema, store_schema=False) as writer:
@@ -138,7 +138,7 @@ def test_a_changed_heatmap_is_refused_although_the_parquet_file_is_sound() -> No
         ({"place": 3}, "ascending rows among 3 images"),
         ({"place": 0}, "ascending rows among 3 images"),
         ({"role": "best"}, "row 2 has the role 'best'"),
-        ({"heatmap": b"123"}, "row 2 has a heatmap of 3 bytes"),
+        ({"heatmap": b"123"}, "row 2 has a heatmap that is no WebP file"),
         ({"low": 0.5, "high": 0.4}, r"row 2 has a map from 0\.5 to 0\.4"),
         ({"high": math.inf}, "must be finite"),
     ],
