@@ -39,6 +39,4 @@ def canvas(path: Path, size: tuple[float, float], profile: str) -> Iterator[Any]
         if mark := profile_mark(profile):
             figure.suptitle(mark, fontsize=7, x=0.01, ha="left")
         with atomic_path(path) as temporary:
-            figure.savefig(
-                temporary, format=path.suffix[1:], dpi=_DPI, metadata=_METADATA[path.suffix]
-            )
+            figure.savefig(temporary, format=path.suffix[1:], dpi=_DPI, metadata=_METADATA[path.suffix])

@@ -1,6 +1,6 @@
 """Which figures a report has, with title, caption and a text for readers who do not see them.
 
-Figures 5 and 6 and the overview are those of the tables; here come pictures, score distributions and training.
+Figures 5 and 6 and the overview are those of the tables; pictures, scores and training curves are added.
 """
 
 from collections.abc import Callable, Iterator
@@ -53,7 +53,7 @@ class Figure:
 
 def report_figures(sources: Sources) -> Iterator[Figure]:
     """The figures that the run has data for, overview first, then in the paper's order."""
-    found = {name: picture for name, picture in table_figures(sources.means, sources.expected)}
+    found = dict(table_figures(sources.means, sources.expected))
     yield from _dots(found, "pixel_auroc", sources)
     yield from _attention(sources)
     yield from _segmentation(sources)
@@ -98,8 +98,8 @@ def _attention(sources: Sources) -> Iterator[Figure]:
         columns,
         "figure3",
         "Figure 3. Local visual semantics with and without DPAM",
-        "Anomaly maps of AnomalyCLIP with hand-written prompts: only the attention of the local path differs. "
-        "The paper's figure shows attention weights of single tokens; these are the maps that they lead to.",
+        "Anomaly maps of AnomalyCLIP with prompts by hand: only the attention of the local path differs. The "
+        "paper's figure shows attention weights of single tokens; these are the maps that they lead to.",
     )
 
 
@@ -115,9 +115,7 @@ def _segmentation(sources: Sources) -> Iterator[Figure]:
     )
 
 
-def _panels(
-    sources: Sources, columns: list[Column], name: str, title: str, caption: str
-) -> Iterator[Figure]:
+def _panels(sources: Sources, columns: list[Column], name: str, title: str, caption: str) -> Iterator[Figure]:
     rows = panel_rows(sources, columns)
     if not rows:
         return
@@ -126,9 +124,7 @@ def _panels(
         f"Grid of pictures. Rows: {shown}. Columns: image, mask, then the heatmap of "
         f"{', '.join(column.title for column in columns)}."
     )
-    yield Figure(
-        name, title, caption, alt, lambda path: picture_panels(rows, columns, sources.profile, path)
-    )
+    yield Figure(name, title, caption, alt, lambda path: picture_panels(rows, columns, sources.profile, path))
 
 
 def _distributions(sources: Sources) -> Iterator[Figure]:
@@ -139,10 +135,10 @@ def _distributions(sources: Sources) -> Iterator[Figure]:
     yield Figure(
         "score_distributions",
         "Distribution of image scores",
-        "Normal (filled, blue) and anomalous images (line, orange) of all subsets of a data set, from the lowest "
-        "to the highest score of the method on it. The less they overlap, the higher the AUROC.",
-        f"Histograms of image scores, normal against anomalous, for {len(entries)} methods and {len(names)} data "
-        "sets. The image AUROC of the tables says how far they are apart.",
+        "Normal (filled, blue) and anomalous images (line, orange) of all subsets of a data set, from the "
+        "lowest to the highest score of the method on it. The less they overlap, the higher the AUROC.",
+        f"Histograms of image scores, normal against anomalous, for {len(entries)} methods and {len(names)} "
+        "data sets. The image AUROC of the tables says how far they are apart.",
         lambda path: score_distributions(sources, entries, names, path),
     )
 

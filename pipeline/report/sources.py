@@ -1,7 +1,7 @@
 """What a report is made of, read once: rows, image scores, examples, losses of training, facts of the run.
 
-All of it comes from files that the stages left. A run without any finished cell has no scores and no examples;
-its report shows why.
+All of it comes from files that the stages left. A run without any finished cell has no scores and no
+examples; its report shows why.
 """
 
 import json
