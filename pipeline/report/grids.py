@@ -1,7 +1,7 @@
 """The tables of the paper as grids that a page can sort: one number a cell, best values marked, links on.
 
-Built from the same values as the CSV files, so a grid says what the other forms of its table say. A table that
-pairs two metrics becomes two columns an entry. In the paper profile the published number stands beside.
+Built from the same values as the CSV files, so a grid says what the other forms of its table say. A pair of
+metrics becomes two columns. In the paper profile the published number stands beside.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -135,7 +135,7 @@ def _by_entry(
     by_key: dict[_Key, Value] = {
         (value.dataset, value.metric, value.method, value.variant): value for value in values
     }
-    ranks = {}
+    ranks: dict[_Key, int] = {}
     for column in columns:
         ranks |= _ranks({key: value for key, value in by_key.items() if key[:2] == column}, by=1)
     rows = []
@@ -160,7 +160,7 @@ def _row_label(header: Sequence[str], labels: Sequence[str]) -> str:
 
 def _ranks(values: Mapping[_Key, Value], *, by: int) -> dict[_Key, int]:
     """1 and 2 for the best and second best as printed among values with the same part `by` of their key."""
-    ranks = {}
+    ranks: dict[_Key, int] = {}
     for part in dict.fromkeys(key[by] for key in values):
         own = {key: value for key, value in values.items() if key[by] == part}
         printed = sorted({float(value.printed) for value in own.values() if value.printed}, reverse=True)

@@ -1,4 +1,4 @@
-"""The light part of the page: what there is, and every cell's metrics, so that any list can be made at once."""
+"""The light part of the page: what there is and every cell's metrics, so that any list is made at once."""
 
 from typing import Any, Final
 

@@ -29,10 +29,11 @@ def facts(sources: Sources) -> dict[str, str]:
     """What was run, as pairs of a name and a value."""
     done = [row for row in sources.rows if row.status == "ok"]
     images = {(row.dataset, row.subset): row.n_images or 0 for row in done}
+    subsets = sum(len(record.subsets) for record in sources.expected.values())
     seeds = sorted({row.seed for row in sources.rows if row.seed is not None})
     found = {
         "Cells": f"{len(done)} of {len(sources.rows)} finished",
-        "Data sets": f"{len(sources.expected)}, with {sum(len(it.subsets) for it in sources.expected.values())} subsets",
+        "Data sets": f"{len(sources.expected)}, with {subsets} subsets",
         "Images": str(sum(images.values())),
         "Methods and variants": str(len(sources.means)),
         "Seeds": ", ".join(map(str, seeds)) or "none",
