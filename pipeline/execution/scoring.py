@@ -21,12 +21,25 @@ from pipeline.errors import ZsadError
 from pipeline.execution.examples import ExampleSelection
 from pipeline.execution.tasks import CellTask, GroupTask, failed_result, row_identity
 from pipeline.methods.base import LearntMethod, Method
-from pipeline.metrics import ImageRegions, PixelState, image_metrics, label_masks
-from pipeline.results import CellResult, CellRow, CellScores
+from pipeline.metrics import (
+    Draws,
+    ImageRegions,
+    PixelState,
+    image_draws,
+    image_metrics,
+    interval,
+    label_masks,
+    pixel_draws,
+    standard_error,
+)
+from pipeline.results import CellResult, CellRow, CellScores, spread_columns
 from pipeline.shards import SubsetShard, open_subset
 from pipeline.training import load_checkpoint
 
 log = logging.getLogger(__name__)
+
+_DRAWS = 400
+"""Bootstrap samples a cell: standard errors to 4 %, at a small share of the time of a tower pass."""
 
 
 @lru_cache(maxsize=1)
@@ -74,8 +87,11 @@ class _CellRun:
     def finish(self, task: GroupTask, shard: SubsetShard) -> CellResult:
         scores = np.concatenate(self.image_scores)
         measured: dict[str, Any] = asdict(image_metrics(shard.labels, scores))
+        draws = image_draws(shard.labels, scores, draws=_DRAWS)
         if shard.packed is not None:
-            measured |= asdict(self.pixels.finish())
+            pixels = self.pixels.finish()
+            measured |= asdict(pixels)
+            draws |= pixel_draws(self.pixels.sketches, pixels, draws=_DRAWS)
         row = CellRow(
             status="ok",
             n_images=len(shard),
@@ -83,9 +99,19 @@ class _CellRun:
             n_anomalous=int((shard.labels == 1).sum()),
             **row_identity(task, self.task),
             **measured,
+            **_interval_columns(draws),
         )
         image_scores = CellScores(shard.paths, shard.labels, scores.astype(np.float64))
         return CellResult(row, image_scores, self.examples.finish())
+
+
+def _interval_columns(draws: Draws) -> dict[str, Any]:
+    columns: dict[str, Any] = {}
+    for metric, series in draws.items():
+        error, ends = standard_error(series), interval(series)
+        if error is not None and ends is not None:
+            columns |= zip(spread_columns(metric), (error, *ends), strict=True)
+    return columns
 
 
 class _Group:

@@ -9,12 +9,13 @@
 """
 
 from pipeline.metrics.images import image_metrics
-from pipeline.metrics.intervals import image_draws, interval, mean_draws, pixel_draws
+from pipeline.metrics.intervals import Draws, image_draws, interval, mean_draws, pixel_draws, standard_error
 from pipeline.metrics.regions import ImageRegions, label_masks
 from pipeline.metrics.state import PixelState
 from pipeline.metrics.values import ImageMetrics, PixelMetrics
 
 __all__ = [
+    "Draws",
     "ImageMetrics",
     "ImageRegions",
     "PixelMetrics",
@@ -25,4 +26,5 @@ __all__ = [
     "label_masks",
     "mean_draws",
     "pixel_draws",
+    "standard_error",
 ]

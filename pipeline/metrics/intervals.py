@@ -85,11 +85,21 @@ def mean_draws(subsets: Sequence[Draws]) -> Draws:
 
 def interval(values: Floats, level: float = 0.95) -> tuple[float, float] | None:
     """Percentile interval of a series of draws; None when more than 5 % of the draws are undefined."""
-    defined = values[~np.isnan(values)]
-    if defined.size < (1 - _UNDEFINED) * values.size or not defined.size:
+    if (defined := _defined(values)) is None:
         return None
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def standard_error(values: Floats) -> float | None:
+    """Standard deviation of a series of draws; None when more than 5 % of the draws are undefined."""
+    defined = _defined(values)
+    return None if defined is None else float(defined.std(ddof=1))
+
+
+def _defined(values: Floats) -> Floats | None:
+    defined = values[~np.isnan(values)]
+    return defined if defined.size and defined.size >= (1 - _UNDEFINED) * values.size else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from pipeline.results.cells import decode_cell, encode_cell
 from pipeline.results.examples import ROLES, SIDE, Example, Role, decode_heatmap, encode_heatmap
+from pipeline.results.intervals import INTERVAL_COLUMNS, Spread, spread_columns
 from pipeline.results.provenance import write_run
 from pipeline.results.read import cell_rows, read_examples, read_metrics, read_scores
 from pipeline.results.schema import (
@@ -24,6 +25,7 @@ from pipeline.results.write import slug, write_results
 __all__ = [
     "EXAMPLES_SCHEMA",
     "IMAGE_METRICS",
+    "INTERVAL_COLUMNS",
     "METRICS",
     "METRICS_SCHEMA",
     "PIXEL_METRICS",
@@ -38,6 +40,7 @@ __all__ = [
     "Example",
     "ResultsError",
     "Role",
+    "Spread",
     "Status",
     "cell_rows",
     "decode_cell",
@@ -48,6 +51,7 @@ __all__ = [
     "read_metrics",
     "read_scores",
     "slug",
+    "spread_columns",
     "write_results",
     "write_run",
 ]

@@ -2,8 +2,9 @@
 
 A cell is one method (or variant) on one subset with one seed. It ends `ok`, with counts, metrics and one
 score an image, or `failed`, with the reason and nothing else. Metrics are shares in [0, 1]; undefined is
-`None`, never 0 and never NaN. Columns are versioned: whoever changes one raises `SCHEMA_VERSION`; a golden
-file notices. How rows become files is the business of `cells`, `write` and `read`.
+`None`, never 0 and never NaN; `intervals` has the columns of their uncertainty. Columns are versioned:
+whoever changes one raises `SCHEMA_VERSION`; a golden file notices. How rows become files is the business of
+`cells`, `write` and `read`.
 """
 
 import math
@@ -17,8 +18,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from pipeline.errors import ZsadError
 from pipeline.results.examples import EXAMPLE_COLUMNS, Example, problem
+from pipeline.results.intervals import INTERVAL_COLUMNS, IntervalColumns, spread_columns
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 IMAGE_METRICS: Final = ("image_auroc", "image_ap", "image_f1_max")
 PIXEL_METRICS: Final = ("pixel_auroc", "pixel_ap", "pixel_f1_max", "pixel_pro", "pixel_pro_exact")
@@ -69,6 +71,7 @@ METRICS_SCHEMA: Final = pa.schema(
         pa.field("n_anomalous", pa.int64()),
         pa.field("n_regions", pa.int64()),
         *(pa.field(name, pa.float64()) for name in METRICS),
+        *(pa.field(name, pa.float64()) for name in INTERVAL_COLUMNS),
         pa.field("pro_points", pa.int64()),
         pa.field("pro_fpr_max", pa.float64()),
         pa.field("build", pa.string()),
@@ -97,7 +100,7 @@ EXAMPLES_SCHEMA: Final = pa.schema(
 
 
 @dataclass(frozen=True, kw_only=True)
-class CellRow:
+class CellRow(IntervalColumns):
     """One row of `metrics/`: what was run, how it ended, what it measured, and what it was made from.
 
     A failed row may lack all but its identity and the reason: what stopped the cell may have stopped the
@@ -159,10 +162,12 @@ class CellRow:
                 self._check_failed()
             case _:
                 raise ResultsError(f"{self.name}: status is {self.status!r}; it must be 'ok' or 'failed'")
-        for metric in (*METRICS, "pro_fpr_max"):
-            value = getattr(self, metric)
+        for name in (*METRICS, "pro_fpr_max", *INTERVAL_COLUMNS):
+            value = getattr(self, name)
             if value is not None and not 0 <= value <= 1:
-                raise ResultsError(f"{self.name}: {metric} is {value}; a share in [0, 1] or None is needed")
+                raise ResultsError(f"{self.name}: {name} is {value}; a share in [0, 1] or None is needed")
+        for metric in METRICS:
+            self._check_interval(metric)
 
     def _check_ok(self) -> None:
         if self.error is not None:
@@ -175,6 +180,16 @@ class CellRow:
             raise ResultsError(f"{self.name}: a failed cell must say why in `error`")
         if measured := [name for name in METRICS if getattr(self, name) is not None]:
             raise ResultsError(f"{self.name}: a failed cell carries {', '.join(measured)}")
+
+    def _check_interval(self, metric: str) -> None:
+        se, low, high = (getattr(self, name) for name in spread_columns(metric))
+        if se is low is high is None:
+            return
+        if getattr(self, metric) is None or None in (se, low, high) or low > high:
+            raise ResultsError(
+                f"{self.name}: {metric} has the interval {low} to {high} with standard error {se};"
+                " all three are needed beside a value, in order, or none"
+            )
 
     @property
     def key(self) -> CellKey:

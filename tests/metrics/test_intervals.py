@@ -11,6 +11,7 @@ from pipeline.metrics import (
     interval,
     mean_draws,
     pixel_draws,
+    standard_error,
 )
 from pipeline.metrics.intervals import _multiplicities
 from pipeline.metrics.values import PIXEL_METRICS
@@ -118,3 +119,10 @@ def test_interval() -> None:
     assert interval(np.array([0.5] * 97 + [np.nan] * 3)) == (0.5, 0.5)
     assert interval(np.array([0.5] * 90 + [np.nan] * 10)) is None
     assert interval(np.zeros(0)) is None
+
+
+def test_standard_error() -> None:
+    assert standard_error(np.array([1.0, 2.0, 3.0])) == pytest.approx(1.0)
+    assert standard_error(np.array([0.5] * 97 + [np.nan] * 3)) == 0
+    assert standard_error(np.array([0.5] * 90 + [np.nan] * 10)) is None
+    assert standard_error(np.zeros(0)) is None

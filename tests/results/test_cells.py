@@ -101,7 +101,7 @@ def test_a_changed_score_is_refused_although_the_parquet_file_is_sound() -> None
 def test_another_schema_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     content = encode_cell(ok_cell())
     monkeypatch.setattr("pipeline.results.parquet.SCHEMA_VERSION", 99)
-    with pytest.raises(ResultsError, match="schema version 1, this code has 99"):
+    with pytest.raises(ResultsError, match="schema version 2, this code has 99"):
         decode_cell(content)
 
 

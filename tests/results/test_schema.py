@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.results import (
+    INTERVAL_COLUMNS,
     METRICS,
     METRICS_SCHEMA,
     SCHEMA_VERSION,
@@ -15,6 +16,7 @@ from pipeline.results import (
     CellRow,
     CellScores,
     ResultsError,
+    spread_columns,
 )
 
 from .make import failed_row, ok_row
@@ -71,6 +73,32 @@ def test_an_ok_row_that_contradicts_itself_is_refused(changes: dict[str, Any], m
 def test_a_failed_row_says_why_and_measures_nothing(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ResultsError, match=message):
         failed_row(**changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"image_auroc_se": 0.1},
+        {"image_auroc_se": 0.1, "image_auroc_low": 0.4, "image_auroc_high": 0.3},
+        {"pixel_ap_se": 0.1, "pixel_ap_low": 0.2, "pixel_ap_high": 0.3},
+    ],
+    ids=["half", "reversed", "without a value"],
+)
+def test_a_broken_interval_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ResultsError, match="all three are needed beside a value"):
+        ok_row(**changes)
+
+
+def test_the_spread_of_a_metric() -> None:
+    assert ok_row().spread("image_ap") is None
+    row = ok_row(image_ap_se=0.1, image_ap_low=0.8, image_ap_high=1.0)
+    assert row.spread("image_ap") == (0.1, 0.8, 1.0)
+    with pytest.raises(ResultsError, match=r"image_ap_se is -0\.1"):
+        ok_row(image_ap_se=-0.1, image_ap_low=0.8, image_ap_high=1.0)
+
+
+def test_every_metric_has_interval_columns() -> None:
+    assert tuple(name for metric in METRICS for name in spread_columns(metric)) == INTERVAL_COLUMNS
 
 
 def test_names_and_keys() -> None:

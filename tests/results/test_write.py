@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from pipeline.results import (
+    SCHEMA_VERSION,
     ResultsError,
     cell_rows,
     read_examples,
@@ -59,7 +60,7 @@ def test_rows_come_back_sorted_and_exact(tmp_path: Path) -> None:
         ok_row(method="clip", seed=None, auxiliary=None, subset="cable"),
         ok_row(dataset="sdd", subset="electrical commutators", variant="no_dpam"),
     ]
-    assert set(metrics["schema_version"]) == {1}
+    assert set(metrics["schema_version"]) == {SCHEMA_VERSION}
 
 
 def test_undefined_is_null_and_never_a_number(tmp_path: Path) -> None:
