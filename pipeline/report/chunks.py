@@ -9,18 +9,30 @@ unpacks a chunk when it is opened, so thousands of cells cost nothing until some
 import base64
 import json
 import zlib
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 
 from pipeline.report.pictures import Pictures
-from pipeline.report.sources import Sources, of_cell
-from pipeline.results import CellRow
+from pipeline.report.sources import ImageScores, Shown, Sources
+from pipeline.results import METRICS, CellRow
 
 _BINS: Final = 24
-_PROVENANCE: Final = ("auxiliary", "image_size", "n_regions", "pro_points", "pro_fpr_max")
-_DIGESTS: Final = ("build", "weights", "params", "code", "cell_key")
+_FACTS: Final = {
+    "auxiliary": "tuned on",
+    "image_size": "image side (pixels)",
+    "n_regions": "anomalous regions",
+    "pro_points": "thresholds of PRO (200 steps)",
+    "pro_fpr_max": "largest false positive rate of PRO (200 steps)",
+}
+_DIGESTS: Final = {
+    "build": "build of the subset",
+    "weights": "weights",
+    "params": "settings",
+    "code": "code",
+    "cell_key": "key in the cell store",
+}
 
 
 def cell_id(row: CellRow) -> str:
@@ -61,12 +73,12 @@ def subset_chunk(sources: Sources, dataset: str, subset: str) -> str:
     images: dict[str, int] = {}
     cells = {}
     for row in sources.by_subset.get((dataset, subset), []):
-        examples = of_cell(sources.examples.get((dataset, subset)), row)
         cells[cell_id(row)] = {
-            "facts": {name: value for name in _PROVENANCE if (value := getattr(row, name)) is not None},
-            "digests": {name: value for name in _DIGESTS if (value := getattr(row, name)) is not None},
-            "histogram": _histogram(of_cell(sources.scores.get((dataset, subset)), row)),
-            "examples": [] if examples is None else _examples(examples, images, blob),
+            "facts": _known(row, _FACTS),
+            "digests": _known(row, _DIGESTS),
+            "intervals": _intervals(row),
+            "histogram": _histogram(sources.scores.get(row.key)),
+            "examples": _examples(sources.examples.get(row.key, ()), images, blob),
         }
     shown = [
         {
@@ -79,30 +91,39 @@ def subset_chunk(sources: Sources, dataset: str, subset: str) -> str:
     return pack({"cells": cells, "images": shown}, blob.content())
 
 
-def _histogram(scores: pd.DataFrame | None) -> dict[str, Any] | None:
+def _known(row: CellRow, titles: dict[str, str]) -> dict[str, Any]:
+    return {title: value for name, title in titles.items() if (value := getattr(row, name)) is not None}
+
+
+def _intervals(row: CellRow) -> dict[str, list[float]]:
+    """The 95 % interval of each metric that has one."""
+    spreads = {metric: row.spread(metric) for metric in METRICS}
+    return {metric: [round(it.low, 6), round(it.high, 6)] for metric, it in spreads.items() if it}
+
+
+def _histogram(found: ImageScores | None) -> dict[str, Any] | None:
     """Counts of normal and anomalous image scores between the lowest and the highest score."""
-    if scores is None:
+    if found is None:
         return None
-    values, labels = scores["score"].to_numpy(float), scores["label"].to_numpy(int)
-    low, high = float(values.min()), float(values.max())
+    low, high = float(found.scores.min()), float(found.scores.max())
     span = (low, high) if high > low else (low - 0.5, low + 0.5)
-    counts = [np.histogram(values[labels == label], _BINS, span)[0].tolist() for label in (0, 1)]
-    return {"low": span[0], "high": span[1], "normal": counts[0], "anomalous": counts[1]}
+    counts = [np.histogram(found.scores[found.labels == label], _BINS, span)[0] for label in (0, 1)]
+    normal, anomalous = (count.tolist() for count in counts)
+    return {"low": span[0], "high": span[1], "normal": normal, "anomalous": anomalous}
 
 
-def _examples(examples: pd.DataFrame, images: dict[str, int], blob: _Blob) -> list[dict[str, Any]]:
-    """Examples from the highest score to the lowest; `images` grows by those that are new."""
-    lines = examples.sort_values("score", ascending=False, kind="stable").to_dict("records")
+def _examples(examples: Sequence[Shown], images: dict[str, int], blob: _Blob) -> list[dict[str, Any]]:
+    """Examples as the page takes them; `images` grows by those that are new."""
     return [
         {
-            "image": images.setdefault(line["image"], len(images)),
-            "label": int(line["label"]),
-            "score": line["score"],
-            "role": None if pd.isna(line["role"]) else line["role"],
-            "reference": bool(line["reference"]),
-            "low": line["low"],
-            "high": line["high"],
-            "heatmap": blob.add(line["heatmap"]),
+            "image": images.setdefault(example.image, len(images)),
+            "label": example.label,
+            "score": example.score,
+            "role": example.role,
+            "reference": example.reference,
+            "low": example.low,
+            "high": example.high,
+            "heatmap": blob.add(example.heatmap),
         }
-        for line in lines
+        for example in examples
     ]

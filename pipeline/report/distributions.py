@@ -5,62 +5,67 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
 from pipeline.report.canvas import BLUE, ORANGE, canvas
-from pipeline.report.sources import Sources
+from pipeline.report.sources import ImageScores, Sources
 from pipeline.tables.aggregate import Entry
 from pipeline.tables.naming import entry_title
 
 _BINS: Final = 30
+_WIDTH, _HEIGHT = 0.9, 0.8  # of a histogram in its unit square
 
 
 def score_distributions(
     sources: Sources, entries: Sequence[Entry], datasets: Sequence[str], path: Path
 ) -> None:
     """Draw the histograms; each is scaled to its own highest bar, and an empty place had no scores."""
-    size = (1.5 * len(entries) + 1.2, 0.62 * len(datasets) + 1.0)
+    size = (1.35 * len(entries) + 1.2, 0.55 * len(datasets) + 0.9)
     with canvas(path, size, sources.profile) as figure:
-        grid = figure.subplots(len(datasets), len(entries), squeeze=False)
-        for line, dataset in zip(grid, datasets, strict=True):
-            scores = _of_dataset(sources, dataset)
-            for axes, entry in zip(line, entries, strict=True):
-                _histogram(axes, scores, entry)
-            title = sources.expected[dataset].title
-            line[0].set_ylabel(title, rotation=0, ha="right", va="center", fontsize=7)
-        for axes, entry in zip(grid[0], entries, strict=True):
-            axes.set_title(entry_title(entry), fontsize=8)
-        handles = {label: handle for handle, label in _legend(grid)}
-        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2, frameon=False)
+        # One pair of axes for all of them: sixty would take ten seconds.
+        axes = figure.subplots()
+        axes.spines[:].set_visible(False)
+        for row, dataset in enumerate(datasets):
+            for column, entry in enumerate(entries):
+                if found := _scores(sources, dataset, entry):
+                    _histogram(axes, found, column, -row)
+        axes.set_xlim(0, len(entries))
+        axes.set_ylim(1 - len(datasets), 1)
+        axes.set_xticks([column + _WIDTH / 2 for column in range(len(entries))], map(entry_title, entries))
+        axes.set_yticks(
+            [-row for row in range(len(datasets))], [sources.expected[it].title for it in datasets]
+        )
+        axes.xaxis.tick_top()
+        axes.tick_params(length=0)
+        handles, labels = axes.get_legend_handles_labels()
+        known = dict(zip(labels, handles, strict=True))
+        figure.legend(known.values(), known.keys(), loc="outside lower center", ncols=2, frameon=False)
 
 
-def _legend(grid: Any) -> list[tuple[Any, str]]:
-    return [pair for axes in grid.flat for pair in zip(*axes.get_legend_handles_labels(), strict=True)]
+def _scores(sources: Sources, dataset: str, entry: Entry) -> ImageScores | None:
+    """Of all subsets and seeds."""
+    own = [
+        found
+        for subset in sources.expected[dataset].subsets
+        for row in sources.by_subset.get((dataset, subset), [])
+        if (row.method, row.variant) == (entry.method, entry.variant)
+        and (found := sources.scores.get(row.key)) is not None
+    ]
+    if not own:
+        return None
+    return ImageScores(np.concatenate([it.labels for it in own]), np.concatenate([it.scores for it in own]))
 
 
-def _of_dataset(sources: Sources, dataset: str) -> pd.DataFrame | None:
-    own = [sources.scores.get((dataset, subset)) for subset in sources.expected[dataset].subsets]
-    known = [frame for frame in own if frame is not None]
-    return pd.concat(known) if known else None
+def _histogram(axes: Any, found: ImageScores, left: float, floor: float) -> None:
+    edges = np.histogram_bin_edges(found.scores, _BINS)
+    parts = [_shares(found.scores[found.labels == label], edges) for label in (0, 1)]
+    scale = _HEIGHT / max(part.max() for part in parts)
+    places = left + _WIDTH * (edges - edges[0]) / (edges[-1] - edges[0])
+    normal, anomalous = (floor + scale * part for part in parts)
+    axes.hlines(floor, left, left + _WIDTH, color="#bbbbbb", linewidth=0.6)
+    axes.stairs(normal, places, baseline=floor, color=BLUE, fill=True, alpha=0.55, label="normal")
+    axes.stairs(anomalous, places, baseline=floor, color=ORANGE, linewidth=1.0, label="anomalous")
 
 
-def _histogram(axes: Any, scores: pd.DataFrame | None, entry: Entry) -> None:
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.spines["left"].set_visible(False)
-    if scores is None:
-        return
-    own = scores[(scores["method"] == entry.method) & (scores["variant"] == entry.variant)]
-    if own.empty:
-        return
-    values, labels = own["score"].to_numpy(float), own["label"].to_numpy(int)
-    edges = np.histogram_bin_edges(values, _BINS)
-    for label, title in ((0, "normal"), (1, "anomalous")):
-        part = values[labels == label]
-        if not len(part):
-            continue
-        counts = np.histogram(part, edges)[0] / len(part)
-        if label:
-            axes.stairs(counts, edges, color=ORANGE, linewidth=1.0, label=title)
-        else:
-            axes.stairs(counts, edges, color=BLUE, fill=True, alpha=0.6, label=title)
+def _shares(scores: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.histogram(scores, edges)[0] / max(len(scores), 1)

@@ -3,19 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.report.canvas import canvas
 from pipeline.report.pictures import HEATMAP_COLOURS, Pictures
-from pipeline.report.sources import Sources
+from pipeline.report.sources import Shown, Sources
 from pipeline.results import decode_heatmap
 from pipeline.tables.aggregate import Entry
 
-_INCHES: Final = 0.95  # of one picture
+_INCHES: Final = 0.95  # of one picture and its gap
+_GAP: Final = 0.02
 
 
 @dataclass(frozen=True)
@@ -56,40 +56,47 @@ def panel_rows(sources: Sources, columns: Sequence[Column]) -> list[Row]:
 
 
 def _row(sources: Sources, dataset: str, subset: str, columns: Sequence[Column]) -> Row | None:
-    examples = sources.examples.get((dataset, subset))
-    if examples is None or (reference := examples[examples["reference"]]).empty:
+    found: dict[Entry, Shown] = {}
+    for row in sources.by_subset.get((dataset, subset), []):
+        for example in sources.examples.get(row.key, ()):
+            if example.reference:
+                found.setdefault(Entry(row.method, row.variant), example)  # of the first seed
+    own = [found.get(column.entry) for column in columns]
+    shown = [example for example in own if example is not None]
+    if not shown:
         return None
     pictures = Pictures(sources.shards / dataset, subset)
-    image = str(reference["image"].iloc[0])
-    photo, mask = pictures.photo(image), pictures.mask(image)
-    heatmaps = tuple(_heatmap(reference, column.entry) for column in columns)
-    if photo is None or mask is None or not any(values is not None for values in heatmaps):
+    photo, mask = pictures.photo(shown[0].image), pictures.mask(shown[0].image)
+    if photo is None or mask is None:
         return None
+    heatmaps = tuple(None if example is None else decode_heatmap(example.heatmap) for example in own)
     return Row(sources.expected[dataset].title, subset, photo, mask, heatmaps)
-
-
-def _heatmap(reference: pd.DataFrame, entry: Entry) -> NDArray[np.uint8] | None:
-    """Of the first seed."""
-    own = reference[(reference["method"] == entry.method) & (reference["variant"] == entry.variant)]
-    return None if own.empty else decode_heatmap(own["heatmap"].iloc[0])
 
 
 def picture_panels(rows: Sequence[Row], columns: Sequence[Column], profile: str, path: Path) -> None:
     """Draw the grid; an entry without a heatmap has an empty place."""
     titles = ["Image", "Mask", *(column.title for column in columns)]
-    size = (_INCHES * len(titles) + 0.9, _INCHES * len(rows) + 0.6)
+    size = (_INCHES * len(titles) + 1.1, _INCHES * len(rows) + 0.5)
     with canvas(path, size, profile) as figure:
-        grid = figure.subplots(len(rows), len(titles), squeeze=False)
-        for line, row in zip(grid, rows, strict=True):
-            line[0].imshow(row.photo)
-            line[1].imshow(row.mask, cmap="gray", vmin=0, vmax=1)
-            for axes, values in zip(line[2:], row.heatmaps, strict=True):
+        # One pair of axes for all pictures: hundreds of them would take a minute.
+        axes = figure.subplots()
+        axes.set_axis_off()
+        for line, row in enumerate(rows):
+            place = -line - 0.5
+            axes.text(-0.05, place, f"{row.title}\n{row.subset}", ha="right", va="center", fontsize=7)
+            _put(axes, row.photo, 0, line)
+            _put(axes, row.mask, 1, line, cmap="gray", vmin=0, vmax=1)
+            for column, values in enumerate(row.heatmaps, 2):
                 if values is not None:
-                    axes.imshow(values, cmap=HEATMAP_COLOURS, vmin=0, vmax=255, interpolation="bilinear")
-            line[0].set_ylabel(f"{row.title}\n{row.subset}", rotation=0, ha="right", va="center", fontsize=7)
-        for axes, title in zip(grid[0], titles, strict=True):
-            axes.set_title(title, fontsize=7)
-        for axes in grid.flat:
-            axes.set_xticks([])
-            axes.set_yticks([])
-            axes.spines[:].set_visible(False)
+                    _put(axes, values, column, line, cmap=HEATMAP_COLOURS, vmin=0, vmax=255)
+        for column, title in enumerate(titles):
+            axes.text(column + 0.5, 0.06, title.replace(" ", "\n", 1), ha="center", va="bottom", fontsize=7)
+        axes.set_xlim(0, len(titles))
+        axes.set_ylim(-len(rows), 0)
+        axes.set_aspect("equal")
+
+
+def _put(axes: Any, pixels: NDArray[np.uint8], column: int, line: int, **options: Any) -> None:
+    """Draw a picture into the unit square of its place, as it is: the viewer smooths it."""
+    extent = (column + _GAP, column + 1 - _GAP, -line - 1 + _GAP, -line - _GAP)
+    axes.imshow(pixels, extent=extent, interpolation="none", **options)

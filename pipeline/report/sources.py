@@ -9,17 +9,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import pandas as pd
-import pyarrow as pa
+from numpy.typing import NDArray
 
 from pipeline.errors import ZsadError
 from pipeline.params import Params
 from pipeline.results import (
-    EXAMPLES_SCHEMA,
-    SCORES_SCHEMA,
+    CellKey,
     CellRow,
+    Role,
     cell_rows,
     read_examples,
     read_metrics,
@@ -29,7 +30,29 @@ from pipeline.tables import expected_sets
 from pipeline.tables.aggregate import Entry, EntryMeans, entry_means
 from pipeline.tables.expected import Expected
 
-Frames = Mapping[tuple[str, str], pd.DataFrame]
+_KEY = ["dataset", "subset", "method", "variant", "seed"]
+
+
+@dataclass(frozen=True)
+class ImageScores:
+    """The image scores of a cell: `labels` (N,) of 0 and 1, `scores` (N,)."""
+
+    labels: NDArray[np.int8]
+    scores: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An example with its image; see `pipeline.results.Example`."""
+
+    image: str
+    label: int
+    score: float
+    role: Role | None
+    reference: bool
+    low: float
+    high: float
+    heatmap: bytes
 
 
 @dataclass(frozen=True)
@@ -58,8 +81,8 @@ class Sources:
         expected: what the run ought to contain.
         rows: of all cells.
         means: of all entries.
-        scores: one row an image and cell, by data set and subset.
-        examples: one row an example, by data set and subset.
+        scores: image scores by cell.
+        examples: examples by cell, from the highest score to the lowest.
         shards: folder of the prepared data sets, for the pictures.
         histories: of all trainings.
         run: content of `run.json`, empty without one.
@@ -69,8 +92,8 @@ class Sources:
     expected: Expected
     rows: tuple[CellRow, ...]
     means: Mapping[Entry, EntryMeans]
-    scores: Frames
-    examples: Frames
+    scores: Mapping[CellKey, ImageScores]
+    examples: Mapping[CellKey, tuple[Shown, ...]]
     shards: Path
     histories: tuple[History, ...]
     run: Mapping[str, Any]
@@ -97,28 +120,43 @@ def read_sources(params: Params) -> Sources:
         expected=expected,
         rows=tuple(cell_rows(metrics)),
         means=entry_means(metrics, expected),
-        scores=_by_subset(read_scores, params.results / "scores", SCORES_SCHEMA),
-        examples=_by_subset(read_examples, params.results / "examples", EXAMPLES_SCHEMA),
+        scores=_scores(params.results / "scores"),
+        examples=_examples(params.results / "examples"),
         shards=params.shards,
         histories=tuple(_histories(params.weights)),
         run=_json(params.results / "run.json") or {},
     )
 
 
-def of_cell(frame: pd.DataFrame | None, row: CellRow) -> pd.DataFrame | None:
-    """The lines of a subset's frame that belong to the cell of `row`, None where there are none."""
+def _scores(folder: Path) -> dict[CellKey, ImageScores]:
+    frame = _read(read_scores, folder)
     if frame is None:
-        return None
-    seed = frame["seed"].isna() if row.seed is None else frame["seed"] == row.seed
-    own = frame[(frame["method"] == row.method) & (frame["variant"] == row.variant) & seed]
-    return None if own.empty else own
-
-
-def _by_subset(read: Callable[[Path], pd.DataFrame], folder: Path, schema: pa.Schema) -> Frames:
-    if not any(folder.glob("*/*.parquet")):
         return {}
-    frame = read(folder)[schema.names]
-    return {(str(key[0]), str(key[1])): own for key, own in frame.groupby(["dataset", "subset"], sort=True)}
+    labels, scores = frame["label"].to_numpy(np.int8), frame["score"].to_numpy(float)
+    return {key: ImageScores(labels[rows], scores[rows]) for key, rows in _rows_by_cell(frame)}
+
+
+def _examples(folder: Path) -> dict[CellKey, tuple[Shown, ...]]:
+    frame = _read(read_examples, folder)
+    if frame is None:
+        return {}
+    frame = frame.sort_values("score", ascending=False, kind="stable")
+    columns = frame.drop(columns=_KEY).astype(object)
+    rows = columns.where(columns.notna(), None).itertuples(index=False, name=None)
+    lines = [Shown(**dict(zip(columns.columns, row, strict=True))) for row in rows]
+    return {key: tuple(lines[place] for place in places) for key, places in _rows_by_cell(frame)}
+
+
+def _read(read: Callable[[Path], pd.DataFrame], folder: Path) -> pd.DataFrame | None:
+    """None where no cell of the run was finished."""
+    return read(folder) if any(folder.glob("*/*.parquet")) else None
+
+
+def _rows_by_cell(frame: pd.DataFrame) -> Iterator[tuple[CellKey, NDArray[np.intp]]]:
+    groups = frame.groupby(_KEY, dropna=False, sort=False).indices
+    for key, places in groups.items():
+        dataset, subset, method, variant, seed = cast("tuple[str, str, str, str, Any]", key)
+        yield (dataset, subset, method, variant, None if pd.isna(seed) else int(seed)), np.asarray(places)
 
 
 def _histories(weights: Path) -> Iterator[History]:

@@ -57,6 +57,9 @@ def _page(sources: Sources, figures: Sequence[Figure], folder: Path) -> str:
         for dataset, record in sources.expected.items()
         for subset in record.subsets
     }
+    for figure in figures:
+        drawing = (folder / f"{figure.name}.svg").read_bytes()
+        chunks[f"figure {figure.name}"] = pack([0, len(drawing)], drawing)
     return environment.get_template("report.html").render(
         profile=sources.profile,
         mark=profile_mark(sources.profile),
@@ -66,7 +69,7 @@ def _page(sources: Sources, figures: Sequence[Figure], folder: Path) -> str:
         grids=list(grids(sources)),
         figures=figures,
         index=_json(page_index(sources)),
-        chunks=chunks | {"figures": _figure_chunk(figures, folder)},
+        chunks=chunks,
         style=_asset("style.css"),
         scripts=[_asset(name) for name in _SCRIPTS],
     )
@@ -75,15 +78,6 @@ def _page(sources: Sources, figures: Sequence[Figure], folder: Path) -> str:
 def _asset(name: str) -> Markup:
     text = files(_PACKAGE).joinpath(_ASSETS, name).read_text(encoding="utf-8")
     return Markup(text)  # noqa: S704 - a file of this package
-
-
-def _figure_chunk(figures: Sequence[Figure], folder: Path) -> str:
-    places, blob = {}, b""
-    for figure in figures:
-        content = (folder / f"{figure.name}.svg").read_bytes()
-        places[figure.name] = [len(blob), len(content)]
-        blob += content
-    return pack(places, blob)
 
 
 def _json(value: Any) -> Markup:

@@ -2,10 +2,10 @@
 const pages = [...document.querySelectorAll("[data-page]")];
 let visit = 0;
 
-async function figures() {
-  const open = await chunk("figures");
-  for (const image of document.querySelectorAll("img[data-figure]:not([src])")) {
-    image.src = URL.createObjectURL(open.blob(open.header[image.dataset.figure], "image/svg+xml"));
+async function drawFigures(page) {
+  for (const image of page.querySelectorAll("img[data-figure]:not([src])")) {
+    const open = await chunk(`figure ${image.dataset.figure}`);
+    image.src = URL.createObjectURL(open.blob(open.header, "image/svg+xml"));
   }
 }
 
@@ -17,7 +17,6 @@ async function show() {
   let content = null;
   if (name === "data") content = rest.length ? dataSet(...rest) : dataSets();
   if (name === "subset") { content = null; forgetPictures(); content = await subsetPage(...rest); }
-  if (name === "figures") await figures();
   if (now !== visit) return;
   if (content) page.replaceChildren(...content.flat(2).filter((it) => it !== null));
   for (const it of pages) it.hidden = it !== page;
@@ -29,6 +28,7 @@ async function show() {
   document.title = `${title.textContent} · zsad report`;
   if (now > 1) { document.getElementById("content").focus({ preventScroll: true }); scrollTo(0, 0); }
   document.body.dataset.shown = location.hash;
+  await drawFigures(page);
 }
 
 const themes = ["system", "light", "dark"];

@@ -2,7 +2,6 @@
 const INDEX = JSON.parse(document.getElementById("index").textContent);
 const PALETTE = Uint8Array.from(INDEX.palette.match(/../g), (pair) => parseInt(pair, 16));
 const CANVAS = 192;
-const OVER_PHOTO = 0.62;
 let urls = [];
 
 // Pictures of the page before are given back.
@@ -14,7 +13,7 @@ function forgetPictures() {
 function picture(blob, alt) {
   const url = URL.createObjectURL(blob);
   urls.push(url);
-  return h("img", { src: url, alt, loading: "lazy", width: CANVAS, height: CANVAS });
+  return h("img", { src: url, alt, width: CANVAS, height: CANVAS });
 }
 
 async function coloured(blob, low, high, span) {
@@ -33,21 +32,14 @@ async function coloured(blob, low, high, span) {
   return canvas;
 }
 
-// A heatmap in the colours of `span`, over its photo where there is one.
-function heatmap(open, example, photo, span) {
+// A heatmap in the colours of `span`.
+function heatmap(open, example, span) {
   const canvas = h("canvas", { width: CANVAS, height: CANVAS, role: "img",
     "aria-label": `heatmap, from ${short(example.low)} to ${short(example.high)}` });
   canvas.dataset.state = "drawing";
   const draw = async () => {
     const map = await coloured(open.blob(example.heatmap, "image/webp"), example.low, example.high, span);
-    const context = canvas.getContext("2d");
-    if (photo) {
-      context.filter = "grayscale(1)";
-      context.drawImage(await createImageBitmap(open.blob(photo, "image/webp")), 0, 0, CANVAS, CANVAS);
-      context.filter = "none";
-      context.globalAlpha = OVER_PHOTO;
-    }
-    context.drawImage(map, 0, 0, CANVAS, CANVAS);
+    canvas.getContext("2d").drawImage(map, 0, 0, CANVAS, CANVAS);
     canvas.dataset.state = "drawn";
   };
   draw();

@@ -77,7 +77,7 @@ function comparison(open, set, subset, cells) {
     h("div", { class: "compare" },
       image.photo ? h("figure", {}, picture(open.blob(image.photo, "image/webp"), `photo ${image.name}`), h("figcaption", {}, "image")) : null,
       image.mask ? h("figure", {}, picture(open.blob(image.mask, "image/png"), "mask of the anomaly"), h("figcaption", {}, "mask")) : null,
-      shown.map(([cell, it]) => h("figure", {}, heatmap(open, it, null, [it.low, it.high]),
+      shown.map(([cell, it]) => h("figure", {}, heatmap(open, it, [it.low, it.high]),
         h("figcaption", {}, h("a", { href: route("subset", set.name, subset, cell.id) }, cellTitle(cell)))))),
     h("p", { class: "legend" }, `${image.name}. Chosen by its place in the list, not by any score. Each map has its own scale: colours say where, not how much.`));
 }
@@ -88,7 +88,7 @@ function exampleFigure(open, example, span) {
   return h("figure", {}, h("div", { class: "strip" },
     image.photo ? picture(open.blob(image.photo, "image/webp"), `photo ${image.name}`) : none("photo not at hand"),
     image.mask && example.label ? picture(open.blob(image.mask, "image/png"), "mask of the anomaly") : none(example.label ? "no mask" : "normal"),
-    heatmap(open, example, image.photo, span)),
+    heatmap(open, example, span)),
   h("figcaption", {}, h("b", {}, `score ${short(example.score)}`), ` ${image.name}`));
 }
 
@@ -98,9 +98,10 @@ function examples(open, found) {
   const colours = Array.from({ length: 9 }, (_, at) => { const c = 3 * Math.round((at * 255) / 8); return `rgb(${PALETTE.slice(c, c + 3).join()})`; });
   return [ROLES.map(([role, title]) => {
     const own = found.examples.filter((it) => it.role === role);
+    if (role === "missed") own.reverse();
     return own.length ? h("section", { class: "block" }, h("h3", {}, title), h("div", { class: "pictures" }, own.map((it) => exampleFigure(open, it, span)))) : null;
   }), h("div", { class: "bar", style: `background: linear-gradient(90deg, ${colours.join()})` }),
-  h("p", { class: "legend" }, `Image, mask, heatmap over the image. One scale for all maps of this cell, from ${short(span[0])} (dark) to ${short(span[1])} (bright).`)];
+  h("p", { class: "legend" }, `Image, mask, heatmap. One scale for all maps of this cell, from ${short(span[0])} (dark) to ${short(span[1])} (bright).`)];
 }
 
 function facts(pairs) {
@@ -112,7 +113,7 @@ function cellDetail(open, set, cell) {
   const found = open?.header.cells[cell.id];
   const numbers = set.metrics.map((metric) => [INDEX.metrics[metric].title, interval(cell.values[metric], found?.intervals?.[INDEX.metrics[metric].name])]);
   const known = found ? [...Object.entries(found.facts), ...Object.entries(found.digests)] : [];
-  const provenance = known.map(([name, value]) => [name.replaceAll("_", " "), typeof value === "number" ? String(value) : h("code", {}, value)]);
+  const provenance = known.map(([name, value]) => [name, typeof value === "number" ? String(Number(value.toFixed(4))) : h("code", {}, value)]);
   return h("section", { class: "block", id: "cell" }, h("h2", {}, cellTitle(cell)),
     h("div", { class: "split" }, h("div", {}, h("h3", {}, "Metrics"), facts(numbers)),
       found?.histogram ? h("div", {}, h("h3", {}, "Image scores"), histogram(found.histogram)) : null),
