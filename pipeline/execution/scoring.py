@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pipeline import methods
 from pipeline.clip import Clip, Features, Tap, TowerSpec, load_clip
 from pipeline.errors import ZsadError
+from pipeline.execution.examples import ExampleSelection
 from pipeline.execution.tasks import CellTask, GroupTask, failed_result, row_identity
 from pipeline.methods.base import LearntMethod, Method
 from pipeline.metrics import (
@@ -71,12 +72,15 @@ class _CellRun:
     task: CellTask
     method: Method
     text: torch.Tensor
+    examples: ExampleSelection
     image_scores: list[NDArray[np.float32]] = field(default_factory=list)
     pixels: PixelState = field(default_factory=PixelState)
 
     def score(self, features: Features, regions: list[ImageRegions] | None, names: Sequence[str]) -> None:
         scores = self.method.score(features, self.text)
-        self.image_scores.append(scores.image.cpu().numpy())
+        image = scores.image.cpu().numpy()
+        self.examples.update(sum(map(len, self.image_scores)), image, scores.maps)
+        self.image_scores.append(image)
         if regions is not None:
             self.pixels.update(scores.maps, regions, names)
 
@@ -97,7 +101,8 @@ class _CellRun:
             **measured,
             **_interval_columns(draws),
         )
-        return CellResult(row, CellScores(shard.paths, shard.labels, scores.astype(np.float64)))
+        image_scores = CellScores(shard.paths, shard.labels, scores.astype(np.float64))
+        return CellResult(row, image_scores, self.examples.finish())
 
 
 def _interval_columns(draws: Draws) -> dict[str, Any]:
@@ -126,12 +131,13 @@ class _Group:
             self.runs = [run for run in self.runs if run.task is not task]
             self._results[task.key] = failed_result(self._task, task, _reason(error, task.cell.label))
 
-    def start(self, clip: Clip) -> None:
+    def start(self, shard: SubsetShard, clip: Clip) -> None:
         for cell_task in self._task.cells:
             with self.cell(cell_task):
                 method = _build(cell_task, clip)
                 text = method.text_features(self._task.class_name)
-                self.runs.append(_CellRun(cell_task, method, text))
+                examples = ExampleSelection(shard.labels, shard.paths)
+                self.runs.append(_CellRun(cell_task, method, text, examples))
 
     def score(self, shard: SubsetShard, clip: Clip) -> None:
         taps: frozenset[Tap] = frozenset().union(*(run.method.taps for run in self.runs))
@@ -156,7 +162,7 @@ def _evaluate(task: GroupTask) -> tuple[CellResult, ...]:
     clip = _clip(task.tower, task.device)
     group = _Group(task)
     with torch.inference_mode():
-        group.start(clip)
+        group.start(shard, clip)
         group.score(shard, clip)
     return group.finish(shard)
 

@@ -1,10 +1,12 @@
-"""Results: one row a cell in `metrics/`, one row an image in `scores/`, in Parquet files that are stable."""
+"""Results in stable Parquet files: a row a cell in `metrics/`, an image in `scores/`, and `examples/`."""
 
 from pipeline.results.cells import decode_cell, encode_cell
+from pipeline.results.examples import ROLES, SIDE, Example, Role, decode_heatmap, encode_heatmap
 from pipeline.results.intervals import INTERVAL_COLUMNS, Spread, spread_columns
 from pipeline.results.provenance import write_run
-from pipeline.results.read import cell_rows, read_metrics, read_scores
+from pipeline.results.read import cell_rows, read_examples, read_metrics, read_scores
 from pipeline.results.schema import (
+    EXAMPLES_SCHEMA,
     IMAGE_METRICS,
     METRICS,
     METRICS_SCHEMA,
@@ -21,23 +23,31 @@ from pipeline.results.schema import (
 from pipeline.results.write import slug, write_results
 
 __all__ = [
+    "EXAMPLES_SCHEMA",
     "IMAGE_METRICS",
     "INTERVAL_COLUMNS",
     "METRICS",
     "METRICS_SCHEMA",
     "PIXEL_METRICS",
+    "ROLES",
     "SCHEMA_VERSION",
     "SCORES_SCHEMA",
+    "SIDE",
     "CellKey",
     "CellResult",
     "CellRow",
     "CellScores",
+    "Example",
     "ResultsError",
+    "Role",
     "Spread",
     "Status",
     "cell_rows",
     "decode_cell",
+    "decode_heatmap",
     "encode_cell",
+    "encode_heatmap",
+    "read_examples",
     "read_metrics",
     "read_scores",
     "slug",

@@ -20,7 +20,13 @@ _VERSION: Final = "zsad.schema_version"
 def to_bytes(table: pa.Table, metadata: Mapping[str, str]) -> bytes:
     """The Parquet file of `table` (zstd, one row group), with schema version and `metadata` in its footer."""
     sink = io.BytesIO()
-    options: dict[str, Any] = {"compression": "zstd", "store_schema": False, "write_page_checksum": True}
+    options: dict[str, Any] = {
+        "compression": "zstd",
+        "store_schema": False,
+        "write_page_checksum": True,
+        # Statistics of bytes would repeat two whole heatmaps, uncompressed.
+        "write_statistics": [field.name for field in table.schema if not pa.types.is_binary(field.type)],
+    }
     with pq.ParquetWriter(sink, table.schema, **options) as writer:
         writer.write_table(table)
         # Metadata on the schema itself would be dropped without a word, since the schema is not stored.

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from pipeline.results import parquet
 from pipeline.results.schema import (
+    EXAMPLES_SCHEMA,
     METRICS_SCHEMA,
     ROW_FIELDS,
     SCORES_SCHEMA,
@@ -49,6 +50,18 @@ def read_scores(folder: Path) -> pd.DataFrame:
         ResultsError: there are no results, or a file is damaged or of another schema version.
     """
     return _read(folder, SCORES_SCHEMA)
+
+
+def read_examples(folder: Path) -> pd.DataFrame:
+    """One row an example and cell, sorted as `read_metrics` and then as prepared.
+
+    Args:
+        folder: such as `results/miniature/examples`.
+
+    Raises:
+        ResultsError: there are no results, or a file is damaged or of another schema version.
+    """
+    return _read(folder, EXAMPLES_SCHEMA)
 
 
 def cell_rows(metrics: pd.DataFrame) -> list[CellRow]:

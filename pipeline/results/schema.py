@@ -17,6 +17,7 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.errors import ZsadError
+from pipeline.results.examples import EXAMPLE_COLUMNS, Example, problem
 from pipeline.results.intervals import INTERVAL_COLUMNS, IntervalColumns, spread_columns
 
 SCHEMA_VERSION: Final = 2
@@ -88,6 +89,14 @@ IMAGE_FIELDS: Final = (
 )
 
 SCORES_SCHEMA: Final = pa.schema([*_IDENTITY, *IMAGE_FIELDS])
+
+EXAMPLES_SCHEMA: Final = pa.schema(
+    [
+        *_IDENTITY,
+        *IMAGE_FIELDS,
+        *(pa.field(name, kind, nullable=name == "role") for name, kind in EXAMPLE_COLUMNS.items()),
+    ]
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,20 +256,24 @@ class CellScores:
 
 @dataclass(frozen=True)
 class CellResult:
-    """A cell's row with its image scores: an ok cell has them, a failed one has none.
+    """A cell's row with its image scores and examples: an ok cell has scores, a failed one has neither.
 
     Raises:
-        ResultsError: scores that are there without need, or missing, or not as many as `row.n_images`.
+        ResultsError: scores that are there without need, or missing, or not as many as `row.n_images`;
+            examples that are no rows of the scores, or damaged.
     """
 
     row: CellRow
     scores: CellScores | None
+    examples: tuple[Example, ...] = ()
 
     def __post_init__(self) -> None:
         counted = None if self.scores is None else len(self.scores)
         wanted = self.row.n_images if self.row.status == "ok" else None
         if counted != wanted:
             raise ResultsError(f"{self.row.name}: {wanted} image scores are needed, {counted} were given")
+        if wrong := problem(self.examples, counted or 0):
+            raise ResultsError(f"{self.row.name}: {wrong}")
 
 
 def _vector(values: ArrayLike) -> NDArray[np.generic]:

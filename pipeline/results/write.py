@@ -1,4 +1,4 @@
-"""From finished cells to the two folders that DVC tracks: `metrics/` and `scores/`, one file a subset.
+"""From finished cells to the folders that DVC tracks: `metrics/`, `scores/`, `examples/`, one file a subset.
 
 The folders say what was asked for, no more: rows are sorted, and files of cells that are no longer part of
 the run are deleted. Time, machine and revision stay out of the files (see `provenance`).
@@ -6,18 +6,19 @@ the run are deleted. Time, machine and revision stay out of the files (see `prov
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
 from pipeline.files import write_bytes
 from pipeline.results import parquet
-from pipeline.results.cells import image_table
+from pipeline.results.cells import example_columns, image_table
 from pipeline.results.schema import (
+    EXAMPLES_SCHEMA,
     METRICS_SCHEMA,
     SCHEMA_VERSION,
     SCORES_SCHEMA,
@@ -27,6 +28,7 @@ from pipeline.results.schema import (
 
 _METRICS: Final = "metrics"
 _SCORES: Final = "scores"
+_EXAMPLES: Final = "examples"
 
 
 def slug(name: str) -> str:
@@ -42,14 +44,14 @@ def slug(name: str) -> str:
 
 
 def write_results(results: Iterable[CellResult], folder: Path) -> list[Path]:
-    """Write `metrics/<data set>/<subset>.parquet` and `scores/<data set>/<subset>.parquet` under `folder`.
+    """Write `<data set>/<subset>.parquet` below `metrics/`, `scores/` and `examples/` of `folder`.
 
     Args:
         results: every cell of the run, in any order; failed cells have a row and no scores.
         folder: results of one profile, such as `results/miniature`.
 
     Returns:
-        The files of the run, sorted. A subset whose cells all failed has no scores file.
+        The files of the run, sorted. A subset whose cells all failed has no scores and no examples.
 
     Raises:
         ResultsError: a cell occurs twice, or two subsets would share a file.
@@ -63,9 +65,10 @@ def write_results(results: Iterable[CellResult], folder: Path) -> list[Path]:
         files[path] = parquet.to_bytes(_metrics_table(cells), {})
         if scored := [cell for cell in cells if cell.scores is not None]:
             files[folder / _SCORES / name] = parquet.to_bytes(_scores_table(scored), {})
+            files[folder / _EXAMPLES / name] = parquet.to_bytes(_examples_table(scored), {})
     for path, content in files.items():
         write_bytes(path, content)
-    for kind in (_METRICS, _SCORES):
+    for kind in (_METRICS, _SCORES, _EXAMPLES):
         _keep_only(folder / kind, files.keys())
     return sorted(files)
 
@@ -99,12 +102,28 @@ def _scores_of(cell: CellResult) -> pa.Table:
     images = image_table(cell.scores)
     # Stable, so that pieces cut from one image stay in their order.
     images = images.take(np.argsort(images["image"].to_numpy(zero_copy_only=False), kind="stable"))
+    return _of_cell(cell, {name: images[name] for name in images.column_names}, SCORES_SCHEMA)
+
+
+def _examples_table(cells: Sequence[CellResult]) -> pa.Table:
+    return pa.concat_tables([_examples_of(cell) for cell in cells])
+
+
+def _examples_of(cell: CellResult) -> pa.Table:
+    images = image_table(cell.scores).take(pa.array([it.place for it in cell.examples], pa.int64()))
     columns = {name: images[name] for name in images.column_names}
-    row = asdict(cell.row)
-    for field in SCORES_SCHEMA:
-        if field.name in row:
-            columns[field.name] = pa.repeat(pa.scalar(row[field.name], field.type), len(images))
-    return pa.table([columns[name] for name in SCORES_SCHEMA.names], schema=SCORES_SCHEMA)
+    return _of_cell(cell, columns | example_columns(cell.examples), EXAMPLES_SCHEMA)
+
+
+def _of_cell(cell: CellResult, columns: Mapping[str, Any], schema: pa.Schema) -> pa.Table:
+    """`columns` behind those that say whose they are."""
+    row, length = asdict(cell.row), len(next(iter(columns.values())))
+    own: dict[str, Any] = {
+        field.name: pa.repeat(pa.scalar(row[field.name], field.type), length)
+        for field in schema
+        if field.name in row
+    }
+    return pa.table([{**own, **columns}[name] for name in schema.names], schema=schema)
 
 
 def _keep_only(folder: Path, wanted: Iterable[Path]) -> None:

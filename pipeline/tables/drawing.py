@@ -16,6 +16,9 @@ from pipeline.tables.layout import profile_mark
 _COLOURS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
 _MARKERS: Final = "osD^vPX"
 _STYLE: Final = {"svg.hashsalt": "zsad", "svg.fonttype": "path", "font.family": "DejaVu Sans", "font.size": 9}
+# What would change from one drawing to the next.
+_METADATA: Final = {".svg": {"Date": None, "Creator": None}, ".png": {"Software": None}}
+_DPI: Final = 150
 
 Series = Mapping[str, Sequence[float | None]]
 
@@ -44,7 +47,7 @@ class Picture:
 
 
 def draw(picture: Picture, *, profile: str, path: Path) -> None:
-    """Draw `picture` in percent, with the profile's mark, as an SVG file; no value, no marker."""
+    """Draw `picture` in percent, with the profile's mark, as `.svg` or `.png`; no value, no marker."""
     # Slow to import, and the rest of the tables do without it.
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -57,7 +60,7 @@ def draw(picture: Picture, *, profile: str, path: Path) -> None:
             _draw_panel(axes, panel)
         _finish(figure, every[0], picture.rows, profile)
         with atomic_path(path) as temporary:
-            figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
+            figure.savefig(temporary, format=path.suffix[1:], dpi=_DPI, metadata=_METADATA[path.suffix])
 
 
 def _draw_panel(axes: Any, panel: Panel) -> None:

@@ -1,10 +1,17 @@
 """Cells for the tests of results."""
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
-from pipeline.results import CellResult, CellRow, CellScores
+from pipeline.results import SIDE, CellResult, CellRow, CellScores, Example, encode_heatmap
+
+BLANK: Final = encode_heatmap(np.zeros((SIDE, SIDE), np.uint8))
+HEATMAP: Final = encode_heatmap(np.add.outer(np.arange(SIDE), 3 * np.arange(SIDE)).astype(np.uint8))
+EXAMPLES: Final = (
+    Example(0, "alarm", reference=False, low=-1.5, high=0.25, heatmap=BLANK),
+    Example(2, None, reference=True, low=0.1, high=0.1, heatmap=HEATMAP),
+)
 
 
 def ok_row(**changes: Any) -> CellRow:
@@ -49,7 +56,8 @@ def failed_row(**changes: Any) -> CellRow:
 
 def ok_cell(**changes: Any) -> CellResult:
     images = ["good/000.png", "broken/001.png", "broken/000.png"]
-    return CellResult(ok_row(**changes), CellScores(images, np.array([0, 1, 1]), np.array([0.1, 0.7, 0.3])))
+    scores = CellScores(images, np.array([0, 1, 1]), np.array([0.1, 0.7, 0.3]))
+    return CellResult(ok_row(**changes), scores, EXAMPLES)
 
 
 def failed_cell(**changes: Any) -> CellResult:

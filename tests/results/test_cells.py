@@ -1,8 +1,11 @@
 import io
 import math
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -10,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.results import METRICS, CellResult, CellScores, ResultsError, decode_cell, encode_cell
 
-from .make import failed_cell, ok_cell, ok_row
+from .make import BLANK, HEATMAP, failed_cell, ok_cell, ok_row
 
 shares = st.one_of(st.none(), st.floats(0, 1))
 scores = st.lists(
@@ -52,6 +55,11 @@ def test_the_file_is_plain_parquet() -> None:
         "image": ["good/000.png", "broken/001.png", "broken/000.png"],
         "label": [0, 1, 1],
         "score": [0.1, 0.7, 0.3],
+        "role": ["alarm", None, None],
+        "reference": [False, None, True],
+        "low": [-1.5, None, 0.1],
+        "high": [0.25, None, 0.1],
+        "heatmap": [BLANK, None, HEATMAP],
     }
     assert "pandas" not in str(table.schema.metadata)
 
@@ -107,3 +115,36 @@ def test_another_parquet_file_is_refused(tmp_path: Path) -> None:
         writer.add_key_value_metadata(file.metadata.metadata)
     with pytest.raises(ResultsError, match=r"columns are not those .*label"):
         decode_cell(sink.getvalue())
+
+
+def test_a_changed_heatmap_is_refused_although_the_parquet_file_is_sound() -> None:
+    content = encode_cell(ok_cell())
+    file = pq.ParquetFile(io.BytesIO(content))
+    table = file.read()
+    place = table.schema.get_field_index("heatmap")
+    changed = [BLANK, None, HEATMAP[:-1] + b"?"]
+    table = table.set_column(place, table.schema.field(place), pa.array(changed, pa.binary()))
+    sink = io.BytesIO()
+    with pq.ParquetWriter(sink, table.schema, store_schema=False) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata(file.metadata.metadata)
+    with pytest.raises(ResultsError, match="content and digest disagree"):
+        decode_cell(sink.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"place": 3}, "ascending rows among 3 images"),
+        ({"place": 0}, "ascending rows among 3 images"),
+        ({"role": "best"}, "row 2 has the role 'best'"),
+        ({"heatmap": b"123"}, "row 2 has a heatmap that is no WebP file"),
+        ({"low": 0.5, "high": 0.4}, r"row 2 has a map from 0\.5 to 0\.4"),
+        ({"high": math.inf}, "must be finite"),
+    ],
+)
+def test_a_wrong_example_is_refused(changes: dict[str, Any], message: str) -> None:
+    cell = ok_cell()
+    examples = (cell.examples[0], replace(cell.examples[1], **changes))
+    with pytest.raises(ResultsError, match=message):
+        CellResult(cell.row, cell.scores, examples)

@@ -8,13 +8,14 @@ from pipeline.results import (
     SCHEMA_VERSION,
     ResultsError,
     cell_rows,
+    read_examples,
     read_metrics,
     read_scores,
     slug,
     write_results,
 )
 
-from .make import failed_cell, failed_row, ok_cell, ok_row
+from .make import EXAMPLES, failed_cell, failed_row, ok_cell, ok_row
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
@@ -35,6 +36,9 @@ CELLS = [
 def test_one_file_a_subset_whatever_the_order(tmp_path: Path) -> None:
     paths = write_results(CELLS, tmp_path / "a")
     assert [path.relative_to(tmp_path / "a").as_posix() for path in paths] == [
+        "examples/mvtec/bottle.parquet",
+        "examples/mvtec/cable.parquet",
+        "examples/sdd/electrical_commutators.parquet",
         "metrics/mvtec/bottle.parquet",
         "metrics/mvtec/cable.parquet",
         "metrics/sdd/electrical_commutators.parquet",
@@ -80,6 +84,18 @@ def test_scores_are_sorted_by_image_and_carry_the_cell(tmp_path: Path) -> None:
     assert set(frame["variant"]) == {""}
 
 
+def test_examples_come_back_with_their_images(tmp_path: Path) -> None:
+    write_results([ok_cell(method="clip", seed=None), ok_cell()], tmp_path)
+    frame = read_examples(tmp_path / "examples")
+    assert frame["method"].tolist() == ["anomalyclip"] * 2 + ["clip"] * 2
+    own = frame[frame["method"] == "clip"]
+    assert own["image"].tolist() == ["good/000.png", "broken/000.png"]
+    assert (own["label"].tolist(), own["score"].tolist()) == ([0, 1], [0.1, 0.3])
+    assert own["role"].tolist() == ["alarm", pd.NA]
+    assert own["reference"].tolist() == [False, True]
+    assert own["heatmap"].tolist() == [example.heatmap for example in EXAMPLES]
+
+
 def test_a_subset_without_scores_has_no_scores_file(tmp_path: Path) -> None:
     write_results([failed_cell()], tmp_path)
     assert list(_contents(tmp_path)) == ["metrics/mvtec/bottle.parquet"]
@@ -94,6 +110,7 @@ def test_files_of_cells_that_left_the_run_are_deleted(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("{}")
     write_results([ok_cell()], tmp_path)
     assert sorted(_contents(tmp_path)) == [
+        "examples/mvtec/bottle.parquet",
         "metrics/mvtec/bottle.parquet",
         "run.json",
         "scores/mvtec/bottle.parquet",
@@ -132,14 +149,14 @@ def test_slug(name: str, expected: str) -> None:
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
-    path = write_results([ok_cell()], tmp_path)[0]
+    path = write_results([ok_cell()], tmp_path)[1]
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(ResultsError, match=r"metrics/mvtec/bottle\.parquet: damaged Parquet file"):
         read_metrics(tmp_path / "metrics")
 
 
 def test_a_file_of_other_columns_is_named(tmp_path: Path) -> None:
-    metrics, scores = write_results([ok_cell()], tmp_path)
+    _, metrics, scores = write_results([ok_cell()], tmp_path)
     metrics.write_bytes(scores.read_bytes())
     with pytest.raises(ResultsError, match=r"metrics/mvtec/bottle\.parquet: its columns are not those"):
         read_metrics(tmp_path / "metrics")

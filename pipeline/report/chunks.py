@@ -1,0 +1,129 @@
+"""The heavy part of the page, one chunk a subset: what its cells say in detail, and its pictures.
+
+A chunk is a JSON header and the bytes that it points into, compressed together and written as text. The page
+unpacks a chunk when it is opened, so thousands of cells cost nothing until somebody looks.
+
+    4 bytes: length of the header, little-endian | header, UTF-8 JSON | bytes
+"""
+
+import base64
+import json
+import zlib
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from pipeline.report.pictures import Pictures
+from pipeline.report.sources import ImageScores, Shown, Sources
+from pipeline.results import METRICS, CellRow
+
+_BINS: Final = 24
+_FACTS: Final = {
+    "auxiliary": "tuned on",
+    "image_size": "image side (pixels)",
+    "n_regions": "anomalous regions",
+    "pro_points": "thresholds of PRO (200 steps)",
+    "pro_fpr_max": "largest false positive rate of PRO (200 steps)",
+}
+_DIGESTS: Final = {
+    "build": "build of the subset",
+    "weights": "weights",
+    "params": "settings",
+    "code": "code",
+    "cell_key": "key in the cell store",
+}
+
+
+def cell_id(row: CellRow) -> str:
+    """Names a cell within its subset, such as `clip` or `anomalyclip[no_dpam]@111`."""
+    entry = f"{row.method}[{row.variant}]" if row.variant else row.method
+    return entry if row.seed is None else f"{entry}@{row.seed}"
+
+
+def pack(header: Any, blob: bytes = b"") -> str:
+    """A chunk as text."""
+    text = json.dumps(header, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    content = len(text).to_bytes(4, "little") + text + blob
+    return base64.b64encode(zlib.compress(content, level=9)).decode()
+
+
+class _Blob:
+    """Bytes one after the other; each piece is known by its start and length."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._length = 0
+
+    def add(self, piece: bytes | None) -> list[int] | None:
+        if piece is None:
+            return None
+        self._pieces.append(piece)
+        self._length += len(piece)
+        return [self._length - len(piece), len(piece)]
+
+    def content(self) -> bytes:
+        return b"".join(self._pieces)
+
+
+def subset_chunk(sources: Sources, dataset: str, subset: str) -> str:
+    """The chunk of one subset."""
+    blob = _Blob()
+    pictures = Pictures(sources.shards / dataset, subset)
+    images: dict[str, int] = {}
+    cells = {}
+    for row in sources.by_subset.get((dataset, subset), []):
+        cells[cell_id(row)] = {
+            "facts": _known(row, _FACTS),
+            "digests": _known(row, _DIGESTS),
+            "intervals": _intervals(row),
+            "histogram": _histogram(sources.scores.get(row.key)),
+            "examples": _examples(sources.examples.get(row.key, ()), images, blob),
+        }
+    shown = [
+        {
+            "name": name,
+            "photo": blob.add(pictures.photo_file(name)),
+            "mask": blob.add(pictures.mask_file(name)),
+        }
+        for name in images
+    ]
+    return pack({"cells": cells, "images": shown}, blob.content())
+
+
+def _known(row: CellRow, titles: dict[str, str]) -> dict[str, Any]:
+    return {title: value for name, title in titles.items() if (value := getattr(row, name)) is not None}
+
+
+def _intervals(row: CellRow) -> dict[str, list[float]]:
+    """The 95 % interval of each metric that has one."""
+    spreads = {metric: row.spread(metric) for metric in METRICS}
+    return {metric: [round(it.low, 6), round(it.high, 6)] for metric, it in spreads.items() if it}
+
+
+def _histogram(found: ImageScores | None) -> dict[str, Any] | None:
+    """Counts of normal and anomalous image scores between the lowest and the highest score."""
+    if found is None:
+        return None
+    low, high = float(found.scores.min()), float(found.scores.max())
+    span = (low, high) if high > low else (low - 0.5, low + 0.5)
+    counts = [np.histogram(found.scores[found.labels == label], _BINS, span)[0] for label in (0, 1)]
+    normal, anomalous = (count.tolist() for count in counts)
+    return {"low": span[0], "high": span[1], "normal": normal, "anomalous": anomalous}
+
+
+def _examples(examples: Sequence[Shown], images: dict[str, int], blob: _Blob) -> list[dict[str, Any]]:
+    """Examples as the page takes them; `images` grows by those that are new."""
+    return [
+        {
+            "image": images.setdefault(example.image, len(images)),
+            "label": example.label,
+            "score": example.score,
+            "role": example.role,
+            "reference": example.reference,
+            "low": example.low,
+            "high": example.high,
+            "heatmap": blob.add(example.heatmap),
+        }
+        for example in examples
+    ]

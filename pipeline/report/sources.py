@@ -1,0 +1,177 @@
+"""What a report is made of, read once: rows, image scores, examples, losses of training, facts of the run.
+
+All of it comes from files that the stages left. A run without any finished cell has no scores and no
+examples; its report shows why.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.errors import ZsadError
+from pipeline.params import Params
+from pipeline.results import (
+    CellKey,
+    CellRow,
+    Role,
+    cell_rows,
+    read_examples,
+    read_metrics,
+    read_scores,
+)
+from pipeline.tables import expected_sets
+from pipeline.tables.aggregate import Entry, EntryMeans, entry_means
+from pipeline.tables.expected import Expected
+
+_KEY = ["dataset", "subset", "method", "variant", "seed"]
+
+
+@dataclass(frozen=True)
+class ImageScores:
+    """The image scores of a cell: `labels` (N,) of 0 and 1, `scores` (N,)."""
+
+    labels: NDArray[np.int8]
+    scores: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An example with its image; see `pipeline.results.Example`."""
+
+    image: str
+    label: int
+    score: float
+    role: Role | None
+    reference: bool
+    low: float
+    high: float
+    heatmap: bytes
+
+
+@dataclass(frozen=True)
+class History:
+    """Losses of one training, epoch by epoch.
+
+    Attributes:
+        entry: method and variant that was tuned.
+        auxiliary: on which set.
+        seed: with which seed, as the file's name has it.
+        epochs: mean losses by name; `total` is what was minimised.
+    """
+
+    entry: Entry
+    auxiliary: str
+    seed: str
+    epochs: tuple[dict[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Everything about one run.
+
+    Attributes:
+        profile: name of the profile.
+        expected: what the run ought to contain.
+        rows: of all cells.
+        means: of all entries.
+        scores: image scores by cell.
+        examples: examples by cell, from the highest score to the lowest.
+        shards: folder of the prepared data sets, for the pictures.
+        histories: of all trainings.
+        run: content of `run.json`, empty without one.
+    """
+
+    profile: str
+    expected: Expected
+    rows: tuple[CellRow, ...]
+    means: Mapping[Entry, EntryMeans]
+    scores: Mapping[CellKey, ImageScores]
+    examples: Mapping[CellKey, tuple[Shown, ...]]
+    shards: Path
+    histories: tuple[History, ...]
+    run: Mapping[str, Any]
+
+    @cached_property
+    def by_subset(self) -> dict[tuple[str, str], list[CellRow]]:
+        """The rows of each subset."""
+        found: dict[tuple[str, str], list[CellRow]] = {}
+        for row in self.rows:
+            found.setdefault((row.dataset, row.subset), []).append(row)
+        return found
+
+
+def read_sources(params: Params) -> Sources:
+    """Read the results of `params.profile`.
+
+    Raises:
+        ZsadError: there are no results, or a file is damaged; the message names it.
+    """
+    expected = expected_sets(params.datasets)
+    metrics = read_metrics(params.results / "metrics")
+    return Sources(
+        profile=params.profile,
+        expected=expected,
+        rows=tuple(cell_rows(metrics)),
+        means=entry_means(metrics, expected),
+        scores=_scores(params.results / "scores"),
+        examples=_examples(params.results / "examples"),
+        shards=params.shards,
+        histories=tuple(_histories(params.weights)),
+        run=_json(params.results / "run.json") or {},
+    )
+
+
+def _scores(folder: Path) -> dict[CellKey, ImageScores]:
+    frame = _read(read_scores, folder)
+    if frame is None:
+        return {}
+    labels, scores = frame["label"].to_numpy(np.int8), frame["score"].to_numpy(float)
+    return {key: ImageScores(labels[rows], scores[rows]) for key, rows in _rows_by_cell(frame)}
+
+
+def _examples(folder: Path) -> dict[CellKey, tuple[Shown, ...]]:
+    frame = _read(read_examples, folder)
+    if frame is None:
+        return {}
+    frame = frame.sort_values("score", ascending=False, kind="stable")
+    columns = frame.drop(columns=_KEY).astype(object)
+    rows = columns.where(columns.notna(), None).itertuples(index=False, name=None)
+    lines = [Shown(**dict(zip(columns.columns, row, strict=True))) for row in rows]
+    return {key: tuple(lines[place] for place in places) for key, places in _rows_by_cell(frame)}
+
+
+def _read(read: Callable[[Path], pd.DataFrame], folder: Path) -> pd.DataFrame | None:
+    """None where no cell of the run was finished."""
+    return read(folder) if any(folder.glob("*/*.parquet")) else None
+
+
+def _rows_by_cell(frame: pd.DataFrame) -> Iterator[tuple[CellKey, NDArray[np.intp]]]:
+    groups = frame.groupby(_KEY, dropna=False, sort=False).indices
+    for key, places in groups.items():
+        dataset, subset, method, variant, seed = cast("tuple[str, str, str, str, Any]", key)
+        yield (dataset, subset, method, variant, None if pd.isna(seed) else int(seed)), np.asarray(places)
+
+
+def _histories(weights: Path) -> Iterator[History]:
+    for path in sorted(weights.glob("*/*.history.json")):
+        name, _, seed = path.name.removesuffix(".history.json").rpartition("-seed")
+        method, _, variant = name.partition(".")
+        content = _json(path) or {}
+        yield History(Entry(method, variant), path.parent.name, seed, tuple(content.get("epochs", ())))
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    try:
+        content: dict[str, Any] = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise ZsadError(f"{path} is damaged ({error}): delete it and run its stage again") from error
+    return content

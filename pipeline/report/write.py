@@ -1,0 +1,86 @@
+"""The folder of a report: `report.html`, and every figure as SVG and PNG."""
+
+import json
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from pipeline.files import write_text
+from pipeline.report.chunks import pack, subset_chunk
+from pipeline.report.figures import Figure, report_figures
+from pipeline.report.grids import grids
+from pipeline.report.index import page_index
+from pipeline.report.overview import averages, facts, failures
+from pipeline.report.sources import Sources
+from pipeline.tables.markdown import profile_mark
+
+_PACKAGE: Final = "pipeline.report"
+_ASSETS: Final = "page"
+_SCRIPTS: Final = ("dom.js", "chunks.js", "tables.js", "pictures.js", "views.js", "main.js")
+
+
+def write_report(sources: Sources, out: Path) -> list[Path]:
+    """Write the report of a run; the same results give the same bytes.
+
+    Args:
+        sources: what it is made of.
+        out: folder of the report, such as `results/miniature/report`.
+
+    Returns:
+        The files. Figures of an earlier report that this run has no data for are deleted.
+    """
+    figures = list(report_figures(sources))
+    paths = [out / "figures" / f"{figure.name}{suffix}" for figure in figures for suffix in (".svg", ".png")]
+    for figure in figures:
+        for suffix in (".svg", ".png"):
+            figure.draw(out / "figures" / f"{figure.name}{suffix}")
+    for stray in set((out / "figures").glob("*")) - set(paths):
+        stray.unlink()
+    write_text(out / "report.html", _page(sources, figures, out / "figures"))
+    return [out / "report.html", *paths]
+
+
+def _page(sources: Sources, figures: Sequence[Figure], folder: Path) -> str:
+    environment = Environment(
+        loader=PackageLoader(_PACKAGE, _ASSETS),
+        autoescape=select_autoescape(("html",)),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    chunks = {
+        f"{dataset}/{subset}": subset_chunk(sources, dataset, subset)
+        for dataset, record in sources.expected.items()
+        for subset in record.subsets
+    }
+    for figure in figures:
+        drawing = (folder / f"{figure.name}.svg").read_bytes()
+        chunks[f"figure {figure.name}"] = pack([0, len(drawing)], drawing)
+    return environment.get_template("report.html").render(
+        profile=sources.profile,
+        mark=profile_mark(sources.profile),
+        facts=facts(sources),
+        failures=failures(sources),
+        averages=averages(sources),
+        grids=list(grids(sources)),
+        figures=figures,
+        index=_json(page_index(sources)),
+        chunks=chunks,
+        style=_asset("style.css"),
+        scripts=[_asset(name) for name in _SCRIPTS],
+    )
+
+
+def _asset(name: str) -> Markup:
+    text = files(_PACKAGE).joinpath(_ASSETS, name).read_text(encoding="utf-8")
+    return Markup(text)  # noqa: S704 - a file of this package
+
+
+def _json(value: Any) -> Markup:
+    """`value` as JSON that cannot end the script element around it."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - no "<" is left

@@ -1,0 +1,16 @@
+"""DVC stage `report`: the figures and the HTML report of what was measured."""
+
+from pipeline.params import load_params
+from pipeline.report import read_sources, write_report
+from stages.entry import stage
+
+
+def run() -> None:
+    """Write the report of the profile in params."""
+    params = load_params()
+    written = write_report(read_sources(params), params.results / "report")
+    print(f"report: {written[0]} and {len(written) - 1} figure files")
+
+
+if __name__ == "__main__":
+    stage(run)
