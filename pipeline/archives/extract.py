@@ -46,7 +46,9 @@ def extract(archive: Path, into: Path) -> None:
         except (NotImplementedError, RuntimeError) as error:
             raise DataError(f"{archive}: packed in a way that is not read here ({error})") from None
         except OSError as error:
-            raise DataError(f"{archive}: cannot be unpacked to {into} ({error.strerror or error})") from None
+            if error.errno is None:  # gzip and bzip2 say "damaged" so
+                raise DataError(f"{archive}: damaged ({error}); {_ADVICE}") from None
+            raise DataError(f"{archive}: cannot be unpacked to {into} ({error.strerror})") from None
 
 
 def _reader(archive: Path) -> Callable[[Path, Path, Gate], None]:

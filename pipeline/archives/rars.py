@@ -23,6 +23,8 @@ _NO_PLAIN_FILE: Final = (
     "XADIsFIFO",
     "RAR5RedirectionType",
 )
+_RAR_5: Final = b"Rar!\x1a\x07\x01\x00"
+_LONGEST_END: Final = 20  # bytes of the end block of RAR 3 and 4 with all its fields
 _FILE_MODE, _FOLDER_MODE = 0o644, 0o755
 
 
@@ -35,6 +37,8 @@ def unpack_rar(archive: Path, out: Path, gate: Gate) -> None:
     found = _listing(archive)
     volumes = [archive.with_name(Path(name).name) for name in found["lsarProperties"]["XADVolumes"]]
     gate.packed = sum(volume.stat().st_size for volume in volumes)
+    if not _is_last(volumes[-1]):
+        raise DataError(f"{archive}: cut off, or the volume behind {volumes[-1].name} is missing")
     for entry in found["lsarContents"]:
         gate.admit(_member(entry))
     _run(archive, "unar", "-quiet", "-no-recursion", "-no-directory", "-forks", "skip", "-o", str(out))
@@ -46,6 +50,22 @@ def _listing(archive: Path) -> Mapping[str, Any]:
     if found.get("lsarError"):
         raise DataError(f"{archive}: damaged, or a volume is missing; get it anew from its publisher")
     return found
+
+
+def _is_last(volume: Path) -> bool:
+    """Whether a volume ends as the last does: its end block says so, and `lsar` does not look at it.
+
+    RAR 5: length 3, type 5, flags, then a bit that is set when another volume follows. RAR 3 and 4: type 0x7b
+    and that bit at once, then the length of the block, which reaches to the end of the file.
+    """
+    with volume.open("rb") as handle:
+        start = handle.read(len(_RAR_5))
+        handle.seek(-_LONGEST_END, os.SEEK_END)
+        end = handle.read()
+    if start == _RAR_5:
+        return end[-4:-2] == b"\x03\x05" and not end[-1] & 1
+    blocks = [end[-size:] for size in range(7, _LONGEST_END + 1) if end[2 - size] == 0x7B]
+    return any(block[5] == len(block) and not block[3] & 1 for block in blocks)
 
 
 def _member(entry: Mapping[str, Any]) -> Member:

@@ -88,7 +88,8 @@ class Gate:
         """
         start = "" if member.kind == "hardlink" else posixpath.dirname(path)
         target = posixpath.normpath(posixpath.join(start, member.target))
-        if target.startswith(("/", "../")) or target == ".." or _DRIVE.match(target) or "\\" in target:
+        foreign = _DRIVE.match(member.target) or "\\" in member.target
+        if foreign or target.startswith(("/", "../")) or target == "..":
             self.refuse(member.name, f"is a link that leads out of the archive, to {_shown(member.target)}")
         return target
 

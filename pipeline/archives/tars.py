@@ -32,11 +32,17 @@ _KINDS: Final[tuple[tuple[Callable[[tarfile.TarInfo], bool], Kind], ...]] = (
 
 
 def is_tar(archive: Path) -> bool:
-    """Whether a file is a tar archive, packed or not."""
+    """Whether a file is a tar archive, or packed as one may be.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if _packing(archive) is not None:
+        return True
     try:
-        with _opened(archive) as stream:
-            tarfile.TarInfo.frombuf(stream.read(_BLOCK), "utf-8", "surrogateescape")
-    except (OSError, EOFError, lzma.LZMAError, tarfile.HeaderError):
+        with archive.open("rb") as handle:
+            tarfile.TarInfo.frombuf(handle.read(_BLOCK), "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
         return False
     return True
 
@@ -74,15 +80,18 @@ def _write(source: tarfile.TarFile, info: tarfile.TarInfo, writer: Writer, gate:
             writer.file(member, path, content)
 
 
-def _opened(archive: Path) -> IO[bytes]:
-    """The unpacked bytes of an archive."""
+def _packing(archive: Path) -> Callable[..., Any] | None:
+    """What opens a packed archive, by its first bytes."""
     with archive.open("rb") as handle:
         start = handle.read(max(map(len, _OPENED_BY)))
-    for magic, open_packed in _OPENED_BY.items():
-        if start.startswith(magic):
-            stream: IO[bytes] = open_packed(archive)
-            return stream
-    return archive.open("rb")
+    return next((opened_by for magic, opened_by in _OPENED_BY.items() if start.startswith(magic)), None)
+
+
+def _opened(archive: Path) -> IO[bytes]:
+    """The unpacked bytes of an archive."""
+    opened_by = _packing(archive)
+    stream: IO[bytes] = archive.open("rb") if opened_by is None else opened_by(archive)
+    return stream
 
 
 class _Stream(io.RawIOBase):
