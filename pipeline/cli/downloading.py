@@ -5,12 +5,15 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.catalog import DatasetRecord
-from pipeline.downloads import Failure, Outcome, Store
 from pipeline.params import load_params
+
+if TYPE_CHECKING:
+    from pipeline.catalog import DatasetRecord
+    from pipeline.downloads import Failure, Outcome, Store
 
 LEDGER = "data.digests.yaml"
 
@@ -47,7 +50,9 @@ def download(
     records = list({(one := catalog.record(name)).name: one for name in datasets or params.datasets}.values())
     with open_meter() as meter, open_store(root, params_file.parent / LEDGER, meter) as store:
         for record in records:
-            meter.say(f"{record.name}: {_terms(record)}; {_size(record, store, params.builds.get(record.name))}")
+            meter.say(
+                f"{record.name}: {_terms(record)}; {_size(record, store, params.builds.get(record.name))}"
+            )
         meter.say(f"{_human(shutil.disk_usage(root).free)} free in {root}")
         results = []
         for result in obtain_all(records, store, builds=params.builds, keep=keep_archives):
@@ -58,12 +63,12 @@ def download(
     _finish(results, root)
 
 
-def _finish(results: Sequence[Outcome | Failure], root: Path) -> None:
+def _finish(results: "Sequence[Outcome | Failure]", root: Path) -> None:
     """Say what to do with what is there, and what is not."""
-    placed = [result.path for result in results if isinstance(result, Outcome) and result.status == "placed"]
+    placed = [result.path for result in results if result.status == "placed"]
     if placed:
         click.echo(f"track with DVC: dvc add {' '.join(map(str, placed))}", err=True)
-    failed = [result for result in results if isinstance(result, Failure)]
+    failed = [result for result in results if result.status == "failed"]
     for failure in failed:
         click.echo(f"error: {failure.error}", err=True)
     if failed:
@@ -71,13 +76,13 @@ def _finish(results: Sequence[Outcome | Failure], root: Path) -> None:
         sys.exit(1)
 
 
-def _terms(record: DatasetRecord) -> str:
+def _terms(record: "DatasetRecord") -> str:
     licence = record.licence
     name = licence.name or "licence not established, ask the publisher"
-    return "; ".join(filter(None, (name, licence.redistribution, licence.url)))
+    return "; ".join(filter(None, (name, licence.redistribution, licence.note, licence.url)))
 
 
-def _size(record: DatasetRecord, store: Store, build: str | None) -> str:
+def _size(record: "DatasetRecord", store: "Store", build: str | None) -> str:
     from pipeline.downloads import bytes_to_fetch
 
     if (store.root / record.name).exists():
@@ -92,16 +97,17 @@ def _human(size: int) -> str:
     return decimal(size)
 
 
-def _line(result: Outcome | Failure) -> str:
-    if isinstance(result, Failure):
+def _line(result: "Outcome | Failure") -> str:
+    if result.status == "failed":
         return f"{result.dataset}: failed"
     normal, anomalous = (sum(pair[label] for pair in result.counts.values()) for label in (0, 1))
     notes = "".join(f"\n  note: {warning}" for warning in result.warnings)
-    return f"{result.dataset}: {result.status} at {result.path}, {normal} normal and {anomalous} anomalous test images{notes}"
+    images = f"{normal} normal and {anomalous} anomalous test images"
+    return f"{result.dataset}: {result.status} at {result.path}, {images}{notes}"
 
 
-def _plain(result: Outcome | Failure) -> dict[str, object]:
-    if isinstance(result, Failure):
+def _plain(result: "Outcome | Failure") -> dict[str, object]:
+    if result.status == "failed":
         return {"dataset": result.dataset, "status": "failed", "error": result.error}
     return {
         "dataset": result.dataset,

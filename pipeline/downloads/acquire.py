@@ -63,7 +63,8 @@ def is_held(source: Source, dataset: str, store: Store) -> bool:
 
 def by_hand(source: Source, folder: Path) -> str:
     """What a person has to fetch, and where to put it."""
-    return f"{source.instructions} ({source.url}), put it at {folder / str(source.archive)}, and run the command again"
+    place = folder / source.file_name
+    return f"{source.instructions} ({source.url}), put it at {place}, and run the command again"
 
 
 def note_digest(held: Held, store: Store) -> None:

@@ -1,7 +1,7 @@
 """Archives to one published tree, checked, and in place by one rename.
 
-Work in progress lies in the downloads folder under a name that no reader looks for; whatever happens before the
-rename leaves nothing in the place of the data set.
+Work in progress lies in the downloads folder under a name that no reader looks for; whatever happens before
+the rename leaves nothing in the place of the data set.
 """
 
 import shutil
@@ -109,7 +109,7 @@ def _keep(part: Path, name: str) -> None:
 
 def _full(part: Path) -> DiskFullError:
     return DiskFullError(
-        f"{part.parent}: the disk is full; the archives are kept, make room to unpack and run the command again"
+        f"{part.parent}: the disk is full; the archives stay, make room to unpack and run the command again"
     )
 
 

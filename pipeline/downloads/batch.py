@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from pipeline.catalog import DatasetRecord
 from pipeline.downloads.obtain import Outcome, obtain, remove
@@ -16,6 +17,7 @@ class Failure:
 
     dataset: str
     error: str
+    status: Literal["failed"] = "failed"
 
 
 def obtain_all(

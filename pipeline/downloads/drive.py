@@ -63,7 +63,7 @@ def _drop_parts(folder: Path) -> None:
 
 
 def _progress(meter: Meter, name: str) -> Callable[[int, int | None], None]:
-    """gdown tells (bytes so far, total) after each piece; a meter wants the new bytes."""
+    """Turn what gdown tells, (bytes so far, total) after each piece, into new bytes for a meter."""
     advance: Callable[[int], None] | None = None
     known = 0
 
@@ -91,7 +91,9 @@ def _call(call: Callable[[], object], url: str, target: Path, patience: Patience
             raise DownloadError(f"{url}: {reason}; {_by_hand(target)}") from None
         except OSError as error:
             if is_full(error):
-                raise DiskFullError(f"{target.parent}: the disk is full; make room and run it again") from None
+                raise DiskFullError(
+                    f"{target.parent}: the disk is full; make room and run it again"
+                ) from None
             raise
 
     retrying(url, patience, attempt)

@@ -1,6 +1,6 @@
 """Data sets on Kaggle, through kagglehub: archive, resume, MD5 and unpacking are its work.
 
-kagglehub finds the account in KAGGLE_API_TOKEN, in KAGGLE_USERNAME and KAGGLE_KEY, or in the folder ~/.kaggle.
+kagglehub finds the account in KAGGLE_API_TOKEN, in KAGGLE_USERNAME and KAGGLE_KEY, or in ~/.kaggle.
 """
 
 import os
@@ -23,7 +23,7 @@ def fetch_dataset(id_: str, target: Path, *, meter: Meter, patience: Patience) -
         DownloadError: kagglehub is not installed, or Kaggle does not give the data set.
     """
     kagglehub = load("kagglehub")
-    from kagglehub.exceptions import BackendError, CredentialError, DataCorruptionError, UnauthenticatedError
+    from kagglehub.exceptions import BackendError, CredentialError, DataCorruptionError
     from requests import HTTPError, RequestException
 
     def attempt() -> Path:
@@ -33,11 +33,18 @@ def fetch_dataset(id_: str, target: Path, *, meter: Meter, patience: Patience) -
             raise _status(error.response, id_, target) from None
         except RequestException as error:
             raise TransientError(f"the connection to Kaggle broke ({error})") from None
-        except (BackendError, CredentialError, DataCorruptionError, UnauthenticatedError, ValueError) as error:
+        except (
+            BackendError,
+            CredentialError,
+            DataCorruptionError,
+            ValueError,
+        ) as error:
             raise DownloadError(f"kaggle {id_}: {error}; {_by_hand(id_, target)}") from None
         except OSError as error:
             if is_full(error):
-                raise DiskFullError(f"{target.parent}: the disk is full; make room and run it again") from None
+                raise DiskFullError(
+                    f"{target.parent}: the disk is full; make room and run it again"
+                ) from None
             raise
 
     meter.say(f"{target.parent.name}: a data set on Kaggle")
@@ -75,4 +82,6 @@ def _status(response: object, id_: str, target: Path) -> Exception:
 
 def _by_hand(id_: str, target: Path) -> str:
     page = f"https://www.kaggle.com/datasets/{id_}"
-    return f"download it from {page} in a browser, save it as {target.parent / 'archive.zip'} and run it again"
+    return (
+        f"download it from {page} in a browser, save it as {target.parent / 'archive.zip'} and run it again"
+    )

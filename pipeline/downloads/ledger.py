@@ -1,7 +1,7 @@
 """Digests of archives whose publisher gives none: taken when first downloaded, compared from then on.
 
-One small YAML file that is meant to be committed. An entry holds also against the record, so a digest that the
-record has from hearsay can be overruled by hand.
+One small YAML file that is meant to be committed. An entry holds also against the record, so a digest that
+the record has from hearsay can be overruled by hand.
 """
 
 from pathlib import Path
@@ -23,7 +23,7 @@ _HEAD = """\
 
 
 class Entry(BaseModel):
-    """What was first downloaded: a file, or a folder of files (then the digest is over names and contents)."""
+    """What was first downloaded: a file, or a folder (then the digest is over names and contents)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -57,7 +57,8 @@ class Ledger:
             return Expected(entry.bytes, entry.sha256, None, f"{self.path.name} (first download)")
         if name != source.file_name:
             return Expected()
-        return Expected(source.bytes, source.sha256, source.md5, f"the record ({source.digest_status or 'size'})")
+        origin = f"the record ({source.digest_status})" if source.digest_status else "the record"
+        return Expected(source.bytes, source.sha256, source.md5, origin)
 
     def note(self, source: Source, name: str, entry: Entry) -> None:
         """Keep the digest of a file of a source, unless one is known."""

@@ -119,8 +119,8 @@ def _require_room(record: DatasetRecord, route: Route, store: Store) -> None:
     free = shutil.disk_usage(store.root).free
     if free < known + missing:
         raise DiskFullError(
-            f"{record.name}: needs about {decimal(known + missing)} in {store.root}, where {decimal(free)} are free; "
-            "make room or choose another --root"
+            f"{record.name}: needs about {decimal(known + missing)}, but {decimal(free)} are free in "
+            f"{store.root}; make room or choose another --root"
         )
 
 

@@ -82,8 +82,8 @@ class room_for:  # noqa: N801 (used like a function)
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, OSError) and is_full(error):
             raise DiskFullError(
-                f"{self._part.target.parent}: the disk is full; make room and run the command again, it goes on "
-                f"behind the {self._part.size} bytes in {self._part.path.name}"
+                f"{self._part.target.parent}: the disk is full; make room and run the command again, it goes "
+                f"on behind the {self._part.size} bytes in {self._part.path.name}"
             ) from None
 
 

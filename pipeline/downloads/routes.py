@@ -12,10 +12,8 @@ def routes(record: DatasetRecord, build: str | None = None) -> tuple[Route, ...]
 
     Sources of parts make one route, which stands where the first of them stands.
     """
-    wanted = record.build(build).name
-    usable = [
-        source for source in record.sources if source.use and (source.build or record.builds[0].name) == wanted
-    ]
+    wanted, usual = record.build(build).name, record.builds[0].name
+    usable = [source for source in record.sources if source.use and (source.build or usual) == wanted]
     parts = tuple(source for source in usable if source.part is not None)
     found: list[Route] = []
     for source in usable:

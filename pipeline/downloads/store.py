@@ -22,6 +22,7 @@ from pipeline.downloads.retries import Patience
 from pipeline.downloads.transfer import open_client
 from pipeline.files import write_text
 
+
 @dataclass(frozen=True)
 class Store:
     """Everything that a download needs besides the record.

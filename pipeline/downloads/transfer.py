@@ -46,7 +46,7 @@ def fetch(remote: Remote, target: Path, *, client: httpx.Client, meter: Meter, p
 
     Raises:
         DiskFullError: no room; the part stays.
-        DownloadError: the host does not give the file, or gives another one; nothing stays in the latter case.
+        DownloadError: the host does not give the file, or gives another one, of which nothing stays.
     """
     part = Part(target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -85,7 +85,9 @@ def _attempt(remote: Remote, part: Part, client: httpx.Client, meter: Meter) -> 
         if response.status_code == httpx.codes.PARTIAL_CONTENT:
             if note is None or not _continues(response, note, part.size):
                 part.discard()
-                raise TransientError("the file changed on the server, or it sends another piece than asked for")
+                raise TransientError(
+                    "the file changed on the server, or it sent another piece than asked for"
+                )
             total = note["total"]
         else:
             note = _describe(remote.url, response)
@@ -145,7 +147,9 @@ def _refuse(url: str, response: httpx.Response) -> None:
     if status not in (httpx.codes.OK, httpx.codes.PARTIAL_CONTENT):
         raise DownloadError(f"{url}: HTTP {status} {response.reason_phrase}")
     if url.startswith("https:") and response.url.scheme != "https":
-        raise DownloadError(f"{url}: redirects to {response.url.host} without encryption, which is not followed")
+        raise DownloadError(
+            f"{url}: redirects to {response.url.host} without encryption, which is not followed"
+        )
     if response.headers.get("Content-Encoding", "identity") != "identity":
         raise DownloadError(f"{url}: the server packs the file although it was asked not to")
     if is_page(b"", response.headers.get("Content-Type", "")):
@@ -190,8 +194,8 @@ def _receive(response: httpx.Response, part: Part, total: int | None, advance: C
     size = part.size
     if total is not None and shutil.disk_usage(part.path.parent).free < total - size:
         raise DiskFullError(
-            f"{part.target.parent}: {total - size} bytes are still to come and the disk has less room; make room "
-            "and run the command again"
+            f"{part.target.parent}: {total - size} bytes are still to come and the disk has less room; make "
+            "room and run the command again"
         )
     handle = os.open(part.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
