@@ -50,7 +50,7 @@ def fetch_folder(id_: str, target: Path, *, meter: Meter, patience: Patience) ->
     _call(
         lambda: gdown.download_folder(id=id_, retries=_RETRIES, resume=True, **options),
         f"https://drive.google.com/drive/folders/{id_}",
-        target,
+        target.with_name("archive.zip"),
         patience,
     )
     incoming.replace(target)
@@ -77,7 +77,7 @@ def _progress(meter: Meter, name: str) -> Callable[[int, int | None], None]:
     return report
 
 
-def _call(call: Callable[[], object], url: str, target: Path, patience: Patience) -> None:
+def _call(call: Callable[[], object], url: str, by_hand: Path, patience: Patience) -> None:
     from gdown.exceptions import DownloadError as DriveError
     from requests import HTTPError, RequestException
 
@@ -87,12 +87,15 @@ def _call(call: Callable[[], object], url: str, target: Path, patience: Patience
         except HTTPError as error:
             raise _status(error, url) from None
         except (DriveError, RequestException, KeyError) as error:
-            reason = " ".join(str(error).split())
-            raise DownloadError(f"{url}: {reason}; {_by_hand(target)}") from None
+            unread = isinstance(error, KeyError)  # a header that gdown takes for granted
+            reason = "an answer without type" if unread else " ".join(str(error).split())
+            raise DownloadError(
+                f"{url}: {reason}; when it opens in a browser, save it as {by_hand} and run the command again"
+            ) from None
         except OSError as error:
             if is_full(error):
                 raise DiskFullError(
-                    f"{target.parent}: the disk is full; make room and run it again"
+                    f"{by_hand.parent}: the disk is full; make room and run it again"
                 ) from None
             raise
 
@@ -104,7 +107,3 @@ def _status(error: Any, url: str) -> Exception:
     if status in (429, 503):
         return TransientError(f"HTTP {status}", retry_after(error.response.headers.get("Retry-After")))
     return DownloadError(f"{url}: HTTP {status} from Google Drive")
-
-
-def _by_hand(target: Path) -> str:
-    return f"when it opens in a browser, save it as {target} and run the command again"

@@ -177,7 +177,9 @@ def test_rate_limits_are_waited_for(server: Server, bring: Bring, status: int) -
 
 def test_a_date_in_retry_after(server: Server, bring: Bring) -> None:
     moment = datetime.now(UTC) + timedelta(seconds=2)
-    url = server.put("/file.zip", CONTENT, answers=[(429, {"Retry-After": format_datetime(moment, usegmt=True)})])
+    url = server.put(
+        "/file.zip", CONTENT, answers=[(429, {"Retry-After": format_datetime(moment, usegmt=True)})]
+    )
     assert bring(url) == CONTENT
     assert datetime.now(UTC) >= moment - timedelta(seconds=1)
 
