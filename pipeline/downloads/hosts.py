@@ -54,8 +54,9 @@ def remotes(
         article = get_json(f"{hosts.zenodo}/api/records/{source.id}", client=client, patience=patience)
         found = tuple(_zenodo(file, expected) for file in _files(article))
     else:
-        names = (name, *source.volumes)
-        return tuple(Remote(file, urljoin(str(source.url), file), expected(file)) for file in names)
+        url = str(source.url)
+        first = Remote(name, url, expected(name))
+        return (first, *(Remote(file, urljoin(url, file), expected(file)) for file in source.volumes))
     chosen = tuple(remote for remote in found if source.archive in (None, remote.name))
     if not chosen:
         held = ", ".join(remote.name for remote in found) or "no files"

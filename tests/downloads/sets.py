@@ -2,10 +2,11 @@
 
 import hashlib
 import io
-import random
 import tarfile
 import zipfile
 from typing import Any
+
+import numpy as np
 
 from pipeline.catalog import DatasetRecord
 
@@ -15,7 +16,7 @@ FILES = {
     "widget/test/good/001.png": b"good 1",
     "widget/test/dent/000.png": b"dent 0",
     "widget/ground_truth/dent/000_mask.png": b"mask 0",
-    "readme.txt": random.Random(0).randbytes(600_000),  # so that a connection can be cut in the middle
+    "readme.txt": np.random.default_rng(0).bytes(600_000),  # so that a connection can be cut in the middle
 }
 
 

@@ -1,9 +1,9 @@
 """Real gdown against a server that shows the pages of Google Drive."""
 
-import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pipeline.downloads import DownloadError, Meter
@@ -20,9 +20,7 @@ WARNING = (  # on one line, as Drive writes it
     b'<html><body><form id="download-form" action="https://drive.usercontent.google.com/download">'
     b'<input type="hidden" name="id" value="%s"><input type="hidden" name="confirm" value="t"></form>'
 )
-QUOTA = (
-    b"""<html><body><p class="uc-error-subcaption">Too many users have viewed this file.</p></body></html>"""
-)
+QUOTA = b'<html><p class="uc-error-subcaption">Too many users have viewed this file.</p></html>'
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +51,7 @@ def offer(server: Server, id_: str, content: bytes, **options: Any) -> None:
 def test_a_file_behind_the_warning_page_cut_at_40_percent(
     server: Server, meter: Meter, tmp_path: Path
 ) -> None:
-    large = random.Random(3).randbytes(2_000_000)
+    large = np.random.default_rng(3).bytes(2_000_000)
     offer(server, ID, large, cuts=[800_000])
     fetch_file(ID, tmp_path / "archive.zip", meter=meter, patience=PATIENCE)
     assert (tmp_path / "archive.zip").read_bytes() == large
@@ -115,7 +113,7 @@ def test_a_folder_appears_when_all_of_it_is_there(server: Server, meter: Meter, 
     page = server.pages.pop(last)
     server.put(last, QUOTA, type="text/html")
     target = tmp_path / "files"
-    with pytest.raises(DownloadError, match="inner/b.png"):
+    with pytest.raises(DownloadError, match=r"inner/b\.png"):
         fetch_folder(ID, target, meter=meter, patience=PATIENCE)
     assert not target.exists()
     server.pages[last] = page

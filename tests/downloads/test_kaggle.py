@@ -2,8 +2,9 @@
 
 import base64
 import hashlib
+import importlib
+import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,8 +22,7 @@ CONTENT = zipped()
 
 @pytest.fixture(autouse=True)
 def kaggle(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Page:
-    from kagglesdk import kaggle_env
-
+    kaggle_env = importlib.import_module("kagglesdk.kaggle_env")
     monkeypatch.setenv("KAGGLE_API_ENVIRONMENT", "LOCALHOST")
     monkeypatch.setenv("HOME", str(tmp_path))  # no account of whoever runs the tests
     monkeypatch.setenv("KAGGLE_CONFIG_DIR", str(tmp_path))
@@ -79,9 +79,7 @@ def test_gone_or_limited(kaggle: Page, meter: Meter, tmp_path: Path) -> None:
 def test_the_cache_of_the_user_is_left_alone(
     meter: Meter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: dict[str, Any] = {}
     monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "mine"))
-    seen["files"] = content(bring(tmp_path, meter))
-    assert seen["files"] == FILES
+    assert content(bring(tmp_path, meter)) == FILES
     assert not (tmp_path / "mine").exists()
-    assert __import__("os").environ["KAGGLEHUB_CACHE"] == str(tmp_path / "mine")
+    assert os.environ["KAGGLEHUB_CACHE"] == str(tmp_path / "mine")

@@ -1,6 +1,5 @@
 import hashlib
 import os
-import random
 import ssl
 import subprocess
 import time
@@ -10,6 +9,7 @@ from email.utils import format_datetime
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from pipeline.downloads import Meter
@@ -19,8 +19,8 @@ from pipeline.downloads.transfer import Remote, fetch, get_json, open_client
 from tests.downloads.conftest import PATIENCE
 from tests.downloads.server import Server
 
-CONTENT = random.Random(1).randbytes(1_000_000)
-OTHER = random.Random(2).randbytes(1_000_000)
+CONTENT = np.random.default_rng(1).bytes(1_000_000)
+OTHER = np.random.default_rng(2).bytes(1_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
@@ -128,6 +128,7 @@ class _Shifted(httpx.BaseTransport):
         self._range = content_range
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
+        assert request.method == "GET"
         headers = {"Content-Range": self._range, "ETag": '"v1"'}
         return httpx.Response(206, headers=headers, content=CONTENT[300_000:])
 
