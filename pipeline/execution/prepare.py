@@ -19,7 +19,7 @@ def expected_counts(params: Params, dataset: str) -> dict[str, KnownCounts]:
         ParamsError: the file is missing or does not name the data set.
     """
     if params.counts is None:
-        return catalog.record(dataset).expected(params.builds.get(dataset))
+        return catalog.record(dataset).accepting(params.builds.get(dataset)).expected()
     path = Path(params.counts)
     if not path.is_file():
         raise ParamsError(f"params.yaml: counts: {path} is missing")
@@ -35,7 +35,7 @@ def prepare_dataset(params: Params, dataset: str) -> Manifest:
     Raises:
         ZsadError: an unknown data set, or one whose folder is not there.
     """
-    record = catalog.record(dataset)
+    record = catalog.record(dataset).accepting(params.builds.get(dataset))
     with progress(f"prepare {dataset}", len(record.subsets)) as steps:
 
         def report(subset: str, done: int, total: int) -> None:
