@@ -45,8 +45,8 @@ class Subset(_Part):
 class Build(_Part):
     """A known concrete content of the data set: how many test images, and its fingerprint once seen.
 
-    A number of images is null where not known. `mask_above` is the rule of its masks: a pixel is anomalous when
-    its grey value lies above. 0 is the paper's rule; 127 leaves out the noise that lossy masks have.
+    A number of images is null where not known. `mask_above` is the rule of its masks: a pixel is anomalous
+    when its grey value lies above. 0 is the paper's rule; 127 leaves out the noise that lossy masks have.
     """
 
     name: str
@@ -120,8 +120,10 @@ class DatasetRecord(_Part):
     title: str
     paper_name: str
     aliases: tuple[str, ...] = ()
-    domain: Literal["industrial", "medical"]
-    group: Literal["object_and_texture", "object", "texture", "brain", "chest", "skin", "colon", "thyroid"]
+    domain: Literal["industrial", "medical", "own"]
+    group: Literal[
+        "object_and_texture", "object", "texture", "brain", "chest", "skin", "colon", "thyroid", "own"
+    ]
     modality: str
     tasks: Annotated[tuple[Task, ...], Field(min_length=1)]
     subsets: Annotated[tuple[Subset, ...], Field(min_length=1)]

@@ -1,8 +1,9 @@
 """From a published picture to the arrays that the benchmark sees, as the official code does it.
 
 Images: resized to S x S, bicubic, the aspect ratio is not kept; converted to RGB after that, which
-matters for palette, alpha and 1-bit pictures. Masks: every value above 0 is defect (or what a build says), resized
-bilinearly as 0/255, and defect again where the result exceeds one half (AnomalyCLIP, dataset.py and test.py).
+matters for palette, alpha and 1-bit pictures. Masks: every value above 0 is defect (another bound is a build
+of its own), resized bilinearly as 0/255, and defect again where the result exceeds one half (AnomalyCLIP,
+dataset.py and test.py).
 JPEG masks therefore grow by their compression noise, and one-pixel defects may vanish.
 """
 
