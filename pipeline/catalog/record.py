@@ -4,6 +4,7 @@ One YAML file a data set in `records/`. Facts only: names, subsets, counts, wher
 its layout, its traps and what could not be confirmed. What a build on disk looks like is `fingerprint`'s.
 """
 
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
@@ -15,7 +16,9 @@ from pipeline.errors import DataError
 # Names become folder names of shards and results.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_ -]*$")]
 Task = Literal["image", "pixel"]
-Status = Literal["confirmed", "reported", "inferred"]
+Status = Literal["confirmed", "reported", "inferred", "accepted"]
+
+_COUNTS = re.compile(r"(\d+)/(\d+)")  # normal/anomalous
 
 _WITH_ID = frozenset({"gdrive", "figshare", "zenodo", "kaggle", "huggingface"})
 
@@ -44,7 +47,8 @@ class Subset(_Part):
 class Build(_Part):
     """A known concrete content of the data set: how many test images, and its fingerprint once seen.
 
-    A number of images is null where not known.
+    A number of images is null where not known. `mask_above` is the rule of its masks: a pixel is anomalous
+    when its grey value lies above. 0 is the paper's rule; 127 leaves out the noise that lossy masks have.
     """
 
     name: str
@@ -53,6 +57,7 @@ class Build(_Part):
     status: Status
     note: str = ""
     digest: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    mask_above: int = Field(default=0, ge=0, lt=255)
 
     @property
     def counts(self) -> KnownCounts:
@@ -160,8 +165,10 @@ class DatasetRecord(_Part):
     title: str
     paper_name: str
     aliases: tuple[str, ...] = ()
-    domain: Literal["industrial", "medical"]
-    group: Literal["object_and_texture", "object", "texture", "brain", "chest", "skin", "colon", "thyroid"]
+    domain: Literal["industrial", "medical", "own"]
+    group: Literal[
+        "object_and_texture", "object", "texture", "brain", "chest", "skin", "colon", "thyroid", "own"
+    ]
     modality: str
     tasks: Annotated[tuple[Task, ...], Field(min_length=1)]
     subsets: Annotated[tuple[Subset, ...], Field(min_length=1)]
@@ -202,22 +209,39 @@ class DatasetRecord(_Part):
         return "pixel" in self.tasks
 
     def build(self, name: str | None = None) -> Build:
-        """A known build by name; without a name the one that the paper evaluates.
+        """A build: a known one by name, any other by its counts such as `85/68`; None is the paper's.
 
         Raises:
-            DataError: no build of that name.
+            DataError: no known build of that name, and no counts.
         """
         if name is None:
             return self.builds[0]
         for build in self.builds:
             if build.name == name:
                 return build
+        if counts := _COUNTS.fullmatch(name):
+            normal, anomalous = map(int, counts.groups())
+            return Build(name=name, normal=normal, anomalous=anomalous, status="accepted")
         known = ", ".join(repr(build.name) for build in self.builds)
-        raise DataError(f"{self.name}: unknown build {name!r}; known: {known}")
+        raise DataError(
+            f"{self.name}: unknown build {name!r}; known: {known}, or counts of images such as 85/68"
+        )
 
-    def expected(self, build: str | None = None) -> dict[str, KnownCounts]:
-        """Subset to the (normal, anomalous) test images of a build, where they are known."""
+    def accepting(self, build: str | None) -> Self:
+        """The record with another build in the place of the paper's.
+
+        Raises:
+            DataError: see `build`.
+        """
         chosen = self.build(build)
+        if chosen == self.builds[0]:
+            return self
+        subsets = (subset.model_copy(update={"normal": None, "anomalous": None}) for subset in self.subsets)
+        others = (known for known in self.builds if known != chosen)
+        return self.model_copy(update={"builds": (chosen, *others), "subsets": tuple(subsets)})
+
+    def expected(self) -> dict[str, KnownCounts]:
+        """Subset to the (normal, anomalous) test images of the first build, where they are known."""
         if len(self.subsets) == 1:
-            return {self.subsets[0].name: chosen.counts}
+            return {self.subsets[0].name: self.builds[0].counts}
         return {subset.name: subset.counts for subset in self.subsets if subset.counts is not None}

@@ -5,10 +5,11 @@ Drive and Kaggle through their libraries); `assemble` unpacks, checks and places
 """
 
 from pipeline.downloads.batch import Failure, obtain_all
-from pipeline.downloads.errors import DiskFullError, DownloadError
+from pipeline.downloads.errors import DownloadError
 from pipeline.downloads.meter import Meter, open_meter
 from pipeline.downloads.obtain import Outcome, bytes_to_fetch, obtain
 from pipeline.downloads.store import Store, open_store
+from pipeline.errors import DiskFullError
 
 __all__ = [
     "DiskFullError",

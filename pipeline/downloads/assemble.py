@@ -12,8 +12,8 @@ from pathlib import Path
 from pipeline.archives import extract
 from pipeline.catalog import Counts, DatasetRecord, count_problems, list_samples
 from pipeline.downloads.acquire import Held
-from pipeline.downloads.errors import DiskFullError, DownloadError, is_full
-from pipeline.errors import DataError
+from pipeline.downloads.errors import DownloadError
+from pipeline.errors import DataError, DiskFullError
 
 _PACKED = frozenset({".zip", ".tar", ".gz", ".tgz", ".xz", ".bz2", ".rar"})
 _SHOWN = 3
@@ -75,20 +75,11 @@ def assemble(
 
 def _add(held: Held, part: Path, tree: Path) -> None:
     """Unpack one source and move its content into the tree."""
-    try:
-        if held.path.is_dir():
-            shutil.copytree(held.path, part)
-            _unpack_inner(part)
-        elif held.path.name not in held.source.volumes:
-            extract(held.path, part)
-    except DataError as error:
-        if isinstance(error.__context__, OSError) and is_full(error.__context__):
-            raise _full(part) from None
-        raise
-    except OSError as error:
-        if is_full(error):
-            raise _full(part) from None
-        raise
+    if held.path.is_dir():
+        _copy(held.path, part)
+        _unpack_inner(part)
+    elif held.path.name not in held.source.volumes:
+        extract(held.path, part)
     if held.source.keep is not None:
         _keep(part, held.source.keep)
     _merge(part, tree)
@@ -107,10 +98,14 @@ def _keep(part: Path, name: str) -> None:
     shutil.rmtree(aside)
 
 
-def _full(part: Path) -> DiskFullError:
-    return DiskFullError(
-        f"{part.parent}: the disk is full; the archives stay, make room to unpack and run the command again"
-    )
+def _copy(folder: Path, part: Path) -> None:
+    try:
+        shutil.copytree(folder, part)
+    except (shutil.Error, OSError) as error:
+        free = shutil.disk_usage(part.parent).free
+        raise DiskFullError(
+            f"{folder}: cannot be copied to {part} ({error}), {free} bytes are free"
+        ) from None
 
 
 def _unpack_inner(folder: Path) -> None:

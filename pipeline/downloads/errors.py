@@ -11,10 +11,6 @@ class DownloadError(DataError):
     """A source that cannot be used now; another source of the same data may do."""
 
 
-class DiskFullError(DownloadError):
-    """No room: no other source will help."""
-
-
 class TransientError(Exception):
     """An attempt that failed and may work when it is made again.
 

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.downloads.errors import DiskFullError, DownloadError, TransientError, is_full
+from pipeline.downloads.errors import DownloadError, TransientError, is_full
 from pipeline.downloads.meter import Meter
 from pipeline.downloads.optional import load
 from pipeline.downloads.retries import Patience, retry_after, retrying
+from pipeline.errors import DiskFullError
 
 _CACHE = "KAGGLEHUB_CACHE"
 

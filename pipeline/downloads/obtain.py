@@ -15,10 +15,10 @@ from rich.filesize import decimal
 from pipeline.catalog import Counts, DatasetRecord, Source
 from pipeline.downloads.acquire import Held, acquire, by_hand, is_held, note_digest
 from pipeline.downloads.assemble import assemble, check
-from pipeline.downloads.errors import DiskFullError, DownloadError
+from pipeline.downloads.errors import DownloadError
 from pipeline.downloads.routes import Route, routes
 from pipeline.downloads.store import Store
-from pipeline.errors import DataError
+from pipeline.errors import DataError, DiskFullError
 
 
 @dataclass(frozen=True)

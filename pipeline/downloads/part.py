@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.downloads.errors import DiskFullError, is_full
+from pipeline.downloads.errors import is_full
+from pipeline.errors import DiskFullError
 from pipeline.files import write_json
 
 

@@ -20,7 +20,7 @@ from pipeline.downloads.ledger import Ledger
 from pipeline.downloads.meter import Meter
 from pipeline.downloads.retries import Patience
 from pipeline.downloads.transfer import open_client
-from pipeline.files import write_text
+from pipeline.files import value_digest, write_text
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Store:
         """The folder of a source."""
         if source.by_hand:
             return self.downloads / dataset
-        place = source.id or urlsplit(str(source.url)).netloc
+        place = source.id or f"{urlsplit(str(source.url)).netloc}-{value_digest(source.url)[:8]}"
         return self.downloads / re.sub(r"[^A-Za-z0-9._-]+", "-", f"{source.kind}-{place}")
 
     @contextmanager

@@ -15,10 +15,11 @@ from typing import Any
 import httpx
 
 from pipeline.downloads.checks import Expected, is_page, verify
-from pipeline.downloads.errors import DiskFullError, DownloadError, TransientError
+from pipeline.downloads.errors import DownloadError, TransientError
 from pipeline.downloads.meter import Meter
 from pipeline.downloads.part import Part, room_for, validator
 from pipeline.downloads.retries import Patience, retry_after, retrying
+from pipeline.errors import DiskFullError
 
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 
