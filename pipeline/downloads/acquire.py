@@ -29,7 +29,7 @@ class Held:
     Attributes:
         source: the source.
         path: an archive, or a folder of files.
-        fetched: it came in this run, nobody put it there.
+        fetched: it was fetched, now or earlier, and not put there by a person.
     """
 
     source: Source
@@ -82,7 +82,7 @@ def _held(source: Source, folder: Path, store: Store) -> Held | None:
     for path in (folder / _TREE, folder / source.file_name):
         if path.exists() and not source.volumes:
             _check(path, store.ledger.expected(source, path.name))
-            return Held(source, path, fetched=False)
+            return Held(source, path, _is_fetched(path))
     return None
 
 
@@ -96,12 +96,12 @@ def _plain(source: Source, folder: Path, store: Store) -> Iterator[Held]:
     )
     for remote in found:
         target = folder / remote.name
-        fetched = not target.exists()
-        if fetched:
+        if not target.exists():
             fetch(remote, target, client=store.client, meter=store.meter, patience=store.patience)
+            _mark(target)
         else:
             _check(target, remote.expected)
-        yield Held(source, target, fetched)
+        yield Held(source, target, _is_fetched(target))
 
 
 def _by_library(source: Source, folder: Path, store: Store) -> Held:
@@ -117,7 +117,30 @@ def _by_library(source: Source, folder: Path, store: Store) -> Held:
     except DownloadError:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
         raise
+    _mark(path)
     return Held(source, path, fetched=True)
+
+
+def remove(held: Held) -> None:
+    """Delete an archive or a folder of files."""
+    if held.path.is_dir():
+        shutil.rmtree(held.path)
+    else:
+        held.path.unlink(missing_ok=True)
+    _marker(held.path).unlink(missing_ok=True)
+
+
+def _marker(path: Path) -> Path:
+    """A file that says that `path` was fetched here, and not put there by a person."""
+    return path.with_name(f".{path.name}.fetched")
+
+
+def _mark(path: Path) -> None:
+    _marker(path).touch()
+
+
+def _is_fetched(path: Path) -> bool:
+    return _marker(path).exists()
 
 
 def _check(path: Path, expected: Expected) -> None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.catalog import DatasetRecord
-from pipeline.downloads.obtain import Outcome, obtain, remove
+from pipeline.downloads.acquire import remove
+from pipeline.downloads.obtain import Outcome, obtain
 from pipeline.downloads.routes import routes
 from pipeline.downloads.store import Store
 from pipeline.errors import DataError

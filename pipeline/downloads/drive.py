@@ -32,7 +32,8 @@ def fetch_file(id_: str, target: Path, *, meter: Meter, patience: Patience) -> N
         lambda: gdown.download(id=id_, retries=_RETRIES, progress=advance, **options),
         f"https://drive.google.com/uc?id={id_}",
         target,
-        patience,
+        patience=patience,
+        say=meter.say,
     )
     incoming.replace(target)
 
@@ -52,7 +53,8 @@ def fetch_folder(id_: str, target: Path, *, meter: Meter, patience: Patience) ->
         lambda: gdown.download_folder(id=id_, retries=_RETRIES, resume=True, **options),
         f"https://drive.google.com/drive/folders/{id_}",
         target.with_name("archive.zip"),
-        patience,
+        patience=patience,
+        say=meter.say,
     )
     incoming.replace(target)
 
@@ -78,7 +80,9 @@ def _progress(meter: Meter, name: str) -> Callable[[int, int | None], None]:
     return report
 
 
-def _call(call: Callable[[], object], url: str, by_hand: Path, patience: Patience) -> None:
+def _call(
+    call: Callable[[], object], url: str, by_hand: Path, *, patience: Patience, say: Callable[[str], None]
+) -> None:
     from gdown.exceptions import DownloadError as DriveError
     from requests import HTTPError, RequestException
 
@@ -100,7 +104,7 @@ def _call(call: Callable[[], object], url: str, by_hand: Path, patience: Patienc
                 ) from None
             raise
 
-    retrying(url, patience, attempt)
+    retrying(url, patience, attempt, say=say)
 
 
 def _status(error: Any, url: str) -> Exception:

@@ -4,6 +4,7 @@ kagglehub finds the account in KAGGLE_API_TOKEN, in KAGGLE_USERNAME and KAGGLE_K
 """
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from pipeline.downloads.retries import Patience, retry_after, retrying
 from pipeline.errors import DiskFullError
 
 _CACHE = "KAGGLEHUB_CACHE"
+_OWN = "kagglehub"  # its folder beside the result
 
 
 def fetch_dataset(id_: str, target: Path, *, meter: Meter, patience: Patience) -> None:
@@ -50,14 +52,15 @@ def fetch_dataset(id_: str, target: Path, *, meter: Meter, patience: Patience) -
 
     meter.say(f"{target.parent.name}: a data set on Kaggle")
     with _cache_at(target.parent):
-        retrying(f"kaggle {id_}", patience, attempt).replace(target)
+        retrying(f"kaggle {id_}", patience, attempt, say=meter.say).replace(target)
+    shutil.rmtree(target.with_name(_OWN))
 
 
 @contextmanager
 def _cache_at(folder: Path) -> Iterator[None]:
     """Let kagglehub work on the disk of the data, so that its result can be moved by a rename."""
     before = os.environ.get(_CACHE)
-    os.environ[_CACHE] = str(folder / "kagglehub")
+    os.environ[_CACHE] = str(folder / _OWN)
     try:
         yield
     finally:

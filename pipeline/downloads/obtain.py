@@ -13,7 +13,7 @@ from typing import Literal
 from rich.filesize import decimal
 
 from pipeline.catalog import Counts, DatasetRecord, Source
-from pipeline.downloads.acquire import Held, acquire, by_hand, is_held, note_digest
+from pipeline.downloads.acquire import Held, acquire, by_hand, is_held, note_digest, remove
 from pipeline.downloads.assemble import assemble, check
 from pipeline.downloads.errors import DownloadError
 from pipeline.downloads.routes import Route, routes
@@ -125,18 +125,10 @@ def _require_room(record: DatasetRecord, route: Route, store: Store) -> None:
 
 
 def _drop_unknown(held: Sequence[Held]) -> None:
-    """Remove what was fetched now, has no published digest, and turned out not to be the data set."""
+    """Remove what was fetched, has no published digest, and turned out not to be the data set."""
     for one in held:
         if one.fetched and not (one.source.sha256 or one.source.md5):
             remove(one)
-
-
-def remove(held: Held) -> None:
-    """Delete an archive or a folder of files."""
-    if held.path.is_dir():
-        shutil.rmtree(held.path)
-    else:
-        held.path.unlink(missing_ok=True)
 
 
 def _label(route: Route) -> str:

@@ -37,7 +37,12 @@ class Patience:
 
 
 def retrying(
-    what: str, patience: Patience, attempt: Callable[[], T], reached: Callable[[], int] = lambda: 0
+    what: str,
+    patience: Patience,
+    attempt: Callable[[], T],
+    *,
+    reached: Callable[[], int] = lambda: 0,
+    say: Callable[[str], None] = lambda _message: None,
 ) -> T:
     """Call `attempt` until it succeeds.
 
@@ -46,6 +51,7 @@ def retrying(
         patience: when to stop.
         attempt: raises `TransientError` where another attempt makes sense.
         reached: bytes that are there so far.
+        say: is told of every wait.
 
     Raises:
         DownloadError: the attempts are used up, or the server asks to wait for too long.
@@ -62,7 +68,9 @@ def retrying(
                 raise DownloadError(
                     f"{what}: {error}; gave up after {failed} attempts, run the command again later"
                 ) from None
-            time.sleep(_pause(what, patience, failed, error))
+            pause = _pause(what, patience, failed, error)
+            say(f"{what}: {error}; trying again in {pause:.0f} s")
+            time.sleep(pause)
 
 
 def _pause(what: str, patience: Patience, failed: int, error: TransientError) -> float:

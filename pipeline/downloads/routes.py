@@ -12,7 +12,9 @@ def routes(record: DatasetRecord, build: str | None = None) -> tuple[Route, ...]
 
     Sources of parts make one route, which stands where the first of them stands.
     """
-    wanted, usual = record.build(build).name, record.builds[0].name
+    usual, wanted = record.builds[0].name, record.build(build).name
+    if wanted not in {source.build for source in record.sources}:
+        wanted = usual  # another reading of the same files, or counts that the user accepts
     usable = [source for source in record.sources if source.use and (source.build or usual) == wanted]
     parts = tuple(source for source in usable if source.part is not None)
     found: list[Route] = []

@@ -51,7 +51,13 @@ def fetch(remote: Remote, target: Path, *, client: httpx.Client, meter: Meter, p
     """
     part = Part(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    retrying(remote.url, patience, lambda: _attempt(remote, part, client, meter), lambda: part.size)
+    retrying(
+        remote.url,
+        patience,
+        lambda: _attempt(remote, part, client, meter),
+        reached=lambda: part.size,
+        say=meter.say,
+    )
     try:
         verify(part.path, remote.expected)
     except DownloadError as error:

@@ -96,4 +96,6 @@ def test_volumes_lie_beside_the_first(server: Server, store: Store) -> None:
     first, second = acquire(wanted, "widgets", store)
     assert (first.path.name, second.path.name) == ("a.part1.rar", "a.part2.rar")
     assert first.path.parent == second.path.parent
-    assert [held.fetched for held in acquire(wanted, "widgets", store)] == [False, False]
+    server.asked.clear()
+    assert [held.path for held in acquire(wanted, "widgets", store)] == [first.path, second.path]
+    assert server.asked == []

@@ -14,8 +14,9 @@ import pytest
 
 from pipeline.downloads import Meter
 from pipeline.downloads.checks import Expected
-from pipeline.downloads.errors import DiskFullError, DownloadError
+from pipeline.downloads.errors import DownloadError
 from pipeline.downloads.transfer import Remote, fetch, get_json, open_client
+from pipeline.errors import DiskFullError
 from tests.downloads.conftest import PATIENCE
 from tests.downloads.server import Server
 
