@@ -90,6 +90,7 @@ class Params(_Record):
     counts: str | None  # a YAML file of expected counts; None: the counts of the catalog's records
     builds: dict[Name, str] = {}  # which known build of a data set is meant, where it is not the paper's
     datasets: tuple[Name, ...] = Field(min_length=1)  # to prepare; the catalog says which are never evaluated
+    own: tuple[Name, ...] = ()  # data sets that the user brought, evaluated too
     auxiliaries: tuple[Name, ...]
     auxiliary: AuxiliaryParams
     seeds: tuple[int, ...] = Field(min_length=1)
@@ -101,10 +102,10 @@ class Params(_Record):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Params":
-        for key, values in (("datasets", self.datasets), ("seeds", self.seeds)):
+        for key, values in (("datasets", self.every_dataset), ("seeds", self.seeds)):
             if len(set(values)) != len(values):
                 raise ValueError(f"{key}: an entry stands there twice")
-        needed = {self.auxiliary.tuned_on(dataset): "auxiliary" for dataset in self.datasets}
+        needed = {self.auxiliary.tuned_on(dataset): "auxiliary" for dataset in self.every_dataset}
         for variant, block in self.retuned.items():
             if set(block.datasets) & set(self.datasets):
                 needed.setdefault(block.auxiliary, f"retuned.{variant}")
@@ -113,6 +114,11 @@ class Params(_Record):
         if missing := sorted(set(self.auxiliaries) - set(self.datasets)):
             raise ValueError(f"datasets: the auxiliary set {missing[0]!r} is missing; it has to be prepared")
         return self
+
+    @property
+    def every_dataset(self) -> tuple[str, ...]:
+        """All data sets to prepare, the user's own last."""
+        return (*self.datasets, *self.own)
 
     @property
     def shards(self) -> Path:

@@ -33,6 +33,7 @@ def make_project(folder: Path, params: dict[str, Any]) -> Project:
     """The code, `params` and the samples of `DATASETS` in a new folder."""
     for part in ("pipeline", "stages"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "datasets", folder / "datasets")
     for dataset in DATASETS:
         shutil.copytree(ROOT / "samples" / dataset, folder / "samples" / dataset)
     made = Project(folder)

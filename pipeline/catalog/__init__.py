@@ -6,9 +6,11 @@ a fingerprint names the build that was found. Nothing here downloads, decodes at
 
 from pipeline.catalog.counts import count_problems
 from pipeline.catalog.fingerprint import Fingerprint, fingerprint
+from pipeline.catalog.guess import Guess, guess
 from pipeline.catalog.listing import list_samples
+from pipeline.catalog.own import own_names, own_record_path
 from pipeline.catalog.record import Build, DatasetRecord, Source, Subset
-from pipeline.catalog.registry import auxiliary_names, evaluated, names, record
+from pipeline.catalog.registry import auxiliary_names, evaluated, names, record, shipped_names
 from pipeline.catalog.samples import ANOMALOUS, NORMAL, Counts, Ignored, KnownCounts, Listing, Sample
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "Counts",
     "DatasetRecord",
     "Fingerprint",
+    "Guess",
     "Ignored",
     "KnownCounts",
     "Listing",
@@ -28,7 +31,11 @@ __all__ = [
     "count_problems",
     "evaluated",
     "fingerprint",
+    "guess",
     "list_samples",
     "names",
+    "own_names",
+    "own_record_path",
     "record",
+    "shipped_names",
 ]

@@ -9,8 +9,6 @@ from collections.abc import Iterable, Mapping
 from pipeline.catalog.record import DatasetRecord
 from pipeline.catalog.samples import Counts, KnownCounts
 
-_ADVICE = "complete it from the published archive, or accept this build in params"
-
 
 def count_problems(
     record: DatasetRecord, found: Mapping[str, Counts], expected: Mapping[str, KnownCounts]
@@ -22,8 +20,9 @@ def count_problems(
         found: (normal, anomalous) of each usable subset.
         expected: what they should be, where known.
     """
+    advice = _advice(record, found)
     problems = {
-        subset: f"{record.name}/{subset}: {difference}; {_hint(record, counts)}"
+        subset: f"{record.name}/{subset}: {difference}; {advice}"
         for subset, counts in found.items()
         if subset in expected and (difference := _difference(expected[subset], counts))
     }
@@ -46,7 +45,7 @@ def _rest_problems(
     difference = _difference(wanted, have)
     if not difference:
         return {}
-    message = f"{record.name}: {difference} over {', '.join(rest)} together; {_ADVICE}"
+    message = f"{record.name}: {difference} over {', '.join(rest)} together; {_advice(record, found)}"
     return dict.fromkeys(rest, message)
 
 
@@ -64,9 +63,12 @@ def _difference(expected: KnownCounts, found: Counts) -> str:
     )
 
 
-def _hint(record: DatasetRecord, found: Counts) -> str:
-    if len(record.subsets) == 1:
-        for build in record.builds:
-            if build.counts == found:
-                return f"these are the counts of the known build {build.name!r}, which params can accept"
-    return _ADVICE
+def _advice(record: DatasetRecord, found: Mapping[str, Counts]) -> str:
+    """What to do: another build is accepted in params, a known one by its name, any other by its counts."""
+    complete = "complete it from the published archive"
+    if set(found) != set(record.subset_names):
+        return complete
+    total = (sum(normal for normal, _ in found.values()), sum(anomalous for _, anomalous in found.values()))
+    known = next((build.name for build in record.builds if build.counts == total), None)
+    kind, build = ("unknown", f"{total[0]}/{total[1]}") if known is None else ("known", known)
+    return f"{complete}, or accept this {kind} build in params with `builds: {{{record.name}: {build!r}}}`"

@@ -35,15 +35,21 @@ class Fingerprint:
     subsets: Mapping[str, str]
 
 
-def subset_digest(samples: Sequence[Sample], facts: Mapping[str, FileFact], base: str = "") -> str:
-    """Digest of one subset: its files by content, and label, defect and crop of every image."""
+def subset_digest(
+    samples: Sequence[Sample], facts: Mapping[str, FileFact], base: str = "", *, mask_above: int = 0
+) -> str:
+    """Digest of one subset: its files by content, and label, defect and crop of every image.
+
+    Another rule of its masks than the paper's (`Build.mask_above`) makes another digest.
+    """
 
     def inner(path: str | None) -> str | None:
         return path.removeprefix(f"{base}/") if path and base else path
 
     files = sorted((str(inner(path)), fact.size, fact.sha256) for path, fact in facts.items())
     uses = sorted([inner(s.image), inner(s.mask) or "", s.label, s.defect, s.crop or ()] for s in samples)
-    return value_digest({"files": files, "uses": uses})
+    rule = {"mask_above": mask_above} if mask_above else {}
+    return value_digest({"files": files, "uses": uses} | rule)
 
 
 def build_digest(subsets: Mapping[str, tuple[str, Counts]]) -> str:

@@ -4,6 +4,7 @@ One YAML file a data set in `records/`. Facts only: names, subsets, counts, wher
 its layout, its traps and what could not be confirmed. What a build on disk looks like is `fingerprint`'s.
 """
 
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
@@ -15,7 +16,11 @@ from pipeline.errors import DataError
 # Names become folder names of shards and results.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_ -]*$")]
 Task = Literal["image", "pixel"]
-Status = Literal["confirmed", "reported", "inferred"]
+Status = Literal["confirmed", "reported", "inferred", "accepted"]
+
+_COUNTS = re.compile(r"(\d+)/(\d+)")  # normal/anomalous
+
+_WITH_ID = frozenset({"gdrive", "figshare", "zenodo", "kaggle", "huggingface"})
 
 
 class _Part(BaseModel):
@@ -42,7 +47,8 @@ class Subset(_Part):
 class Build(_Part):
     """A known concrete content of the data set: how many test images, and its fingerprint once seen.
 
-    A number of images is null where not known.
+    A number of images is null where not known. `mask_above` is the rule of its masks: a pixel is anomalous
+    when its grey value lies above. 0 is the paper's rule; 127 leaves out the noise that lossy masks have.
     """
 
     name: str
@@ -51,6 +57,7 @@ class Build(_Part):
     status: Status
     note: str = ""
     digest: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    mask_above: int = Field(default=0, ge=0, lt=255)
 
     @property
     def counts(self) -> KnownCounts:
@@ -59,23 +66,56 @@ class Build(_Part):
 
 
 class Source(_Part):
-    """A place to get the data set from. Digests are of the archive.
+    """A place to get the data set, or a part of it, from. Digests are of the archive.
 
-    `digest_status`: `tool` when a maintained tool checks its own download with it, `hint` when from one
-    unrelated script, `measured` when computed by whoever gathered the facts. `confirmed`: the address is
-    given by the publisher, by the authors of AnomalyCLIP, or by a maintained tool.
+    Sources stand in the order in which they are tried. `confirmed`: the address is given by the publisher,
+    by the authors of AnomalyCLIP, or by a maintained tool.
+
+    Attributes:
+        kind: `form` and `onedrive` need a person; `instructions` say what to do.
+        use: false for what is named only to be known: pages, copies that were processed anew, other layouts.
+        archive: name of the file; of several RAR volumes the first.
+        volumes: names of the further volumes, beside it.
+        part: the part of the data set that is there, null for all of it. Parts together make one set.
+        build: name of the build that it gives, null for the first one.
+        folder: a Google Drive folder, no file.
+        keep: the one folder of the archive that belongs to the data set, null for all of it.
+        digest_status: `tool` when a maintained tool checks its own download with it, `hint` when from one
+            unrelated script, `measured` when computed by whoever gathered the facts.
     """
 
-    kind: Literal["http", "s3", "gdrive", "figshare", "kaggle", "huggingface", "onedrive", "form"]
+    kind: Literal["http", "s3", "gdrive", "figshare", "zenodo", "kaggle", "huggingface", "onedrive", "form"]
     url: str | None = None
     id: str | None = None
-    archive: str | None = None
+    use: bool = True
+    archive: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] | None = None
+    volumes: tuple[str, ...] = ()
+    part: str | None = None
+    build: str | None = None
+    folder: bool = False
+    keep: str | None = None
     bytes: int | None = Field(default=None, gt=0)
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     md5: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
     digest_status: Literal["tool", "hint", "measured"] | None = None
     confirmed: bool
+    instructions: str = ""
     note: str = ""
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person has to fetch it."""
+        return self.kind in ("form", "onedrive")
+
+    @property
+    def file_name(self) -> str:
+        """What its file is called on disk; of one without a published name, the content tells what it is."""
+        return self.archive or "archive.zip"
+
+    @property
+    def key(self) -> str:
+        """A name for the source that no other source has."""
+        return f"{self.kind}:{self.id or self.url}"
 
     @model_validator(mode="after")
     def _can_be_found(self) -> Self:
@@ -83,6 +123,16 @@ class Source(_Part):
             raise ValueError("a source needs a url or an id")
         if (self.sha256 or self.md5) and self.digest_status is None:
             raise ValueError("say where the digest is from (digest_status)")
+        if not self.use:
+            return self
+        if self.by_hand and not (self.archive and self.instructions):
+            raise ValueError("a person needs the name of the archive and instructions")
+        if self.kind in ("http", "s3") and not (self.url and self.archive):
+            raise ValueError(f"{self.kind} needs the url and the name of the archive")
+        if self.kind in _WITH_ID and self.id is None:
+            raise ValueError(f"{self.kind} needs an id")
+        if self.kind == "huggingface" and self.archive is None:
+            raise ValueError("huggingface needs the name of the archive")
         return self
 
 
@@ -115,8 +165,10 @@ class DatasetRecord(_Part):
     title: str
     paper_name: str
     aliases: tuple[str, ...] = ()
-    domain: Literal["industrial", "medical"]
-    group: Literal["object_and_texture", "object", "texture", "brain", "chest", "skin", "colon", "thyroid"]
+    domain: Literal["industrial", "medical", "own"]
+    group: Literal[
+        "object_and_texture", "object", "texture", "brain", "chest", "skin", "colon", "thyroid", "own"
+    ]
     modality: str
     tasks: Annotated[tuple[Task, ...], Field(min_length=1)]
     subsets: Annotated[tuple[Subset, ...], Field(min_length=1)]
@@ -138,6 +190,14 @@ class DatasetRecord(_Part):
             raise ValueError("several builds are only described for a set of one subset")
         return self
 
+    @model_validator(mode="after")
+    def _sources_are_of_known_builds(self) -> Self:
+        known = {None, *(build.name for build in self.builds)}
+        for source in self.sources:
+            if source.build not in known:
+                raise ValueError(f"a source is of the unknown build {source.build!r}")
+        return self
+
     @property
     def subset_names(self) -> tuple[str, ...]:
         """Names of the subsets, in order."""
@@ -149,22 +209,39 @@ class DatasetRecord(_Part):
         return "pixel" in self.tasks
 
     def build(self, name: str | None = None) -> Build:
-        """A known build by name; without a name the one that the paper evaluates.
+        """A build: a known one by name, any other by its counts such as `85/68`; None is the paper's.
 
         Raises:
-            DataError: no build of that name.
+            DataError: no known build of that name, and no counts.
         """
         if name is None:
             return self.builds[0]
         for build in self.builds:
             if build.name == name:
                 return build
+        if counts := _COUNTS.fullmatch(name):
+            normal, anomalous = map(int, counts.groups())
+            return Build(name=name, normal=normal, anomalous=anomalous, status="accepted")
         known = ", ".join(repr(build.name) for build in self.builds)
-        raise DataError(f"{self.name}: unknown build {name!r}; known: {known}")
+        raise DataError(
+            f"{self.name}: unknown build {name!r}; known: {known}, or counts of images such as 85/68"
+        )
 
-    def expected(self, build: str | None = None) -> dict[str, KnownCounts]:
-        """Subset to the (normal, anomalous) test images of a build, where they are known."""
+    def accepting(self, build: str | None) -> Self:
+        """The record with another build in the place of the paper's.
+
+        Raises:
+            DataError: see `build`.
+        """
         chosen = self.build(build)
+        if chosen == self.builds[0]:
+            return self
+        subsets = (subset.model_copy(update={"normal": None, "anomalous": None}) for subset in self.subsets)
+        others = (known for known in self.builds if known != chosen)
+        return self.model_copy(update={"builds": (chosen, *others), "subsets": tuple(subsets)})
+
+    def expected(self) -> dict[str, KnownCounts]:
+        """Subset to the (normal, anomalous) test images of the first build, where they are known."""
         if len(self.subsets) == 1:
-            return {self.subsets[0].name: chosen.counts}
+            return {self.subsets[0].name: self.builds[0].counts}
         return {subset.name: subset.counts for subset in self.subsets if subset.counts is not None}

@@ -1,4 +1,4 @@
-"""Records by name. A data set is known when its YAML file lies in `records/`."""
+"""Records by name. A data set is known when its YAML file lies in `records/`, or among the user's own."""
 
 import difflib
 from collections.abc import Iterable
@@ -8,6 +8,7 @@ from importlib.resources import files
 import yaml
 from pydantic import ValidationError
 
+from pipeline.catalog.own import own_names, own_record_path
 from pipeline.catalog.record import DatasetRecord
 from pipeline.errors import DataError
 
@@ -37,29 +38,53 @@ def evaluated(chosen: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in chosen if name not in _AUXILIARY_ONLY)
 
 
+def shipped_names() -> tuple[str, ...]:
+    """All records of this package: the 17 and what is only tuned on."""
+    return (*_ORDER, *_AUXILIARY_ONLY)
+
+
 def record(name: str) -> DatasetRecord:
-    """The record of a data set, by its name or an alias, upper or lower case.
+    """The record of a data set, by its name or an alias, upper or lower case; the user's own come last.
 
     Raises:
-        DataError: no such data set; the message offers near matches.
+        DataError: no such data set; the message offers near matches. Or a record that cannot be used.
     """
     wanted = name.casefold()
-    every = (*_ORDER, *_AUXILIARY_ONLY)
-    for known in every:
-        entry = _load(known)
+    for known in shipped_names():
+        entry = _shipped(known)
         if wanted in {label.casefold() for label in (known, entry.paper_name, *entry.aliases)}:
             return entry
+    own = own_names()
+    if wanted in own:
+        return _own(wanted)
+    every = (*shipped_names(), *own)
     near = difflib.get_close_matches(wanted, every, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise DataError(f"unknown data set {name!r}; {hint}Known: {', '.join(every)}")
 
 
 @cache
-def _load(name: str) -> DatasetRecord:
+def _shipped(name: str) -> DatasetRecord:
     source = files("pipeline.catalog") / "records" / f"{name}.yaml"
+    return _parsed(source.read_text("utf-8"), f"records/{name}.yaml")
+
+
+def _own(name: str) -> DatasetRecord:
+    path = own_record_path(name)
+    found = _parsed(path.read_text("utf-8"), str(path))
+    if found.name != name:
+        raise DataError(f"{path}, name: {found.name!r} differs from the name of the file; make them equal")
+    if found.domain != "own":
+        raise DataError(f"{path}, domain: must be `own`, so that no table of the paper averages over it")
+    return found
+
+
+def _parsed(text: str, source: str) -> DatasetRecord:
     try:
-        return DatasetRecord.model_validate(yaml.load(source.read_text("utf-8"), Loader=yaml.CSafeLoader))
+        return DatasetRecord.model_validate(yaml.load(text, Loader=yaml.CSafeLoader))
+    except yaml.YAMLError as error:
+        raise DataError(f"{source}: not YAML ({error})") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise DataError(f"records/{name}.yaml, {where or 'record'}: {first['msg']}") from None
+        raise DataError(f"{source}, {where or 'record'}: {first['msg']}") from None

@@ -75,7 +75,7 @@ def _prepared(params: Params) -> tuple[list[Subset], dict[str, Manifest]]:
     """Every subset to evaluate, and the manifests of the data sets that are prepared."""
     subsets: list[Subset] = []
     manifests: dict[str, Manifest] = {}
-    for dataset in catalog.evaluated(params.datasets):
+    for dataset in catalog.evaluated(params.every_dataset):
         try:
             manifest = read_manifest(params.shards / dataset)
         except ZsadError as error:

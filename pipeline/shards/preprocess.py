@@ -1,8 +1,9 @@
 """From a published picture to the arrays that the benchmark sees, as the official code does it.
 
 Images: resized to S x S, bicubic, the aspect ratio is not kept; converted to RGB after that, which
-matters for palette, alpha and 1-bit pictures. Masks: every value above 0 is defect, resized
-bilinearly as 0/255, and defect again where the result exceeds one half (AnomalyCLIP, dataset.py and test.py).
+matters for palette, alpha and 1-bit pictures. Masks: every value above 0 is defect (another bound is a build
+of its own), resized bilinearly as 0/255, and defect again where the result exceeds one half (AnomalyCLIP,
+dataset.py and test.py).
 JPEG masks therefore grow by their compression noise, and one-pixel defects may vanish.
 """
 
@@ -37,9 +38,9 @@ def image_array(picture: Image.Image, size: int) -> Bytes:
     return np.asarray(resized.convert("RGB"), dtype=np.uint8)
 
 
-def binary(picture: Image.Image) -> Image.Image:
-    """A mask at its published size as 0 and 255."""
-    defect = np.asarray(picture.convert("L")) > 0
+def binary(picture: Image.Image, above: int = 0) -> Image.Image:
+    """A mask at its published size as 0 and 255; defect is what lies above a grey value."""
+    defect = np.asarray(picture.convert("L")) > above
     return Image.fromarray(defect.astype(np.uint8) * 255)
 
 

@@ -73,7 +73,7 @@ def prepare(
     """Prepare the test split of a data set; what `out` held before is replaced.
 
     Args:
-        record: the data set.
+        record: the data set; its first build says how masks are read.
         root: its published tree.
         out: folder of the shards.
         sizes: resolutions S.
@@ -110,6 +110,11 @@ class _Job:
     pool: ThreadPoolExecutor
     progress: Progress | None
 
+    @property
+    def mask_above(self) -> int:
+        """The rule of its masks (see `pipeline.catalog.Build`)."""
+        return self.record.builds[0].mask_above
+
     def entry(self, subset: str, problem: str | None) -> SubsetEntry:
         """Write one subset and describe it, or say why it cannot be used."""
         normal, anomalous = self.listing.counts().get(subset, (None, None))
@@ -139,7 +144,7 @@ class _Job:
             digests = {one.size: _digest(rows, one) for one in arrays}
             _write_index(stack.enter_context(atomic_path(folder / INDEX)), rows)
         facts = {path: fact for one in done for path, fact in one.facts.items()}
-        return subset_digest(samples, facts, self.listing.base), digests
+        return subset_digest(samples, facts, self.listing.base, mask_above=self.mask_above), digests
 
     def _arrays(self, stack: ExitStack, folder: Path, size: int, count: int) -> _Arrays:
         """Arrays on disk, under temporary names until the stack is left without an error."""
@@ -168,7 +173,7 @@ class _Job:
 
         def work(row: int) -> _Done | DataError:
             try:
-                return _fill_row(self.root, samples[row], row, arrays)
+                return _fill_row(self.root, samples[row], row, arrays, self.mask_above)
             except DataError as error:
                 return error
 
@@ -185,7 +190,7 @@ class _Job:
         return done
 
 
-def _fill_row(root: Path, sample: Sample, row: int, arrays: Sequence[_Arrays]) -> _Done:
+def _fill_row(root: Path, sample: Sample, row: int, arrays: Sequence[_Arrays], mask_above: int) -> _Done:
     """Decode one image and its mask once, and write them at every size."""
     content = _read(root, sample.image)
     facts = {sample.image: FileFact.of(content)}
@@ -196,7 +201,7 @@ def _fill_row(root: Path, sample: Sample, row: int, arrays: Sequence[_Arrays]) -
         content = _read(root, sample.mask)
         facts[sample.mask] = FileFact.of(content)
         if sample.label == ANOMALOUS:
-            mask = binary(crop_to(decode(content, sample.mask), sample.crop, sample.mask))
+            mask = binary(crop_to(decode(content, sample.mask), sample.crop, sample.mask), mask_above)
             if mask.getbbox() is None:
                 raise DataError(f"{sample.mask}: the mask of an anomalous image is empty")
             for one in arrays:

@@ -104,9 +104,11 @@ def test_a_near_miss_is_helped() -> None:
 def test_builds() -> None:
     sdd = record("sdd")
     assert sdd.expected() == {"electrical commutators": (181, 74)}
-    assert sdd.expected("standard conversion") == {"electrical commutators": (286, 54)}
-    with pytest.raises(DataError, match="unknown build 'mine'; known: 'paper', 'standard conversion'"):
-        sdd.expected("mine")
+    assert sdd.accepting("standard conversion").expected() == {"electrical commutators": (286, 54)}
+    with pytest.raises(
+        DataError, match="unknown build 'mine'; known: 'paper', 'standard conversion', or"
+    ):
+        sdd.accepting("mine")
 
 
 @pytest.mark.parametrize(

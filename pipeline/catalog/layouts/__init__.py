@@ -7,6 +7,7 @@ from pydantic import Field
 from pipeline.catalog.layouts.base import Layout, Place, Reading, locate
 from pipeline.catalog.layouts.class_folders import ClassFolders
 from pipeline.catalog.layouts.dagm import Dagm
+from pipeline.catalog.layouts.image_csv import ImageCsv
 from pipeline.catalog.layouts.image_mask_folders import ImageMaskFolders
 from pipeline.catalog.layouts.kolektor import Kolektor
 from pipeline.catalog.layouts.label_csv import LabelCsv
@@ -15,7 +16,15 @@ from pipeline.catalog.layouts.mvtec_like import MvtecLike
 from pipeline.catalog.layouts.split_csv import SplitCsv
 
 AnyLayout: TypeAlias = Annotated[
-    MvtecLike | SplitCsv | Kolektor | Dagm | ImageMaskFolders | ClassFolders | LabelCsv | LesionsAndNormals,
+    MvtecLike
+    | SplitCsv
+    | Kolektor
+    | Dagm
+    | ImageMaskFolders
+    | ClassFolders
+    | LabelCsv
+    | LesionsAndNormals
+    | ImageCsv,
     Field(discriminator="kind"),
 ]
 

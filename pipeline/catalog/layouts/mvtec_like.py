@@ -26,21 +26,23 @@ class MvtecLike(Layout):
         normal: the test folder of normal images.
         masks: stems of a mask, with `{stem}` for that of its image, most likely first; empty when the
             set has no masks.
+        flat: whether there is no folder of the subset: `test` lies at the top.
     """
 
     kind: Literal["mvtec_like"]
     normal: str = GOOD
     masks: tuple[str, ...] = ("{stem}_mask",)
+    flat: bool = False
 
     def score(self, tree: Tree, base: str, subsets: Sequence[str]) -> float:
         """Share of the subsets that have a test folder."""
-        return sum(_home(tree, base, subset) is not None for subset in subsets) / len(subsets)
+        return sum(self._home(tree, base, subset) is not None for subset in subsets) / len(subsets)
 
     def read(self, tree: Tree, base: str, subsets: Sequence[str]) -> Reading:
         """List the test folders of every subset."""
         reading = Reading(reasons=_REASONS)
         for subset in subsets:
-            home = _home(tree, base, subset)
+            home = self._home(tree, base, subset)
             if home is None:
                 reading.problems[subset] = missing(join(base, f"{subset}/test"))
             elif self.normal not in tree.folders[join(home, "test")]:
@@ -62,11 +64,10 @@ class MvtecLike(Layout):
                 mask = find_mask(name, masks, self.masks)
                 yield Sample(subset, image, mask and join(truth, mask), ANOMALOUS, folder)
 
-
-def _home(tree: Tree, base: str, subset: str) -> str | None:
-    """The subset's folder; a space in its name may be written as an underscore (SDD)."""
-    for spelling in (subset, subset.replace(" ", "_")):
-        home = join(base, spelling)
-        if "test" in tree.folders.get(home, ()):
-            return home
-    return None
+    def _home(self, tree: Tree, base: str, subset: str) -> str | None:
+        """The subset's folder; a space in its name may be written as an underscore (SDD)."""
+        for spelling in ("",) if self.flat else (subset, subset.replace(" ", "_")):
+            home = join(base, spelling)
+            if "test" in tree.folders.get(home, ()):
+                return home
+        return None

@@ -1,0 +1,71 @@
+"""`extract`: one archive into one folder, whole or not at all."""
+
+import errno
+import lzma
+import shutil
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from pipeline.archives.rars import unpack_rar
+from pipeline.archives.rules import Gate
+from pipeline.archives.staging import staged
+from pipeline.archives.tars import is_tar, unpack_tar
+from pipeline.archives.zips import unpack_zip
+from pipeline.errors import DataError, DiskFullError
+
+_RAR: Final = b"Rar!\x1a\x07"
+_ZIP: Final = b"PK"
+_ADVICE: Final = "get it anew from its publisher"
+
+
+def extract(archive: Path, into: Path) -> None:
+    """Unpack a tar (plain, gzip, bzip2, xz), zip or RAR archive; its content tells which, not its name.
+
+    `into` appears whole or not at all, also when the process is killed. It holds plain files and folders with
+    this process's modes; links of the archive are replaced by the files that they point to.
+
+    Args:
+        archive: the file; of several RAR volumes the first.
+        into: a folder that is not there yet, or is empty.
+
+    Raises:
+        DataError: no such archive, damaged, hostile (archive and member are named), no room on the disk, or
+            `into` holds something.
+    """
+    unpack = _reader(archive)
+    into.parent.mkdir(parents=True, exist_ok=True)
+    gate = Gate(archive, archive.stat().st_size, shutil.disk_usage(into.parent).free)
+    with staged(into) as out:
+        try:
+            unpack(archive, out, gate)
+        except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
+            raise DataError(f"{archive}: damaged ({error}); {_ADVICE}") from None
+        except (NotImplementedError, RuntimeError) as error:
+            raise DataError(f"{archive}: packed in a way that is not read here ({error})") from None
+        except OSError as error:
+            if error.errno is None:  # gzip and bzip2 say "damaged" so
+                raise DataError(f"{archive}: damaged ({error}); {_ADVICE}") from None
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            raise (DiskFullError if full else DataError)(
+                f"{archive}: cannot be unpacked to {into} ({error.strerror})"
+            ) from None
+
+
+def _reader(archive: Path) -> Callable[[Path, Path, Gate], None]:
+    """How an archive is unpacked."""
+    try:
+        with archive.open("rb") as handle:
+            start = handle.read(len(_RAR))
+        if start == _RAR:
+            return unpack_rar
+        if start.startswith(_ZIP):
+            return unpack_zip
+        if is_tar(archive):
+            return unpack_tar
+    except OSError as error:
+        raise DataError(f"{archive}: {error.strerror}") from None
+    raise DataError(f"{archive}: neither a tar nor a zip nor a RAR archive; {_ADVICE}")

@@ -1,0 +1,119 @@
+"""`zsad datasets`: what there is, and `zsad datasets add`: a folder of one's own."""
+
+import json
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline.params import load_params
+
+if TYPE_CHECKING:
+    from pipeline.execution.adding import Added
+    from pipeline.execution.overview import DatasetState
+
+
+@click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="For programs: a list of objects.")
+@click.pass_context
+def datasets(ctx: click.Context, as_json: bool) -> None:
+    """List every data set: what it is, whether it is there and prepared, and how to get it.
+
+    \b
+    Example:
+      zsad datasets
+      zsad datasets add photos/widgets
+    """  # noqa: D301 - click reads the backspace
+    if ctx.invoked_subcommand is not None:
+        return
+    from pipeline.execution.overview import overview
+
+    states = overview(load_params(ctx.obj))
+    if as_json:
+        click.echo(json.dumps([asdict(state) for state in states], indent=1, ensure_ascii=False))
+    else:
+        _show(states)
+
+
+@datasets.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--name", help="Name of the data set.  [default: the folder's]")
+@click.option("--normal", help="What normal images are called: a folder, or a label of the CSV.")
+def add(folder: Path, name: str | None, normal: str | None) -> None:
+    """Add a folder of images as a data set of your own, and say what was understood.
+
+    \b
+    Known are folders as MVTec AD has them ([SUBSET/]test/good, [SUBSET/]test/DEFECT,
+    [SUBSET/]ground_truth/DEFECT), images + masks, good + DEFECT, and a CSV with the columns
+    image,label[,mask][,subset][,split]. FOLDER stays as it is.
+
+    \b
+    Example:
+      zsad datasets add photos/widgets
+      dvc exp run -S 'own=[widgets]'
+    """  # noqa: D301 - click reads the backspace
+    from pipeline.execution.adding import add_dataset
+
+    chosen = name or re.sub(r"\W+", "_", folder.resolve().name).strip("_").lower()
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", chosen):
+        raise click.UsageError(f"{chosen!r}: a name has small letters, digits and _; choose one with --name")
+    _say(add_dataset(folder, chosen, normal))
+
+
+def _say(added: "Added") -> None:
+    record, listing = added.guess.record, added.guess.listing
+    click.echo(f"{record.name}: {record.layouts[0].kind}, measured on {' and '.join(record.tasks)} level")
+    for subset in record.subsets:
+        masks = "with masks" if record.has_masks else "no masks"
+        click.echo(
+            f"  {subset.name}: {subset.normal} normal and {subset.anomalous} anomalous images, {masks}; "
+            f"called {subset.class_name!r} in prompts"
+        )
+    for ignored in listing.ignored:
+        click.echo(f"  not used: {ignored.path} ({ignored.files} files: {ignored.reason})")
+    click.echo(f"record: {added.record_path}; images: {added.folder}")
+    click.echo(f"evaluate it: dvc exp run -S 'own=[{record.name}]'")
+
+
+def _show(states: "tuple[DatasetState, ...]") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for title in ("Data set", "C", "Normal/anom.", "State", "Size"):
+        table.add_column(title, no_wrap=True)
+    table.add_column("Licence")
+    for state in states:
+        size = state.bytes_to_download if state.bytes_on_disk is None else state.bytes_on_disk
+        counts = f"{_count(state.normal)}/{_count(state.anomalous)}"
+        licence = state.licence or "not established"
+        table.add_row(state.name, str(state.subsets), counts, state.state, _size(size), licence)
+    Console().print(table)
+    for problem in [problem for state in states for problem in state.problems]:
+        click.echo(f"unusable: {problem}", err=True)
+    for how, missing in _missing(states).items():
+        click.echo(f"{how}: {', '.join(missing)}")
+
+
+def _missing(states: "tuple[DatasetState, ...]") -> dict[str, list[str]]:
+    """The next step to the data sets that are missing."""
+    steps: dict[str, list[str]] = {}
+    for state in states:
+        if state.state == "missing":
+            step = state.how.removesuffix(f" {state.name}")
+            steps.setdefault(
+                f"to get by `{step} NAME`" if step != state.how else f"to get {step}", []
+            ).append(state.name)
+    return steps
+
+
+def _count(number: int | None) -> str:
+    return "?" if number is None else str(number)
+
+
+def _size(number: int | None) -> str:
+    if number is None:
+        return "?"
+    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"

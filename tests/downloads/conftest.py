@@ -1,0 +1,34 @@
+"""A server on loopback and a store that does not wait long."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from pipeline.downloads import Meter, Store, open_store
+from pipeline.downloads.hosts import Hosts
+from pipeline.downloads.retries import Patience
+from tests.downloads.server import Server, serving
+
+PATIENCE = Patience(attempts=3, first=0.01, longest=0.02, asked=2.0)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as state:
+        yield state
+
+
+@pytest.fixture
+def meter() -> Meter:
+    return Meter(Console(file=io.StringIO(), width=200))
+
+
+@pytest.fixture
+def store(tmp_path: Path, server: Server, meter: Meter) -> Iterator[Store]:
+    hosts = Hosts(figshare=server.url, zenodo=server.url, huggingface=server.url)
+    with open_store(tmp_path / "data", tmp_path / "data.digests.yaml", meter) as opened:
+        yield replace(opened, hosts=hosts, patience=PATIENCE)

@@ -1,0 +1,69 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline import catalog
+from pipeline.errors import DataError
+from pipeline.execution.adding import add_dataset
+from tests.catalog import trees
+
+
+def names(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_record_and_files_are_in_their_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    photos = tmp_path / "photos"
+    trees.btad(photos)
+    before = names(photos)
+    added = add_dataset(photos, "widgets")
+    assert added.record_path == Path("datasets/widgets.yaml")
+    assert names(Path("data-own/widgets")) == before == names(photos)
+    assert catalog.record("widgets") == added.guess.record
+    assert catalog.own_names() == ("widgets",)
+    found = catalog.list_samples(catalog.record("widgets"), added.folder)
+    assert found.counts() == {"01": (2, 2), "02": (2, 2), "03": (2, 2)}
+    shutil.rmtree(photos)
+    assert all(path.stat().st_size for path in Path("data-own/widgets").rglob("*.bmp"))
+
+
+def test_a_name_that_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    trees.endo(tmp_path / "photos")
+    with pytest.raises(DataError, match="endo: there is a data set of this name; choose another with --name"):
+        add_dataset(tmp_path / "photos", "endo")
+    add_dataset(tmp_path / "photos", "mine")
+    with pytest.raises(DataError, match="mine: there is a data set of this name"):
+        add_dataset(tmp_path / "photos", "mine")
+
+
+def test_nothing_is_written_for_a_folder_that_is_not_understood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    trees.picture(tmp_path / "photos/a.png")
+    with pytest.raises(DataError, match="not the layout of a data set"):
+        add_dataset(tmp_path / "photos", "mine")
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("name: mine", "name: other", "'other' differs from the name of the file"),
+        ("domain: own", "domain: medical", "must be `own`"),
+        ("title: mine", "title: [", "not YAML"),
+        ("title: mine", "titel: mine", "datasets/mine.yaml, title"),
+    ],
+)
+def test_a_record_edited_badly(
+    old: str, new: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    trees.endo(tmp_path / "photos")
+    path = add_dataset(tmp_path / "photos", "mine").record_path
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(DataError, match=message):
+        catalog.record("mine")
