@@ -17,6 +17,7 @@ _SHARED_SOURCES = (
     "clip",
     "metrics",
     "shards/reader.py",
+    "execution/batches.py",
     "execution/scoring.py",
     "execution/examples.py",
     "results/examples.py",
