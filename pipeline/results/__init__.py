@@ -1,7 +1,7 @@
 """Results: one row a cell in `metrics/`, one row an image in `scores/`, in Parquet files that are stable."""
 
 from pipeline.results.cells import decode_cell, encode_cell
-from pipeline.results.provenance import write_run
+from pipeline.results.provenance import git_revision, library_versions, write_run
 from pipeline.results.read import cell_rows, read_metrics, read_scores
 from pipeline.results.schema import (
     IMAGE_METRICS,
@@ -35,6 +35,8 @@ __all__ = [
     "cell_rows",
     "decode_cell",
     "encode_cell",
+    "git_revision",
+    "library_versions",
     "read_metrics",
     "read_scores",
     "slug",
