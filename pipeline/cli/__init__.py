@@ -6,11 +6,12 @@ quick.
 
 from pipeline.cli.checkpoints import import_checkpoint
 from pipeline.cli.group import main
+from pipeline.cli.health import doctor
 from pipeline.cli.planning import plan
 from pipeline.cli.reports import diff, tables
 from pipeline.cli.scoring import score
 
-for _command in (tables, diff, plan, score, import_checkpoint):
+for _command in (tables, diff, plan, score, import_checkpoint, doctor):
     main.add_command(_command)
 
 __all__ = ["main"]
