@@ -71,6 +71,13 @@ class ComputeParams(_Record):
     threads: int = Field(default=1, gt=0)  # of torch, in each worker
     batch: int = Field(default=16, gt=0)
     retries: int = Field(default=3, ge=0)  # of a group whose worker died
+    time_limit: float | None = Field(default=None, gt=0)  # seconds that a group may run; None: any
+
+    @model_validator(mode="after")
+    def _enforceable(self) -> "ComputeParams":
+        if self.time_limit is not None and self.backend == "serial":
+            raise ValueError("time_limit: only the ray backend can end a group; take it, or no limit")
+        return self
 
     @property
     def device(self) -> str:

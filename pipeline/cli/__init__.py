@@ -8,12 +8,25 @@ from pipeline.cli.checkpoints import import_checkpoint
 from pipeline.cli.datasets import datasets
 from pipeline.cli.downloading import download
 from pipeline.cli.group import main
+from pipeline.cli.health import doctor
 from pipeline.cli.planning import plan
 from pipeline.cli.report import report
 from pipeline.cli.reports import diff, tables
 from pipeline.cli.scoring import score
 
-for _command in (datasets, download, tables, report, diff, plan, score, import_checkpoint):
+_COMMANDS = (
+    datasets,
+    download,
+    plan,
+    score,
+    tables,
+    report,
+    diff,
+    import_checkpoint,
+    doctor,
+)
+
+for _command in _COMMANDS:
     main.add_command(_command)
 
 __all__ = ["main"]

@@ -1,7 +1,7 @@
 """Where a group runs: `serial` in this process, `ray` on a local or given Ray cluster. Same results.
 
-Both turn a `GroupTask` into the results of its cells. An application error is a failed row, made where it
-happens; a lost worker is the engine's business and is tried again there, `retries` times.
+Both turn a `GroupTask` into a report with the results of its cells, once. An application error is a failed
+row in it; what else may happen, and what is tried again, is in `failure_policy`.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,18 +9,32 @@ from contextlib import AbstractContextManager, contextmanager
 from threading import Event, Lock
 from typing import Protocol
 
-from pipeline.execution.tasks import GroupTask
+from pipeline.execution.tasks import GroupReport, GroupTask
+from pipeline.execution.usage import Place
 from pipeline.params import ComputeParams
-from pipeline.results import CellResult
-
-Evaluate = Callable[[GroupTask], tuple[CellResult, ...]]
 
 
 class Backend(Protocol):
     """Runs one group and waits for it. Called from several threads at once."""
 
-    def run(self, task: GroupTask) -> tuple[CellResult, ...]:
-        """The results of the group's cells, in their order."""
+    @property
+    def workers(self) -> int:
+        """How many groups it can run at the same time, now."""
+
+    def run(self, task: GroupTask, started: Callable[[Place], None]) -> GroupReport:
+        """The report of a group, tried once.
+
+        Args:
+            task: the group.
+            started: is told where it runs, as soon as it does.
+
+        Raises:
+            LostWorkerError: its process or node is gone.
+            OutOfMemoryError: memory was short; a smaller batch may help.
+            TimeLimitError: it took longer than `compute.time_limit`.
+            GroupFailedError: it cannot be run.
+            StoppedError: the run was cancelled.
+        """
 
     def stop(self) -> None:
         """Give up the groups that run and refuse further ones: the run is being cancelled."""
@@ -33,14 +47,20 @@ class SerialBackend:
         self._lock = Lock()
         self._stopped = Event()
 
-    def run(self, task: GroupTask) -> tuple[CellResult, ...]:
+    @property
+    def workers(self) -> int:
+        """See `Backend.workers`."""
+        return 1
+
+    def run(self, task: GroupTask, started: Callable[[Place], None]) -> GroupReport:
         """See `Backend.run`."""
-        from pipeline.execution.scoring import evaluate_group
+        from pipeline.execution.worker import report_group
 
         with self._lock:
             if self._stopped.is_set():
                 raise StoppedError
-            return evaluate_group(task)
+            started(Place.here())
+            return report_group(task)
 
     def stop(self) -> None:
         """See `Backend.stop`."""

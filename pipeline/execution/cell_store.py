@@ -28,7 +28,10 @@ class CellStore:
 
     def get(self, key: str) -> CellResult | None:
         """The finished cell under `key`, or None."""
-        path = self._path(key)
+        return self._read(self._path(key), key)
+
+    @staticmethod
+    def _read(path: Path, key: str) -> CellResult | None:
         try:
             content = path.read_bytes()
         except FileNotFoundError:
@@ -39,6 +42,18 @@ class CellStore:
             log.warning("%s is damaged and is computed again: %s", path, error)
             return None
         return result if result.row.cell_key == key else None
+
+    def audit(self) -> tuple[int, list[Path], list[Path]]:
+        """Read every file of the store.
+
+        Returns:
+            How many cells are whole, the files of those that are not, and temporary files: of writers at work
+            or of killed ones.
+        """
+        files = [path for path in sorted(self._root.rglob("*")) if path.is_file()]
+        leftovers = [path for path in files if path.suffix == ".tmp"]
+        damaged = [path for path in files if path.suffix != ".tmp" and self._read(path, path.stem) is None]
+        return len(files) - len(leftovers) - len(damaged), damaged, leftovers
 
     def put(self, result: CellResult) -> None:
         """Keep a finished cell. A failed one is not kept."""

@@ -1,94 +1,121 @@
-"""Groups as Ray tasks, on this machine or on the cluster that `RAY_ADDRESS` names.
+"""Groups as Ray tasks. Ray places them; what to do with a lost one is decided in `failure_policy`.
 
-Ray re-runs a group whose worker or node died; `retries` says how often. Workers keep their tower between
-groups. `ray.wait` with a short time limit lets a cancelled run end at once.
+A task first says where it runs, then hands over its report. Workers keep their tower between groups.
+`ray.wait` with a short time limit lets a cancelled run end at once, and counts the time of the group itself,
+not of its waiting for a free worker.
 """
 
-import os
-import warnings
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event
+from typing import Any
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import OutOfMemoryError as RayOutOfMemoryError
+from ray.exceptions import RayError, RayTaskError
 
 from pipeline.errors import ZsadError
 from pipeline.execution.backends import StoppedError
-from pipeline.execution.tasks import GroupTask
+from pipeline.execution.failure_policy import (
+    GroupFailedError,
+    LostWorkerError,
+    OutOfMemoryError,
+    TimeLimitError,
+)
+from pipeline.execution.ray_cluster import Demand, ray_session, refusal, width
+from pipeline.execution.tasks import GroupReport, GroupTask
+from pipeline.execution.usage import Place
+from pipeline.execution.worker import Workplace, evaluate
 from pipeline.params import ComputeParams
-from pipeline.results import CellResult
 
 _POLL_SECONDS = 0.5
-_STORE_BYTES = 75 * 2**20  # only rows of finished cells pass through it; fits a container's small /dev/shm
-
-
-def _evaluate(task: GroupTask) -> tuple[CellResult, ...]:
-    from pipeline.execution.scoring import evaluate_group
-
-    return evaluate_group(task)
-
-
-class WorkerLostError(ZsadError):
-    """The workers of a group kept dying."""
+_UNPLACED_SECONDS = 30
+"""How long a group may wait while no node could take it: a node that died is often back soon."""
 
 
 class RayBackend:
     """See `pipeline.execution.backends.Backend`."""
 
-    def __init__(self, compute: ComputeParams) -> None:
+    def __init__(self, compute: ComputeParams, workplace: Workplace) -> None:
         self._stopped = Event()
-        self._retries = compute.retries
-        self._remote = ray.remote(_evaluate)
+        self._limit = compute.time_limit
+        self._demand = Demand.of(compute)
+        self._workplace = workplace
+        # No retries by Ray: it would not say so, and would not know when to halve the batch.
         self._placement = {
-            "num_cpus": compute.threads,
-            "num_gpus": 1 if compute.gpus else 0,
-            "max_retries": compute.retries,
+            "num_cpus": self._demand.cpus,
+            "num_gpus": self._demand.gpus,
+            "num_returns": "streaming",
+            "max_retries": 0,
         }
+        self._remote = ray.remote(evaluate)
 
-    def run(self, task: GroupTask) -> tuple[CellResult, ...]:
-        """See `Backend.run`.
+    @property
+    def workers(self) -> int:
+        """See `Backend.workers`."""
+        return width(self._demand)
 
-        Raises:
-            WorkerLostError: the worker died more often than `compute.retries` allows.
-            StoppedError: the run was cancelled.
-        """
-        reference = self._remote.options(name=task.label, **self._placement).remote(task)
-        while not ray.wait([reference], timeout=_POLL_SECONDS)[0]:
-            if self._stopped.is_set():
-                ray.cancel(reference, force=True)
-                raise StoppedError
+    def run(self, task: GroupTask, started: Callable[[Place], None]) -> GroupReport:
+        """See `Backend.run`."""
+        items = self._remote.options(name=task.label, **self._placement).remote(task, self._workplace)
         try:
-            results: tuple[CellResult, ...] = ray.get(reference)
-        except RayError as error:
-            first_line = str(error).strip().splitlines()[0]
-            message = f"{task.label}: lost its worker {self._retries + 1} times ({first_line})"
-            raise WorkerLostError(message) from error
-        return results
+            self._wait_for_start(items, task)
+            started(_value(items, task))
+            self._wait_for_end(items, task)
+            report: GroupReport = _value(items, task)
+        except BaseException:
+            ray.cancel(items, force=True)
+            raise
+        return report
+
+    def _ready(self, items: Any) -> bool:
+        """Whether the next item is there, after at most half a second."""
+        if self._stopped.is_set():
+            raise StoppedError
+        return bool(ray.wait([items], timeout=_POLL_SECONDS)[0])
+
+    def _wait_for_start(self, items: Any, task: GroupTask) -> None:
+        placeable = time.monotonic()
+        while not self._ready(items):
+            if self.workers:
+                placeable = time.monotonic()
+            elif time.monotonic() - placeable > _UNPLACED_SECONDS:
+                raise GroupFailedError(f"{task.label}: {refusal(self._demand)}")
+
+    def _wait_for_end(self, items: Any, task: GroupTask) -> None:
+        start = time.monotonic()
+        while not self._ready(items):
+            if self._limit is not None and time.monotonic() - start > self._limit:
+                raise TimeLimitError(
+                    f"{task.label}: took longer than compute.time_limit, {self._limit:g} s; raise it"
+                )
 
     def stop(self) -> None:
         """See `Backend.stop`."""
         self._stopped.set()
 
 
+def _value(items: Any, task: GroupTask) -> Any:
+    """The next item of a task's stream; its errors as the policy knows them."""
+    try:
+        return ray.get(next(items))
+    except RayTaskError as error:
+        if isinstance(error.cause, ZsadError):
+            raise error.cause from error
+        raise GroupFailedError(f"{task.label}: {type(error.cause).__name__}: {error.cause}") from error
+    except RayOutOfMemoryError as error:
+        raise OutOfMemoryError(f"its node was short of memory: {_first_line(error)}") from error
+    except RayError as error:
+        raise LostWorkerError(_first_line(error)) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
 @contextmanager
 def ray_backend(compute: ComputeParams) -> Iterator[RayBackend]:
-    """Join the cluster of `RAY_ADDRESS`, or start Ray on loopback; leave or stop it at the end."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        if os.environ.get("RAY_ADDRESS"):
-            ray.init(logging_level="ERROR")
-        else:
-            ray.init(
-                address="local",
-                num_cpus=compute.workers * compute.threads,
-                num_gpus=compute.gpus,
-                include_dashboard=False,
-                object_store_memory=_STORE_BYTES,
-                logging_level="ERROR",
-                _node_ip_address="127.0.0.1",
-            )
-    try:
-        yield RayBackend(compute)
-    finally:
-        ray.shutdown()
+    """Ray on the cluster of `RAY_ADDRESS` or on this machine; left or stopped at the end."""
+    with ray_session(compute) as workplace:
+        yield RayBackend(compute, workplace)

@@ -20,7 +20,9 @@ from pipeline.clip import Clip, Features, Tap, TowerSpec, load_clip
 from pipeline.errors import ZsadError
 from pipeline.execution.batches import ahead, read_batches
 from pipeline.execution.examples import ExampleSelection
+from pipeline.execution.failure_policy import OutOfMemoryError, out_of_memory
 from pipeline.execution.tasks import CellTask, GroupTask, failed_result, row_identity
+from pipeline.execution.usage import phase
 from pipeline.methods.base import LearntMethod, Method
 from pipeline.metrics import (
     Draws,
@@ -65,6 +67,12 @@ def _reason(error: Exception, label: str) -> str:
         return str(error)
     log.warning("%s failed", label, exc_info=error)
     return f"{type(error).__name__}: {error}"
+
+
+def _ask_for_smaller_batch(error: Exception, task: GroupTask) -> None:
+    """Leave a shortage of memory to the failure policy while the batch can be halved."""
+    if task.batch > 1 and out_of_memory(error):
+        raise OutOfMemoryError(str(error).partition("\n")[0]) from error
 
 
 @dataclass
@@ -130,6 +138,7 @@ class _Group:
         try:
             yield
         except Exception as error:  # noqa: BLE001 - a method may raise anything
+            _ask_for_smaller_batch(error, self._task)
             self.runs = [run for run in self.runs if run.task is not task]
             self._results[task.key] = failed_result(self._task, task, _reason(error, task.cell.label))
 
@@ -159,12 +168,16 @@ class _Group:
 
 def _evaluate(task: GroupTask) -> tuple[CellResult, ...]:
     shard = open_subset(task.shards, task.subset, task.tower.image_size)
-    clip = _clip(task.tower, task.device)
+    with phase("tower"):
+        clip = _clip(task.tower, task.device)
     group = _Group(task)
     with torch.inference_mode():
-        group.start(shard, clip)
-        group.score(shard, clip)
-    return group.finish(shard)
+        with phase("text"):
+            group.start(shard, clip)
+        with phase("images"):
+            group.score(shard, clip)
+    with phase("metrics"):
+        return group.finish(shard)
 
 
 def evaluate_group(task: GroupTask) -> tuple[CellResult, ...]:
@@ -172,10 +185,14 @@ def evaluate_group(task: GroupTask) -> tuple[CellResult, ...]:
 
     Returns:
         One result a cell, in the order of `task.cells`; a cell that failed carries the reason.
+
+    Raises:
+        OutOfMemoryError: memory was short, and a smaller batch may help.
     """
     torch.set_num_threads(task.threads)
     try:
         return _evaluate(task)
     except Exception as error:  # noqa: BLE001 - an application error becomes rows; lost workers are retried
+        _ask_for_smaller_batch(error, task)
         reason = _reason(error, task.label)
     return tuple(failed_result(task, cell, reason) for cell in task.cells)

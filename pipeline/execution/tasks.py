@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.clip.spec import TowerSpec
+from pipeline.execution.usage import Usage
 from pipeline.plan import Cell
 from pipeline.results import CellResult, CellRow
 
@@ -43,6 +44,14 @@ class GroupTask:
     def label(self) -> str:
         """How messages name it: `mvtec/bottle`."""
         return f"{self.dataset}/{self.subset}"
+
+
+@dataclass(frozen=True)
+class GroupReport:
+    """What a worker hands back: one result a cell, in the order of the task, and what they cost."""
+
+    results: tuple[CellResult, ...]
+    usage: Usage
 
 
 def row_identity(task: GroupTask, cell_task: CellTask) -> dict[str, Any]:

@@ -6,7 +6,6 @@ no retries.
 
 import time
 from pathlib import Path
-from threading import Semaphore
 from typing import Any, cast
 
 from prefect import flow, task
@@ -19,6 +18,9 @@ from pipeline.execution.backends import open_backend
 from pipeline.execution.cell_store import CellStore
 from pipeline.execution.progress import progress
 from pipeline.execution.run import Run, open_run
+from pipeline.execution.run_lock import only_run
+from pipeline.execution.run_log import RunLog, recorded
+from pipeline.execution.slots import Slots
 from pipeline.execution.summary import Summary
 from pipeline.flows.stages import run_in_parent
 from pipeline.params import Params
@@ -31,33 +33,30 @@ def _fan_out(run: Run) -> None:
     """Evaluate the missing groups; no missing group, no backend."""
     if not run.tasks:
         return
-    # Twice the workers: the next group is in the backend's hands before a worker is free. No more than that,
-    # so that an interrupted run has few tasks to end.
-    width = 2 * run.params.compute.workers
-    slots = Semaphore(width)
     with open_backend(run.params.compute) as backend, progress("evaluate", len(run.tasks)) as steps:
+        slots = Slots(backend)
+
         # Closes over the run: Prefect would walk through and serialise whatever is passed as an argument.
         @task(name="group", task_run_name="{label}", cache_policy=NO_CACHE)
         def evaluate_group(label: str, index: int) -> None:
             try:
                 results = run.evaluate(run.tasks[index], backend)
             finally:
-                slots.release()
+                slots.give()
             failed = sum(result.row.status == "failed" for result in results)
             steps.step(f"{label}: {len(results)} cells" + (f", {failed} failed" if failed else ""))
 
         futures = []
         try:
             for index, group in enumerate(run.tasks):
-                slots.acquire()
+                slots.take()
                 futures.append(evaluate_group.submit(group.label, index))
             wait(futures)
         except BaseException:
             # The backend goes down next: nobody may be inside it then. (Prefect's own wait with a time limit
             # leaves an alarm behind that ends the process.)
             backend.stop()
-            for _ in range(width):
-                slots.acquire(timeout=_STOP_SECONDS)
+            slots.drain(_STOP_SECONDS)
             raise
         for future in futures:
             future.result()
@@ -65,9 +64,13 @@ def _fan_out(run: Run) -> None:
 
 @flow(name="evaluate", validate_parameters=False)
 def _evaluate(params: Params) -> Summary:
-    run = open_run(params, CellStore())
-    _fan_out(run)
-    summary = run.finish()
+    with only_run(params.profile), recorded(params, RunLog()) as log:
+        run = open_run(params, CellStore(), log)
+        log("run_planned", groups=len(run.tasks), reused=len(run.reused), refused=len(run.refused))
+        _fan_out(run)
+        log("groups_finished")
+        summary = run.finish()
+        log("run_finished", complete=summary.complete, **summary.counts())
     create_table_artifact(
         [{"cells": kind, "count": count} for kind, count in summary.counts().items()],
         key="cells",
@@ -78,14 +81,14 @@ def _evaluate(params: Params) -> Summary:
 
 def evaluate(params: Params) -> Summary:
     """Run the missing cells of `params`, write `metrics/` and `scores/`, and say how it ended."""
-    runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=2 * params.compute.workers)
+    runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner()  # as many threads as `Slots` lets in
     started = time.monotonic()
     # ThreadPoolTaskRunner yields a narrower future than the option is annotated with.
     flow_now = _evaluate.with_options(task_runner=cast("TaskRunner[PrefectFuture[Any]]", runner))
     summary = run_in_parent(flow_now, params=params)
     write_run(
         params.results / "run.json",
-        seconds={"evaluate": time.monotonic() - started},
+        seconds={"evaluate": time.monotonic() - started, **summary.cost.named()},
         cells=summary.counts(),
         repository=Path.cwd(),
     )

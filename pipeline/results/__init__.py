@@ -3,7 +3,7 @@
 from pipeline.results.cells import decode_cell, encode_cell
 from pipeline.results.examples import ROLES, SIDE, Example, Role, decode_heatmap, encode_heatmap
 from pipeline.results.intervals import INTERVAL_COLUMNS, Spread, spread_columns
-from pipeline.results.provenance import write_run
+from pipeline.results.provenance import git_revision, library_versions, write_run
 from pipeline.results.read import cell_rows, read_examples, read_metrics, read_scores
 from pipeline.results.schema import (
     EXAMPLES_SCHEMA,
@@ -47,6 +47,8 @@ __all__ = [
     "decode_heatmap",
     "encode_cell",
     "encode_heatmap",
+    "git_revision",
+    "library_versions",
     "read_examples",
     "read_metrics",
     "read_scores",

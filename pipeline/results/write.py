@@ -7,6 +7,7 @@ the run are deleted. Time, machine and revision stay out of the files (see `prov
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from pipeline.files import write_bytes
+from pipeline.files import atomic_path
 from pipeline.results import parquet
 from pipeline.results.cells import example_columns, image_table
 from pipeline.results.schema import (
@@ -66,8 +67,9 @@ def write_results(results: Iterable[CellResult], folder: Path) -> list[Path]:
         if scored := [cell for cell in cells if cell.scores is not None]:
             files[folder / _SCORES / name] = parquet.to_bytes(_scores_table(scored), {})
             files[folder / _EXAMPLES / name] = parquet.to_bytes(_examples_table(scored), {})
-    for path, content in files.items():
-        write_bytes(path, content)
+    with ExitStack() as stack:  # no file is renamed before all are written: a full disk changes nothing
+        for path, content in files.items():
+            stack.enter_context(atomic_path(path)).write_bytes(content)
     for kind in (_METRICS, _SCORES, _EXAMPLES):
         _keep_only(folder / kind, files.keys())
     return sorted(files)

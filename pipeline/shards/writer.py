@@ -6,7 +6,6 @@ that cannot be used is recorded with its reason and the others are prepared; all
 named at once.
 """
 
-import hashlib
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +30,8 @@ from pipeline.catalog import (
 from pipeline.catalog.fingerprint import FileFact, build_digest, build_name, subset_digest
 from pipeline.catalog.images import decode
 from pipeline.errors import DataError
-from pipeline.files import atomic_path, value_digest
+from pipeline.files import atomic_path
+from pipeline.shards.digest import shard_digest
 from pipeline.shards.manifest import IgnoredEntry, Manifest, SubsetEntry, manifest_path, write_manifest
 from pipeline.shards.preprocess import Bytes, binary, crop_to, image_array, mask_bits
 from pipeline.shards.reader import INDEX, INDEX_SCHEMA, images_name, masks_name
@@ -49,6 +49,12 @@ class _Arrays:
     size: int
     images: Bytes
     masks: Bytes | None
+
+    def flush(self) -> None:
+        """Bring the arrays to disk."""
+        for array in (self.images, self.masks):
+            if isinstance(array, np.memmap):
+                array.flush()
 
 
 @dataclass(frozen=True)
@@ -141,7 +147,9 @@ class _Job:
             arrays = [self._arrays(stack, folder, size, len(samples)) for size in self.sizes]
             done = self._fill(samples, arrays)
             rows = _rows(samples, done)
-            digests = {one.size: _digest(rows, one) for one in arrays}
+            digests = {one.size: shard_digest(rows, one.images, one.masks) for one in arrays}
+            for one in arrays:
+                one.flush()
             _write_index(stack.enter_context(atomic_path(folder / INDEX)), rows)
         facts = {path: fact for one in done for path, fact in one.facts.items()}
         return subset_digest(samples, facts, self.listing.base, mask_above=self.mask_above), digests
@@ -229,16 +237,6 @@ def _rows(samples: Sequence[Sample], done: Sequence[_Done]) -> list[dict[str, ob
         }
         for sample, one in zip(samples, done, strict=True)
     ]
-
-
-def _digest(rows: Sequence[dict[str, object]], arrays: _Arrays) -> str:
-    """Digest of what a method sees at one size: index, images, masks. Brings the arrays to disk."""
-    digest = hashlib.sha256(value_digest(rows).encode())
-    for array in (arrays.images, arrays.masks):
-        if isinstance(array, np.memmap):
-            digest.update(array.data)
-            array.flush()
-    return digest.hexdigest()
 
 
 def _write_index(path: Path, rows: list[dict[str, object]]) -> None:

@@ -1,5 +1,9 @@
-"""What a method learnt, as one safetensors file with its provenance; same content, same bytes."""
+"""What a method learnt, as one safetensors file with its provenance; same content, same bytes.
 
+The header carries a digest over itself and the tensors, so that a damaged file is refused, not used.
+"""
+
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,10 +14,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from pipeline.errors import WeightsError
-from pipeline.files import write_bytes
+from pipeline.files import value_digest, write_bytes
 from pipeline.methods.base import LearntMethod
 
-_FORMAT = 1
+_FORMAT = 2
 _KEY = "zsad"  # one key only: safetensors writes several in no fixed order
 
 
@@ -31,9 +35,18 @@ def save_checkpoint(path: Path, method: LearntMethod, provenance: Mapping[str, A
         "settings": method.settings.model_dump(mode="json"),
         "provenance": dict(provenance),
     }
-    text = json.dumps(header, sort_keys=True, ensure_ascii=False, allow_nan=False)
     tensors = {name: value.contiguous() for name, value in method.state().items()}
+    signed = {**header, "digest": _digest(header, tensors)}
+    text = json.dumps(signed, sort_keys=True, ensure_ascii=False, allow_nan=False)
     write_bytes(path, save(tensors, metadata={_KEY: text}))
+
+
+def _digest(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256(value_digest(header).encode())
+    for name, value in sorted(tensors.items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -52,7 +65,16 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise WeightsError(f"{path} is damaged ({error}): delete it and run the train stage") from error
     if _KEY not in metadata:
         raise WeightsError(f"{path} is no checkpoint of zsad: convert it with `zsad import-checkpoint`")
-    header: dict[str, Any] = json.loads(metadata[_KEY])
+    try:
+        header: dict[str, Any] = json.loads(metadata[_KEY])
+        digest = header.pop("digest", None)
+    except (ValueError, AttributeError):
+        digest, header = None, {}
+    if digest != _digest(header, tensors):
+        raise WeightsError(
+            f"{path} is damaged or older than its format (content and digest disagree): "
+            "delete it and run the train stage"
+        )
     return tensors, header
 
 

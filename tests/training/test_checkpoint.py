@@ -63,7 +63,7 @@ def test_the_header_says_where_it_comes_from(tower: Tower, tmp_path: Path) -> No
     tensors, header = read_checkpoint(tmp_path / "a.safetensors")
     assert tensors.keys() == load_file(tmp_path / "a.safetensors").keys() == {"context"}
     assert header == {
-        "format": 1,
+        "format": 2,
         "method": "coop",
         "settings": json.loads(method.settings.model_dump_json()),
         "provenance": PROVENANCE,

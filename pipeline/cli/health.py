@@ -1,0 +1,35 @@
+"""`zsad doctor`: what would stop a run or make it wrong."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from pipeline.params import load_params
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON array on standard output.")
+@click.option("--repair", is_flag=True, help="Delete damaged cells and what killed runs left behind.")
+@click.pass_obj
+def doctor(params_file: Path, as_json: bool, repair: bool) -> None:
+    """Check environment, machine, services, weights, data and finished cells; exit code 1 on a problem.
+
+    Example: zsad doctor --repair
+    """
+    from pipeline.doctor import examine
+
+    found = []
+    for finding in examine(load_params(params_file), repair=repair):
+        found.append(finding)
+        if not as_json:
+            click.echo(f"{finding.level:8}{finding.area}, {finding.name}: {finding.text}")
+    problems = sum(finding.level == "problem" for finding in found)
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in found], indent=1, ensure_ascii=False))
+    else:
+        click.echo(f"{problems} problems in {len(found)} checks")
+    if problems:
+        sys.exit(1)

@@ -1,0 +1,130 @@
+"""Whether the files that the run stands on are whole: weights, prepared data, finished cells, results.
+
+Every file that carries a digest is read and compared. `--repair` deletes damaged cells and leftovers of
+killed runs, which are made again or were never used; nothing else is ever deleted.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+
+from pipeline.doctor.finding import Finding, Level
+from pipeline.errors import ZsadError
+from pipeline.execution.cell_store import CellStore
+from pipeline.execution.run_lock import BusyError, only_run
+from pipeline.params import Params
+from pipeline.results import read_metrics, read_scores
+from pipeline.shards import SubsetEntry, read_manifest, verify_subset
+from pipeline.training import read_checkpoint
+
+
+def stored(params: Params, *, repair: bool) -> Iterator[Finding]:
+    """Weights, data, results and cells, in this order."""
+    yield from _towers(params)
+    yield from _learnt(params)
+    for dataset in params.datasets:
+        yield from _data(params, dataset)
+    yield from _results(params)
+    yield from _cells(params, repair=repair)
+
+
+def _checked(area: str, name: str, check: Callable[[], object], ok: str) -> Finding:
+    try:
+        check()
+    except ZsadError as error:
+        return Finding(area, name, "problem", str(error))
+    return Finding(area, name, "ok", ok)
+
+
+def _towers(params: Params) -> Iterator[Finding]:
+    from pipeline.clip.weights import read_state_dict
+
+    for name, tower in params.towers.items():
+        if Path(tower.weights).suffix:
+            yield _checked(
+                "weights",
+                f"tower {name}",
+                partial(read_state_dict, tower.model, tower.weights),
+                f"{tower.weights} can be read",
+            )
+        else:
+            yield Finding("weights", f"tower {name}", "ok", f"the tag {tower.weights}, fetched at first use")
+
+
+def _learnt(params: Params) -> Iterator[Finding]:
+    for auxiliary in params.auxiliaries:
+        name, files = f"tuned on {auxiliary}", sorted((params.weights / auxiliary).glob("*.safetensors"))
+        broken = list(_broken(files, read_checkpoint))
+        yield from (Finding("weights", name, "problem", text) for text in broken)
+        if not files:
+            yield Finding("weights", name, "note", f"none yet: `dvc repro train@{auxiliary}` makes them")
+        elif not broken:
+            yield Finding("weights", name, "ok", f"{len(files)} files as they were written")
+
+
+def _broken(files: Iterable[Path], read: Callable[[Path], object]) -> Iterator[str]:
+    for file in files:
+        try:
+            read(file)
+        except ZsadError as error:
+            yield str(error)
+
+
+def _data(params: Params, dataset: str) -> Iterator[Finding]:
+    published = Path(params.data_root) / dataset
+    if not published.is_dir():
+        text = f"{published} is missing: `dvc pull` or `dvc update data.dvc` brings it"
+        yield Finding("data", dataset, "problem", text)
+    folder = params.shards / dataset
+    if not folder.is_dir():
+        yield Finding("data", dataset, "note", f"not prepared yet: `dvc repro prepare@{dataset}`")
+        return
+    try:
+        entries = read_manifest(folder).subsets
+    except ZsadError as error:
+        yield Finding("data", dataset, "problem", str(error))
+        return
+    problems = [found for entry in entries if (found := _subset_problem(folder, entry))]
+    yield from (Finding("data", dataset, "problem", found) for found in problems)
+    if not problems:
+        yield Finding("data", dataset, "ok", f"{len(entries)} subsets as they were prepared")
+
+
+def _subset_problem(folder: Path, entry: SubsetEntry) -> str | None:
+    if entry.error is not None:
+        return entry.error
+    try:
+        verify_subset(folder, entry)
+    except ZsadError as error:
+        return str(error)
+    return None
+
+
+def _results(params: Params) -> Iterator[Finding]:
+    for name, read in (("metrics", read_metrics), ("scores", read_scores)):
+        folder = params.results / name
+        if folder.is_dir():
+            yield _checked("results", name, partial(read, folder), f"{folder} is whole")
+
+
+def _cells(params: Params, *, repair: bool) -> Iterator[Finding]:
+    store = CellStore()
+    whole, damaged, leftovers = store.audit()
+    yield Finding("cells", "finished", "ok", f"{whole} cells as they were written")
+    bad = [*damaged, *leftovers]
+    if not bad:
+        return
+    named = f"{len(damaged)} damaged cells and {len(leftovers)} leftovers of killed runs, first {bad[0]}"
+    if not repair:
+        level: Level = "problem" if damaged else "note"
+        text = f"{named}: `zsad doctor --repair` deletes them; damaged cells are then made again"
+        yield Finding("cells", "damaged", level, text)
+        return
+    try:
+        with only_run(params.profile):
+            for path in bad:
+                path.unlink(missing_ok=True)
+    except BusyError as error:
+        yield Finding("cells", "damaged", "problem", f"{named}: not deleted, {error}")
+        return
+    yield Finding("cells", "damaged", "note", f"{named}: deleted")

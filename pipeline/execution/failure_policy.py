@@ -1,0 +1,96 @@
+"""What happens to a group that goes wrong: the one place that decides.
+
+- An application error is not tried again. It is a row that says why, made where it happened.
+- A lost worker or node: the group is tried again on another, `compute.retries` times.
+- Out of memory: the group is tried again with half the batch, down to a batch of one. There it is an
+  application error like any other.
+- Longer than `compute.time_limit`, or no node left that could take it: rows that say so.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any, Protocol
+
+import torch
+
+from pipeline.errors import ZsadError
+from pipeline.execution.tasks import GroupReport, GroupTask
+from pipeline.execution.usage import Place
+
+Record = Callable[..., None]
+"""Writes down an event: `record("worker_lost", group="mvtec/bottle", attempt=1)`."""
+
+
+class LostWorkerError(ZsadError):
+    """The process or the node that a group ran on is gone."""
+
+
+class OutOfMemoryError(ZsadError):
+    """A group needs more memory than there is, with the batch that it had."""
+
+
+class TimeLimitError(ZsadError):
+    """A group ran longer than `compute.time_limit`."""
+
+
+class GroupFailedError(ZsadError):
+    """A group gets no numbers; the message is what its rows say."""
+
+
+class _Attempt(Protocol):
+    def __call__(self, task: GroupTask, started: Callable[[Place], None]) -> GroupReport: ...
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether `error` says that memory was short, on the GPU, in torch's CPU allocator or in Python."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError | OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "DefaultCPUAllocator: can't allocate memory" in str(error)
+
+
+def run_group(task: GroupTask, attempt: _Attempt, *, retries: int, record: Record) -> GroupReport:
+    """Try `task` until it has a report or may not be tried again.
+
+    Args:
+        task: the group.
+        attempt: runs it once; raises `LostWorkerError` or `OutOfMemoryError` where another try may help.
+        retries: how often a group whose worker died is tried again.
+        record: is told of every try, loss and halving.
+
+    Raises:
+        GroupFailedError: no try succeeded.
+        ZsadError: whatever else `attempt` raises; not tried again.
+    """
+    lost = 0
+    while True:
+        note = _noting(record, task, lost)
+        try:
+            return attempt(task, partial(note, "group_started"))
+        except LostWorkerError as error:
+            lost += 1
+            note("worker_lost", reason=str(error), retried=lost <= retries)
+            if lost > retries:
+                raise GroupFailedError(f"{task.label}: lost its worker {lost} times ({error})") from error
+        except OutOfMemoryError as error:
+            if task.batch == 1:
+                raise GroupFailedError(
+                    f"{task.label}: out of memory with a batch of one ({error})"
+                ) from error
+            task = replace(task, batch=task.batch // 2)
+            note("batch_halved", reason=str(error), to=task.batch)
+
+
+def _noting(record: Record, task: GroupTask, lost: int) -> Record:
+    def note(event: str, place: Place | None = None, **facts: Any) -> None:
+        record(
+            event,
+            place=place,
+            group=task.label,
+            tower=task.tower.name,
+            batch=task.batch,
+            attempt=lost + 1,
+            **facts,
+        )
+
+    return note

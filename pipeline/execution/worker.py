@@ -1,0 +1,97 @@
+"""The inside of a worker: whether it may work where it is, then one group with what it cost.
+
+A worker on another node reads code, weights and shards from the project's folder, which must lie there under
+the same path. Other code or other libraries would give other numbers under the same key, so both are
+compared with the driver's before any work.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from pipeline.errors import ZsadError
+from pipeline.execution.scoring import evaluate_group
+from pipeline.execution.tasks import GroupReport, GroupTask
+from pipeline.execution.usage import Place, measured
+from pipeline.files import file_digest, value_digest
+from pipeline.results import library_versions
+
+_ENGINES = frozenset({"dvc", "prefect", "zsad"})  # move no number
+
+
+class WorkplaceError(ZsadError):
+    """A node on which the project is missing or another one; the message names the node."""
+
+
+@cache
+def _sources() -> str:
+    root = Path(__file__).parents[1]
+    files = sorted(root.rglob("*.py"))
+    return value_digest([[file.relative_to(root).as_posix(), file_digest(file)] for file in files])
+
+
+def _libraries() -> dict[str, str | None]:
+    return {name: version for name, version in library_versions().items() if name not in _ENGINES}
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """The project as the driver has it: folder, digest of its code, versions of libraries."""
+
+    root: Path
+    sources: str
+    libraries: dict[str, str | None]
+
+    @classmethod
+    def here(cls) -> "Workplace":
+        """The project of this process."""
+        return cls(Path.cwd(), _sources(), _libraries())
+
+    def enter(self) -> None:
+        """Work in the project's folder, if it is the driver's project.
+
+        Raises:
+            WorkplaceError: it is not; the message says what differs.
+        """
+        node = Place.here().node
+        try:
+            os.chdir(self.root)
+        except OSError as error:
+            raise WorkplaceError(
+                f"node {node} cannot open {self.root} ({error.strerror}): "
+                "mount the project there under the same path"
+            ) from None
+        if _sources() != self.sources:
+            raise WorkplaceError(f"node {node} runs another version of the code: start its Ray anew there")
+        for name, version in self.libraries.items():
+            if (found := _libraries()[name]) != version:
+                raise WorkplaceError(f"node {node} has {name} {found}, the driver {version}: use one lock")
+
+
+def report_group(task: GroupTask) -> GroupReport:
+    """Evaluate a group and measure it.
+
+    Raises:
+        OutOfMemoryError: a smaller batch may help.
+    """
+    with measured(task.device) as meter:
+        results = evaluate_group(task)
+        return GroupReport(results, meter.usage())
+
+
+def evaluate(task: GroupTask, workplace: Workplace) -> Iterator[Place | GroupReport]:
+    """On a Ray worker: where the group runs, as soon as it does, then its report."""
+    workplace.enter()
+    yield Place.here()
+    yield report_group(task)
+
+
+def probe(workplace: Workplace) -> None:
+    """Whether this node can work for the driver.
+
+    Raises:
+        WorkplaceError: it cannot.
+    """
+    workplace.enter()

@@ -1,0 +1,74 @@
+"""Faults for workers: stand-ins for `pipeline.execution.worker.evaluate` that break it where a test wants.
+
+They run on Ray workers, which share nothing with the test but files: `marks` is a folder for those.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipeline.clip import Clip
+from pipeline.execution.tasks import GroupReport, GroupTask
+from pipeline.execution.usage import Place
+from pipeline.execution.worker import Workplace, evaluate
+
+Items = Iterator[Place | GroupReport]
+
+FITS = 4
+SLOW_SECONDS = 0.7
+
+
+def shorten_memory(most: int = FITS) -> None:
+    """Let the tower of this process refuse more than `most` images at a time, as an allocator would."""
+    whole = Clip.encode_image
+    if getattr(whole, "short", False):
+        return
+
+    def encode(clip: Clip, images: torch.Tensor, taps: Any) -> Any:
+        if len(images) > most:
+            raise torch.OutOfMemoryError(f"no room for {len(images)} images")
+        return whole(clip, images, taps)
+
+    encode.short = True  # type: ignore[attr-defined]
+    Clip.encode_image = encode  # type: ignore[method-assign,assignment]
+
+
+def short_of_memory(task: GroupTask, workplace: Workplace) -> Items:
+    """A worker whose memory holds `FITS` images."""
+    shorten_memory()
+    yield from evaluate(task, workplace)
+
+
+def endless_on_endo(task: GroupTask, workplace: Workplace) -> Items:
+    """A worker that hangs in the group of Endo."""
+    yield Place.here()
+    if task.dataset == "endo":
+        time.sleep(600)
+    items = evaluate(task, workplace)
+    next(items)
+    yield from items
+
+
+def slow(task: GroupTask, workplace: Workplace) -> Items:
+    """A worker that takes its time."""
+    items = evaluate(task, workplace)
+    yield next(items)
+    time.sleep(SLOW_SECONDS)
+    yield from items
+
+
+def dies_twice_in_headct(task: GroupTask, workplace: Workplace) -> Items:
+    """A worker that is killed in the middle of the group of HeadCT, and the next one too."""
+    items = evaluate(task, workplace)
+    yield next(items)
+    if task.dataset == "headct":
+        deaths = len(list(Path().glob("death-*")))
+        if deaths < 2:
+            Path(f"death-{deaths}").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+    yield from items

@@ -1,0 +1,36 @@
+"""Runs of the evaluation without Prefect, for tests: serial or, with several threads, on Ray."""
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+from pipeline.execution.backends import open_backend
+from pipeline.execution.cell_store import CellStore
+from pipeline.execution.failure_policy import Record
+from pipeline.execution.run import open_run
+from pipeline.execution.summary import Summary
+from pipeline.params import load_params
+from tests.project import Project
+
+CELLS = 6 * 2
+
+
+def use_plain_methods(project: Project) -> None:
+    """Ask for two methods that learn nothing: `CELLS` cells."""
+    project.set_param("methods", {name: {"layers": [8], "sigma": 1.0} for name in ("clip", "clip_ac")})
+
+
+def forget(project: Project) -> None:
+    """Throw away cells and results."""
+    for folder in (".zsad", "results"):
+        shutil.rmtree(project.folder / folder, ignore_errors=True)
+
+
+def evaluate(record: Record | None = None, threads: int = 1) -> Summary:
+    """What the flow does, without Prefect, with up to `threads` groups in the backend's hands."""
+    params = load_params()
+    run = open_run(params, CellStore(), *([record] if record else []))
+    if run.tasks:
+        with open_backend(params.compute) as backend, ThreadPoolExecutor(threads) as pool:
+            for future in [pool.submit(run.evaluate, task, backend) for task in run.tasks]:
+                future.result()
+    return run.finish()

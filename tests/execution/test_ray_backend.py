@@ -1,0 +1,150 @@
+"""Ray beyond one machine: a lost node, a request that fits nowhere, a foreign project, faults of workers.
+
+Two nodes are two raylets on this machine with one CPU each. Every run must end with the bytes of the serial
+one, or with rows that say what is missing.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.execution.ray_cluster import ClusterError
+from pipeline.execution.worker import Workplace
+from tests.execution import faults
+from tests.execution.running import CELLS, evaluate, forget, use_plain_methods
+from tests.project import Project
+
+pytestmark = pytest.mark.ray
+
+STORE_BYTES = 75 * 2**20
+
+
+class Events:
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, dict[str, Any]]] = []
+
+    def __call__(self, event: str, **facts: Any) -> None:
+        self.seen.append((event, facts))
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [facts for event, facts in self.seen if event == kind]
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Two nodes of one CPU each, joined by `RAY_ADDRESS`."""
+    from ray.cluster_utils import Cluster
+
+    import pipeline.execution  # noqa: F401 - sets Ray's environment before Ray is imported
+
+    made = Cluster(
+        initialize_head=True,
+        head_node_args={"num_cpus": 1, "object_store_memory": STORE_BYTES, "include_dashboard": False},
+    )
+    made.add_node(num_cpus=1, object_store_memory=STORE_BYTES)
+    monkeypatch.setenv("RAY_ADDRESS", made.address)
+    yield made
+    made.shutdown()
+
+
+@pytest.fixture
+def serial(trained: Project) -> dict[str, bytes]:
+    """The result files of an undisturbed serial run; the project is then set to Ray, with nothing kept."""
+    use_plain_methods(trained)
+    assert evaluate().complete
+    files = trained.files("results")
+    forget(trained)
+    trained.set_param("compute.backend", "ray")
+    return files
+
+
+def test_a_lost_node_changes_nothing(
+    trained: Project, serial: dict[str, bytes], cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.execution.ray_backend.evaluate", faults.slow)
+    events = Events()
+
+    def lose_node() -> None:
+        while len(events.of("group_started")) < 3:
+            time.sleep(0.02)
+        cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
+
+    thread = threading.Thread(target=lose_node, daemon=True)
+    thread.start()
+    summary = evaluate(events, threads=4)
+    thread.join()
+    assert events.of("worker_lost"), "the node went without a group"
+    assert summary.counts() == {"run": CELLS, "reused": 0, "failed": 0}
+    assert trained.files("results") == serial
+
+
+def test_what_fits_on_no_node_is_refused_at_once(trained: Project, cluster: Any) -> None:
+    use_plain_methods(trained)
+    trained.set_param("compute.backend", "ray")
+    trained.set_param("compute.gpus", 1)
+    started = time.monotonic()
+    with pytest.raises(ClusterError, match=r"no node .* has 1 CPU and 1 GPU.*nodes have 1 CPU and 0 GPU"):
+        evaluate()
+    trained.set_param("compute.gpus", 0)
+    trained.set_param("compute.threads", 2)
+    with pytest.raises(ClusterError, match=r"has 2 CPU,.*lower compute\.threads"):
+        evaluate()
+    assert time.monotonic() - started < 60
+
+
+def test_an_address_where_nobody_is_says_so(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_plain_methods(trained)
+    trained.set_param("compute.backend", "ray")
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
+    with pytest.raises(ClusterError, match=r"RAY_ADDRESS=127\.0\.0\.1:9 cannot be joined"):
+        evaluate()
+
+
+def test_lost_workers_short_memory_and_a_hanging_group(
+    trained: Project, serial: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.execution.ray_backend.evaluate", faults.dies_twice_in_headct)
+    events = Events()
+    assert evaluate(events, threads=4).counts() == {"run": CELLS, "reused": 0, "failed": 0}
+    assert [facts["group"] for facts in events.of("worker_lost")] == ["headct/brain"] * 2
+    assert trained.files("results") == serial
+
+    forget(trained)
+    monkeypatch.setattr("pipeline.execution.ray_backend.evaluate", faults.short_of_memory)
+    summary = evaluate(threads=4)
+    assert summary.complete
+    assert any("endo/" in note and "batch halved to 4" in note for note in summary.notes)
+
+    forget(trained)
+    trained.set_param("compute.time_limit", 5)
+    monkeypatch.setattr("pipeline.execution.ray_backend.evaluate", faults.endless_on_endo)
+    summary = evaluate(threads=4)
+    assert summary.counts() == {"run": CELLS - 2, "reused": 0, "failed": 2}
+    (reason,) = summary.failures
+    assert "longer than compute.time_limit, 5 s" in reason
+    assert {row.dataset for row in trained.rows() if row.status == "failed"} == {"endo"}
+    monkeypatch.undo()
+    monkeypatch.chdir(trained.folder)
+    trained.set_param("compute.time_limit", None)
+    assert evaluate(threads=4).counts() == {"run": 2, "reused": CELLS - 2, "failed": 0}
+    assert trained.files("results") == serial
+
+
+def test_a_node_without_the_project_is_refused(
+    trained: Project, cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_plain_methods(trained)
+    trained.set_param("compute.backend", "ray")
+    here = Workplace.here()
+    gone = Workplace(Path("/nowhere/project"), here.sources, here.libraries)
+    monkeypatch.setattr(Workplace, "here", classmethod(lambda _: gone))
+    with pytest.raises(ClusterError, match=r"cannot open /nowhere/project .*mount the project"):
+        evaluate()
+    other = Workplace(here.root, "0" * 64, here.libraries)
+    monkeypatch.setattr(Workplace, "here", classmethod(lambda _: other))
+    with pytest.raises(ClusterError, match="another version of the code"):
+        evaluate()
