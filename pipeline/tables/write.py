@@ -21,7 +21,7 @@ from pipeline.tables.markdown import markdown
 from pipeline.tables.model import Table
 from pipeline.tables.paper import FIGURE_6, PAPER_TABLES
 from pipeline.tables.subsets import subsets_table
-from pipeline.tables.summary import summary
+from pipeline.tables.summary import averages, summary
 
 FORMATS: Final[Mapping[str, Callable[[Table], str]]] = {
     "markdown": markdown,
@@ -59,9 +59,9 @@ def write_tables(metrics: pd.DataFrame, expected: Expected, profile: str, out: P
         out: folder of tables, such as `results/miniature/tables`.
 
     Returns:
-        The files, sorted: the tables of `build_tables` as `.md`, `.tex`, `.csv` and `.html`, `summary.json`
-        and `pixel_auroc.svg`; figures whose variants were run also as `.svg`. What an earlier run left in
-        their place is deleted.
+        The files, sorted: the tables of `build_tables` as `.md`, `.tex`, `.csv` and `.html`, `summary.json`,
+        `averages.json` and `pixel_auroc.svg`; figures whose variants were run also as `.svg`. What an earlier
+        run left in their place is deleted.
 
     Raises:
         ResultsError: rows of another profile, or that do not belong to the run, or none at all.
@@ -75,12 +75,14 @@ def write_tables(metrics: pd.DataFrame, expected: Expected, profile: str, out: P
     }
     for path, text in texts.items():
         write_text(path, text)
-    write_json(out / "summary.json", summary(means, expected))
+    summed = summary(means, expected)
+    write_json(out / "summary.json", summed)
+    write_json(out / "averages.json", averages(summed))
     pictures = {out / f"{name}.svg": picture for name, picture in figures(means, expected)}
     for path, picture in pictures.items():
         draw(picture, profile=profile, path=path)
     _delete_others(out, {*texts, *pictures})
-    return sorted([*texts, *pictures, out / "summary.json"])
+    return sorted([*texts, *pictures, out / "averages.json", out / "summary.json"])
 
 
 def _means(metrics: pd.DataFrame, expected: Expected, profile: str) -> dict[Entry, EntryMeans]:
