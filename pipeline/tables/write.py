@@ -1,6 +1,7 @@
 """The folder of tables of one profile: what the tables stage writes and git keeps."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +33,7 @@ FORMATS: Final[Mapping[str, Callable[[Table], str]]] = {
 """What a table can be written as, by name."""
 
 _SUFFIXES: Final = {"markdown": ".md", "latex": ".tex", "csv": ".csv", "html": ".html"}
+_PROVENANCE: Final = "From a number here to its rows and to code, weights and data: docs/results.md."
 _TABLES: Final = (*PAPER_TABLES, TABLE_4, TABLE_5, FIGURE_5, FIGURE_6)
 
 
@@ -94,7 +96,7 @@ def _means(metrics: pd.DataFrame, expected: Expected, profile: str) -> dict[Entr
 def _tables(means: Mapping[Entry, EntryMeans], expected: Expected, profile: str) -> dict[str, Table]:
     tables = [table.table(means, expected, profile) for table in _TABLES if table.exists(means)]
     tables += [subsets_table(dataset, means, expected, profile) for dataset in expected]
-    return {table.name: table for table in tables}
+    return {table.name: replace(table, legend=(*table.legend, _PROVENANCE)) for table in tables}
 
 
 def _delete_others(out: Path, written: set[Path]) -> None:
