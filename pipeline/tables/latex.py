@@ -4,10 +4,10 @@ The file says on top which packages it needs. Texts come from data sets and erro
 meaning in LaTeX is escaped, and one that a plain font lacks becomes a question mark.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from pipeline.tables.layout import NO_DATASET, Footnotes, Grid, Style, lay, profile_mark
+from pipeline.tables.layout import LINES, NO_DATASET, Footnotes, Grid, Style, lay, profile_mark
 from pipeline.tables.model import Section, Table
 
 _LETTERS: Final = {
@@ -32,7 +32,7 @@ _LETTERS: Final = {
     "²": "$^2$",
 }
 _NEEDS: Final = (
-    r"% Needs \usepackage[T1]{fontenc} and \usepackage{amssymb,booktabs,longtable}; wide, so landscape."
+    r"% Needs \usepackage[T1]{fontenc} and \usepackage{amssymb,booktabs,longtable}, a wide page and two runs."
 )
 
 
@@ -82,9 +82,17 @@ def _section(table: Table, section: Section, rows: Grid) -> list[str]:
         r"\endhead",
         r"\bottomrule",
         r"\endfoot",
-        *(_line(row) for row in rows[1:]),
+        *_lines(section, rows[1:]),
         r"\end{longtable}",
     ]
+
+
+def _lines(section: Section, rows: Grid) -> Iterator[str]:
+    """The rows, with a gap before each that takes several lines."""
+    for place, row in enumerate(rows):
+        if section.compared and place and row[section.labels] == LINES[0]:
+            yield r"\addlinespace"
+        yield _line(row)
 
 
 def _line(cells: Sequence[str]) -> str:

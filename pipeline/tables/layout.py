@@ -19,7 +19,7 @@ UNLIKE_TITLE: Final = "Not comparable, because:"
 _MARKS: Final = {
     "miniature": "MINIATURE PROFILE: drawn data and a tiny CLIP; not comparable with the paper.",
 }
-_LINES: Final = ("measured", "95 % interval", "published", "difference", "verdict")
+LINES: Final = ("measured", "95 % interval", "published", "difference", "verdict")
 
 Grid = list[list[str]]
 
@@ -115,7 +115,7 @@ class _Writer:
     def _compared(self, labels: list[str], row: Row, measured: list[str]) -> Iterator[list[str]]:
         shows = (_interval, _published, _difference, self._verdict)
         lines = [measured, *([show(slot) for slot in row.slots] for show in shows)]
-        for name, line in zip(_LINES, lines, strict=True):
+        for name, line in zip(LINES, lines, strict=True):
             if any(line):
                 yield [*labels, self.style.escape(name), *line]
                 labels = [""] * len(labels)

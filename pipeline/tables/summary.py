@@ -1,6 +1,7 @@
-"""`summary.json`: the averages that `dvc metrics` shows and compares, method by method and domain by domain.
+"""What DVC shows and compares: averages over data sets, method by method and domain by domain.
 
-Shares in [0, 1], rounded to four decimals; null where a data set that has the metric has no value for it.
+`summary.json` for `dvc metrics`: shares in [0, 1], rounded to four decimals; null where a data set that has
+the metric has no value for it. `averages.json` for `dvc plots`: the same as records, in percent.
 """
 
 from collections.abc import Mapping
@@ -28,6 +29,18 @@ def summary(means: Mapping[Entry, EntryMeans], expected: Expected) -> Summary:
         }
         for entry in in_order(means)
     }
+
+
+def averages(found: Summary) -> list[dict[str, str | float]]:
+    """A record an entry and domain: its name such as `anomalyclip, medical`, and each average that exists."""
+    return [
+        {
+            "entry": f"{entry}, {domain}",
+            **{metric: round(100 * share, 2) for metric, share in metrics.items() if share is not None},
+        }
+        for entry, domains in found.items()
+        for domain, metrics in domains.items()
+    ]
 
 
 def _rounded(value: float | None) -> float | None:

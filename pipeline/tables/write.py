@@ -1,6 +1,7 @@
 """The folder of tables of one profile: what the tables stage writes and git keeps."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +22,7 @@ from pipeline.tables.markdown import markdown
 from pipeline.tables.model import Table
 from pipeline.tables.paper import FIGURE_6, PAPER_TABLES
 from pipeline.tables.subsets import subsets_table
-from pipeline.tables.summary import summary
+from pipeline.tables.summary import averages, summary
 
 FORMATS: Final[Mapping[str, Callable[[Table], str]]] = {
     "markdown": markdown,
@@ -32,6 +33,7 @@ FORMATS: Final[Mapping[str, Callable[[Table], str]]] = {
 """What a table can be written as, by name."""
 
 _SUFFIXES: Final = {"markdown": ".md", "latex": ".tex", "csv": ".csv", "html": ".html"}
+_PROVENANCE: Final = "From a number here to its rows and to code, weights and data: docs/results.md."
 _TABLES: Final = (*PAPER_TABLES, TABLE_4, TABLE_5, FIGURE_5, FIGURE_6)
 
 
@@ -59,9 +61,9 @@ def write_tables(metrics: pd.DataFrame, expected: Expected, profile: str, out: P
         out: folder of tables, such as `results/miniature/tables`.
 
     Returns:
-        The files, sorted: the tables of `build_tables` as `.md`, `.tex`, `.csv` and `.html`, `summary.json`
-        and `pixel_auroc.svg`; figures whose variants were run also as `.svg`. What an earlier run left in
-        their place is deleted.
+        The files, sorted: the tables of `build_tables` as `.md`, `.tex`, `.csv` and `.html`, `summary.json`,
+        `averages.json` and `pixel_auroc.svg`; figures whose variants were run also as `.svg`. What an earlier
+        run left in their place is deleted.
 
     Raises:
         ResultsError: rows of another profile, or that do not belong to the run, or none at all.
@@ -75,12 +77,14 @@ def write_tables(metrics: pd.DataFrame, expected: Expected, profile: str, out: P
     }
     for path, text in texts.items():
         write_text(path, text)
-    write_json(out / "summary.json", summary(means, expected))
+    summed = summary(means, expected)
+    write_json(out / "summary.json", summed)
+    write_json(out / "averages.json", averages(summed))
     pictures = {out / f"{name}.svg": picture for name, picture in figures(means, expected)}
     for path, picture in pictures.items():
         draw(picture, profile=profile, path=path)
     _delete_others(out, {*texts, *pictures})
-    return sorted([*texts, *pictures, out / "summary.json"])
+    return sorted([*texts, *pictures, out / "averages.json", out / "summary.json"])
 
 
 def _means(metrics: pd.DataFrame, expected: Expected, profile: str) -> dict[Entry, EntryMeans]:
@@ -92,7 +96,7 @@ def _means(metrics: pd.DataFrame, expected: Expected, profile: str) -> dict[Entr
 def _tables(means: Mapping[Entry, EntryMeans], expected: Expected, profile: str) -> dict[str, Table]:
     tables = [table.table(means, expected, profile) for table in _TABLES if table.exists(means)]
     tables += [subsets_table(dataset, means, expected, profile) for dataset in expected]
-    return {table.name: table for table in tables}
+    return {table.name: replace(table, legend=(*table.legend, _PROVENANCE)) for table in tables}
 
 
 def _delete_others(out: Path, written: set[Path]) -> None:

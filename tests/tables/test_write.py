@@ -59,7 +59,17 @@ def test_tables_are_those_of_the_golden_files(tables: dict[str, str], name: str)
 
 def test_the_files(tables: dict[str, str]) -> None:
     names = ("table1", "table2", *(f"subsets/{dataset}" for dataset in EXPECTED))
-    assert set(tables) == {"pixel_auroc.svg", "summary.json"}.union(*(files_of(name) for name in names))
+    assert set(tables) == {"pixel_auroc.svg", "averages.json", "summary.json"}.union(
+        *(files_of(name) for name in names)
+    )
+
+
+def test_averages_are_those_of_the_summary_in_percent(tables: dict[str, str]) -> None:
+    summary = json.loads(tables["summary.json"])
+    records = {it.pop("entry"): it for it in json.loads(tables["averages.json"])}
+    share = summary["clip_ac"]["industrial"]["pixel_auroc"]
+    assert records["clip_ac, industrial"]["pixel_auroc"] == pytest.approx(100 * share)
+    assert "pixel_auroc" not in records["clip, industrial"]  # a subset of it failed
 
 
 def test_every_format_is_marked_as_miniature(tables: dict[str, str]) -> None:

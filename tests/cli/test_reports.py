@@ -1,0 +1,143 @@
+"""`zsad tables` and `zsad diff`: any table in the terminal, and runs from folders, revisions, experiments."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from pipeline.cli import main
+from pipeline.files import write_text
+from pipeline.tables import FORMATS, build_tables, expected_sets
+from tests.conftest import DATASETS
+from tests.tables.make import frame, row
+
+TABLES = Path("results/miniature/tables")
+
+
+def zsad(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def git(*arguments: str) -> None:
+    options = ("-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false")
+    subprocess.run(["git", *options, *arguments], check=True, capture_output=True)
+
+
+def write_run(share: float, folder: Path = TABLES.parent) -> None:
+    """A run of CLIP on HeadCT as results and CSV tables under `folder`."""
+    spread = {"image_auroc_se": 0.002, "image_auroc_low": share - 0.004, "image_auroc_high": share + 0.004}
+    rows = [row("headct", "brain", "clip", share, **spread)]
+    for name, table in build_tables(frame(rows, folder), expected_sets(DATASETS), "miniature").items():
+        write_text(folder / "tables" / f"{name}.csv", FORMATS["csv"](table))
+
+
+@pytest.fixture
+def project(tmp_path: Path, small_params: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with params alone."""
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(yaml.safe_dump(small_params))
+    return tmp_path
+
+
+@pytest.fixture
+def repository(project: Path) -> Path:
+    """A checkout: `main` has 90 points, the DVC experiment `poor-drop` and the working tree 85."""
+    git("init", "-b", "main")
+    for share, ref in ((0.9, "refs/heads/main"), (0.85, "refs/exps/ab/cdef/poor-drop")):
+        write_run(share)
+        git("add", "-f", "params.yaml", str(TABLES))
+        git("commit", "-m", "tables")
+        git("update-ref", ref, "HEAD")
+        git("checkout", "--detach", "main")
+    write_run(0.85)
+    return project
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("markdown", "# Table 2. Zero-shot anomaly detection on medical data sets"),
+        ("latex", r"\begin{longtable}"),
+        ("csv", "profile,table,task"),
+        ("html", "<!doctype html>"),
+        ("terminal", "Table 2. Zero-shot"),
+    ],
+)
+def test_a_table_is_printed_in_every_format(project: Path, kind: str, text: str) -> None:
+    write_run(0.9)
+    result = zsad("tables", "table2", "--format", kind)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith(text) or text in result.stdout
+    assert not list(TABLES.glob("*.md"))
+
+
+def test_a_data_set_is_a_table_and_the_terminal_is_the_default(project: Path) -> None:
+    write_run(0.9)
+    result = zsad("tables", "headct")
+    assert "HeadCT, by subset" in result.stdout
+    assert "90.0" in result.stdout
+
+
+def test_an_unknown_table_says_which_there_are(project: Path) -> None:
+    write_run(0.9)
+    result = zsad("tables", "table9")
+    assert result.exit_code == 1
+    assert (
+        "error: table9: this run has no such table; it has table1, table2, btad, sdd, headct, endo"
+        in result.stderr
+    )
+
+
+def test_without_arguments_the_files_are_written(project: Path) -> None:
+    write_run(0.9)
+    result = zsad("tables")
+    assert result.exit_code == 0, result.output
+    assert {"table1.md", "table1.tex", "table1.csv", "table1.html"} <= {it.name for it in TABLES.iterdir()}
+
+
+def test_revisions_experiments_and_folders_are_compared(repository: Path) -> None:
+    for sides in (("main", "results/miniature"), ("main", TABLES), ("main", "poor-drop")):
+        result = zsad("diff", *sides)
+        assert result.exit_code == 1, result.output
+        assert "worse: miniature table 2: headct, clip, image_auroc: 90.0000 -> 85.0000" in result.stdout
+    assert zsad("diff", "poor-drop", "results/miniature").exit_code == 0
+    better = zsad("diff", "poor-drop", "main")
+    assert better.exit_code == 0
+    assert "better: miniature table 2: headct, clip, image_auroc" in better.stdout
+
+
+def test_exact_takes_every_move(repository: Path) -> None:
+    assert zsad("diff", "poor-drop", "main", "--exact").exit_code == 1
+    assert zsad("diff", "main", "main", "--exact").exit_code == 0
+
+
+def test_markdown_for_a_pull_request(repository: Path) -> None:
+    text = zsad("diff", "main", "poor-drop", "--format", "markdown").stdout
+    assert text.startswith("**")
+    assert "### Worse\n" in text
+    assert "| miniature table 2: headct, clip, image_auroc | 90.00 | 85.00 | -5.00 | 0.28 |" in text
+    # Metrics of the run without a standard error moved as well, and cannot be judged.
+    assert "<details><summary>Within noise, or not judged</summary>" in text
+
+
+def test_a_name_that_is_nothing_is_an_error(repository: Path) -> None:
+    result = zsad("diff", "main", "nothing")
+    assert result.exit_code == 1
+    assert "error: nothing: neither a folder, a git revision nor a DVC experiment here" in result.stderr
+
+
+def test_an_option_is_no_revision(repository: Path) -> None:
+    result = zsad("diff", "--", "main", "--output=stolen")
+    assert "neither a folder" in result.stderr
+    assert not Path("stolen").exists()
+
+
+def test_a_revision_without_tables_is_an_error(repository: Path) -> None:
+    git("rm", "-r", "-q", "--cached", str(TABLES))
+    git("commit", "-m", "no tables")
+    result = zsad("diff", "HEAD", "main")
+    assert result.exit_code == 1
+    assert "error: HEAD: this revision has no results/miniature/tables" in result.stderr

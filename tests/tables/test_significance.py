@@ -1,0 +1,213 @@
+"""Other seeds are no regression, a drop of two points is; the rule by hand and in simulations."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+
+from pipeline.files import write_text
+from pipeline.metrics import image_metrics
+from pipeline.results import CellRow
+from pipeline.tables import FORMATS, Difference, build_tables, compare_tables
+from pipeline.tables.aggregate import Entry
+from pipeline.tables.mean import RETRAINED_SUBSET
+from pipeline.tables.paired import paired_errors
+from pipeline.tables.significance import Measured, Noise, noise, significant
+
+from .make import frame
+from .paper_run import EXPECTED, SE, paper_rows
+
+NAMES = ("mvtec", "btad")
+METHODS = ("clip", "anomalyclip")
+
+
+def tables(rows: list[CellRow], folder: Path) -> Path:
+    """The CSV tables of CLIP and AnomalyCLIP on `NAMES`."""
+    expected = {name: EXPECTED[name] for name in NAMES}
+    kept = [it for it in rows if it.dataset in expected and it.method in METHODS and not it.variant]
+    for name, table in build_tables(frame(kept, folder), expected, "paper").items():
+        write_text(folder / "tables" / f"{name}.csv", FORMATS["csv"](table))
+    return folder / "tables"
+
+
+def jittered(rows: list[CellRow], seed: int, *, points: float, seeds: tuple[int, ...]) -> list[CellRow]:
+    """Learnt rows for each of `seeds`, moved as trainings move: by `points` in each subset."""
+    rng = np.random.default_rng(seed)
+    moved = [it for it in rows if it.seed is None]
+    for own in seeds:
+        for it in rows:
+            if it.seed is not None:
+                values: dict[str, Any] = {
+                    name: float(np.clip(share + rng.normal(0, points / 100), 0, 1))
+                    for name in ("image_auroc", "image_ap", "pixel_auroc", "pixel_pro")
+                    if (share := getattr(it, name)) is not None
+                }
+                moved.append(replace(it, seed=own, **values))
+    return moved
+
+
+def drop(points: float) -> list[CellRow]:
+    """AnomalyCLIP gets worse by `points` on MVTec AD, in every metric."""
+
+    def move(entry: Entry, dataset: str, _metric: str) -> float:
+        return -points if (entry, dataset) == (Entry("anomalyclip", ""), "mvtec") else 0.0
+
+    return paper_rows(move)
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tables(paper_rows(), tmp_path_factory.mktemp("before"))
+
+
+def regressions(differences: list[Difference]) -> list[str]:
+    return [difference.name for difference in differences if difference.regression]
+
+
+def test_one_other_seed_is_not_judged(before: Path, tmp_path: Path) -> None:
+    other = jittered(paper_rows(), 3, points=0.6, seeds=(1,))
+    found = compare_tables(before, tables(other, tmp_path), 0.05)
+    assert {it.verdict for it in found} == {"not judged"}
+    assert len(found) > 40
+
+
+def test_three_other_seeds_are_within_noise(tmp_path: Path) -> None:
+    first = tables(jittered(paper_rows(), 4, points=0.6, seeds=(111, 1, 2)), tmp_path / "a")
+    second = tables(jittered(paper_rows(), 5, points=0.6, seeds=(7, 8, 9)), tmp_path / "b")
+    found = compare_tables(first, second, 0.05)
+    assert {it.verdict for it in found} == {"within noise"}
+
+
+def test_a_planted_drop_of_two_points_is_a_regression(before: Path, tmp_path: Path) -> None:
+    found = compare_tables(before, tables(drop(2), tmp_path), 0.05)
+    names = regressions(found)
+    assert "paper table 1: mvtec, anomalyclip, pixel_auroc" in names
+    assert "paper table subsets: mvtec, (mean), anomalyclip, image_auroc" in names
+    assert all("anomalyclip" in name for name in names)
+
+
+def test_a_planted_drop_among_three_other_seeds_is_a_regression(tmp_path: Path) -> None:
+    first = tables(jittered(paper_rows(), 4, points=0.6, seeds=(111, 1, 2)), tmp_path / "a")
+    second = tables(jittered(drop(2), 5, points=0.6, seeds=(7, 8, 9)), tmp_path / "b")
+    names = regressions(compare_tables(first, second, 0.05))
+    assert "paper table 1: mvtec, anomalyclip, pixel_auroc" in names
+    assert not [name for name in names if "mvtec" not in name and "average" not in name]
+
+
+def test_a_drop_of_a_quarter_point_is_within_noise(before: Path, tmp_path: Path) -> None:
+    found = compare_tables(before, tables(drop(0.25), tmp_path), 0.05)
+    assert found
+    assert regressions(found) == []
+
+
+def test_a_rise_is_no_regression(before: Path, tmp_path: Path) -> None:
+    found = compare_tables(before, tables(drop(-2), tmp_path), 0.05)
+    assert "better" in {it.verdict for it in found}
+    assert regressions(found) == []
+
+
+def test_what_went_is_a_regression(before: Path, tmp_path: Path) -> None:
+    rows = [it for it in paper_rows() if (it.dataset, it.subset, it.method) != ("mvtec", "bottle", "clip")]
+    names = regressions(compare_tables(before, tables(rows, tmp_path), 0.05))
+    assert "paper table subsets: mvtec, bottle, clip, image_auroc" in names
+    assert "paper table 1: mvtec, clip, image_auroc" in names
+
+
+def test_the_noise_of_a_cell(before: Path, tmp_path: Path) -> None:
+    cell = ("bottle", "clip")
+    rows = [
+        replace(it, pixel_auroc=(it.pixel_auroc or 0) - 0.1) if (it.subset, it.method) == cell else it
+        for it in paper_rows()
+    ]
+    found = {it.name: it for it in compare_tables(before, tables(rows, tmp_path), 0.05)}
+    moved = found["paper table subsets: mvtec, bottle, clip, pixel_auroc"]
+    assert moved.noise == pytest.approx(100 * SE * 2**0.5)
+    assert moved.verdict == "worse"
+
+
+def test_noise_adds_what_is_known() -> None:
+    one, other = Measured(50, 0.3, 0.4, ("1",)), Measured(51, 0.4, 0.4, ("1",))
+    for paired, deviation in ((None, math.hypot(0.5, 0.4, 0.4)), (0.0, math.hypot(0.4, 0.4))):
+        found = noise(one, other, paired=paired)
+        assert found is not None
+        assert found.deviation == pytest.approx(deviation)
+    assert noise(Measured(50, None), Measured(51, 0.1)) is None
+    assert noise(Measured(50, None), Measured(51, 0.1), paired=0.2) == Noise(0.2)
+    assert noise(one, Measured(51, 0.4, 0.4, ("2",))) is None
+
+
+def test_few_seeds_leave_few_degrees_of_freedom() -> None:
+    spread = noise(Measured(50, 0.0, 0.4, tuple("123")), Measured(51, 0.0, 0.4, tuple("456")))
+    assert spread is not None
+    assert spread.freedom == pytest.approx(4)
+    # Student's t with 4 degrees of freedom: 2.776 is the two-sided 5 % point.
+    assert spread.p_value(2.776 * spread.deviation) == pytest.approx(0.05, abs=1e-4)
+    assert Noise(1.0).p_value(1.96) == pytest.approx(0.05, abs=1e-4)
+    assert Noise(0.0).p_value(0.1) == 0
+
+
+def test_holm() -> None:
+    assert significant({}) == set()
+    assert significant({"a": 0.049}) == {"a"}
+    assert significant({"a": 0.049, "b": 0.02}) == {"a", "b"}
+    assert significant({"a": 0.049, "b": 0.03}) == set()
+    assert significant({"a": 0.01, "b": 0.03, "c": 0.9}) == {"a"}
+
+
+CELL = ("btad", "01", "clip", "")
+Array = NDArray[np.float64]
+
+
+def scores(values: Array, labels: NDArray[np.int64]) -> pd.DataFrame:
+    """Rows of `read_scores` for one cell."""
+    images = [f"{place:03}.png" for place in range(len(labels))]
+    cell = dict(zip(("dataset", "subset", "method", "variant"), CELL, strict=True))
+    return pd.DataFrame({"image": images, "label": labels, "score": values}).assign(**cell, seed=None)
+
+
+def auroc(values: Array, labels: NDArray[np.int64]) -> float:
+    value = image_metrics(labels, values).image_auroc
+    assert value is not None
+    return value
+
+
+def test_paired_errors_against_fresh_images() -> None:
+    """Two methods that agree but for a little: the spread of their difference over new images."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], [60, 60])
+
+    def pair() -> tuple[Array, Array]:
+        common = rng.normal(labels)
+        return common, common + rng.normal(0, 0.3, len(labels))
+
+    fresh = [auroc(second, labels) - auroc(first, labels) for first, second in (pair() for _ in range(300))]
+    found = [
+        paired_errors(scores(first, labels), scores(second, labels))[CELL, "image_auroc"]
+        for first, second in (pair() for _ in range(12))
+    ]
+    assert np.mean(found) == pytest.approx(100 * np.std(fresh), rel=0.2)
+    first, _ = pair()
+    assert paired_errors(scores(first, labels), scores(first, labels))[CELL, "image_auroc"] == 0
+
+
+def test_other_images_are_not_paired() -> None:
+    labels = np.array([0, 1, 0, 1])
+    first = scores(np.arange(4.0), labels)
+    second = first.assign(image=["x.png", *first["image"][1:]])
+    assert paired_errors(first, second) == {}
+
+
+def test_results_folders_are_compared_pairwise(tmp_path: Path) -> None:
+    """The same scores on both sides: what moved in the image metrics is then no matter of images."""
+    for side, points in (("a", 0.0), ("b", 1.0)):
+        tables(drop(points), tmp_path / side)
+    found = {it.name: it for it in compare_tables(tmp_path / "a", tmp_path / "b", 0.05)}
+    name = "paper table subsets: mvtec, bottle, anomalyclip"
+    trainings = 100 * 2**0.5 * RETRAINED_SUBSET
+    assert found[f"{name}, image_auroc"].noise == pytest.approx(trainings)
+    assert found[f"{name}, pixel_auroc"].noise == pytest.approx(math.hypot(trainings, 100 * SE * 2**0.5))
