@@ -1,0 +1,117 @@
+"""A run to report on: real prepared images, made-up scores and maps, a failed cell with a hostile message."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.params import Params
+from pipeline.results import (
+    METRICS,
+    SIDE,
+    CellResult,
+    CellRow,
+    CellScores,
+    Example,
+    encode_heatmap,
+    write_results,
+)
+from pipeline.shards import open_subset, read_manifest
+from pipeline.tables import expected_sets
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> & so on"
+FAILED = ("endo", "clip_ac")
+
+
+def heatmap(generator: np.random.Generator) -> bytes:
+    """A bright spot somewhere."""
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    centre = generator.uniform(8, SIDE - 8, 2)
+    distance = (rows - centre[0]) ** 2 + (columns - centre[1]) ** 2
+    return encode_heatmap(np.rint(255 * np.exp(-distance / 150)).astype(np.uint8))
+
+
+def examples(labels: np.ndarray[Any, Any], generator: np.random.Generator) -> tuple[Example, ...]:
+    """Three of either class, as far as there are."""
+    anomalous, normal = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
+    places = sorted([*anomalous[:2], *anomalous[-1:], *normal[:3]])
+    return tuple(
+        Example(
+            place=int(place),
+            role="alarm" if not labels[place] else "found" if place in anomalous[:2] else "missed",
+            reference=bool(place == anomalous[0]),
+            low=float(generator.uniform(0, 0.2)),
+            high=float(generator.uniform(0.5, 1)),
+            heatmap=heatmap(generator),
+        )
+        for place in dict.fromkeys(places)
+    )
+
+
+def cells(params: Params, entries: Sequence[tuple[str, str, int | None]]) -> Iterator[CellResult]:
+    """A cell for every subset of `params` and every method, variant and seed."""
+    for dataset, record in expected_sets(params.datasets).items():
+        manifest = read_manifest(params.shards / dataset)
+        for subset in record.subsets:
+            shard = open_subset(params.shards / dataset, subset, max(manifest.sizes))
+            for index, (method, variant, seed) in enumerate(entries):
+                identity: dict[str, Any] = {
+                    "profile": params.profile,
+                    "dataset": dataset,
+                    "subset": subset,
+                    "method": method,
+                    "variant": variant,
+                    "seed": seed,
+                    "auxiliary": None if seed is None else params.auxiliary.tuned_on(dataset),
+                }
+                if (dataset, method) == FAILED:
+                    yield CellResult(CellRow(status="failed", error=HOSTILE, **identity), None)
+                    continue
+                generator = np.random.default_rng([index, len(shard), ord(subset[-1])])
+                scores = generator.normal(shard.labels, 1.0)
+                values = {metric: float(generator.uniform(0.3, 0.9)) for metric in record.metrics}
+                spreads = {
+                    f"{metric}_{end}": value + shift
+                    for metric, value in values.items()
+                    for end, shift in (("low", -0.05), ("high", 0.05))
+                } | {f"{metric}_se": 0.03 for metric in values}
+                row = CellRow(
+                    status="ok",
+                    image_size=shard.size,
+                    n_images=len(shard),
+                    n_normal=int((shard.labels == 0).sum()),
+                    n_anomalous=int((shard.labels == 1).sum()),
+                    build="b" * 64,
+                    weights="w" * 64,
+                    params="p" * 64,
+                    code="c" * 64,
+                    cell_key=f"{index:064x}",
+                    **identity,
+                    **{metric: values.get(metric) for metric in METRICS},
+                    **spreads,
+                )
+                yield CellResult(
+                    row, CellScores(shard.paths, shard.labels, scores), examples(shard.labels, generator)
+                )
+
+
+def write_run(params: Params, entries: Sequence[tuple[str, str, int | None]]) -> None:
+    """The results of a run of `entries`, its sidecar, and the losses of one training."""
+    write_results(cells(params, entries), params.results)
+    run = {"git": {"commit": "0123456789abcdef", "changed": False}, "seconds": {"evaluate": 12.3}}
+    (params.results / "run.json").write_text(json.dumps(run))
+    history = {"epochs": [{"total": 3.0, "focal": 1.0}, {"total": 2.0, "focal": 0.5}]}
+    path = params.weights / "btad" / "anomalyclip-seed111.history.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(history))
+
+
+def folder_bytes(folder: Path) -> dict[str, bytes]:
+    """Relative path to content of every file."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
