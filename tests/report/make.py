@@ -16,6 +16,7 @@ from pipeline.results import (
     CellScores,
     Example,
     encode_heatmap,
+    spread_columns,
     write_results,
 )
 from pipeline.shards import open_subset, read_manifest
@@ -72,11 +73,9 @@ def cells(params: Params, entries: Sequence[tuple[str, str, int | None]]) -> Ite
                 generator = np.random.default_rng([index, len(shard), ord(subset[-1])])
                 scores = generator.normal(shard.labels, 1.0)
                 values = {metric: float(generator.uniform(0.3, 0.9)) for metric in record.metrics}
-                spreads = {
-                    f"{metric}_{end}": value + shift
-                    for metric, value in values.items()
-                    for end, shift in (("low", -0.05), ("high", 0.05))
-                } | {f"{metric}_se": 0.03 for metric in values}
+                measured: dict[str, Any] = {metric: values.get(metric) for metric in METRICS}
+                for metric, value in values.items():
+                    measured |= zip(spread_columns(metric), (0.03, value - 0.05, value + 0.05), strict=True)
                 row = CellRow(
                     status="ok",
                     image_size=shard.size,
@@ -89,8 +88,7 @@ def cells(params: Params, entries: Sequence[tuple[str, str, int | None]]) -> Ite
                     code="c" * 64,
                     cell_key=f"{index:064x}",
                     **identity,
-                    **{metric: values.get(metric) for metric in METRICS},
-                    **spreads,
+                    **measured,
                 )
                 yield CellResult(
                     row, CellScores(shard.paths, shard.labels, scores), examples(shard.labels, generator)

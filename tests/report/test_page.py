@@ -5,8 +5,12 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -20,7 +24,7 @@ CELL = "#/subset/btad/01/anomalyclip%40111"
 class Visit:
     """An open page, and what it complained about or asked for."""
 
-    page: "sync_api.Page"
+    page: "Page"
     address: str
     complaints: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
@@ -38,7 +42,7 @@ class Visit:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator["sync_api.Browser"]:
+def browser() -> Iterator["Browser"]:
     with sync_api.sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield started
@@ -46,7 +50,7 @@ def browser() -> Iterator["sync_api.Browser"]:
 
 
 @pytest.fixture(params=[(1280, "light"), (390, "dark")], ids=["desk", "phone"])
-def visit(request: pytest.FixtureRequest, browser: "sync_api.Browser", report: Path) -> Iterator[Visit]:
+def visit(request: pytest.FixtureRequest, browser: "Browser", report: Path) -> Iterator[Visit]:
     """Whatever a test does, there must be no complaint and no request beyond the file itself."""
     width, scheme = request.param
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
