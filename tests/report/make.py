@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from pipeline.params import Params
 from pipeline.results import (
@@ -15,11 +16,12 @@ from pipeline.results import (
     CellRow,
     CellScores,
     Example,
+    Role,
     encode_heatmap,
     spread_columns,
     write_results,
 )
-from pipeline.shards import open_subset, read_manifest
+from pipeline.shards import SubsetShard, open_subset, read_manifest
 from pipeline.tables import expected_sets
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> & so on"
@@ -27,38 +29,38 @@ FAILED = ("endo", "clip_ac")
 
 
 def heatmap(generator: np.random.Generator) -> bytes:
-    """A bright spot somewhere."""
-    rows, columns = np.mgrid[:SIDE, :SIDE]
-    centre = generator.uniform(8, SIDE - 8, 2)
-    distance = (rows - centre[0]) ** 2 + (columns - centre[1]) ** 2
-    return encode_heatmap(np.rint(255 * np.exp(-distance / 150)).astype(np.uint8))
+    """Blobs of the size that patches of a tower make."""
+    coarse = Image.fromarray((255 * generator.random((14, 14)) ** 3).astype(np.uint8))
+    return encode_heatmap(np.array(coarse.resize((SIDE, SIDE), Image.Resampling.BICUBIC)))
 
 
 def examples(labels: np.ndarray[Any, Any], generator: np.random.Generator) -> tuple[Example, ...]:
-    """Three of either class, as far as there are."""
+    """As many as evaluation keeps, in the order of the shard instead of the scores."""
     anomalous, normal = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
-    places = sorted([*anomalous[:2], *anomalous[-1:], *normal[:3]])
+    roles: dict[int, Role] = {int(place): "alarm" for place in normal[:3]}
+    roles |= {int(place): "missed" for place in anomalous[-3:]}
+    roles |= {int(place): "found" for place in anomalous[:3]}
     return tuple(
         Example(
-            place=int(place),
-            role="alarm" if not labels[place] else "found" if place in anomalous[:2] else "missed",
-            reference=bool(place == anomalous[0]),
+            place=place,
+            role=roles[place],
+            reference=place == anomalous[0],
             low=float(generator.uniform(0, 0.2)),
             high=float(generator.uniform(0.5, 1)),
             heatmap=heatmap(generator),
         )
-        for place in dict.fromkeys(places)
+        for place in sorted(roles)
     )
 
 
 def cells(params: Params, entries: Sequence[tuple[str, str, int | None]]) -> Iterator[CellResult]:
     """A cell for every subset of `params` and every method, variant and seed."""
     for dataset, record in expected_sets(params.datasets).items():
-        manifest = read_manifest(params.shards / dataset)
+        size = max(read_manifest(params.shards / dataset).sizes)
         for subset in record.subsets:
-            shard = open_subset(params.shards / dataset, subset, max(manifest.sizes))
+            shard = open_subset(params.shards / dataset, subset, size)
             for index, (method, variant, seed) in enumerate(entries):
-                identity: dict[str, Any] = {
+                identity = {
                     "profile": params.profile,
                     "dataset": dataset,
                     "subset": subset,
@@ -67,32 +69,34 @@ def cells(params: Params, entries: Sequence[tuple[str, str, int | None]]) -> Ite
                     "seed": seed,
                     "auxiliary": None if seed is None else params.auxiliary.tuned_on(dataset),
                 }
-                if (dataset, method) == FAILED:
-                    yield CellResult(CellRow(status="failed", error=HOSTILE, **identity), None)
-                    continue
-                generator = np.random.default_rng([index, len(shard), ord(subset[-1])])
-                scores = generator.normal(shard.labels, 1.0)
-                values = {metric: float(generator.uniform(0.3, 0.9)) for metric in record.metrics}
-                measured: dict[str, Any] = {metric: values.get(metric) for metric in METRICS}
-                for metric, value in values.items():
-                    measured |= zip(spread_columns(metric), (0.03, value - 0.05, value + 0.05), strict=True)
-                row = CellRow(
-                    status="ok",
-                    image_size=shard.size,
-                    n_images=len(shard),
-                    n_normal=int((shard.labels == 0).sum()),
-                    n_anomalous=int((shard.labels == 1).sum()),
-                    build="b" * 64,
-                    weights="w" * 64,
-                    params="p" * 64,
-                    code="c" * 64,
-                    cell_key=f"{index:064x}",
-                    **identity,
-                    **measured,
-                )
-                yield CellResult(
-                    row, CellScores(shard.paths, shard.labels, scores), examples(shard.labels, generator)
-                )
+                yield cell(shard, identity, record.metrics, index)
+
+
+def cell(shard: SubsetShard, identity: dict[str, Any], metrics: Sequence[str], index: int) -> CellResult:
+    """One cell; its numbers follow from its place."""
+    if (identity["dataset"], identity["method"]) == FAILED:
+        return CellResult(CellRow(status="failed", error=HOSTILE, **identity), None)
+    generator = np.random.default_rng([index, len(shard), ord(shard.subset[-1])])
+    measured: dict[str, Any] = dict.fromkeys(METRICS)
+    for metric in metrics:
+        measured[metric] = value = float(generator.uniform(0.3, 0.9))
+        measured |= zip(spread_columns(metric), (0.03, value - 0.05, value + 0.05), strict=True)
+    row = CellRow(
+        status="ok",
+        image_size=shard.size,
+        n_images=len(shard),
+        n_normal=int((shard.labels == 0).sum()),
+        n_anomalous=int((shard.labels == 1).sum()),
+        build="b" * 64,
+        weights="w" * 64,
+        params="p" * 64,
+        code="c" * 64,
+        cell_key=f"{index:064x}",
+        **identity,
+        **measured,
+    )
+    scores = CellScores(shard.paths, shard.labels, generator.normal(shard.labels, 1.0))
+    return CellResult(row, scores, examples(shard.labels, generator))
 
 
 def write_run(params: Params, entries: Sequence[tuple[str, str, int | None]]) -> None:
