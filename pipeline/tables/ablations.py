@@ -4,17 +4,17 @@ Columns are the paper's two data sets, pixel level first, as far as the run has 
 stand there once one of its variants was run; a row that was not run says so.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from pipeline.tables.aggregate import Entry, EntryMeans, chosen_means
 from pipeline.tables.expected import Expected, Task
-from pipeline.tables.long_form import Place, Value
-from pipeline.tables.markdown import NO_DATASET, Footnotes, grid, page
+from pipeline.tables.model import Row, Section, Table, ranked
 from pipeline.tables.naming import labelled
-from pipeline.tables.pairs import LEVEL_METRICS, LEVEL_TITLES, legend, over_subsets, pair_cells, pair_texts
+from pipeline.tables.pairs import LEVEL_TITLES, legend, over_subsets, published_lines
 from pipeline.tables.variants import LOSSES, MODULES, any_run
+from pipeline.tables.verdicts import References, references
 
 _DATASETS: Final = ("mvtec", "visa")
 _TASKS: Final[tuple[Task, ...]] = ("pixel", "image")
@@ -44,39 +44,26 @@ class AblationTable:
         """Whether a variant of it was run."""
         return any_run(self.rows, means)
 
-    def markdown(self, means: Mapping[Entry, EntryMeans], expected: Expected, profile: str) -> str:
-        """The table in Markdown."""
+    def table(self, means: Mapping[Entry, EntryMeans], expected: Expected, profile: str) -> Table:
+        """The table of a run."""
         own = chosen_means(self.rows, means, expected)
-        columns = _columns(expected)
-        notes = Footnotes()
-        body = self._body(own, columns, expected, notes) if columns else [NO_DATASET]
+        section = self._section(own, expected, references(self.name, profile))
         names = labelled({entry: " ".join(labels) for entry, labels in self.rows.items()})
-        return page(self.title, profile, body, [*names, self.remark, *legend(own)], notes)
+        lines = [*names, self.remark, *legend(own), *published_lines([section])]
+        return Table(self.name, self.title, profile, (section,), tuple(lines))
 
-    def values(self, means: Mapping[Entry, EntryMeans], expected: Expected, profile: str) -> Iterator[Value]:
-        """The table value by value, in the order of the Markdown table."""
-        for entry, own in chosen_means(self.rows, means, expected).items():
-            for dataset, task in _columns(expected):
-                place = Place(profile, self.name.removeprefix("table"), dataset)
-                for metric, mean in zip(LEVEL_METRICS[task], over_subsets(own, dataset, task), strict=True):
-                    yield place.value(entry, metric, mean)
-
-    def _body(
-        self,
-        own: Mapping[Entry, EntryMeans],
-        columns: list[_Column],
-        expected: Expected,
-        notes: Footnotes,
-    ) -> list[str]:
-        by_column = [[over_subsets(row, *column) for row in own.values()] for column in columns]
-        texts = zip(*(pair_texts(column) for column in by_column), strict=True)
-        pairs = zip(*by_column, strict=True)
-        rows = [
-            [*self.rows[entry], *pair_cells(text, pair, notes)]
-            for entry, text, pair in zip(own, texts, pairs, strict=True)
-        ]
+    def _section(self, own: Mapping[Entry, EntryMeans], expected: Expected, published: References) -> Section:
+        columns = _columns(expected)
         titles = [f"{expected[dataset].title}: {LEVEL_TITLES[task]}" for dataset, task in columns]
-        return grid([*self.header, *titles], rows, text_columns=len(self.header))
+        by_column = [
+            ranked([over_subsets(entry, it, *column, published) for entry, it in own.items()])
+            for column in columns
+        ]
+        rows = [
+            Row(self.rows[entry], slots)
+            for entry, slots in zip(own, zip(*by_column, strict=True), strict=False)
+        ]
+        return Section((*self.header, *titles), tuple(rows), text_columns=len(self.header))
 
 
 TABLE_4: Final = AblationTable(

@@ -2,10 +2,9 @@
 
 A mean exists only over everything that was expected. Where a subset is missing, failed or undefined, there is
 no mean but the reason, which the tables print. A metric that a data set does not have (no masks, no normal
-images) is undefined and needs no reason. Sums are exact, so that the order of rows cannot move a digit.
+images) is undefined and needs no reason. What a mean knows of its uncertainty is said in `mean`.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -13,20 +12,20 @@ from typing import Final
 import pandas as pd
 
 from pipeline.results import CellRow, ResultsError, cell_rows
-from pipeline.tables.expected import Expected
+from pipeline.tables.expected import Expected, ExpectedSet
+from pipeline.tables.mean import (
+    RETRAINED_DATASET,
+    RETRAINED_SUBSET,
+    Mean,
+    independent_se,
+    mean_of_means,
+    plain_mean,
+)
 
 _LONGEST_ERROR: Final = 160
 _NOT_RUN: Final = "not run"
 
 _Cell = tuple[str, str, int | None]  # data set, subset, seed
-
-
-@dataclass(frozen=True)
-class Mean:
-    """A mean, or none: then `missing` says why, or is `None` where the metric is undefined by nature."""
-
-    value: float | None
-    missing: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,19 @@ class EntryMeans:
         if len(known) < len(chosen):
             absent = [name for name, mean in zip(chosen, means, strict=True) if mean.value is None]
             return Mean(None, f"no value on {_listing(absent, len(chosen), 'data sets')}")
-        return Mean(_plain_mean(known))
+        return mean_of_means(means, known) if known else Mean(None)
+
+    def expected(self, dataset: str) -> ExpectedSet:
+        """What the run ought to contain of a data set."""
+        return self._expected[dataset]
+
+    def counts(self, dataset: str) -> dict[str, tuple[int, int]]:
+        """(normal, anomalous) test images that it was measured on, by subset; failed subsets are left out."""
+        return {
+            row.subset: (row.n_normal, row.n_anomalous)
+            for row in self._cells.values()
+            if row.dataset == dataset and row.n_normal is not None and row.n_anomalous is not None
+        }
 
     def auxiliaries(self) -> dict[str, str]:
         """What the method was tuned on, by the data set that it was measured on; empty if untrained."""
@@ -95,10 +106,28 @@ class EntryMeans:
         values: list[float | None] = [None if row is None else getattr(row, metric) for row in rows]
         known = [value for value in values if value is not None]
         if len(known) == len(cells):
-            return Mean(_plain_mean(known))
+            return self._known(known, [row for row in rows if row is not None], metric)
         if not known and all(row is not None and row.status == "ok" for row in rows):
             return Mean(None)
         return Mean(None, self._reason(cells, rows, metric))
+
+    def _known(self, values: Sequence[float], rows: Sequence[CellRow], metric: str) -> Mean:
+        """The mean of `values`, of all subsets with the first seed, then with the next one, and so on."""
+        count = len(values) // len(self.seeds)
+        spreads = [row.spread(metric) for row in rows]
+        errors = [None if spread is None else spread.se for spread in spreads]
+        # Seeds see the same images: their errors go together.
+        subsets = [_all_or_none(errors[start::count]) for start in range(count)]
+        learnt = self.seeds != (None,)
+        seeds = [values[start : start + count] for start in range(0, len(values), count)] if learnt else []
+        (only, *others) = spreads
+        return Mean(
+            plain_mean(values),
+            se=independent_se(subsets),
+            by_seed=tuple(plain_mean(seed) for seed in seeds),
+            retrained=0.0 if not learnt else RETRAINED_SUBSET if count == 1 else RETRAINED_DATASET,
+            ends=None if others or only is None else (only.low, only.high),
+        )
 
     def _reason(self, cells: Sequence[_Cell], rows: Sequence[CellRow | None], metric: str) -> str:
         if not any(rows):
@@ -153,8 +182,9 @@ def _kind(row: CellRow | None, metric: str) -> str | None:
     return "undefined" if getattr(row, metric) is None else None
 
 
-def _plain_mean(values: Sequence[float]) -> float | None:
-    return math.fsum(values) / len(values) if values else None
+def _all_or_none(errors: Sequence[float | None]) -> float | None:
+    known = [error for error in errors if error is not None]
+    return plain_mean(known) if len(known) == len(errors) else None
 
 
 def _one_line(text: str) -> str:

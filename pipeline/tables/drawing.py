@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeline.files import atomic_path
-from pipeline.tables.markdown import profile_mark
+from pipeline.tables.layout import profile_mark
 
 # Okabe and Ito, Color Universal Design (2008), without yellow, which is too pale for a small marker.
 _COLOURS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")

@@ -4,10 +4,11 @@ Taken from the catalog. Without it a missing subset could not be told from one t
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from pipeline import catalog
+from pipeline.catalog import KnownCounts
 from pipeline.results import IMAGE_METRICS, METRICS, PIXEL_METRICS
 
 Task = Literal["image", "pixel"]
@@ -26,6 +27,8 @@ class ExpectedSet:
         group: category in that table, such as `object_and_texture`.
         tasks: what it is measured on; a data set without masks has no pixel task.
         subsets: in the order of the per-subset tables.
+        counts: (normal, anomalous) test images of the build that the paper evaluates, by subset, where known.
+        total: likewise of the whole data set.
     """
 
     title: str
@@ -33,6 +36,8 @@ class ExpectedSet:
     group: str
     tasks: tuple[Task, ...]
     subsets: tuple[str, ...]
+    counts: Mapping[str, KnownCounts] = field(default_factory=dict)
+    total: KnownCounts = (None, None)
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -57,6 +62,8 @@ def expected_sets(names: Iterable[str]) -> dict[str, ExpectedSet]:
             group=record.group,
             tasks=record.tasks,
             subsets=record.subset_names,
+            counts=record.expected(None),
+            total=record.build().counts,
         )
         for name, record in records.items()
     }

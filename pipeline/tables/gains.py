@@ -4,16 +4,17 @@ A gain is a difference of means, in points of a hundred. It exists where both me
 of both are given. The average is the difference of the averages.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from pipeline.tables.aggregate import Entry, EntryMeans, Mean, chosen_means
+from pipeline.tables.aggregate import Entry, EntryMeans, chosen_means
 from pipeline.tables.expected import Expected
-from pipeline.tables.long_form import AVERAGE, Place, Value
-from pipeline.tables.markdown import Footnotes, grid, page, signed, signed_or_dash
+from pipeline.tables.mean import Mean, difference
+from pipeline.tables.model import AVERAGE, Number, Row, Section, Table
 from pipeline.tables.naming import METRIC_TITLES, entry_title
-from pipeline.tables.pairs import LEVEL_METRICS, auxiliary_lines, reasons
+from pipeline.tables.pairs import LEVEL_METRICS, auxiliary_lines
+from pipeline.tables.printing import signed
 from pipeline.tables.variants import OBJECT_AGNOSTIC, OBJECT_AWARE, any_run
 
 GAIN_METRICS: Final = tuple(metric for pair in LEVEL_METRICS.values() for metric in pair)
@@ -39,32 +40,24 @@ class GainTable:
         """Whether the variant was run."""
         return any_run((self.ours, self.theirs), means)
 
-    def markdown(self, means: Mapping[Entry, EntryMeans], expected: Expected, profile: str) -> str:
-        """The table in Markdown."""
-        notes = Footnotes()
-        rows = []
-        for dataset, gains in self.gains(means, expected).items():
-            labels = ["Average", ""]
-            if dataset != AVERAGE:
-                labels = [expected[dataset].title, str(len(expected[dataset].subsets))]
-            cells = [f"{signed_or_dash(gain)}{notes.mark(reasons([gain]))}" for gain in gains.values()]
-            rows.append([*labels, *cells])
-        body = grid(["Data set", "C", *(METRIC_TITLES[it] for it in GAIN_METRICS)], rows, text_columns=1)
-        own = chosen_means((self.ours, self.theirs), means, expected)
+    def table(self, means: Mapping[Entry, EntryMeans], expected: Expected, profile: str) -> Table:
+        """The table of a run."""
+        rows = tuple(self._row(name, it, expected) for name, it in self.gains(means, expected).items())
+        section = Section(("Data set", "C", *(METRIC_TITLES[it] for it in GAIN_METRICS)), rows, 1)
         lines = [
             f"Points of a hundred: {entry_title(self.ours)} minus {entry_title(self.theirs)}, "
             "each a plain mean over the C subsets of a data set and over seeds.",
             "`-`: undefined, unless a note says why.",
-            *auxiliary_lines(own),
+            *auxiliary_lines(chosen_means((self.ours, self.theirs), means, expected)),
         ]
-        return page(self.title, profile, body, lines, notes)
+        return Table(self.name, self.title, profile, (section,), tuple(lines))
 
-    def values(self, means: Mapping[Entry, EntryMeans], expected: Expected, profile: str) -> Iterator[Value]:
-        """The table value by value, in the order of the Markdown table."""
-        for dataset, gains in self.gains(means, expected).items():
-            place = Place(profile, self.name, dataset)
-            for metric, gain in gains.items():
-                yield place.value(self.theirs, metric, gain, show=signed)
+    def _row(self, dataset: str, gains: Mapping[str, Mean], expected: Expected) -> Row:
+        labels = ("Average", "")
+        if dataset != AVERAGE:
+            labels = (expected[dataset].title, str(len(expected[dataset].subsets)))
+        slots = [(Number(self.theirs, dataset, metric, gain, show=signed),) for metric, gain in gains.items()]
+        return Row(labels, tuple(slots))
 
     def gains(self, means: Mapping[Entry, EntryMeans], expected: Expected) -> dict[str, dict[str, Mean]]:
         """Gains by data set (then `(average)`) and metric, in shares; each in [-1, 1]."""
@@ -84,7 +77,7 @@ class GainTable:
 
     def _gain(self, ours: Mean, theirs: Mean) -> Mean:
         if ours.value is not None and theirs.value is not None:
-            return Mean(ours.value - theirs.value)
+            return difference(ours, theirs)
         named = ((self.ours, ours.missing), (self.theirs, theirs.missing))
         why = [f"{entry_title(entry)}: {missing}" for entry, missing in named if missing is not None]
         return Mean(None, "; ".join(why) or None)

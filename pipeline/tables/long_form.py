@@ -5,17 +5,12 @@ All tables have the same columns, so that one reader and one comparison serve th
 
 import csv
 import io
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
 from pipeline.results import ResultsError
-from pipeline.tables.aggregate import Entry, Mean
-from pipeline.tables.markdown import printed
-
-AVERAGE: Final = "(average)"
-MEAN: Final = "(mean)"
+from pipeline.tables.model import Number, Table
 
 
 @dataclass(frozen=True)
@@ -27,9 +22,18 @@ class Value:
         dataset: name of the data set, `(average)` for the mean over data sets.
         subset: name of the subset, `(mean)` for the mean over subsets, "" in a table of data sets.
         variant: an ablation, "" for the method itself; in `figure5` the one that gains are held against.
-        value: percent with four decimals, "" where there is none.
+        value: percent with four decimals, "" where there is none; as all numbers but `published`.
         printed: percent as the Markdown table prints it, "" where there is none.
-        note: why there is no value, "" where it is undefined by nature.
+        se: standard error over draws of test images, in points.
+        training_se: over trainings, measured or as is usual (see `mean`); "" if nothing is learnt.
+        low: lower end of the 95 % interval; `high` the upper one.
+        seeds: number of trainings, "" if nothing is learnt.
+        published: percent as printed, "" where nothing is published.
+        source: of the published value.
+        difference: measured minus published, in points.
+        allowed: largest difference that counts as reproduced.
+        verdict: see `pipeline.tables.verdicts`.
+        note: why there is no value, or why it is not comparable; "" where it is undefined by nature.
     """
 
     profile: str
@@ -42,6 +46,16 @@ class Value:
     metric: str
     value: str
     printed: str
+    se: str
+    training_se: str
+    low: str
+    high: str
+    seeds: str
+    published: str
+    source: str
+    difference: str
+    allowed: str
+    verdict: str
     note: str
 
 
@@ -49,37 +63,18 @@ COLUMNS: Final = tuple(field.name for field in fields(Value))
 KEY_COLUMNS: Final = COLUMNS[: COLUMNS.index("value")]
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where in the tables a value stands: the columns that all metrics and methods of a line share."""
-
-    profile: str
-    table: str
-    dataset: str
-    subset: str = ""
-
-    def value(
-        self, entry: Entry, metric: str, mean: Mean, *, show: Callable[[float], str] = printed
-    ) -> Value:
-        """The line of `mean`, printed as `show` prints a share."""
-        return Value(
-            **asdict(self),
-            task=metric.partition("_")[0],
-            method=entry.method,
-            variant=entry.variant,
-            metric=metric,
-            value="" if mean.value is None else f"{100 * mean.value:z.4f}",
-            printed="" if mean.value is None else show(mean.value),
-            note=mean.missing or "",
-        )
+def values(table: Table) -> list[Value]:
+    """The numbers of `table`, in the order in which they stand."""
+    short = table.name.partition("/")[0].removeprefix("table")
+    return [_value(number, table.profile, short) for number in table.numbers()]
 
 
-def csv_text(values: Iterable[Value]) -> str:
-    """`values` as CSV with a header, in the order given."""
+def csv_text(table: Table) -> str:
+    """`table` as CSV with a header."""
     sink = io.StringIO()
     writer = csv.DictWriter(sink, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(asdict(value) for value in values)
+    writer.writerows(vars(value) for value in values(table))
     return sink.getvalue()
 
 
@@ -96,3 +91,39 @@ def read_csv(path: Path) -> list[Value]:
                 f"{path}: not a table of this version (columns {reader.fieldnames}); make it again"
             )
         return [Value(**line) for line in reader]
+
+
+def _value(number: Number, profile: str, table: str) -> Value:
+    mean, told = number.mean, number.comparison
+    low, high = mean.interval or (None, None)
+    return Value(
+        profile=profile,
+        table=table,
+        task=number.metric.partition("_")[0],
+        dataset=number.dataset,
+        subset=number.subset,
+        method=number.entry.method,
+        variant=number.entry.variant,
+        metric=number.metric,
+        value=_percent(mean.value),
+        printed="" if mean.value is None else number.show(mean.value),
+        se=_percent(mean.se),
+        training_se=_percent(mean.training_se),
+        low=_percent(low),
+        high=_percent(high),
+        seeds=str(len(mean.by_seed) or ""),
+        published="" if told is None else f"{told.published.percent:.1f}",
+        source="" if told is None else told.published.source,
+        difference="" if told is None else _points(told.difference),
+        allowed="" if told is None else _points(told.allowed),
+        verdict="" if told is None else told.verdict,
+        note=mean.missing or (told.reason if told else None) or "",
+    )
+
+
+def _percent(share: float | None) -> str:
+    return _points(None if share is None else 100 * share)
+
+
+def _points(value: float | None) -> str:
+    return "" if value is None else f"{value:z.4f}"

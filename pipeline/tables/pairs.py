@@ -6,12 +6,12 @@ Also the legend below such tables. Knows no table.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from pipeline.tables.aggregate import Entry, EntryMeans, Mean
+from pipeline.tables.aggregate import Entry, EntryMeans
 from pipeline.tables.expected import Task
-from pipeline.tables.markdown import Footnotes, emphasised
-from pipeline.tables.naming import entry_title
-
-Pair = tuple[Mean, Mean]
+from pipeline.tables.mean import MEASURED_FROM
+from pipeline.tables.model import AVERAGE, Section, Slot, numbers_of
+from pipeline.tables.naming import METHOD_TITLES, entry_title
+from pipeline.tables.verdicts import OTHER_MACHINES, ROUNDING, References
 
 LEVEL_TITLES: Final[dict[Task, str]] = {
     "image": "Image-level (AUROC, AP)",
@@ -23,32 +23,16 @@ LEVEL_METRICS: Final[dict[Task, tuple[str, str]]] = {
 }
 
 
-def over_subsets(means: EntryMeans, dataset: str, task: Task) -> Pair:
+def over_subsets(entry: Entry, own: EntryMeans, dataset: str, task: Task, published: References) -> Slot:
     """The pair of a data set."""
-    first, second = LEVEL_METRICS[task]
-    return means.over_subsets(dataset, first), means.over_subsets(dataset, second)
+    means = {metric: own.over_subsets(dataset, metric) for metric in LEVEL_METRICS[task]}
+    return numbers_of(entry, own, (dataset, ""), means, published)
 
 
-def over_datasets(means: EntryMeans, datasets: Sequence[str], task: Task) -> Pair:
-    """The pair of averages over data sets."""
-    first, second = LEVEL_METRICS[task]
-    return means.over_datasets(datasets, first), means.over_datasets(datasets, second)
-
-
-def pair_texts(pairs: Sequence[Pair]) -> list[str]:
-    """Pairs that compete with each other, as `(91.5, 96.2)`, each metric's best and second best marked."""
-    firsts, seconds = (emphasised([pair[place] for pair in pairs]) for place in (0, 1))
-    return [f"({first}, {second})" for first, second in zip(firsts, seconds, strict=True)]
-
-
-def pair_cells(texts: Sequence[str], pairs: Sequence[Pair], notes: Footnotes) -> list[str]:
-    """The texts of a row, each marked with why a value of its pair is missing."""
-    return [f"{text}{notes.mark(reasons(pair))}" for text, pair in zip(texts, pairs, strict=True)]
-
-
-def reasons(means: Sequence[Mean]) -> list[str]:
-    """Why values are missing, as footnotes take them."""
-    return [mean.missing for mean in means if mean.missing is not None]
+def over_datasets(entry: Entry, own: EntryMeans, datasets: Sequence[str], task: Task) -> Slot:
+    """The pair of averages over data sets, which the paper does not print."""
+    means = {metric: own.over_datasets(datasets, metric) for metric in LEVEL_METRICS[task]}
+    return numbers_of(entry, own, (AVERAGE, ""), means, {})
 
 
 def legend(means: Mapping[Entry, EntryMeans]) -> list[str]:
@@ -57,6 +41,25 @@ def legend(means: Mapping[Entry, EntryMeans]) -> list[str]:
         "Percent. Plain mean over the subsets of a data set, and over seeds where a method is learnt.",
         "Best in bold, second best in italics, compared as printed. `-`: undefined, unless a note says why.",
         *auxiliary_lines(means),
+    ]
+
+
+def published_lines(sections: Sequence[Section]) -> list[str]:
+    """How to read the published numbers, and where they are from; nothing where there are none."""
+    values = [it.comparison.published for section in sections for it in section.numbers() if it.comparison]
+    if not values:
+        return []
+    sources: dict[str, dict[str, None]] = {}
+    for value in values:
+        name = f"{METHOD_TITLES.get(value.method, value.method)} on {value.dataset}"
+        sources.setdefault(value.source, {})[name if not value.subset else f"{name}, {value.metric}"] = None
+    others = [f"{source}: {', '.join(names)}" for source, names in sources.items() if source != "paper"]
+    return [
+        "95 % interval: another draw of test images, and other trainings where there are "
+        f"{MEASURED_FROM} seeds or more.",
+        "; ".join(["Published by the paper", *(f"by {other}" for other in others)]) + ".",
+        f"Reproduced: measured and published differ by no more than rounding ({ROUNDING}) and other machines "
+        f"({OTHER_MACHINES}), for a learnt method rounding and another training.",
     ]
 
 

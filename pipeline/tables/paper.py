@@ -2,7 +2,7 @@
 
 Rows stand in the order of the expected data sets, image level first, each group named once, and below each
 level the plain average over its data sets. In Tables 1 and 2 only methods that were run have a column, and
-ablations have none. Published numbers are not shown here.
+ablations have none. In the paper profile the published numbers stand beside the measured ones.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,30 +11,12 @@ from typing import Final
 
 from pipeline import catalog
 from pipeline.tables.aggregate import Entry, EntryMeans, chosen_means
-from pipeline.tables.expected import Domain, Expected, Task
-from pipeline.tables.long_form import AVERAGE, Place, Value
-from pipeline.tables.markdown import NO_DATASET, Footnotes, grid, page
+from pipeline.tables.expected import Domain, Expected
+from pipeline.tables.model import Row, Section, Table, ranked
 from pipeline.tables.naming import entry_title, group_title, in_order, labelled
-from pipeline.tables.pairs import (
-    LEVEL_METRICS,
-    LEVEL_TITLES,
-    Pair,
-    legend,
-    over_datasets,
-    over_subsets,
-    pair_cells,
-    pair_texts,
-)
+from pipeline.tables.pairs import LEVEL_TITLES, legend, over_datasets, over_subsets, published_lines
 from pipeline.tables.variants import ATTENTIONS, TUNINGS, any_run
-
-
-@dataclass(frozen=True)
-class _Line:
-    """One line of a table: a data set or the average of a level, with a pair of means a column."""
-
-    task: Task
-    dataset: str
-    pairs: Mapping[Entry, Pair]
+from pipeline.tables.verdicts import References, references
 
 
 @dataclass(frozen=True)
@@ -60,24 +42,20 @@ class PaperTable:
         """Whether a run fills it: always, or where a variant of it was run."""
         return not self.variants or any_run(self.variants, means)
 
-    def markdown(self, means: Mapping[Entry, EntryMeans], expected: Expected, profile: str) -> str:
-        """The table in Markdown."""
+    def table(self, means: Mapping[Entry, EntryMeans], expected: Expected, profile: str) -> Table:
+        """The table of a run."""
         columns = self.columns(means, expected)
-        notes = Footnotes()
-        rows = list(_rows(self._lines(columns, expected), expected, notes))
+        rows = tuple(self._rows(columns, expected, self._published(profile)))
         titles = [self.variants.get(entry, entry_title(entry)) for entry in columns]
-        header = ["Task", "Category", "Data set", "C", *titles]
-        body = grid(header, rows, text_columns=3) if rows else [NO_DATASET]
-        lines = [*labelled(self.variants), "C: number of subsets.", *legend(columns), *self._tuned_on()]
-        return page(self.title, profile, body, lines, notes)
-
-    def values(self, means: Mapping[Entry, EntryMeans], expected: Expected, profile: str) -> Iterator[Value]:
-        """The table value by value, in the order of the Markdown table."""
-        for line in self._lines(self.columns(means, expected), expected):
-            place = Place(profile, self.name.removeprefix("table"), line.dataset)
-            for entry, pair in line.pairs.items():
-                for metric, mean in zip(LEVEL_METRICS[line.task], pair, strict=True):
-                    yield place.value(entry, metric, mean)
+        section = Section(("Task", "Category", "Data set", "C", *titles), rows, text_columns=3)
+        lines = [
+            *labelled(self.variants),
+            "C: number of subsets.",
+            *legend(columns),
+            *published_lines([section]),
+            *self._tuned_on(),
+        ]
+        return Table(self.name, self.title, profile, (section,), tuple(lines))
 
     def columns(self, means: Mapping[Entry, EntryMeans], expected: Expected) -> dict[Entry, EntryMeans]:
         """Its columns, in order."""
@@ -94,15 +72,27 @@ class PaperTable:
             f"Not known about the paper's: {'; '.join(record.unconfirmed)}.",
         ]
 
-    def _lines(self, columns: Mapping[Entry, EntryMeans], expected: Expected) -> Iterator[_Line]:
+    def _published(self, profile: str) -> References:
+        return references(self.name, profile) if self.name.startswith("table") else {}
+
+    def _rows(
+        self, columns: Mapping[Entry, EntryMeans], expected: Expected, published: References
+    ) -> Iterator[Row]:
         seen = catalog.record(self.auxiliary).holds_images_of if self.auxiliary else ()
         shown = {name: it for name, it in expected.items() if it.domain in self.domains and name not in seen}
-        for task in LEVEL_TITLES:
+        for task, level in LEVEL_TITLES.items():
             names = [name for name, it in shown.items() if task in it.tasks]
+            above = ("", "")
             for name in names:
-                yield _Line(task, name, {e: over_subsets(own, name, task) for e, own in columns.items()})
+                record = shown[name]
+                group = group_title(record.group)
+                labels = (level if not above[0] else "", "" if (level, group) == above else group)
+                slots = [over_subsets(it, own, name, task, published) for it, own in columns.items()]
+                yield Row((*labels, record.title, str(len(record.subsets))), tuple(ranked(slots)))
+                above = (level, group)
             if names:
-                yield _Line(task, AVERAGE, {e: over_datasets(own, names, task) for e, own in columns.items()})
+                slots = [over_datasets(it, own, names, task) for it, own in columns.items()]
+                yield Row(("", "", "Average", ""), tuple(ranked(slots)))
 
 
 PAPER_TABLES: Final = (
@@ -124,18 +114,3 @@ FIGURE_6: Final = PaperTable(
 def methods_as_published(means: Mapping[Entry, EntryMeans]) -> dict[Entry, EntryMeans]:
     """Methods without their ablations, in order."""
     return {entry: means[entry] for entry in in_order(means) if not entry.variant}
-
-
-def _rows(lines: Iterator[_Line], expected: Expected, notes: Footnotes) -> Iterator[list[str]]:
-    above = ("", "")
-    for line in lines:
-        if line.dataset == AVERAGE:
-            group, labels = "", ["Average", ""]
-        else:
-            record = expected[line.dataset]
-            group, labels = group_title(record.group), [record.title, str(len(record.subsets))]
-        level = LEVEL_TITLES[line.task]
-        shown = ["" if level == above[0] else level, "" if (level, group) == above else group]
-        pairs = list(line.pairs.values())
-        yield [*shown, *labels, *pair_cells(pair_texts(pairs), pairs, notes)]
-        above = (level, group)

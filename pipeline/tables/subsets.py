@@ -1,52 +1,45 @@
-"""The tables of one data set: a section a method, its subsets and their mean in rows, metrics in columns.
+"""The table of one data set: a section a method, its subsets and their mean in rows, metrics in columns.
 
 A variant has a section where it was run; not every variant is meant for every data set.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from pipeline.results import METRICS
-from pipeline.tables.aggregate import Entry, EntryMeans, Mean
-from pipeline.tables.expected import ExpectedSet
-from pipeline.tables.long_form import MEAN, Place, Value
-from pipeline.tables.markdown import Footnotes, grid, heading, printed_or_dash
+from pipeline.tables.aggregate import Entry, EntryMeans
+from pipeline.tables.expected import Expected
+from pipeline.tables.mean import Mean
+from pipeline.tables.model import MEAN, Row, Section, Table, numbers_of
 from pipeline.tables.naming import METRIC_TITLES, entry_title, in_order
+from pipeline.tables.pairs import published_lines
+from pipeline.tables.verdicts import References, references
 
 
-def subsets_markdown(
-    dataset: str, record: ExpectedSet, means: Mapping[Entry, EntryMeans], profile: str
-) -> str:
-    """The tables of `dataset` in Markdown."""
-    notes = Footnotes()
-    lines = heading(f"{record.title}, by subset", profile)
-    lines += ["Percent; the last row is the plain mean over subsets.", ""]
-    header = ["Subset", *(METRIC_TITLES[metric] for metric in METRICS)]
-    for entry in _entries(dataset, means):
-        rows = [_row(dataset, subset, means[entry], notes) for subset in (*record.subsets, MEAN)]
-        lines += [f"## {entry_title(entry)}", "", *_training(dataset, means[entry])]
-        lines += [*grid(header, rows, text_columns=1), ""]
-    return "\n".join([*lines[:-1], *notes.lines()]) + "\n"
+def subsets_table(dataset: str, means: Mapping[Entry, EntryMeans], expected: Expected, profile: str) -> Table:
+    """The table of `dataset`."""
+    published = references("subsets", profile)
+    entries = [entry for entry in in_order(means) if not entry.variant or means[entry].ran_on(dataset)]
+    sections = tuple(_section(entry, dataset, means[entry], published) for entry in entries)
+    return Table(
+        f"subsets/{dataset}",
+        f"{expected[dataset].title}, by subset",
+        profile,
+        sections,
+        tuple(published_lines(sections)),
+        lead=("Percent; the last row is the plain mean over subsets.",),
+    )
 
 
-def subsets_values(
-    dataset: str, record: ExpectedSet, means: Mapping[Entry, EntryMeans], profile: str
-) -> Iterator[Value]:
-    """The tables of `dataset` value by value, in the order of the Markdown tables."""
-    for entry in _entries(dataset, means):
-        for subset in (*record.subsets, MEAN):
-            place = Place(profile, "subsets", dataset, subset)
-            for metric in METRICS:
-                yield place.value(entry, metric, _mean(dataset, subset, metric, means[entry]))
+def _section(entry: Entry, dataset: str, own: EntryMeans, published: References) -> Section:
+    rows = [_row(entry, dataset, subset, own, published) for subset in (*own.expected(dataset).subsets, MEAN)]
+    header = ("Subset", *(METRIC_TITLES[metric] for metric in METRICS))
+    return Section(header, tuple(rows), 1, entry_title(entry), _training(dataset, own), notes_at_name=True)
 
 
-def _entries(dataset: str, means: Mapping[Entry, EntryMeans]) -> list[Entry]:
-    return [entry for entry in in_order(means) if not entry.variant or means[entry].ran_on(dataset)]
-
-
-def _row(dataset: str, subset: str, means: EntryMeans, notes: Footnotes) -> list[str]:
-    cells = [_mean(dataset, subset, metric, means) for metric in METRICS]
-    reasons = [mean.missing for mean in cells if mean.missing is not None]
-    return [f"{subset}{notes.mark(reasons)}", *(printed_or_dash(mean) for mean in cells)]
+def _row(entry: Entry, dataset: str, subset: str, own: EntryMeans, published: References) -> Row:
+    means = {metric: _mean(dataset, subset, metric, own) for metric in METRICS}
+    numbers = numbers_of(entry, own, (dataset, subset), means, published)
+    return Row((subset,), tuple((number,) for number in numbers))
 
 
 def _mean(dataset: str, subset: str, metric: str, means: EntryMeans) -> Mean:
@@ -55,11 +48,8 @@ def _mean(dataset: str, subset: str, metric: str, means: EntryMeans) -> Mean:
     )
 
 
-def _training(dataset: str, means: EntryMeans) -> list[str]:
+def _training(dataset: str, means: EntryMeans) -> tuple[str, ...]:
     auxiliary = means.auxiliaries().get(dataset)
     if auxiliary is None:
-        return []
-    return [
-        f"Auxiliary set: {auxiliary}; mean over seeds: {', '.join(str(seed) for seed in means.seeds)}.",
-        "",
-    ]
+        return ()
+    return (f"Auxiliary set: {auxiliary}; mean over seeds: {', '.join(str(seed) for seed in means.seeds)}.",)

@@ -1,4 +1,4 @@
-"""Which variants of `params.yaml` the paper's tables and figures compare: ablations, and other tunings.
+"""Which variants of `params.yaml` the paper's tables and figures compare, and as what they are published.
 
 A variant is known here by its name alone; what it sets is the business of `params.yaml`. The method itself,
 "" as a variant, opens or closes each comparison. A table of variants exists once one of them was run.
@@ -43,3 +43,30 @@ ATTENTIONS: Final = _of_anomalyclip({"": "V-V", "qq": "Q-Q", "kk": "K-K"})
 def any_run(entries: Iterable[Entry], means: Mapping[Entry, EntryMeans]) -> bool:
     """Whether a variant among `entries` was run; the method itself does not count."""
     return any(entry.variant and entry in means for entry in entries)
+
+
+# How the files of published numbers name the entries of Tables 3 to 5: by method and variant.
+PUBLISHED: Final[Mapping[int, Mapping[tuple[str, str], Entry]]] = {
+    3: {
+        ("vand", ""): Entry("vand", "medical"),
+        ("anomalyclip", ""): Entry("anomalyclip", "medical"),
+    },
+    4: {
+        ("anomalyclip", name): Entry("anomalyclip", variant)
+        for name, variant in {
+            "base": "base",
+            "t1_dpam": "t1",
+            "t1_t2_prompts": "t2",
+            "t1_t2_t3_full": "",
+        }.items()
+    },
+    5: {
+        ("anomalyclip", name): Entry("anomalyclip", variant)
+        for name, variant in {
+            "local0_global0": "untrained",
+            "local0_global1": "global_only",
+            "local1_global0": "local_only",
+            "local1_global1": "",
+        }.items()
+    },
+}

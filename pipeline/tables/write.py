@@ -1,6 +1,6 @@
 """The folder of tables of one profile: what the tables stage writes and git keeps."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -14,12 +14,39 @@ from pipeline.tables.drawing import draw
 from pipeline.tables.expected import Expected
 from pipeline.tables.figures import figures
 from pipeline.tables.gains import FIGURE_5
+from pipeline.tables.html import html
+from pipeline.tables.latex import latex
 from pipeline.tables.long_form import csv_text
+from pipeline.tables.markdown import markdown
+from pipeline.tables.model import Table
 from pipeline.tables.paper import FIGURE_6, PAPER_TABLES
-from pipeline.tables.subsets import subsets_markdown, subsets_values
+from pipeline.tables.subsets import subsets_table
 from pipeline.tables.summary import summary
 
+FORMATS: Final[Mapping[str, Callable[[Table], str]]] = {
+    "markdown": markdown,
+    "latex": latex,
+    "csv": csv_text,
+    "html": html,
+}
+"""What a table can be written as, by name."""
+
+_SUFFIXES: Final = {"markdown": ".md", "latex": ".tex", "csv": ".csv", "html": ".html"}
 _TABLES: Final = (*PAPER_TABLES, TABLE_4, TABLE_5, FIGURE_5, FIGURE_6)
+
+
+def build_tables(metrics: pd.DataFrame, expected: Expected, profile: str) -> dict[str, Table]:
+    """Every table of a run by name: `table1`, `table2`, those whose variants were run, `subsets/<data set>`.
+
+    Args:
+        metrics: rows as `pipeline.results.read_metrics` returns them, of one profile.
+        expected: the data sets of the run, in table order.
+        profile: its name; every table of another profile than `paper` says so on top.
+
+    Raises:
+        ResultsError: rows of another profile, or that do not belong to the run, or none at all.
+    """
+    return _tables(_means(metrics, expected, profile), expected, profile)
 
 
 def write_tables(metrics: pd.DataFrame, expected: Expected, profile: str, out: Path) -> list[Path]:
@@ -32,17 +59,20 @@ def write_tables(metrics: pd.DataFrame, expected: Expected, profile: str, out: P
         out: folder of tables, such as `results/miniature/tables`.
 
     Returns:
-        The files, sorted: `table1` and `table2` as `.md` and `.csv`, `subsets/<data set>` likewise,
-        `summary.json` and `pixel_auroc.svg`; where their variants were run, `table3` to `table5`, `figure5`
-        and `figure6` as well, the figures also as `.svg`. What an earlier run left in their place is deleted.
+        The files, sorted: the tables of `build_tables` as `.md`, `.tex`, `.csv` and `.html`, `summary.json`
+        and `pixel_auroc.svg`; figures whose variants were run also as `.svg`. What an earlier run left in
+        their place is deleted.
 
     Raises:
         ResultsError: rows of another profile, or that do not belong to the run, or none at all.
     """
-    if foreign := sorted(set(metrics["profile"]) - {profile}):
-        raise ResultsError(f"results of profile {', '.join(foreign)} cannot go into the tables of {profile}")
-    means = entry_means(metrics, expected)
-    texts = {out / name: text for name, text in _texts(means, expected, profile)}
+    means = _means(metrics, expected, profile)
+    tables = _tables(means, expected, profile)
+    texts = {
+        out / f"{name}{_SUFFIXES[kind]}": write(table)
+        for name, table in tables.items()
+        for kind, write in FORMATS.items()
+    }
     for path, text in texts.items():
         write_text(path, text)
     write_json(out / "summary.json", summary(means, expected))
@@ -53,18 +83,21 @@ def write_tables(metrics: pd.DataFrame, expected: Expected, profile: str, out: P
     return sorted([*texts, *pictures, out / "summary.json"])
 
 
+def _means(metrics: pd.DataFrame, expected: Expected, profile: str) -> dict[Entry, EntryMeans]:
+    if foreign := sorted(set(metrics["profile"]) - {profile}):
+        raise ResultsError(f"results of profile {', '.join(foreign)} cannot go into the tables of {profile}")
+    return entry_means(metrics, expected)
+
+
+def _tables(means: Mapping[Entry, EntryMeans], expected: Expected, profile: str) -> dict[str, Table]:
+    tables = [table.table(means, expected, profile) for table in _TABLES if table.exists(means)]
+    tables += [subsets_table(dataset, means, expected, profile) for dataset in expected]
+    return {table.name: table for table in tables}
+
+
 def _delete_others(out: Path, written: set[Path]) -> None:
-    tables = [out / f"{table.name}{suffix}" for table in _TABLES for suffix in (".md", ".csv", ".svg")]
+    suffixes = (*_SUFFIXES.values(), ".svg")
+    tables = [out / f"{table.name}{suffix}" for table in _TABLES for suffix in suffixes]
     for path in (*tables, *(out / "subsets").iterdir()):
         if path not in written:
             path.unlink(missing_ok=True)
-
-
-def _texts(means: Mapping[Entry, EntryMeans], expected: Expected, profile: str) -> Iterator[tuple[str, str]]:
-    for table in _TABLES:
-        if table.exists(means):
-            yield f"{table.name}.md", table.markdown(means, expected, profile)
-            yield f"{table.name}.csv", csv_text(table.values(means, expected, profile))
-    for dataset, record in expected.items():
-        yield f"subsets/{dataset}.md", subsets_markdown(dataset, record, means, profile)
-        yield f"subsets/{dataset}.csv", csv_text(subsets_values(dataset, record, means, profile))

@@ -104,6 +104,11 @@ def write(
     return {path.relative_to(folder / "tables").as_posix(): path.read_text() for path in paths}
 
 
+def files_of(name: str) -> set[str]:
+    """The files of a table, one a format."""
+    return {f"{name}{suffix}" for suffix in (".csv", ".html", ".md", ".tex")}
+
+
 def renew_golden(rows: list[CellRow], expected: Mapping[str, ExpectedSet], names: Iterable[str]) -> None:
     """Make the golden files `names` from `rows`."""
     with TemporaryDirectory() as scratch:

@@ -6,23 +6,13 @@ import pytest
 
 from pipeline.results import CellRow
 from pipeline.tables import compare_tables, published_table
+from pipeline.tables.variants import PUBLISHED
 
-from .make import ABLATION_EXPECTED, GOLDEN, ablation_run, failed, renew_golden, row, write
+from .make import ABLATION_EXPECTED, GOLDEN, ablation_run, failed, files_of, renew_golden, row, write
 
 GOLDEN_FILES = tuple(
     f"{name}{suffix}" for name in ("table4", "table5", "figure5", "figure6") for suffix in (".md", ".csv")
 )
-
-# Where the variants stand in the published tables.
-PUBLISHED = {
-    4: {"base": "base", "t1_dpam": "t1", "t1_t2_prompts": "t2", "t1_t2_t3_full": ""},
-    5: {
-        "local0_global0": "untrained",
-        "local0_global1": "global_only",
-        "local1_global0": "local_only",
-        "local1_global1": "",
-    },
-}
 
 
 def _rows() -> list[CellRow]:
@@ -79,12 +69,12 @@ def test_the_same_results_give_the_same_bytes(tables: dict[str, str], tmp_path: 
     [
         ("", set()),
         ("no_dpam", set()),
-        ("base", {"table4.md", "table4.csv"}),
-        ("t2", {"table4.md", "table4.csv"}),
-        ("local_only", {"table5.md", "table5.csv"}),
-        ("untrained", {"table5.md", "table5.csv"}),
-        ("object_aware", {"figure5.md", "figure5.csv", "figure5.svg"}),
-        ("kk", {"figure6.md", "figure6.csv", "figure6.svg"}),
+        ("base", files_of("table4")),
+        ("t2", files_of("table4")),
+        ("local_only", files_of("table5")),
+        ("untrained", files_of("table5")),
+        ("object_aware", {*files_of("figure5"), "figure5.svg"}),
+        ("kk", {*files_of("figure6"), "figure6.svg"}),
     ],
 )
 def test_a_table_is_there_where_a_variant_of_it_was_run(
@@ -127,9 +117,10 @@ def test_a_run_without_the_papers_two_data_sets(tmp_path: Path) -> None:
 def test_the_papers_own_numbers_come_out_where_they_were(tmp_path: Path, number: int) -> None:
     published = published_table(number)
     expected = {name: ABLATION_EXPECTED[name] for name in ("mvtec", "visa")}
+    variants = {name: entry.variant for (_, name), entry in PUBLISHED[number].items()}
     shares: dict[tuple[str, str], dict[str, float]] = {}
     for it in published:
-        shares.setdefault((PUBLISHED[number][it.variant], it.dataset), {})[it.metric] = it.percent / 100
+        shares.setdefault((variants[it.variant], it.dataset), {})[it.metric] = it.percent / 100
     rows = [
         row(dataset, subset, "anomalyclip", 0.5, variant=variant, profile="paper", **values)
         for (variant, dataset), values in shares.items()
@@ -138,12 +129,10 @@ def test_the_papers_own_numbers_come_out_where_they_were(tmp_path: Path, number:
     texts = write(tmp_path, rows, expected, "paper")
     lines = csv.DictReader(texts[f"table{number}.csv"].splitlines())
     printed = {(it["variant"], it["dataset"], it["metric"]): it["printed"] for it in lines}
-    assert printed == {
-        (PUBLISHED[number][it.variant], it.dataset, it.metric): f"{it.percent:.1f}" for it in published
-    }
+    assert printed == {(variants[it.variant], it.dataset, it.metric): f"{it.percent:.1f}" for it in published}
     plain = texts[f"table{number}.md"].replace("*", "")
-    row_4 = "| + T2 | (89.5, 81.2) | (90.8, 96.0) | (95.0, 85.3) | (81.7, 85.2) |"
-    row_5 = "| ✓ | ✗ | (91.0, 80.4) | (89.9, 96.0) | (95.2, 86.5) | (79.5, 83.2) |"
+    row_4 = "| + T2 | measured | (89.5, 81.2) | (90.8, 96.0) | (95.0, 85.3) | (81.7, 85.2) |"
+    row_5 = "| ✓ | ✗ | measured | (91.0, 80.4) | (89.9, 96.0) | (95.2, 86.5) | (79.5, 83.2) |"
     assert (row_4 if number == 4 else row_5) in plain
 
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.results import ResultsError
-from pipeline.tables.aggregate import Entry, EntryMeans, Mean, entry_means
+from pipeline.tables.aggregate import Entry, EntryMeans, entry_means
+from pipeline.tables.mean import Mean
 
 from .make import EXPECTED, failed, frame, full_run, row
 

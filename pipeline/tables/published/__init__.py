@@ -1,13 +1,14 @@
-"""The numbers that the paper prints in its Tables 1 to 5, as data: one row a value, in percent.
+"""Published numbers as data, in percent: the paper's Tables 1 to 5, and by subset what is known elsewhere.
 
 Files are described, with their sources, in the README beside them. What the paper leaves blank has no row.
-The `appendix/` folder keeps numbers from elsewhere as they were found; nothing here reads them.
+The `appendix/` folder keeps numbers from outside the five tables as they were found; those by subset and
+metric are read here, the others by nobody.
 """
 
 import csv
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Final
+from typing import Any, Final, Literal
 
 from pipeline.results import METRICS, ResultsError
 
@@ -19,44 +20,128 @@ _FILES: Final = {
     5: "table5_context_optimization.csv",
 }
 
+# Values in Table 1 that the paper takes from the methods' own papers (README).
+_TAKEN_OVER: Final = {(method, dataset) for method in ("winclip", "vand") for dataset in ("mvtec", "visa")}
+_METHODS: Final = {"CLIP": "clip", "WinCLIP": "winclip", "VAND": "vand", "AnomalyCLIP": "anomalyclip"}
+_LOG_METRICS: Final = {
+    "image_auroc": "image_auroc",
+    "image_ap": "image_ap",
+    "pixel_auroc": "pixel_auroc",
+    "pixel_pro": "pixel_aupro",
+}
+_WINCLIP_METRICS: Final = {
+    "image_auroc": "reported_image_auroc",
+    "image_f1_max": "reported_image_f1max",
+    "pixel_auroc": "reported_pixel_auroc",
+    "pixel_f1_max": "reported_pixel_f1max",
+}
+
+Source = Literal["paper", "authors' log", "other paper"]
+
 
 @dataclass(frozen=True)
 class PublishedValue:
     """One printed number.
 
     Attributes:
+        table: 1 to 5, `None` for a value by subset.
         method: such as `anomalyclip`.
         variant: row of an ablation table (4 and 5, all of AnomalyCLIP), "" elsewhere.
         dataset: name in the catalog.
         metric: name of a metric.
         percent: the value as printed, in [0, 100].
+        subset: name of the subset, "" for the mean over all.
+        source: who says so: the paper, the log that its authors published with their checkpoints, or the
+            paper of another method.
     """
 
-    table: int
+    table: int | None
     method: str
     variant: str
     dataset: str
     metric: str
     percent: float
+    subset: str = ""
+    source: Source = "paper"
 
     def __post_init__(self) -> None:
         if self.metric not in METRICS or not 0 <= self.percent <= 100:
-            raise ResultsError(
-                f"published table {self.table}: {self} is no metric in percent; mend its CSV file"
-            )
+            raise ResultsError(f"published: {self} is no metric in percent; mend its CSV file")
 
 
 def published_table(number: int) -> tuple[PublishedValue, ...]:
     """The values of Table `number` (1 to 5) of the paper, in the order of its file."""
-    text = files(__name__).joinpath(_FILES[number]).read_text(encoding="utf-8")
     return tuple(
         PublishedValue(
             table=number,
-            method=line.get("method", "anomalyclip"),
+            method=(method := line.get("method", "anomalyclip")),
             variant=line.get("variant", ""),
             dataset=line["dataset"],
             metric=line["metric"],
             percent=float(line["value"]),
+            source="other paper" if number == 1 and (method, line["dataset"]) in _TAKEN_OVER else "paper",
         )
-        for line in csv.DictReader(text.splitlines())
+        for line in _lines(_FILES[number])
     )
+
+
+def published_subsets() -> tuple[PublishedValue, ...]:
+    """Values by subset of MVTec AD and VisA: the paper's where they are known, else the next best source.
+
+    For AnomalyCLIP that is the authors' log, for WinCLIP its own paper.
+    """
+    values: dict[tuple[str, str, str, str], PublishedValue] = {}
+    for value in (*_from_paper(), *_from_log("mvtec"), *_from_log("visa"), *_from_winclip()):
+        values.setdefault((value.method, value.dataset, value.subset, value.metric), value)
+    return tuple(values.values())
+
+
+def _from_paper() -> list[PublishedValue]:
+    files_of = {
+        "mvtec": "appendix/appF_table12_mvtec_image_auroc.csv",
+        "visa": "appendix/appF_table16_17_visa_image_auroc_ap.csv",
+    }
+    return [
+        _by_subset(_METHODS[line["method"]], dataset, line["subset"], line["metric"], line["value"], "paper")
+        for dataset, name in files_of.items()
+        for line in _lines(name)
+    ]
+
+
+def _from_log(dataset: str) -> list[PublishedValue]:
+    return [
+        _by_subset("anomalyclip", dataset, line["subset"], metric, line[column], "authors' log")
+        for line in _lines(f"appendix/official_repo_log_{dataset}_released_checkpoint.csv")
+        if line["subset"] != "mean"
+        for metric, column in _LOG_METRICS.items()
+    ]
+
+
+def _from_winclip() -> list[PublishedValue]:
+    names = {"MVTec-AD": "mvtec", "VisA": "visa"}
+    return [
+        _by_subset("winclip", names[line["dataset"]], line["subset"], metric, line[column], "other paper")
+        for line in _lines("appendix/winclip_paper_zero_shot_per_subset.csv")
+        if line["subset"] != "Average"
+        for metric, column in _WINCLIP_METRICS.items()
+    ]
+
+
+def _by_subset(
+    method: str, dataset: str, subset: str, metric: str, value: str, source: Source
+) -> PublishedValue:
+    return PublishedValue(
+        table=None,
+        method=method,
+        variant="",
+        dataset=dataset,
+        subset=subset,
+        metric=metric,
+        percent=float(value),
+        source=source,
+    )
+
+
+def _lines(name: str) -> list[dict[str, Any]]:
+    text = files(__name__).joinpath(name).read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))

@@ -1,0 +1,124 @@
+"""HTML: a page a table without any outside file, and the table alone for a page that holds several.
+
+Each number says on hover which cell it is and what its interval is. Everything that comes from data is
+escaped.
+"""
+
+from typing import Final
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup, escape
+
+from pipeline.tables.layout import NO_DATASET, Style, lay, profile_mark
+from pipeline.tables.model import Number, Table
+
+_ENVIRONMENT: Final = Environment(
+    autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+)
+_FRAGMENT: Final = _ENVIRONMENT.from_string("""\
+<section class="table" id="{{ table.name | replace('/', '-') }}">
+<h2>{{ table.title }}</h2>
+{% if mark %}
+<p class="mark"><strong>{{ mark }}</strong></p>
+{% endif %}
+{% for line in table.lead %}
+<p>{{ line }}</p>
+{% endfor %}
+{% for section, rows in sections %}
+{% if section.title %}
+<h3>{{ section.title }}</h3>
+{% endif %}
+{% for line in section.remarks %}
+<p>{{ line }}</p>
+{% endfor %}
+{% if rows %}
+<table>
+<thead><tr>{% for cell in rows[0] %}<th scope="col">{{ cell | safe }}</th>{% endfor %}</tr></thead>
+<tbody>
+{% set left = section.left %}
+{% for row in rows[1:] %}
+<tr>
+{%- for cell in row %}
+<td{{ ' class="number"' | safe if not left[loop.index0] }}>{{ cell | safe }}</td>
+{%- endfor -%}
+</tr>
+{% endfor %}
+</tbody>
+</table>
+{% else %}
+<p>{{ no_dataset }}</p>
+{% endif %}
+{% endfor %}
+{% if table.legend %}
+<ul>
+{% for line in table.legend %}
+<li>{{ line }}</li>
+{% endfor %}
+</ul>
+{% endif %}
+{% for notes in footnotes %}
+<p>{{ notes.title }}</p>
+<ul>
+{% for line in notes.lines() %}
+<li>{{ line }}</li>
+{% endfor %}
+</ul>
+{% endfor %}
+</section>
+""")
+_PAGE: Final = _ENVIRONMENT.from_string("""\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>{{ title }}</title>
+<style>
+body { font-family: system-ui, sans-serif; margin: 1.5em; color: #111; background: #fff; }
+table { border-collapse: collapse; border-top: 2px solid; border-bottom: 2px solid; margin: 1em 0; }
+thead th { border-bottom: 1px solid; text-align: left; }
+th, td { padding: 0.2em 0.7em; vertical-align: top; }
+td.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
+.mark { color: #a00; }
+</style>
+</head>
+<body>
+{{ fragment }}
+</body>
+</html>
+""")
+
+
+def html(table: Table) -> str:
+    """The whole page of `table`."""
+    return _PAGE.render(title=table.title, fragment=html_fragment(table)) + "\n"
+
+
+def html_fragment(table: Table) -> Markup:
+    """`table` as a `<section>`, for a page of somebody else's."""
+    laid = lay(table, _STYLE)
+    text = _FRAGMENT.render(
+        table=table,
+        mark=profile_mark(table.profile),
+        sections=list(zip(table.sections, laid.grids, strict=True)),
+        footnotes=laid.notes,
+        no_dataset=NO_DATASET,
+    )
+    return Markup(text)  # noqa: S704 - made by a template that escapes
+
+
+def _hint(number: Number, text: str) -> str:
+    told = f"{number.entry.name} on {number.dataset}"
+    if number.subset:
+        told += f"/{number.subset}"
+    told += f", {number.metric}"
+    if (ends := number.mean.interval) is not None:
+        told += f": 95 % interval {number.show(ends[0])} to {number.show(ends[1])}"
+    return f'<span title="{escape(told)}">{escape(text)}</span>'
+
+
+_STYLE: Final = Style(
+    lambda text: f"<strong>{text}</strong>",
+    lambda text: f"<em>{text}</em>",
+    lambda text: str(escape(text)),
+    _hint,
+)

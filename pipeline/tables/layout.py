@@ -1,0 +1,165 @@
+"""From the model to lines of text: how pairs, ranks, gaps and published numbers stand in a grid.
+
+What bold looks like and which letters need care is said by a `Style`; everything else is the same in all
+formats. Where numbers are published, a row takes five lines: measured, interval, published, difference,
+verdict.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from pipeline.tables.model import BEST, SECOND, Number, Row, Section, Slot, Table
+from pipeline.tables.printing import UNDEFINED, signed
+from pipeline.tables.verdicts import PAPER_PROFILE
+
+NO_DATASET: Final = "This run has no data set of this table."
+MISSING_TITLE: Final = "No value, because:"
+UNLIKE_TITLE: Final = "Not comparable, because:"
+_MARKS: Final = {
+    "miniature": "MINIATURE PROFILE: drawn data and a tiny CLIP; not comparable with the paper.",
+}
+LINES: Final = ("measured", "95 % interval", "published", "difference", "verdict")
+
+Grid = list[list[str]]
+
+
+@dataclass(frozen=True)
+class Style:
+    """What a format does to texts.
+
+    Attributes:
+        best: marks the best value of a metric; `second` the second best.
+        escape: makes a text that comes from outside the format harmless.
+        value: what stands for a number that prints as the text.
+    """
+
+    best: Callable[[str], str]
+    second: Callable[[str], str]
+    escape: Callable[[str], str] = str
+    value: Callable[[Number, str], str] = lambda _number, text: text
+
+
+@dataclass
+class Footnotes:
+    """Reasons below a table, each numbered once, in the order in which the table mentions them."""
+
+    title: str = MISSING_TITLE
+    prefix: str = ""
+    _numbers: dict[str, int] = field(default_factory=dict)
+
+    def mark(self, reasons: Sequence[str]) -> str:
+        """` [1][2]` for `reasons`, "" for none."""
+        numbers = [
+            self._numbers.setdefault(reason, len(self._numbers) + 1) for reason in dict.fromkeys(reasons)
+        ]
+        return " " + "".join(f"[{self.prefix}{number}]" for number in numbers) if numbers else ""
+
+    def lines(self) -> list[str]:
+        """The notes, such as `[1] not run`."""
+        return [f"[{self.prefix}{number}] {text}" for text, number in self._numbers.items()]
+
+
+@dataclass(frozen=True)
+class Laid:
+    """A table as texts: grids in the order of its sections, and the footnotes that they mention."""
+
+    grids: list[Grid]
+    notes: list[Footnotes]
+
+
+def profile_mark(profile: str) -> str | None:
+    """The sentence on top of every table whose numbers must not be held against the paper's."""
+    if profile == PAPER_PROFILE:
+        return None
+    return _MARKS.get(profile, f"{profile.upper()} PROFILE: not comparable with the paper.")
+
+
+def lay(table: Table, style: Style) -> Laid:
+    """The texts of `table`; a grid starts with its header and is empty where the section has no rows."""
+    writer = _Writer(style, Footnotes(), Footnotes(UNLIKE_TITLE, "c"))
+    grids = [writer.grid(section) for section in table.sections]
+    return Laid(grids, [notes for notes in (writer.missing, writer.unlike) if notes.lines()])
+
+
+@dataclass(frozen=True)
+class _Writer:
+    style: Style
+    missing: Footnotes
+    unlike: Footnotes
+
+    def grid(self, section: Section) -> Grid:
+        if not section.rows:
+            return []
+        header = list(section.header)
+        if section.compared:
+            header.insert(section.labels, "")
+        rows = [line for row in section.rows for line in self._lines(row, section)]
+        return [[self.style.escape(title) for title in header], *rows]
+
+    def _lines(self, row: Row, section: Section) -> Iterator[list[str]]:
+        labels = [self.style.escape(label) for label in row.labels]
+        measured = [_joined([self._ranked(number) for number in slot]) for slot in row.slots]
+        if section.notes_at_name:
+            labels[-1] += self.missing.mark([why for slot in row.slots for why in _reasons(slot)])
+        else:
+            measured = [
+                f"{text}{self.missing.mark(_reasons(slot))}"
+                for text, slot in zip(measured, row.slots, strict=True)
+            ]
+        if section.compared:
+            yield from self._compared(labels, row, measured)
+        else:
+            yield [*labels, *measured]
+
+    def _compared(self, labels: list[str], row: Row, measured: list[str]) -> Iterator[list[str]]:
+        shows = (_interval, _published, _difference, self._verdict)
+        lines = [measured, *([show(slot) for slot in row.slots] for show in shows)]
+        for name, line in zip(LINES, lines, strict=True):
+            if any(line):
+                yield [*labels, self.style.escape(name), *line]
+                labels = [""] * len(labels)
+
+    def _ranked(self, number: Number) -> str:
+        if number.mean.value is None:
+            return UNDEFINED
+        text = self.style.value(number, number.show(number.mean.value))
+        marks = {BEST: self.style.best, SECOND: self.style.second}
+        return marks[number.rank](text) if number.rank else text
+
+    def _verdict(self, slot: Slot) -> str:
+        verdicts = [number.comparison.verdict if number.comparison else "" for number in slot]
+        text = verdicts[0] if len(set(verdicts)) == 1 else _joined(verdicts)
+        measured = [number.comparison for number in slot if number.mean.value is not None]
+        return text + self.unlike.mark([it.reason for it in measured if it is not None and it.reason])
+
+
+def _reasons(slot: Slot) -> list[str]:
+    return [number.mean.missing for number in slot if number.mean.missing is not None]
+
+
+def _interval(slot: Slot) -> str:
+    return _joined([_ends(number) for number in slot])
+
+
+def _ends(number: Number) -> str:
+    ends = number.mean.interval
+    return "" if ends is None else "–".join(number.show(end) for end in ends)
+
+
+def _published(slot: Slot) -> str:
+    return _joined(
+        [f"{number.comparison.published.percent:.1f}" if number.comparison else "" for number in slot]
+    )
+
+
+def _difference(slot: Slot) -> str:
+    differences = [number.comparison.difference if number.comparison else None for number in slot]
+    return _joined(["" if it is None else signed(it / 100) for it in differences])
+
+
+def _joined(texts: Sequence[str]) -> str:
+    """`(a, b)` of a pair, a dash for what it lacks; "" where it has nothing at all."""
+    if len(texts) == 1 or not any(texts):
+        return texts[0]
+    return f"({', '.join(text or UNDEFINED for text in texts)})"

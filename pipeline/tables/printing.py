@@ -1,0 +1,24 @@
+"""How a number is printed, in every format: percent with one decimal, halves rounded up, `-` for none."""
+
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Final
+
+UNDEFINED: Final = "-"
+
+
+def printed(value: float) -> str:
+    """A share as the paper prints it: in percent with one decimal, halves rounded up.
+
+    Means of small subsets are often exact halves; float noise of 1e-14 must not decide how they print.
+    """
+    return f"{_rounded(value):.1f}"
+
+
+def signed(value: float) -> str:
+    """A difference of shares, printed likewise with its sign; a difference that rounds to zero has none."""
+    rounded = _rounded(value)
+    return f"{rounded:+.1f}" if rounded else "0.0"
+
+
+def _rounded(value: float) -> Decimal:
+    return Decimal(f"{100 * value:.9f}").quantize(Decimal("0.1"), ROUND_HALF_UP)

@@ -1,0 +1,131 @@
+"""Measured against published: which printed number belongs to a value, and the one rule for its verdict.
+
+The same test images stand behind both numbers, so what another draw of images would change excuses nothing;
+the interval is printed beside the difference and plays no part. What does count:
+
+- the published value is rounded: 0.05 points;
+- other libraries and hardware: 0.2 points;
+- for a learnt method instead of these 0.2, if that is more, what two trainings may differ by in 95 % of
+  cases, 1.96 sqrt(r² + r² / seeds): ours measured over three seeds or more, otherwise as is usual (`mean`).
+
+`reproduced` when the difference is no larger than the sum, `differs` when it is. `not run` where the method
+has no row on the data set. `not comparable` where a subset is missing, failed or undefined, where the test
+images are of another build than the paper's (by their counts), or where a learnt method was tuned on another
+set. Only the paper profile is held against published numbers.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from pipeline.catalog import KnownCounts
+from pipeline.tables.aggregate import Entry, EntryMeans
+from pipeline.tables.expected import ExpectedSet
+from pipeline.tables.mean import Mean, Z
+from pipeline.tables.published import PublishedValue, published_subsets, published_table
+from pipeline.tables.variants import PUBLISHED
+
+PAPER_PROFILE: Final = "paper"
+ROUNDING: Final = 0.05
+OTHER_MACHINES: Final = 0.2
+# Points that are equal but for the noise of their sums.
+_NOISE: Final = 1e-9
+
+_MEDICAL_AUXILIARY: Final = "colon_auxiliary"
+
+Verdict = Literal["reproduced", "differs", "not run", "not comparable"]
+References = Mapping[tuple[Entry, str, str, str], PublishedValue]
+"""Entry, data set, subset ("" for the mean over them) and metric to what is published."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is published beside a value.
+
+    Attributes:
+        difference: measured minus published, in points; `None` without a value.
+        allowed: largest difference that counts as reproduced; `None` where there is nothing to compare.
+        reason: why the two are not comparable; `None` otherwise.
+    """
+
+    published: PublishedValue
+    verdict: Verdict
+    difference: float | None = None
+    allowed: float | None = None
+    reason: str | None = None
+
+
+def references(table: str, profile: str) -> References:
+    """The published values of a table such as `table1`, or of `subsets`; none but for the paper profile."""
+    if profile != PAPER_PROFILE:
+        return {}
+    if table == "subsets":
+        values = published_subsets()
+    elif table == "table3":  # its methods as they stand in Table 2, beside those tuned on medical images
+        values = (*published_table(2), *published_table(3))
+    else:
+        values = published_table(int(table.removeprefix("table")))
+    return {(_entry(value), value.dataset, value.subset, value.metric): value for value in values}
+
+
+def compare(published: PublishedValue, mean: Mean, own: EntryMeans) -> Comparison:
+    """The verdict on `mean`, of `own` on the data set of `published`."""
+    if not own.ran_on(published.dataset):
+        return Comparison(published, "not run")
+    if mean.value is None:
+        return Comparison(published, "not comparable", reason=mean.missing or "undefined here")
+    difference = 100 * mean.value - published.percent
+    if (reason := _unlike(published, own)) is not None:
+        return Comparison(published, "not comparable", difference, reason=reason)
+    allowed = ROUNDING + max(OTHER_MACHINES, _retrained(mean))
+    verdict: Verdict = "reproduced" if abs(difference) <= allowed + _NOISE else "differs"
+    return Comparison(published, verdict, difference, allowed)
+
+
+def _entry(value: PublishedValue) -> Entry:
+    known = PUBLISHED.get(value.table or 0, {})
+    return known.get((value.method, value.variant), Entry(value.method, value.variant))
+
+
+def _retrained(mean: Mean) -> float:
+    if mean.training_se is None:
+        return 0.0
+    return 100 * Z * math.hypot(mean.retrained, mean.training_se)
+
+
+def _unlike(published: PublishedValue, own: EntryMeans) -> str | None:
+    dataset = published.dataset
+    record, counts = own.expected(dataset), own.counts(dataset)
+    if (build := _other_build(record, counts)) is not None:
+        return f"{dataset}: {build}, another build than the paper's"
+    tuned = own.auxiliaries().get(dataset)
+    if tuned is not None and tuned != (usual := _auxiliary(published)):
+        return f"{dataset}: tuned on {tuned}, in the paper on {usual}"
+    return None
+
+
+def _auxiliary(published: PublishedValue) -> str:
+    """What the paper tunes on (section 4.1): VisA for MVTec AD, MVTec AD for all others, but for Table 3."""
+    if published.table == 3:
+        return _MEDICAL_AUXILIARY
+    return "visa" if published.dataset == "mvtec" else "mvtec"
+
+
+def _other_build(record: ExpectedSet, counts: Mapping[str, tuple[int, int]]) -> str | None:
+    for subset, found in counts.items():
+        if _differ(wanted := record.counts.get(subset, (None, None)), found):
+            return f"{subset} has {_text(found)}, not {_text(wanted)}"
+    total = (sum(normal for normal, _ in counts.values()), sum(bad for _, bad in counts.values()))
+    if set(counts) == set(record.subsets) and _differ(record.total, total):
+        return f"{_text(total)}, not {_text(record.total)}"
+    return None
+
+
+def _differ(wanted: KnownCounts, found: tuple[int, int]) -> bool:
+    return any(want not in (None, have) for want, have in zip(wanted, found, strict=True))
+
+
+def _text(counts: KnownCounts) -> str:
+    normal, anomalous = ("any" if count is None else count for count in counts)
+    return f"{normal} normal and {anomalous} anomalous images"

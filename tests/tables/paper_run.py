@@ -1,0 +1,93 @@
+"""A results folder filled with the paper's own numbers, through the ordinary writer, with profile `paper`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pipeline import catalog
+from pipeline.results import CellRow, spread_columns
+from pipeline.tables import expected_sets, published_table
+from pipeline.tables.aggregate import Entry
+from pipeline.tables.variants import PUBLISHED
+
+EXPECTED = expected_sets(catalog.names())
+LEARNT = ("vand", "coop", "anomalyclip")
+SE = 0.01
+
+Move = Callable[[Entry, str, str], float]
+"""Points by which a metric of an entry on a data set is moved."""
+
+
+def published_values() -> dict[tuple[Entry, str], dict[str, float]]:
+    """Entry and data set to what Tables 1 to 5 print, in percent by metric."""
+    found: dict[tuple[Entry, str], dict[str, float]] = {}
+    for number in (1, 2, 3, 4, 5):
+        for value in published_table(number):
+            usual = Entry(value.method, value.variant)
+            entry = PUBLISHED.get(number, {}).get((value.method, value.variant), usual)
+            found.setdefault((entry, value.dataset), {})[value.metric] = value.percent
+    return found
+
+
+def paper_rows(move: Move = lambda _entry, _dataset, _metric: 0.0, seed: int = 111) -> list[CellRow]:
+    """A row a subset: the published value of its data set, with noise over subsets that sums to zero."""
+    rng = np.random.default_rng(5)
+    rows = []
+    for (entry, dataset), values in published_values().items():
+        subsets = EXPECTED[dataset].subsets
+        percents = {
+            metric: percent + move(entry, dataset, metric) + _noise(rng, len(subsets), percent)
+            for metric, percent in values.items()
+        }
+        for place, subset in enumerate(subsets):
+            shares = {metric: float(it[place]) / 100 for metric, it in percents.items()}
+            rows.append(_row(entry, dataset, subset, shares, seed))
+    return rows
+
+
+def _noise(rng: np.random.Generator, count: int, percent: float) -> Any:
+    room = min(percent, 100 - percent, 5.0) / 4
+    noise = rng.uniform(-room, room, count)
+    return noise - noise.mean()
+
+
+def _row(entry: Entry, dataset: str, subset: str, shares: dict[str, float], seed: int) -> CellRow:
+    learnt = entry.method in LEARNT
+    usual = "visa" if dataset == "mvtec" else "mvtec"
+    columns: dict[str, Any] = {}
+    for metric, share in shares.items():
+        ends = (SE, max(share - 2 * SE, 0), min(share + 2 * SE, 1))
+        columns |= {metric: share, **dict(zip(spread_columns(metric), ends, strict=True))}
+    normal, anomalous = counts(dataset)[subset]
+    return CellRow(
+        profile="paper",
+        dataset=dataset,
+        subset=subset,
+        method=entry.method,
+        variant=entry.variant,
+        status="ok",
+        seed=seed if learnt else None,
+        auxiliary=("colon_auxiliary" if entry.variant == "medical" else usual) if learnt else None,
+        image_size=518,
+        n_images=2,
+        n_normal=normal,
+        n_anomalous=anomalous,
+        build="b",
+        weights="w",
+        params="p",
+        code="c",
+        cell_key="k",
+        **columns,
+    )
+
+
+def counts(dataset: str) -> dict[str, tuple[int, int]]:
+    """(normal, anomalous) images by subset; what the record gives in sum alone is put into one subset."""
+    record = EXPECTED[dataset]
+    own = {subset: [n or 0 for n in record.counts.get(subset, (0, 0))] for subset in record.subsets}
+    rest = next((subset for subset in record.subsets if None in record.counts.get(subset, (None,))), None)
+    if rest is not None:
+        for place, total in enumerate(record.total):
+            own[rest][place] += (total or 0) - sum(pair[place] for pair in own.values())
+    return {subset: (normal, anomalous) for subset, (normal, anomalous) in own.items()}
