@@ -41,9 +41,10 @@ class GridCell:
 
 @dataclass(frozen=True)
 class GridRow:
-    """A row: its label, the route behind the label, its cells; an average stays below the others."""
+    """A row: its label, what else names it, the route behind it. An average stays below the others."""
 
     label: str
+    detail: str
     link: str
     average: bool
     cells: tuple[GridCell, ...]
@@ -127,10 +128,14 @@ def _row(section: Section, row: Row, sources: Sources) -> GridRow:
     if not _by_dataset(section):
         titles = section.header[: section.text_columns]
         pairs = [f"{title.lower()} {label}" for title, label in zip(titles, labels, strict=True)]
-        return GridRow(labels[0] if len(labels) == 1 else ", ".join(pairs), "", average=False, cells=cells)
+        label = labels[0] if len(labels) == 1 else ", ".join(pairs)
+        return GridRow(label, "", "", average=False, cells=cells)
     average = numbers[0].dataset == AVERAGE
     link = "" if average else f"#/data/{numbers[0].dataset}/{numbers[0].metric}"
-    return GridRow(labels[-1], link, average, cells)
+    rest = slice(section.text_columns, section.labels)
+    named = zip(section.header[rest], row.labels[rest], strict=True)
+    detail = ", ".join(f"{title} {text}" for title, text in named if text)
+    return GridRow(labels[-1], detail, link, average, cells)
 
 
 def _cell(number: Number, sources: Sources) -> GridCell:

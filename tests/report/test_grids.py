@@ -35,6 +35,7 @@ def test_numbers_are_those_of_the_csv_table(sources: Sources) -> None:
     assert own[1].columns == ("AUROC", "PRO") * 3
     assert own[1].title.endswith(": pixel level")
     assert [row.label for row in own[1].rows] == ["BTAD", "SDD", "Average"]
+    assert [row.detail for row in own[1].rows] == ["C 3", "C 1", ""]
     assert [row.average for row in own[1].rows] == [False, False, True]
 
 
