@@ -1,49 +1,101 @@
-"""`zsad tables` and `zsad diff`: draw the tables, and compare two drawings."""
+"""`zsad tables` and `zsad diff`: draw the tables, print one, and compare two runs."""
 
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.errors import ZsadError
 from pipeline.params import load_params
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pipeline.tables import Table
+
+_FORMATS = ("terminal", "markdown", "latex", "csv", "html")
+_WIDE = 240
+"""Columns of a table that is printed to a file or a pipe."""
+
 
 @click.command()
+@click.argument("table", required=False)
+@click.option(
+    "--format", "kind", type=click.Choice(_FORMATS), help="Print TABLE, or all, instead of writing files."
+)
 @click.pass_obj
-def tables(params_file: Path) -> None:
+def tables(params_file: Path, table: str | None, kind: str | None) -> None:
     """Draw the tables of the cells that are finished, complete or not.
 
-    Example: zsad tables
+    With TABLE (table1 to table5, figure5, figure6, or a data set) or --format the table is printed instead.
+
+    Example: zsad tables table1 --format latex
     """
     from pipeline.results import read_metrics
-    from pipeline.tables import expected_sets, write_tables
+    from pipeline.tables import build_tables, expected_sets, write_tables
 
     params = load_params(params_file)
-    metrics = read_metrics(params.results / "metrics")
-    out = params.results / "tables"
-    for path in write_tables(metrics, expected_sets(params.datasets), params.profile, out):
-        click.echo(path)
+    metrics, expected = read_metrics(params.results / "metrics"), expected_sets(params.datasets)
+    if table is None and kind is None:
+        for path in write_tables(metrics, expected, params.profile, params.results / "tables"):
+            click.echo(path)
+        return
+    built = build_tables(metrics, expected, params.profile)
+    for one in built.values() if table is None else [_chosen(built, table)]:
+        _show(one, kind or "terminal")
 
 
 @click.command()
-@click.argument("before", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.argument("after", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("before")
+@click.argument("after")
 @click.option(
     "--tolerance",
     default=0.05,
     show_default=True,
     help="Largest difference, in printed points, that counts as none.",
 )
-def diff(before: Path, after: Path, tolerance: float) -> None:
-    """Compare two folders of tables value by value; exit code 1 when one differs.
+@click.option("--exact", is_flag=True, help="Exit with 1 as soon as one value differs, noise or not.")
+@click.option("--format", "kind", type=click.Choice(("text", "markdown")), default="text", show_default=True)
+@click.pass_obj
+def diff(params_file: Path, before: str, after: str, tolerance: float, exact: bool, kind: str) -> None:
+    """Compare two runs value by value; exit code 1 when one got worse by more than noise, or is gone.
 
-    Example: zsad diff old/tables results/miniature/tables
+    BEFORE and AFTER are folders (of tables, or of results), git revisions or DVC experiments.
+
+    Example: zsad diff main results/miniature
     """
-    from pipeline.tables import compare_tables
+    from pipeline.cli.sides import tables_of
+    from pipeline.tables import compare_tables, diff_markdown, diff_text
 
-    differences = compare_tables(before, after, tolerance)
-    for difference in differences:
-        click.echo(difference)
-    click.echo(f"{len(differences)} values differ by more than {tolerance} points")
-    if differences:
+    with TemporaryDirectory() as scratch:
+        results = load_params(params_file).results
+        first = tables_of(before, results, Path(scratch) / "before")
+        second = tables_of(after, results, Path(scratch) / "after")
+        differences = compare_tables(first, second, tolerance)
+    click.echo((diff_markdown if kind == "markdown" else diff_text)(differences, tolerance))
+    if any(exact or difference.regression for difference in differences):
         sys.exit(1)
+
+
+def _chosen(built: "Mapping[str, Table]", name: str) -> "Table":
+    for candidate in (name, f"subsets/{name}"):
+        if candidate in built:
+            return built[candidate]
+    known = ", ".join(it.removeprefix("subsets/") for it in built)
+    raise ZsadError(f"{name}: this run has no such table; it has {known}")
+
+
+def _show(table: "Table", kind: str) -> None:
+    from pipeline.tables import FORMATS
+
+    if kind != "terminal":
+        click.echo(FORMATS[kind](table), nl=False)
+        return
+    from rich.console import Console
+
+    from pipeline.tables.terminal import terminal
+
+    console = Console()
+    (console if console.is_terminal else Console(width=_WIDE)).print(terminal(table))

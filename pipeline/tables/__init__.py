@@ -1,7 +1,9 @@
 """Tables: published numbers as data, means over subsets, the paper's tables, and what a change moved."""
 
-from pipeline.tables.compare import Difference, compare_metrics, compare_tables
+from pipeline.tables.compare import Difference, compare_tables
+from pipeline.tables.difference_text import diff_markdown, diff_text
 from pipeline.tables.expected import Expected, ExpectedSet, expected_sets
+from pipeline.tables.model import Table
 from pipeline.tables.published import PublishedValue, published_table
 from pipeline.tables.write import FORMATS, build_tables, write_tables
 
@@ -11,9 +13,11 @@ __all__ = [
     "Expected",
     "ExpectedSet",
     "PublishedValue",
+    "Table",
     "build_tables",
-    "compare_metrics",
     "compare_tables",
+    "diff_markdown",
+    "diff_text",
     "expected_sets",
     "published_table",
     "write_tables",

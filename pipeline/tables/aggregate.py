@@ -118,13 +118,14 @@ class EntryMeans:
         errors = [None if spread is None else spread.se for spread in spreads]
         # Seeds see the same images: their errors go together.
         subsets = [_all_or_none(errors[start::count]) for start in range(count)]
-        learnt = self.seeds != (None,)
-        seeds = [values[start : start + count] for start in range(0, len(values), count)] if learnt else []
+        learnt = tuple(seed for seed in self.seeds if seed is not None)
+        trainings = [values[start : start + count] for start in range(0, len(learnt) * count, count)]
         (only, *others) = spreads
         return Mean(
             plain_mean(values),
             se=independent_se(subsets),
-            by_seed=tuple(plain_mean(seed) for seed in seeds),
+            by_seed=tuple(plain_mean(training) for training in trainings),
+            seeds=learnt,
             retrained=0.0 if not learnt else RETRAINED_SUBSET if count == 1 else RETRAINED_DATASET,
             ends=None if others or only is None else (only.low, only.high),
         )

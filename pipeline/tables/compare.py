@@ -1,23 +1,29 @@
-"""What a change moved: two folders of tables, or two tables of metrics, value by value.
+"""What a change moved: two folders of tables, value by value, each move judged (`significance`).
 
 The unit is the printed point, a hundredth of the full scale, so that a tolerance means what a reader sees.
+A cell or mean that stands in several tables is judged once. Figure 5 shows differences of other values; what
+moves there is told and never a regression of its own.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
-import pandas as pd
-
-from pipeline.results import METRICS, ResultsError, cell_rows
-from pipeline.tables.long_form import KEY_COLUMNS, read_csv
+from pipeline.results import ResultsError, read_scores
+from pipeline.tables.long_form import KEY_COLUMNS, Value, read_csv
+from pipeline.tables.model import AVERAGE, MEAN
+from pipeline.tables.paired import paired_errors
+from pipeline.tables.significance import Measured, Noise, noise, significant
 
 # Two values that are printed with four decimals and differ by the tolerance exactly are within it.
 _ROUNDING: Final = 1e-6
+_DERIVED: Final = "figure5"
 
-_Values = Mapping[str, float | None]
+Verdict = Literal["worse", "better", "within noise", "not judged", "gone", "new"]
+_Key = tuple[str, str, str, str, str, str]
+_Lines = Mapping[str, Value]
 
 
 @dataclass(frozen=True)
@@ -25,82 +31,155 @@ class Difference:
     """One value that moved, appeared or went.
 
     Attributes:
-        name: where it stands, such as `table 1: mvtec, anomalyclip, image_auroc`.
+        name: where it stands, such as `miniature table 1: mvtec, anomalyclip, image_auroc`.
         before: percent, `None` where there is no value.
         after: likewise.
+        verdict: `worse` or `better` beyond noise, `within noise`, `not judged`, `gone`, or `new`.
+        noise: standard deviation that is no change, in points; `None` where not known.
     """
 
     name: str
     before: float | None
     after: float | None
+    verdict: Verdict
+    noise: float | None = None
+
+    @property
+    def regression(self) -> bool:
+        """Whether something got worse, or is no longer there."""
+        return self.verdict in ("worse", "gone")
 
     def __str__(self) -> str:
         moved = "" if self.before is None or self.after is None else f" ({self.after - self.before:+.4f})"
-        return f"{self.name}: {_text(self.before)} -> {_text(self.after)}{moved}"
+        spread = "" if self.noise is None else f", noise {self.noise:.4f}"
+        return f"{self.verdict}: {self.name}: {_text(self.before)} -> {_text(self.after)}{moved}{spread}"
 
 
 def compare_tables(before: Path, after: Path, tolerance: float) -> list[Difference]:
-    """Differences between the CSV tables of two folders, in table order.
+    """Differences between two runs, in table order.
 
     Args:
-        before: folder of tables, as `write_tables` made it.
+        before: folder of tables as `write_tables` made it, or the results folder of a profile that has it as
+            `tables`. Where both sides are results folders with `scores`, image metrics are compared pairwise.
         after: another.
         tolerance: largest difference in printed points that counts as none, such as 0.05.
 
     Raises:
         ResultsError: a folder without tables, or a file that is no table.
     """
-    return _differences(_table_values(before), _table_values(after), tolerance)
+    sides = _lines(before), _lines(after)
+    names = [*sides[0], *(name for name in sides[1] if name not in sides[0])]
+    values = {name: (_percent(sides[0].get(name)), _percent(sides[1].get(name))) for name in names}
+    moved = [name for name, (first, second) in values.items() if _moved(first, second, tolerance)]
+    pairing = _Pairing(before, after, sides[1])
+    noises = {name: _noise(sides, name, pairing) for name in moved}
+    beyond = _beyond_noise(sides, noises)
+    return [_judged(name, sides, noises[name], beyond) for name in moved]
 
 
-def compare_metrics(before: pd.DataFrame, after: pd.DataFrame, tolerance: float) -> list[Difference]:
-    """Differences between two tables of `read_metrics`, cell by cell, by data set, subset, method and seed.
-
-    A cell that failed has no values. One that is missing on one side differs in every metric of the other.
-
-    Args:
-        before: rows of one run.
-        after: rows of another.
-        tolerance: largest difference in printed points that counts as none.
-    """
-    return _differences(_cell_values(before), _cell_values(after), tolerance)
-
-
-def _table_values(folder: Path) -> dict[str, float | None]:
-    paths = sorted(folder.rglob("*.csv"), key=lambda path: (len(path.parts), path))
+def _lines(folder: Path) -> dict[str, Value]:
+    tables = folder / "tables" if (folder / "tables").is_dir() else folder
+    paths = sorted(tables.rglob("*.csv"), key=lambda path: (len(path.parts), path))
     if not paths:
         raise ResultsError(f"{folder}: no tables here; run `dvc repro tables` first")
-    values: dict[str, float | None] = {}
-    for path in paths:
-        for line in read_csv(path):
-            parts = [
-                getattr(line, column) for column in KEY_COLUMNS if column not in ("profile", "table", "task")
-            ]
-            name = f"{line.profile} {_title(line.table)}: {', '.join(part for part in parts if part)}"
-            values[name] = float(line.value) if line.value else None
-    return values
+    return {_name(line): line for path in paths for line in read_csv(path)}
 
 
-def _title(table: str) -> str:
-    return table if table.startswith("figure") else f"table {table}"
+def _name(line: Value) -> str:
+    hidden = ("profile", "table", "task")
+    parts = [getattr(line, column) for column in KEY_COLUMNS if column not in hidden]
+    table = line.table if line.table.startswith("figure") else f"table {line.table}"
+    return f"{line.profile} {table}: {', '.join(part for part in parts if part)}"
 
 
-def _cell_values(metrics: pd.DataFrame) -> dict[str, float | None]:
-    values: dict[str, float | None] = {}
-    for row in cell_rows(metrics):
-        for metric in METRICS:
-            share = getattr(row, metric)
-            values[f"{row.name}, {metric}"] = None if share is None else 100 * share
-    return values
+def _key(line: Value) -> _Key:
+    """The same for one value in whichever tables it stands; averages and gains belong to their table."""
+    own = line.dataset == AVERAGE or line.table == _DERIVED
+    subset = "" if line.subset == MEAN else line.subset
+    return (line.table if own else "", line.dataset, subset, line.method, line.variant, line.metric)
 
 
-def _differences(before: _Values, after: _Values, tolerance: float) -> list[Difference]:
-    names = [*before, *(name for name in after if name not in before)]
-    pairs = [Difference(name, before.get(name), after.get(name)) for name in names]
-    return [pair for pair in pairs if _differs(pair.before, pair.after, tolerance)]
+def _level(line: Value) -> str:
+    return "averages" if line.dataset == AVERAGE else "cells" if _key(line)[2] else "data sets"
 
 
-def _differs(before: float | None, after: float | None, tolerance: float) -> bool:
+def _noise(sides: tuple[_Lines, _Lines], name: str, pairing: "_Pairing") -> Noise | None:
+    first, second = (_measured(side.get(name)) for side in sides)
+    if first is None or second is None:
+        return None
+    return noise(first, second, pairing.error(sides[1][name]))
+
+
+class _Pairing:
+    """Errors of paired differences: of cells as they are, of means from their independent parts."""
+
+    def __init__(self, before: Path, after: Path, lines: _Lines) -> None:
+        folders = before / "scores", after / "scores"
+        both = all(folder.is_dir() for folder in folders)
+        self._errors = paired_errors(*(read_scores(folder) for folder in folders)) if both else {}
+        self._parts: dict[tuple[str, ...], list[Value]] = {}
+        for line in lines.values() if both else ():
+            if _level(line) == "cells":
+                self._parts.setdefault((line.dataset, *_entry(line)), []).append(line)
+            elif _level(line) == "data sets":
+                self._parts.setdefault((AVERAGE, line.table, *_entry(line)), []).append(line)
+
+    def error(self, line: Value) -> float | None:
+        """In points; `None` where images are not shared, or not known to be."""
+        if line.table == _DERIVED:
+            return None
+        if _level(line) == "cells":
+            return self._errors.get(((line.dataset, line.subset, line.method, line.variant), line.metric))
+        average = line.dataset == AVERAGE
+        place = (AVERAGE, line.table) if average else (line.dataset,)
+        errors = [self.error(part) for part in self._parts.get((*place, *_entry(line)), ())]
+        known = [error for error in errors if error is not None]
+        return math.hypot(*known) / len(errors) if errors and len(known) == len(errors) else None
+
+
+def _entry(line: Value) -> tuple[str, str, str]:
+    return line.method, line.variant, line.metric
+
+
+def _beyond_noise(sides: tuple[_Lines, _Lines], noises: Mapping[str, Noise | None]) -> set[_Key]:
+    p_values: dict[str, dict[_Key, float]] = {}
+    for name, spread in noises.items():
+        if spread is not None and sides[1][name].table != _DERIVED:
+            first, second = (float(side[name].value) for side in sides)
+            line = sides[1][name]
+            p_values.setdefault(_level(line), {})[_key(line)] = spread.p_value(second - first)
+    return {key for level in p_values.values() for key in significant(level)}
+
+
+def _judged(
+    name: str, sides: tuple[_Lines, _Lines], spread: Noise | None, beyond: Iterable[_Key]
+) -> Difference:
+    first, second = (_percent(side.get(name)) for side in sides)
+    line = sides[0].get(name) or sides[1][name]
+    verdict: Verdict = "within noise"
+    if first is None:
+        verdict = "new"
+    elif second is None:
+        verdict = "gone"
+    elif spread is None or line.table == _DERIVED:
+        verdict = "not judged"
+    elif _key(line) in beyond:
+        verdict = "worse" if second < first else "better"
+    return Difference(name, first, second, verdict, None if spread is None else spread.deviation)
+
+
+def _measured(line: Value | None) -> Measured | None:
+    if line is None or not line.value:
+        return None
+    se = float(line.se) if line.se else None
+    return Measured(float(line.value), se, float(line.training_se or 0), tuple(line.seeds.split()))
+
+
+def _percent(line: Value | None) -> float | None:
+    return None if line is None or not line.value else float(line.value)
+
+
+def _moved(before: float | None, after: float | None, tolerance: float) -> bool:
     if before is None or after is None:
         return before is not after
     return not math.isclose(before, after, rel_tol=0, abs_tol=tolerance + _ROUNDING)

@@ -31,7 +31,9 @@ _LETTERS: Final = {
     "✓": r"$\checkmark$",
     "²": "$^2$",
 }
-_NEEDS: Final = r"% Needs \usepackage[T1]{fontenc} and \usepackage{amssymb,booktabs,longtable}, a wide page, and two runs."
+_NEEDS: Final = (
+    r"% Needs \usepackage[T1]{fontenc} and \usepackage{amssymb,booktabs,longtable}, a wide page and two runs."
+)
 
 
 def latex(table: Table) -> str:

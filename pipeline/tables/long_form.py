@@ -27,7 +27,7 @@ class Value:
         se: standard error over draws of test images, in points.
         training_se: over trainings, measured or as is usual (see `mean`); "" if nothing is learnt.
         low: lower end of the 95 % interval; `high` the upper one.
-        seeds: number of trainings, "" if nothing is learnt.
+        seeds: of the trainings, "" if nothing is learnt.
         published: percent as printed, "" where nothing is published.
         source: of the published value.
         difference: measured minus published, in points.
@@ -79,18 +79,21 @@ def csv_text(table: Table) -> str:
 
 
 def read_csv(path: Path) -> list[Value]:
-    """The values of a file that `csv_text` made.
+    """The values of a file that `csv_text` made, by this version or an earlier one.
+
+    Columns that an earlier version did not have are "".
 
     Raises:
-        ResultsError: the file has other columns.
+        ResultsError: the file has not even the columns that all versions have.
     """
     with path.open(encoding="utf-8", newline="") as handle:
         reader = csv.DictReader(handle)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
+        columns = set(reader.fieldnames or ())
+        if not (set(KEY_COLUMNS) | {"value"} <= columns <= set(COLUMNS)):
             raise ResultsError(
                 f"{path}: not a table of this version (columns {reader.fieldnames}); make it again"
             )
-        return [Value(**line) for line in reader]
+        return [Value(**(dict.fromkeys(COLUMNS, "") | line)) for line in reader]
 
 
 def _value(number: Number, profile: str, table: str) -> Value:
@@ -111,7 +114,7 @@ def _value(number: Number, profile: str, table: str) -> Value:
         training_se=_percent(mean.training_se),
         low=_percent(low),
         high=_percent(high),
-        seeds=str(len(mean.by_seed) or ""),
+        seeds=" ".join(str(seed) for seed in mean.seeds),
         published="" if told is None else f"{told.published.percent:.1f}",
         source="" if told is None else told.published.source,
         difference="" if told is None else _points(told.difference),

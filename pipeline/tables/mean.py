@@ -35,6 +35,7 @@ class Mean:
         value: as a share; a difference of shares may be negative.
         se: standard error over draws of test images, `None` where not known.
         by_seed: the value of each training; empty where nothing is learnt.
+        seeds: their seeds.
         retrained: usual standard deviation between trainings, for when seeds are too few to measure it.
         ends: a bootstrap interval that replaces the normal one.
         least: the lowest value that there can be.
@@ -44,6 +45,7 @@ class Mean:
     missing: str | None = None
     se: float | None = None
     by_seed: tuple[float, ...] = ()
+    seeds: tuple[int, ...] = ()
     retrained: float = 0.0
     ends: tuple[float, float] | None = None
     least: float = 0.0
@@ -91,6 +93,7 @@ def mean_of_means(means: Sequence[Mean], values: Sequence[float]) -> Mean:
         plain_mean(values),
         se=independent_se([mean.se for mean in means]),
         by_seed=by_seed,
+        seeds=means[0].seeds,
         retrained=independent_se([mean.retrained for mean in means]) or 0.0,
     )
 
@@ -104,6 +107,7 @@ def difference(ours: Mean, theirs: Mean) -> Mean:
         ours.value - theirs.value,
         se=math.hypot(ours.se or 0.0, theirs.se or 0.0) if known else None,
         by_seed=tuple(mine - other for mine, other in zip(ours.by_seed, theirs.by_seed, strict=False)),
+        seeds=ours.seeds,
         retrained=math.hypot(ours.retrained, theirs.retrained),
         least=-1.0,
     )

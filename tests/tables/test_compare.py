@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.results import CellRow, ResultsError
-from pipeline.tables import Difference, compare_metrics, compare_tables, write_tables
-from pipeline.tables.compare import _differs
+from pipeline.tables import Difference, compare_tables, write_tables
+from pipeline.tables.compare import _moved
 
 from .make import EXPECTED, failed, frame, full_run, row
 
@@ -36,7 +36,9 @@ def test_a_moved_value_is_named_wherever_it_is_printed(tmp_path: Path) -> None:
         "miniature table subsets: btad, 01, clip, pixel_pro",
         "miniature table subsets: btad, (mean), clip, pixel_pro",
     ]
-    assert str(differences[0]).endswith("50.0000 -> 52.0000 (+2.0000)")
+    assert str(differences[0]) == (
+        "not judged: miniature table 1: btad, clip, pixel_pro: 50.0000 -> 52.0000 (+2.0000)"
+    )
 
 
 def test_a_value_that_appears_or_goes_is_a_difference(tmp_path: Path) -> None:
@@ -44,8 +46,9 @@ def test_a_value_that_appears_or_goes_is_a_difference(tmp_path: Path) -> None:
     broken = [failed("btad", "01", "clip") if it.dataset == "btad" else it for it in whole]
     before, after = _tables(whole, tmp_path / "a"), _tables(broken, tmp_path / "b")
     gone = compare_tables(before, after, 100)
-    assert str(gone[0]) == "miniature table 1: btad, clip, image_auroc: 50.0000 -> no value"
-    assert compare_tables(after, before, 100) == [Difference(it.name, it.after, it.before) for it in gone]
+    assert str(gone[0]) == "gone: miniature table 1: btad, clip, image_auroc: 50.0000 -> no value"
+    back = [Difference(it.name, it.after, it.before, "new") for it in gone]
+    assert compare_tables(after, before, 100) == back
 
 
 def test_a_table_that_is_only_on_one_side_is_a_difference(tmp_path: Path) -> None:
@@ -57,19 +60,12 @@ def test_a_table_that_is_only_on_one_side_is_a_difference(tmp_path: Path) -> Non
 
 
 def test_the_tolerance_is_in_printed_points_and_includes_its_edge(tmp_path: Path) -> None:
-    before = frame([row("btad", "01", "clip", 0.5)], tmp_path / "a")
-    after = frame([row("btad", "01", "clip", 0.5005)], tmp_path / "b")
-    assert compare_metrics(before, after, 0.05) == []
-    assert len(compare_metrics(before, after, 0.0499)) == 8
-
-
-def test_cells_are_named(tmp_path: Path) -> None:
-    before = frame([row("btad", "01", "anomalyclip", 0.5), row("btad", "01", "clip", 0.5)], tmp_path / "a")
-    after = frame([row("btad", "01", "clip", 0.5, image_ap=None)], tmp_path / "b")
-    differences = compare_metrics(before, after, 0.05)
-    assert differences[0] == Difference("anomalyclip on btad/01, seed 111, image_auroc", 50.0, None)
-    assert differences[-1] == Difference("clip on btad/01, image_ap", 50.0, None)
-    assert len(differences) == 9
+    before, after = (
+        _tables([row("btad", "01", "clip", share)], tmp_path / str(share)) for share in (0.5, 0.5005)
+    )
+    assert compare_tables(before, after, 0.05) == []
+    cells = [it for it in compare_tables(before, after, 0.0499) if "btad, 01" in it.name]
+    assert len(cells) == 8
 
 
 def test_a_folder_without_tables_is_an_error(tmp_path: Path) -> None:
@@ -90,5 +86,5 @@ values = st.none() | st.floats(0, 100)
 def test_differing_is_symmetric_and_no_value_differs_from_itself(
     before: float | None, after: float | None, tolerance: float
 ) -> None:
-    assert _differs(before, after, tolerance) == _differs(after, before, tolerance)
-    assert not _differs(before, before, tolerance)
+    assert _moved(before, after, tolerance) == _moved(after, before, tolerance)
+    assert not _moved(before, before, tolerance)

@@ -1,0 +1,101 @@
+"""Is a moved value more than noise? One rule, for `zsad diff`.
+
+The noise of a difference of two runs is what both standard errors say, over test images and, where a method
+is learnt, over trainings (`mean`). Where image scores of both sides are at hand, the images are the same
+ones, and their part is the standard error of the paired difference instead.
+
+- Other seeds are another training. How far trainings differ is known from three seeds on, on both sides;
+  with fewer, runs with other seeds are not judged: nobody could tell a regression from luck.
+- A value without a standard error is not judged either.
+- Spreads of few seeds are uncertain: p-values are Student's, with Satterthwaite's degrees of freedom.
+- Many values are looked at together: Holm's bound, at 5 % for each level (cells, data sets, averages) among
+  the values that moved at all.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from scipy.special import stdtr
+
+from pipeline.tables.mean import MEASURED_FROM
+
+ALPHA: Final = 0.05
+
+_Key = TypeVar("_Key")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A value in points.
+
+    Attributes:
+        se: standard error over test images, `None` where not known.
+        training_se: over trainings, 0 where nothing is learnt.
+        seeds: of the trainings.
+    """
+
+    value: float
+    se: float | None
+    training_se: float = 0.0
+    seeds: tuple[str, ...] = ()
+
+    @property
+    def seeds_measured(self) -> bool:
+        """Whether there are enough seeds to measure the spread between trainings."""
+        return len(self.seeds) >= MEASURED_FROM
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What a difference is held against: its standard deviation in points, and the degrees of freedom."""
+
+    deviation: float
+    freedom: float = math.inf
+
+    def p_value(self, difference: float) -> float:
+        """Two-sided p-value of a difference in points; without any noise, 0 for whatever moved."""
+        if self.deviation == 0:
+            return 0.0
+        ratio = abs(difference) / self.deviation
+        if math.isinf(self.freedom):
+            return math.erfc(ratio / math.sqrt(2))
+        return 2 * float(stdtr(self.freedom, -ratio))
+
+
+def noise(before: Measured, after: Measured, paired: float | None = None) -> Noise | None:
+    """The noise of a difference when nothing but images and trainings changed; `None` where not known.
+
+    Args:
+        before: one side.
+        after: the other.
+        paired: standard error of the difference over draws of the images that both sides share.
+    """
+    sides = before, after
+    if before.seeds != after.seeds and not all(side.seeds_measured for side in sides):
+        return None
+    images = _images(before, after) if paired is None else paired
+    if images is None:
+        return None
+    variance = math.fsum([images**2, *(side.training_se**2 for side in sides)])
+    uncertain = math.fsum(
+        side.training_se**4 / (len(side.seeds) - 1) for side in sides if side.seeds_measured
+    )
+    return Noise(math.sqrt(variance), variance**2 / uncertain if uncertain else math.inf)
+
+
+def significant(p_values: Mapping[_Key, float]) -> set[_Key]:
+    """Which of the values that moved did so by more than noise, by Holm's step-down rule."""
+    found: set[_Key] = set()
+    for rank, (key, p) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
+        if p > ALPHA / (len(p_values) - rank):
+            break
+        found.add(key)
+    return found
+
+
+def _images(before: Measured, after: Measured) -> float | None:
+    if before.se is None or after.se is None:
+        return None
+    return math.hypot(before.se, after.se)
