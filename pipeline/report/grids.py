@@ -27,7 +27,8 @@ class GridCell:
         sort: what sorting compares, "" where there is none.
         rank: 1 the best of its competitors, 2 the second best, 0 any other.
         hint: its interval, or why there is no number.
-        published: what is published, with the verdict; "" where nothing is.
+        published: what is published; "" where nothing is.
+        verdict: on the two; "" likewise.
         link: route of the page behind it, "" without one.
     """
 
@@ -36,6 +37,7 @@ class GridCell:
     rank: int
     hint: str
     published: str
+    verdict: str
     link: str
 
 
@@ -143,9 +145,9 @@ def _cell(number: Number, sources: Sources) -> GridCell:
     hint = mean.missing or ""
     if mean.interval is not None:
         hint = f"95 % interval {show(mean.interval[0])} to {show(mean.interval[1])}"
-    published = ""
+    published = verdict = ""
     if (found := number.comparison) is not None:
-        published = f"{found.published.percent:.1f} published, {found.verdict}"
+        published, verdict = f"{found.published.percent:.1f} published", found.verdict
         hint = "; ".join(part for part in (hint, found.reason) if part)
     return GridCell(
         text=UNDEFINED if mean.value is None else show(mean.value),
@@ -153,6 +155,7 @@ def _cell(number: Number, sources: Sources) -> GridCell:
         rank=number.rank,
         hint=hint,
         published=published,
+        verdict=verdict,
         link="" if number.dataset == AVERAGE else dataset_link(sources, number.dataset, number.metric),
     )
 
