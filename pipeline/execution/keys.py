@@ -1,8 +1,8 @@
 """Content keys: what a cell's numbers depend on, as one digest.
 
 Method code, settings, tower, learnt weights, prepared images, seed. Where and how fast it runs is left out.
-The code part is a digest of the source files between an image and its metrics, so nobody has to remember to
-raise a version.
+The code part is a digest of the source files between an image and its metrics and examples, so nobody has to
+remember to raise a version.
 """
 
 from functools import cache
@@ -31,7 +31,7 @@ def _python_files(part: str) -> list[Path]:
 
 @cache
 def code_digest(method: str) -> str:
-    """Digest of the source that turns an image into the metrics of `method`, prompts included."""
+    """Digest of the source that turns an image into metrics and examples of `method`, prompts included."""
     files = [file for part in _SHARED_SOURCES for file in _python_files(part)] + sorted(source_files(method))
     # A plug-in's files lie elsewhere; where they lie must not matter.
     names = [

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeline.files import atomic_path
-from pipeline.tables.markdown import profile_mark
+from pipeline.tables.layout import profile_mark
 
 # Okabe and Ito, Color Universal Design (2008).
 BLUE: Final = "#0072B2"

@@ -17,6 +17,7 @@ from pipeline.tables.drawing import Picture, draw
 from pipeline.tables.figures import figures as table_figures
 from pipeline.tables.naming import entry_title
 from pipeline.tables.paper import methods_as_published
+from pipeline.tables.variants import TUNINGS
 
 Draw = Callable[[Path], None]
 
@@ -144,7 +145,11 @@ def _distributions(sources: Sources) -> Iterator[Figure]:
 
 
 def _training(sources: Sources) -> Iterator[Figure]:
-    histories = [it for it in sources.histories if it.epochs and it.entry in sources.means]
+    histories = [
+        it
+        for it in sources.histories
+        if it.epochs and it.entry in sources.means and (not it.entry.variant or it.entry in TUNINGS)
+    ]
     if not histories:
         return
     ends = "; ".join(
@@ -155,7 +160,7 @@ def _training(sources: Sources) -> Iterator[Figure]:
     yield Figure(
         "training",
         "Training curves",
-        "Mean total loss an epoch, one line a method, auxiliary set, variant and seed.",
+        "Mean total loss an epoch; a plot a method, a line an auxiliary set and seed. No ablations.",
         f"Line plots of the training loss. From the first to the last epoch: {ends}.",
         lambda path: training_curves(histories, sources.profile, path),
     )

@@ -1,20 +1,15 @@
 """The first page of the report: what was run, what failed, and the averages of every method."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, get_args
+from typing import get_args
 
-from pipeline.report.grids import Grid, GridCell, GridRow
 from pipeline.report.sources import Sources
-from pipeline.tables.aggregate import Mean
 from pipeline.tables.expected import Domain
-from pipeline.tables.markdown import emphasised, printed_or_dash
-from pipeline.tables.naming import METRIC_TITLES, entry_title
-from pipeline.tables.pairs import LEVEL_METRICS
+from pipeline.tables.model import Row, Section, Table, ranked
+from pipeline.tables.naming import entry_title
+from pipeline.tables.pairs import LEVEL_TITLES, over_datasets
 from pipeline.tables.paper import methods_as_published
-
-_METRICS: Final = tuple(metric for pair in LEVEL_METRICS.values() for metric in pair)
-_RANKS: Final = {"**": 1, "*": 2}
 
 
 @dataclass(frozen=True)
@@ -50,38 +45,25 @@ def failures(sources: Sources) -> list[Failure]:
     return [Failure(reason, tuple(cells)) for reason, cells in found.items()]
 
 
-def averages(sources: Sources) -> Grid:
+def averages(sources: Sources) -> Table:
     """The plain average over the data sets of a domain, method by method."""
     means = methods_as_published(sources.means)
     domains = {
         domain: [name for name, it in sources.expected.items() if it.domain == domain]
         for domain in get_args(Domain)
     }
-    columns = [(domain, metric) for domain, names in domains.items() if names for metric in _METRICS]
+    columns = [(domain, task) for domain, names in domains.items() if names for task in LEVEL_TITLES]
     by_column = [
-        _cells([own.over_datasets(domains[domain], metric) for own in means.values()])
-        for domain, metric in columns
+        ranked([over_datasets(entry, own, domains[domain], task) for entry, own in means.items()])
+        for domain, task in columns
     ]
-    rows = [
-        GridRow(entry_title(entry), cells)
-        for entry, cells in zip(means, zip(*by_column, strict=True), strict=True)
-    ]
-    groups = tuple((domain.capitalize(), len(_METRICS)) for domain, names in domains.items() if names)
-    headers = tuple(METRIC_TITLES[metric].removesuffix(" (200 steps)") for _, metric in columns)
-    return Grid("averages", "Average over data sets", "Method", groups, headers, tuple(rows))
-
-
-def _cells(means: Sequence[Mean]) -> list[GridCell]:
-    texts = emphasised(means)
-    return [
-        GridCell(
-            text=printed_or_dash(mean),
-            sort="" if mean.value is None else f"{mean.value:.6f}",
-            rank=_RANKS.get(text[: len(text) - len(text.lstrip("*"))], 0),
-            note=mean.missing or "",
-        )
-        for mean, text in zip(means, texts, strict=True)
-    ]
+    rows = tuple(
+        Row((entry_title(entry),), slots)
+        for entry, slots in zip(means, zip(*by_column, strict=True), strict=True)
+    )
+    titles = (f"{domain.capitalize()}, {task} level" for domain, task in columns)
+    section = Section(("Method", *titles), rows, text_columns=1)
+    return Table("averages", "Average over data sets", sources.profile, (section,))
 
 
 def _run_facts(run: Mapping[str, object]) -> dict[str, str]:

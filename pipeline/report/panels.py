@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import Any, Final
 
 import numpy as np
@@ -16,6 +17,7 @@ from pipeline.tables.aggregate import Entry
 
 _INCHES: Final = 0.95  # of one picture and its gap
 _GAP: Final = 0.02
+_LABEL: Final = 14  # letters in a line of a row's label
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ def picture_panels(rows: Sequence[Row], columns: Sequence[Column], profile: str,
         axes.set_axis_off()
         for line, row in enumerate(rows):
             place = -line - 0.5
-            axes.text(-0.05, place, f"{row.title}\n{row.subset}", ha="right", va="center", fontsize=7)
+            label = "\n".join([row.title, *wrap(row.subset, _LABEL)])
+            axes.text(-0.05, place, label, ha="right", va="center", fontsize=7)
             _put(axes, row.photo, 0, line)
             _put(axes, row.mask, 1, line, cmap="gray", vmin=0, vmax=1)
             for column, values in enumerate(row.heatmaps, 2):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import numpy as np
 import pandas as pd
@@ -29,8 +29,11 @@ from pipeline.results import (
 from pipeline.tables import expected_sets
 from pipeline.tables.aggregate import Entry, EntryMeans, entry_means
 from pipeline.tables.expected import Expected
+from pipeline.tables.model import Table
+from pipeline.tables.write import build_tables
 
-_KEY = ["dataset", "subset", "method", "variant", "seed"]
+_BY_SUBSET: Final = "subsets/"  # the page makes those itself
+_KEY: Final = ["dataset", "subset", "method", "variant", "seed"]
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ class Sources:
         expected: what the run ought to contain.
         rows: of all cells.
         means: of all entries.
+        tables: of the paper, those that the run fills.
         scores: image scores by cell.
         examples: examples by cell, from the highest score to the lowest.
         shards: folder of the prepared data sets, for the pictures.
@@ -92,6 +96,7 @@ class Sources:
     expected: Expected
     rows: tuple[CellRow, ...]
     means: Mapping[Entry, EntryMeans]
+    tables: tuple[Table, ...]
     scores: Mapping[CellKey, ImageScores]
     examples: Mapping[CellKey, tuple[Shown, ...]]
     shards: Path
@@ -115,11 +120,13 @@ def read_sources(params: Params) -> Sources:
     """
     expected = expected_sets(params.datasets)
     metrics = read_metrics(params.results / "metrics")
+    tables = build_tables(metrics, expected, params.profile)
     return Sources(
         profile=params.profile,
         expected=expected,
         rows=tuple(cell_rows(metrics)),
         means=entry_means(metrics, expected),
+        tables=tuple(it for name, it in tables.items() if not name.startswith(_BY_SUBSET)),
         scores=_scores(params.results / "scores"),
         examples=_examples(params.results / "examples"),
         shards=params.shards,

@@ -16,7 +16,7 @@ from pipeline.report.grids import grids
 from pipeline.report.index import page_index
 from pipeline.report.overview import averages, facts, failures
 from pipeline.report.sources import Sources
-from pipeline.tables.markdown import profile_mark
+from pipeline.tables.layout import profile_mark
 
 _PACKAGE: Final = "pipeline.report"
 _ASSETS: Final = "page"
@@ -65,8 +65,8 @@ def _page(sources: Sources, figures: Sequence[Figure], folder: Path) -> str:
         mark=profile_mark(sources.profile),
         facts=facts(sources),
         failures=failures(sources),
-        averages=averages(sources),
-        grids=list(grids(sources)),
+        averages=grids(averages(sources), sources),
+        grids=[it for table in sources.tables for it in grids(table, sources)],
         figures=figures,
         index=_json(page_index(sources)),
         chunks=chunks,

@@ -23,6 +23,7 @@ def test_repro_makes_tables_then_nothing_then_what_a_change_costs(project: Proje
     table = (project.folder / "results/miniature/tables/table1.md").read_text()
     assert "BTAD" in table
     assert "MINIATURE" in table
+    assert (project.folder / "results/miniature/report/report.html").is_file()
     assert "up to date" in project.run("dvc", "status")
 
     started = time.monotonic()
@@ -33,7 +34,7 @@ def test_repro_makes_tables_then_nothing_then_what_a_change_costs(project: Proje
     other = next(path for path in image.parent.iterdir() if path != image)
     shutil.copy(other, image)
     output = project.run("dvc", "repro")
-    assert re.findall(r"Running stage '(\S+)'", output) == ["prepare@endo", "evaluate", "tables"]
+    assert re.findall(r"Running stage '(\S+)'", output) == ["prepare@endo", "evaluate", "tables", "report"]
     assert f"cells: 3 run, {CELLS - 3} reused, 0 failed" in output
 
 

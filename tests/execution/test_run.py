@@ -6,8 +6,10 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
+from numpy.typing import NDArray
 
 from pipeline.execution.backends import open_backend
 from pipeline.execution.cell_store import CellStore
@@ -16,7 +18,14 @@ from pipeline.execution.run import open_run
 from pipeline.execution.summary import Summary
 from pipeline.execution.train import Trainer
 from pipeline.params import load_params
-from pipeline.results import IMAGE_METRICS, METRICS, PIXEL_METRICS, read_scores
+from pipeline.results import (
+    IMAGE_METRICS,
+    METRICS,
+    PIXEL_METRICS,
+    decode_heatmap,
+    read_examples,
+    read_scores,
+)
 from tests.project import ROOT, Project
 
 SUBSETS = 3 + 1 + 1 + 1
@@ -31,6 +40,15 @@ def evaluate() -> Summary:
         for task in run.tasks:
             run.evaluate(task, backend)
     return run.finish()
+
+
+def examples(project: Project) -> dict[tuple[str, ...], NDArray[np.int_]]:
+    """Heatmaps by cell, image and role."""
+    frame = read_examples(project.folder / "results" / "miniature" / "examples")
+    names = (
+        frame[["dataset", "subset", "method", "image", "role"]].astype(str).itertuples(index=False, name=None)
+    )
+    return {key: decode_heatmap(it).astype(int) for key, it in zip(names, frame["heatmap"], strict=True)}
 
 
 def prepare(dataset: str) -> None:
@@ -97,15 +115,21 @@ def test_compute_params_cost_nothing(trained: Project) -> None:
     assert evaluate().counts() == {"run": 0, "reused": CELLS, "failed": 0}
 
 
-def test_batch_size_does_not_move_a_metric(trained: Project) -> None:
+def test_batch_size_does_not_move_a_metric_or_an_example(trained: Project) -> None:
     evaluate()
     before = trained.rows()
+    shown = examples(trained)
+    assert len(shown) > 4 * CELLS
     shutil.rmtree(".zsad")
     trained.set_param("compute.batch", 5)
     evaluate()
     for one, other in zip(before, trained.rows(), strict=True):
         for name in METRICS:
             assert getattr(one, name) == pytest.approx(getattr(other, name), abs=2e-3), (one.name, name)
+    again = examples(trained)
+    assert again.keys() == shown.keys()
+    for key, pixels in shown.items():
+        assert np.abs(pixels - again[key]).max() < 24, key
 
 
 def test_changed_images_cost_the_cells_of_their_subset(trained: Project) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.results import SIDE, CellResult, CellRow, CellScores, Example, encode_heatmap
 
 BLANK: Final = encode_heatmap(np.zeros((SIDE, SIDE), np.uint8))
-HEATMAP: Final = encode_heatmap(np.add.outer(np.arange(SIDE), 3 * np.arange(SIDE)).astype(np.uint8))
+HEATMAP: Final = encode_heatmap(np.tile(4 * np.arange(SIDE), (SIDE, 1)).astype(np.uint8))
 EXAMPLES: Final = (
     Example(0, "alarm", reference=False, low=-1.5, high=0.25, heatmap=BLANK),
     Example(2, None, reference=True, low=0.1, high=0.1, heatmap=HEATMAP),

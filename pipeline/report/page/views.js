@@ -137,7 +137,7 @@ async function subsetPage(name, subset, id) {
   if (place < 0) return missing(`This report has no subset ${name}/${subset}.`);
   const set = INDEX.datasets[at];
   const cells = cellsOf(at, place).sort((a, b) => a.entry - b.entry || (a.seed ?? -1) - (b.seed ?? -1));
-  const current = cells.find((cell) => cell.id === id) ?? cells.at(-1);
+  const current = cells.find((cell) => cell.id === id) ?? cells.findLast((cell) => !INDEX.entries[cell.entry].name.includes("[")) ?? cells.at(-1);
   const open = await chunk(`${name}/${subset}`);
   const counts = cells.find((cell) => cell.images)?.images;
   return [h("p", { class: "crumbs" }, h("a", { href: "#/data" }, "Data sets"), " / ", h("a", { href: route("data", name) }, set.title)),
