@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,11 +49,8 @@ def download(
     params = load_params(params_file)
     records = list({(one := catalog.record(name)).name: one for name in datasets or params.datasets}.values())
     with open_meter() as meter, open_store(root, params_file.parent / LEDGER, meter) as store:
-        for record in records:
-            meter.say(
-                f"{record.name}: {_terms(record)}; {_size(record, store, params.builds.get(record.name))}"
-            )
-        meter.say(f"{_human(shutil.disk_usage(root).free)} free in {root}")
+        for line in _announcement(records, store, params.builds):
+            meter.say(line)
         results = []
         for result in obtain_all(records, store, builds=params.builds, keep=keep_archives):
             results.append(result)
@@ -82,13 +79,24 @@ def _terms(record: "DatasetRecord") -> str:
     return "; ".join(filter(None, (name, licence.redistribution, licence.note, licence.url)))
 
 
-def _size(record: "DatasetRecord", store: "Store", build: str | None) -> str:
+def _announcement(
+    records: "Sequence[DatasetRecord]", store: "Store", builds: Mapping[str, str]
+) -> Iterator[str]:
+    """A line a data set with its terms and size, and one on the room that all need."""
     from pipeline.downloads import bytes_to_fetch
 
-    if (store.root / record.name).exists():
-        return "already there"
-    size = bytes_to_fetch(record, store, build)
-    return "size not known" if size is None else f"{_human(size)} to fetch"
+    total = 0
+    for record in records:
+        size = bytes_to_fetch(record, store, builds.get(record.name))
+        there = (store.root / record.name).exists()
+        total += 0 if there else size or 0
+        known = "size not known" if size is None else f"{_human(size)} to fetch"
+        yield f"{record.name}: {_terms(record)}; {'already there' if there else known}"
+    free = shutil.disk_usage(store.root).free
+    yield (
+        f"{_human(total)} to fetch where the size is known, about twice that while it is unpacked; "
+        f"{_human(free)} are free in {store.root}"
+    )
 
 
 def _human(size: int) -> str:

@@ -49,7 +49,7 @@ def acquire(source: Source, dataset: str, store: Store) -> tuple[Held, ...]:
             return (held,)
         if source.by_hand:
             raise DownloadError(by_hand(source, folder))
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         if source.kind in PLAIN:
             return tuple(_plain(source, folder, store))
         return (_by_library(source, folder, store),)
@@ -62,9 +62,9 @@ def is_held(source: Source, dataset: str, store: Store) -> bool:
 
 
 def by_hand(source: Source, folder: Path) -> str:
-    """What a person has to fetch, and where to put it."""
-    place = folder / source.file_name
-    return f"{source.instructions} ({source.url}), put it at {place}, and run the command again"
+    """What a person has to fetch, or can fetch in a browser, and where to put it."""
+    what = source.instructions or "fetch it in a browser"
+    return f"{what} ({source.url}), put it at {folder / source.file_name}, and run the command again"
 
 
 def note_digest(held: Held, store: Store) -> None:
@@ -128,6 +128,8 @@ def remove(held: Held) -> None:
     else:
         held.path.unlink(missing_ok=True)
     _marker(held.path).unlink(missing_ok=True)
+    if not any(held.path.parent.iterdir()):
+        held.path.parent.rmdir()
 
 
 def _marker(path: Path) -> Path:

@@ -148,7 +148,7 @@ def _nothing_worked(
         lines += [
             f"by hand: {by_hand(source, store.folder(source, record.name))}"
             for source in route
-            if source.by_hand and not is_held(source, record.name, store)
+            if source.url and not is_held(source, record.name, store)
         ]
     if len(lines) == 1:
         lines.append(f"the record names no source; put the data set at {store.root / record.name}")

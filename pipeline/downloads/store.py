@@ -22,6 +22,8 @@ from pipeline.downloads.retries import Patience
 from pipeline.downloads.transfer import open_client
 from pipeline.files import value_digest, write_text
 
+_LOCKS = "locks"
+
 
 @dataclass(frozen=True)
 class Store:
@@ -58,7 +60,7 @@ class Store:
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
         """Be the only process at work on `name`, a data set or the folder of a source."""
-        lock = FileLock(self.downloads / f"{name}.lock")
+        lock = FileLock(self.downloads / _LOCKS / f"{name}.lock")
         try:
             lock.acquire(timeout=0.1)
         except Timeout:
@@ -74,9 +76,9 @@ class Store:
 def open_store(root: Path, ledger: Path, meter: Meter) -> Iterator[Store]:
     """Prepare `root` for downloads; digests of first downloads go to the file `ledger`."""
     downloads = root / ".downloads"
-    downloads.mkdir(parents=True, exist_ok=True)
+    (downloads / _LOCKS).mkdir(parents=True, exist_ok=True)
     ignore = downloads / ".gitignore"
     if not ignore.exists():
         write_text(ignore, "*\n")
     with open_client() as client:
-        yield Store(root, Ledger(ledger, downloads / "ledger.lock"), client, meter)
+        yield Store(root, Ledger(ledger, downloads / _LOCKS / "ledger.lock"), client, meter)

@@ -81,7 +81,7 @@ def get_json(url: str, *, client: httpx.Client, patience: Patience) -> Any:
     try:
         return retrying(url, patience, attempt)
     except ValueError:
-        raise DownloadError(f"{url}: the answer is not JSON; get the file in a browser") from None
+        raise DownloadError(f"{url}: the answer is not JSON") from None
 
 
 def _attempt(remote: Remote, part: Part, client: httpx.Client, meter: Meter) -> None:
@@ -141,7 +141,7 @@ def _translated(url: str, error: Exception) -> Exception:
     hopeless = "CERTIFICATE_VERIFY_FAILED" in reason or isinstance(error, httpx.UnsupportedProtocol)
     if isinstance(error, httpx.TransportError) and not hopeless:
         return TransientError(f"the connection broke ({reason})")
-    return DownloadError(f"{url}: {reason}; get the file in a browser")
+    return DownloadError(f"{url}: {reason}")
 
 
 def _refuse(url: str, response: httpx.Response) -> None:
@@ -164,7 +164,7 @@ def _refuse(url: str, response: httpx.Response) -> None:
 
 
 def _page(url: str) -> str:
-    return f"{url}: a web page came in place of the file (a login or a warning?); open it in a browser"
+    return f"{url}: a web page came in place of the file: a login or a warning"
 
 
 def _describe(url: str, response: httpx.Response) -> dict[str, Any]:
