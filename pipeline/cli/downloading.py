@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.errors import DataError
 from pipeline.params import load_params
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def download(
     from pipeline.downloads import obtain_all, open_meter, open_store
 
     params = load_params(params_file)
+    _refuse_import(root)
     records = list({(one := catalog.record(name)).name: one for name in datasets or params.datasets}.values())
     with open_meter() as meter, open_store(root, params_file.parent / LEDGER, meter) as store:
         for line in _announcement(records, store, params.builds):
@@ -60,11 +62,23 @@ def download(
     _finish(results, root)
 
 
+def _dvc_file(root: Path) -> Path:
+    return root.with_name(f"{root.name}.dvc")
+
+
+def _refuse_import(root: Path) -> None:
+    """DVC writes what it imports anew, and everything else in that folder would be lost."""
+    path = _dvc_file(root)
+    if path.exists() and "\ndeps:" in path.read_text(encoding="utf-8"):
+        raise DataError(f"{root}: an import of {path}, which DVC writes anew; choose another --root")
+
+
 def _finish(results: "Sequence[Outcome | Failure]", root: Path) -> None:
     """Say what to do with what is there, and what is not."""
     placed = [result.path for result in results if result.status == "placed"]
     if placed:
-        click.echo(f"track with DVC: dvc add {' '.join(map(str, placed))}", err=True)
+        tracked = [root] if _dvc_file(root).exists() else placed
+        click.echo(f"track with DVC: dvc add {' '.join(map(str, tracked))}", err=True)
     failed = [result for result in results if result.status == "failed"]
     for failure in failed:
         click.echo(f"error: {failure.error}", err=True)

@@ -74,3 +74,13 @@ def test_the_same_name_twice_is_one_download(run: Run, server: Server) -> None:
     result = run("widgets", "widgets", "--json")
     assert len(json.loads(result.stdout)) == 1
     assert [path for path, _ in server.asked] == ["/w.zip"]
+
+
+def test_dvc_is_not_given_what_it_would_delete(run: Run) -> None:
+    Path("data.dvc").write_text("md5: 0\ndeps:\n- path: samples\nouts:\n- path: data\n", encoding="utf-8")
+    result = run("widgets", "--root", "data")
+    assert result.exit_code == 1
+    assert "data: an import of data.dvc, which DVC writes anew; choose another --root" in result.stderr
+    assert not Path("data").exists()
+    Path("data.dvc").write_text("outs:\n- path: data\n", encoding="utf-8")
+    assert run("widgets", "--root", "data").stderr.splitlines()[-1] == "track with DVC: dvc add data"

@@ -3,6 +3,7 @@ import multiprocessing
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -301,6 +302,59 @@ def test_two_processes_at_once(server: Server, tmp_path: Path) -> None:
     assert sorted(answers.get(timeout=1) for _ in processes) == ["placed", "present"]
     assert [path for path, _ in server.asked] == ["/w.zip"]
     assert content(tmp_path / "data" / "widgets") == FILES
+
+
+def test_a_kill_while_a_file_comes_is_resumed(server: Server, store: Store) -> None:
+    wanted = record(http(server.put("/w.zip", ZIP, holds=240_000), **published(ZIP)))
+    context = multiprocessing.get_context("fork")
+    process = context.Process(target=_in_a_process, args=(wanted, store.root, context.Queue()))
+    process.start()
+    part = store.folder(wanted.sources[0], "widgets") / "widgets.zip.part"
+    deadline = time.monotonic() + 30
+    while not (part.exists() and part.stat().st_size == 240_000) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    assert visible(store) == []
+    assert {path.name for path in store.downloads.rglob("widgets.zip*")} == {part.name, f"{part.name}.json"}
+    server.pages["/w.zip"].holds = None
+    assert obtain(wanted, store).status == "placed"
+    assert server.asked == [("/w.zip", None), ("/w.zip", "bytes=240000-")]
+
+
+def test_what_a_killed_run_had_unpacked_is_not_used(server: Server, store: Store) -> None:
+    left = store.downloads / "staging" / "widgets" / "tree" / "widget" / "test" / "good"
+    left.mkdir(parents=True)
+    (left / "999.png").write_bytes(b"from another time")
+    outcome = obtain(record(http(server.put("/w.zip", ZIP))), store)
+    assert content(outcome.path) == FILES
+
+
+def drive_folder(store: Store, files: dict[str, bytes]) -> DatasetRecord:
+    """A record whose Drive folder has been fetched."""
+    wanted = record({"kind": "gdrive", "id": "1x", "folder": True, "confirmed": True})
+    for name, data in files.items():
+        path = store.folder(wanted.sources[0], "widgets") / "files" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return wanted
+
+
+def test_a_folder_of_files_has_one_digest(store: Store) -> None:
+    wanted = drive_folder(store, FILES)
+    outcome = obtain(wanted, store)
+    assert content(outcome.path) == FILES
+    (key,) = yaml.safe_load(store.ledger.path.read_text())
+    assert key == "gdrive:1x/files"
+    shutil.rmtree(outcome.path)
+    drive_folder(store, {"readme.txt": b"changed"})
+    with pytest.raises(DownloadError, match=r"files: .*digest is \w+, but data\.digests\.yaml"):
+        obtain(wanted, store)
+
+
+def test_archives_in_a_folder_are_unpacked(store: Store) -> None:
+    wanted = drive_folder(store, {"data/images.zip": zipped(IMAGES), "data/masks.tar": tarred(MASKS)})
+    assert content(obtain(wanted, store).path) == {f"data/{name}": data for name, data in FILES.items()}
 
 
 def test_nothing_is_known(store: Store) -> None:
