@@ -55,6 +55,10 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     state: Server
 
+    def handle(self) -> None:
+        with suppress(ConnectionError):  # a client that was killed
+            super().handle()
+
     def do_GET(self) -> None:
         state = self.state
         state.asked.append((self.path, self.headers.get("Range")))
@@ -95,7 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _start(self, page: Page) -> int:
         """The first byte that is sent."""
         wanted, condition = self.headers.get("Range"), self.headers.get("If-Range")
-        obeyed = page.ranges and (page.careless or condition in (page.etag, page.modified))
+        obeyed = page.ranges and (page.careless or condition in (None, page.etag, page.modified))
         return int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and obeyed else 0
 
     def _body(self, page: Page, body: bytes) -> None:

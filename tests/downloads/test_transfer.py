@@ -26,12 +26,6 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 @pytest.fixture
-def client() -> Iterator[httpx.Client]:
-    with open_client() as opened:
-        yield opened
-
-
-@pytest.fixture
 def bring(client: httpx.Client, meter: Meter, tmp_path: Path) -> "Bring":
     return Bring(client, meter, tmp_path / "downloads" / "file.zip")
 
