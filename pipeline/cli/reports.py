@@ -21,7 +21,9 @@ def tables(params_file: Path) -> None:
     params = load_params(params_file)
     metrics = read_metrics(params.results / "metrics")
     out = params.results / "tables"
-    for path in write_tables(metrics, expected_sets(params.every_dataset), params.profile, out):
+    for path in write_tables(
+        metrics, expected_sets(params.every_dataset, params.builds), params.profile, out
+    ):
         click.echo(path)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipeline.tables.aggregate import Entry, EntryMeans, chosen_means
+from pipeline.tables.builds import build_lines
 from pipeline.tables.expected import Expected, Task
 from pipeline.tables.long_form import Place, Value
 from pipeline.tables.markdown import NO_DATASET, Footnotes, grid, page
@@ -51,7 +52,8 @@ class AblationTable:
         notes = Footnotes()
         body = self._body(own, columns, expected, notes) if columns else [NO_DATASET]
         names = labelled({entry: " ".join(labels) for entry, labels in self.rows.items()})
-        return page(self.title, profile, body, [*names, self.remark, *legend(own)], notes)
+        builds = build_lines(own, expected, dict.fromkeys(dataset for dataset, _ in columns))
+        return page(self.title, profile, body, [*names, self.remark, *legend(own), *builds], notes)
 
     def values(self, means: Mapping[Entry, EntryMeans], expected: Expected, profile: str) -> Iterator[Value]:
         """The table value by value, in the order of the Markdown table."""

@@ -11,7 +11,7 @@ from pipeline import catalog
 from pipeline.results import IMAGE_METRICS, METRICS, PIXEL_METRICS
 
 Task = Literal["image", "pixel"]
-Domain = Literal["industrial", "medical"]
+Domain = Literal["industrial", "medical", "own"]
 
 TASK_METRICS: Final[dict[Task, tuple[str, ...]]] = {"image": IMAGE_METRICS, "pixel": PIXEL_METRICS}
 
@@ -26,6 +26,7 @@ class ExpectedSet:
         group: category in that table, such as `object_and_texture`.
         tasks: what it is measured on; a data set without masks has no pixel task.
         subsets: in the order of the per-subset tables.
+        build: the build that params ask for; None where the catalog names none.
     """
 
     title: str
@@ -33,6 +34,7 @@ class ExpectedSet:
     group: str
     tasks: tuple[Task, ...]
     subsets: tuple[str, ...]
+    build: catalog.Build | None = None
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -43,12 +45,17 @@ class ExpectedSet:
 Expected = Mapping[str, ExpectedSet]
 
 
-def expected_sets(names: Iterable[str]) -> dict[str, ExpectedSet]:
+def expected_sets(names: Iterable[str], builds: Mapping[str, str] | None = None) -> dict[str, ExpectedSet]:
     """What the catalog says about the data sets of a run that are evaluated, in the order of `names`.
 
+    Args:
+        names: the data sets.
+        builds: data set to the build that params ask for, where it is not the paper's.
+
     Raises:
-        DataError: the catalog has no such data set.
+        DataError: the catalog has no such data set or build.
     """
+    chosen = builds or {}
     records = {name: catalog.record(name) for name in catalog.evaluated(names)}
     return {
         name: ExpectedSet(
@@ -57,6 +64,7 @@ def expected_sets(names: Iterable[str]) -> dict[str, ExpectedSet]:
             group=record.group,
             tasks=record.tasks,
             subsets=record.subset_names,
+            build=record.build(chosen.get(name)),
         )
         for name, record in records.items()
     }

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipeline.tables.aggregate import Entry, EntryMeans, Mean, chosen_means
+from pipeline.tables.builds import build_lines
 from pipeline.tables.expected import Expected
 from pipeline.tables.long_form import AVERAGE, Place, Value
 from pipeline.tables.markdown import Footnotes, grid, page, signed, signed_or_dash
@@ -56,6 +57,7 @@ class GainTable:
             "each a plain mean over the C subsets of a data set and over seeds.",
             "`-`: undefined, unless a note says why.",
             *auxiliary_lines(own),
+            *build_lines(own, expected, expected),
         ]
         return page(self.title, profile, body, lines, notes)
 

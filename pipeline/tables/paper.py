@@ -11,6 +11,7 @@ from typing import Final
 
 from pipeline import catalog
 from pipeline.tables.aggregate import Entry, EntryMeans, chosen_means
+from pipeline.tables.builds import build_lines
 from pipeline.tables.expected import Domain, Expected, Task
 from pipeline.tables.long_form import AVERAGE, Place, Value
 from pipeline.tables.markdown import NO_DATASET, Footnotes, grid, page
@@ -57,7 +58,9 @@ class PaperTable:
     auxiliary: str | None = None
 
     def exists(self, means: Mapping[Entry, EntryMeans]) -> bool:
-        """Whether a run fills it: always, or where a variant of it was run."""
+        """Whether a run fills it: always, or where a variant of it was run, or a data set of the user."""
+        if self.domains == ("own",):
+            return any(own.ran_in("own") for own in means.values())
         return not self.variants or any_run(self.variants, means)
 
     def markdown(self, means: Mapping[Entry, EntryMeans], expected: Expected, profile: str) -> str:
@@ -69,6 +72,7 @@ class PaperTable:
         header = ["Task", "Category", "Data set", "C", *titles]
         body = grid(header, rows, text_columns=3) if rows else [NO_DATASET]
         lines = [*labelled(self.variants), "C: number of subsets.", *legend(columns), *self._tuned_on()]
+        lines += build_lines(columns, expected, self._shown(expected))
         return page(self.title, profile, body, lines, notes)
 
     def values(self, means: Mapping[Entry, EntryMeans], expected: Expected, profile: str) -> Iterator[Value]:
@@ -94,9 +98,12 @@ class PaperTable:
             f"Not known about the paper's: {'; '.join(record.unconfirmed)}.",
         ]
 
-    def _lines(self, columns: Mapping[Entry, EntryMeans], expected: Expected) -> Iterator[_Line]:
+    def _shown(self, expected: Expected) -> Expected:
         seen = catalog.record(self.auxiliary).holds_images_of if self.auxiliary else ()
-        shown = {name: it for name, it in expected.items() if it.domain in self.domains and name not in seen}
+        return {name: it for name, it in expected.items() if it.domain in self.domains and name not in seen}
+
+    def _lines(self, columns: Mapping[Entry, EntryMeans], expected: Expected) -> Iterator[_Line]:
+        shown = self._shown(expected)
         for task in LEVEL_TITLES:
             names = [name for name, it in shown.items() if task in it.tasks]
             for name in names:
@@ -115,6 +122,7 @@ PAPER_TABLES: Final = (
         TUNINGS,
         auxiliary="colon_auxiliary",
     ),
+    PaperTable("own", "Own data sets", ("own",)),
 )
 FIGURE_6: Final = PaperTable(
     "figure6", "Figure 6. Attention of DPAM in AnomalyCLIP", ("industrial", "medical"), ATTENTIONS

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from pipeline.results import METRICS
 from pipeline.tables.aggregate import Entry, EntryMeans, Mean
+from pipeline.tables.builds import build_lines
 from pipeline.tables.expected import ExpectedSet
 from pipeline.tables.long_form import MEAN, Place, Value
 from pipeline.tables.markdown import Footnotes, grid, heading, printed_or_dash
@@ -20,6 +21,7 @@ def subsets_markdown(
     notes = Footnotes()
     lines = heading(f"{record.title}, by subset", profile)
     lines += ["Percent; the last row is the plain mean over subsets.", ""]
+    lines += [line for text in build_lines(means, {dataset: record}, [dataset]) for line in (text, "")]
     header = ["Subset", *(METRIC_TITLES[metric] for metric in METRICS)]
     for entry in _entries(dataset, means):
         rows = [_row(dataset, subset, means[entry], notes) for subset in (*record.subsets, MEAN)]
