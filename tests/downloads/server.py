@@ -42,6 +42,7 @@ class Server:
     url: str
     pages: dict[str, Page] = field(default_factory=dict)
     asked: list[tuple[str, str | None]] = field(default_factory=list)
+    conditions: list[str | None] = field(default_factory=list)
     sent: dict[str, int] = field(default_factory=dict)
     stopped: threading.Event = field(default_factory=threading.Event)
 
@@ -62,6 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         state = self.state
         state.asked.append((self.path, self.headers.get("Range")))
+        state.conditions.append(self.headers.get("If-Range"))
         page = state.pages.get(self.path) or state.pages.get(urlsplit(self.path).path)
         if page is None:
             self._status(404, {})

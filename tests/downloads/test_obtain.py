@@ -13,7 +13,16 @@ import pytest
 import yaml
 
 from pipeline.catalog import DatasetRecord
-from pipeline.downloads import DiskFullError, DownloadError, Failure, Outcome, Store, obtain, obtain_all
+from pipeline.downloads import (
+    DiskFullError,
+    DownloadError,
+    Failure,
+    Meter,
+    Outcome,
+    Store,
+    obtain,
+    obtain_all,
+)
 from pipeline.downloads.meter import open_meter
 from pipeline.downloads.obtain import bytes_to_fetch
 from pipeline.downloads.routes import routes
@@ -360,3 +369,12 @@ def test_archives_in_a_folder_are_unpacked(store: Store) -> None:
 def test_nothing_is_known(store: Store) -> None:
     with pytest.raises(DownloadError, match=r"the record names no source; put the data set at .*widgets"):
         obtain(record(), store)
+
+
+def test_a_root_that_cannot_be_written(tmp_path: Path, meter: Meter) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with (
+        pytest.raises(DataError, match=r"file/data: cannot be written \(Not a directory\); choose another"),
+        open_store(tmp_path / "file" / "data", tmp_path / "ledger.yaml", meter),
+    ):
+        pass

@@ -56,6 +56,7 @@ def test_a_cut_at_40_percent_is_resumed_in_the_same_run(server: Server, bring: B
     url = server.put("/file.zip", CONTENT, cuts=[400_000])
     assert bring(url, sha256=SHA256) == CONTENT
     assert server.asked == [("/file.zip", None), ("/file.zip", "bytes=400000-")]
+    assert server.conditions == [None, '"v1"']
     assert server.sent["/file.zip"] == len(CONTENT)
 
 
@@ -74,6 +75,21 @@ def test_a_server_that_cuts_every_connection_is_followed_to_the_end(server: Serv
     url = server.put("/file.zip", CONTENT, cuts=[100_000] * 9)
     assert bring(url, sha256=SHA256) == CONTENT
     assert len(server.asked) == 10
+
+
+@pytest.mark.parametrize("etag", [None, 'W/"weak"'])
+def test_without_a_strong_etag_the_modification_time_counts(
+    server: Server, bring: Bring, etag: str | None
+) -> None:
+    url = server.put("/file.zip", CONTENT, cuts=[400_000], etag=etag)
+    assert bring(url, sha256=SHA256) == CONTENT
+    assert server.conditions == [None, "Wed, 01 Jan 2025 00:00:00 GMT"]
+
+
+def test_a_part_of_another_address_is_not_continued(server: Server, bring: Bring) -> None:
+    with pytest.raises(DownloadError):
+        bring(server.put("/other.zip", OTHER, cuts=[400_000, 0, 0, 0]))
+    assert bring(server.put("/file.zip", CONTENT)) == CONTENT
 
 
 def test_a_kill_between_the_last_byte_and_the_rename_costs_no_request(server: Server, bring: Bring) -> None:
