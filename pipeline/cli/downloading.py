@@ -106,11 +106,9 @@ def _announcement(
         total += 0 if there else size or 0
         known = "size not known" if size is None else f"{_human(size)} to fetch"
         yield f"{record.name}: {_terms(record)}; {'already there' if there else known}"
-    free = shutil.disk_usage(store.root).free
-    yield (
-        f"{_human(total)} to fetch where the size is known, about twice that while it is unpacked; "
-        f"{_human(free)} are free in {store.root}"
-    )
+    free = f"{_human(shutil.disk_usage(store.root).free)} are free in {store.root}"
+    need = f"{_human(total)} to fetch where the size is known, about twice that while it is unpacked"
+    yield f"{need}; {free}" if total else free
 
 
 def _human(size: int) -> str:
