@@ -122,6 +122,15 @@ def test_a_file_that_changed_between_two_tries_is_not_mixed(
     assert bring(url) == CONTENT
 
 
+@pytest.mark.parametrize("careless", [False, True])
+def test_a_file_that_became_shorter_starts_over(server: Server, bring: Bring, careless: bool) -> None:
+    url = server.put("/file.zip", OTHER, cuts=[400_000, 0, 0, 0])
+    with pytest.raises(DownloadError):
+        bring(url)
+    server.put("/file.zip", CONTENT[:1000], etag='"v2"', careless=careless)
+    assert bring(url) == CONTENT[:1000]
+
+
 def test_a_server_that_resumes_at_the_wrong_byte_is_not_believed(server: Server, bring: Bring) -> None:
     url = server.put("/file.zip", CONTENT, cuts=[400_000, 0, 0, 0])
     with pytest.raises(DownloadError):
@@ -306,6 +315,12 @@ def test_a_disk_that_fills_up_meanwhile(
     assert not bring.target.exists()
     assert bring(url, sha256=SHA256) == CONTENT
     assert server.asked[-1][1] == "bytes=300000-"
+
+
+def test_short_writes_lose_nothing(server: Server, bring: Bring, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.write
+    monkeypatch.setattr("pipeline.downloads.part.os.write", lambda handle, data: real(handle, data[:5000]))
+    assert bring(server.put("/file.zip", CONTENT), sha256=SHA256) == CONTENT
 
 
 def test_json(server: Server, client: httpx.Client) -> None:
