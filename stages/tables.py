@@ -10,7 +10,9 @@ def run() -> None:
     """Write the tables of the profile in params."""
     params = load_params()
     metrics = read_metrics(params.results / "metrics")
-    written = write_tables(metrics, expected_sets(params.every_dataset), params.profile, params.results / "tables")
+    written = write_tables(
+        metrics, expected_sets(params.every_dataset, params.builds), params.profile, params.results / "tables"
+    )
     print(f"tables: {len(written)} files in {params.results / 'tables'}")
 
 

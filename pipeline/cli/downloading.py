@@ -3,12 +3,13 @@
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.errors import DataError
 from pipeline.params import load_params
 
 if TYPE_CHECKING:
@@ -47,13 +48,11 @@ def download(
     from pipeline.downloads import obtain_all, open_meter, open_store
 
     params = load_params(params_file)
+    _refuse_import(root)
     records = list({(one := catalog.record(name)).name: one for name in datasets or params.datasets}.values())
     with open_meter() as meter, open_store(root, params_file.parent / LEDGER, meter) as store:
-        for record in records:
-            meter.say(
-                f"{record.name}: {_terms(record)}; {_size(record, store, params.builds.get(record.name))}"
-            )
-        meter.say(f"{_human(shutil.disk_usage(root).free)} free in {root}")
+        for line in _announcement(records, store, params.builds):
+            meter.say(line)
         results = []
         for result in obtain_all(records, store, builds=params.builds, keep=keep_archives):
             results.append(result)
@@ -63,11 +62,23 @@ def download(
     _finish(results, root)
 
 
+def _dvc_file(root: Path) -> Path:
+    return root.with_name(f"{root.name}.dvc")
+
+
+def _refuse_import(root: Path) -> None:
+    """DVC writes what it imports anew, and everything else in that folder would be lost."""
+    path = _dvc_file(root)
+    if path.exists() and "\ndeps:" in path.read_text(encoding="utf-8"):
+        raise DataError(f"{root}: an import of {path}, which DVC writes anew; choose another --root")
+
+
 def _finish(results: "Sequence[Outcome | Failure]", root: Path) -> None:
     """Say what to do with what is there, and what is not."""
     placed = [result.path for result in results if result.status == "placed"]
     if placed:
-        click.echo(f"track with DVC: dvc add {' '.join(map(str, placed))}", err=True)
+        tracked = [root] if _dvc_file(root).exists() else placed
+        click.echo(f"track with DVC: dvc add {' '.join(map(str, tracked))}", err=True)
     failed = [result for result in results if result.status == "failed"]
     for failure in failed:
         click.echo(f"error: {failure.error}", err=True)
@@ -82,13 +93,22 @@ def _terms(record: "DatasetRecord") -> str:
     return "; ".join(filter(None, (name, licence.redistribution, licence.note, licence.url)))
 
 
-def _size(record: "DatasetRecord", store: "Store", build: str | None) -> str:
+def _announcement(
+    records: "Sequence[DatasetRecord]", store: "Store", builds: Mapping[str, str]
+) -> Iterator[str]:
+    """A line a data set with its terms and size, and one on the room that all need."""
     from pipeline.downloads import bytes_to_fetch
 
-    if (store.root / record.name).exists():
-        return "already there"
-    size = bytes_to_fetch(record, store, build)
-    return "size not known" if size is None else f"{_human(size)} to fetch"
+    total = 0
+    for record in records:
+        size = bytes_to_fetch(record, store, builds.get(record.name))
+        there = (store.root / record.name).exists()
+        total += 0 if there else size or 0
+        known = "size not known" if size is None else f"{_human(size)} to fetch"
+        yield f"{record.name}: {_terms(record)}; {'already there' if there else known}"
+    free = f"{_human(shutil.disk_usage(store.root).free)} are free in {store.root}"
+    need = f"{_human(total)} to fetch where the size is known, about twice that while it is unpacked"
+    yield f"{need}; {free}" if total else free
 
 
 def _human(size: int) -> str:

@@ -37,7 +37,8 @@ def tables(params_file: Path, table: str | None, kind: str | None) -> None:
     from pipeline.tables import build_tables, expected_sets, write_tables
 
     params = load_params(params_file)
-    metrics, expected = read_metrics(params.results / "metrics"), expected_sets(params.every_dataset)
+    metrics = read_metrics(params.results / "metrics")
+    expected = expected_sets(params.every_dataset, params.builds)
     if table is None and kind is None:
         for path in write_tables(metrics, expected, params.profile, params.results / "tables"):
             click.echo(path)

@@ -38,21 +38,20 @@ class Held:
 
 
 def acquire(source: Source, dataset: str, store: Store) -> tuple[Held, ...]:
-    """The archives of a source, or its folder of files, verified.
+    """The archives of a source, or its folder of files, verified. The caller holds the lock of its folder.
 
     Raises:
         DownloadError: the source does not give them, or gives something else than it should.
     """
     folder = store.folder(source, dataset)
-    with store.lock(folder.name):
-        if (held := _held(source, folder, store)) is not None:
-            return (held,)
-        if source.by_hand:
-            raise DownloadError(by_hand(source, folder))
-        folder.mkdir(exist_ok=True)
-        if source.kind in PLAIN:
-            return tuple(_plain(source, folder, store))
-        return (_by_library(source, folder, store),)
+    if (held := _held(source, folder, store)) is not None:
+        return (held,)
+    if source.by_hand:
+        raise DownloadError(by_hand(source, folder))
+    folder.mkdir(parents=True, exist_ok=True)
+    if source.kind in PLAIN:
+        return tuple(_plain(source, folder, store))
+    return (_by_library(source, folder, store),)
 
 
 def is_held(source: Source, dataset: str, store: Store) -> bool:
@@ -62,18 +61,20 @@ def is_held(source: Source, dataset: str, store: Store) -> bool:
 
 
 def by_hand(source: Source, folder: Path) -> str:
-    """What a person has to fetch, and where to put it."""
-    place = folder / source.file_name
-    return f"{source.instructions} ({source.url}), put it at {place}, and run the command again"
+    """What a person has to fetch, or can fetch in a browser, and where to put it."""
+    what = source.instructions or "fetch it in a browser"
+    return f"{what} ({source.url}), put it at {folder / source.file_name}, and run the command again"
 
 
 def note_digest(held: Held, store: Store) -> None:
     """Keep the digest of what turned out to be good data, where none is known."""
     path = held.path
-    if path.is_dir():
-        entry = Entry(bytes=tree_bytes(path), sha256=tree_digest(path))
-    else:
-        entry = Entry(bytes=path.stat().st_size, sha256=file_digest(path))
+
+    def entry() -> Entry:
+        if path.is_dir():
+            return Entry(bytes=tree_bytes(path), sha256=tree_digest(path))
+        return Entry(bytes=path.stat().st_size, sha256=file_digest(path))
+
     store.ledger.note(held.source, path.name, entry)
 
 
@@ -126,8 +127,10 @@ def remove(held: Held) -> None:
     if held.path.is_dir():
         shutil.rmtree(held.path)
     else:
-        held.path.unlink(missing_ok=True)
+        held.path.unlink()
     _marker(held.path).unlink(missing_ok=True)
+    if not any(held.path.parent.iterdir()):
+        held.path.parent.rmdir()
 
 
 def _marker(path: Path) -> Path:

@@ -89,7 +89,9 @@ def _add(held: Held, part: Path, tree: Path) -> None:
 
 def _keep(part: Path, name: str) -> None:
     """Leave only the folder `name` of what was unpacked, wherever it lies."""
-    found = sorted((path for path in part.rglob(name) if path.is_dir()), key=lambda path: len(path.parts))
+    found = sorted(
+        (path for path in part.rglob(name) if path.is_dir()), key=lambda path: (len(path.parts), path)
+    )
     if not found:
         there = ", ".join(sorted(path.name for path in part.iterdir()))
         raise DownloadError(f"no folder {name} in the archive; it has {there}")

@@ -49,5 +49,6 @@ def obtain_all(
         }
         for held in outcome.held:
             if held.fetched and not keep and held.source.key not in needed:
-                remove(held)
+                with store.lock(held.path.parent.name):
+                    remove(held)
         yield outcome

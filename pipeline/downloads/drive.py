@@ -4,7 +4,7 @@ gdown resumes within a run; across runs whole files of a folder are kept and unf
 nothing on disk says which version of the remote file they are a part of.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,8 @@ def fetch_file(id_: str, target: Path, *, meter: Meter, patience: Patience) -> N
         DownloadError: gdown is not installed, or Drive does not give the file.
     """
     gdown = load("gdown")
-    _drop_parts(target.parent)
     incoming = target.with_name(f"{target.name}.incoming")
+    _drop(target.parent.glob(f"{incoming.name}*.part"))
     options = {"output": str(incoming), "quiet": True, "use_cookies": False, "timeout": 60.0}
     advance = _progress(meter, target.name)
     _call(
@@ -46,7 +46,7 @@ def fetch_folder(id_: str, target: Path, *, meter: Meter, patience: Patience) ->
     """
     gdown = load("gdown")
     incoming = target.with_name(f"{target.name}.incoming")
-    _drop_parts(incoming)
+    _drop(incoming.rglob("*.part"))
     meter.say(f"{target.parent.name}: a folder on Google Drive, file by file")
     options = {"output": str(incoming), "quiet": True, "use_cookies": False, "timeout": 60.0}
     _call(
@@ -59,9 +59,9 @@ def fetch_folder(id_: str, target: Path, *, meter: Meter, patience: Patience) ->
     incoming.replace(target)
 
 
-def _drop_parts(folder: Path) -> None:
-    """Remove what gdown left unfinished (`<name>XXXXXXXX.part`)."""
-    for path in folder.rglob("*.part"):
+def _drop(unfinished: Iterable[Path]) -> None:
+    """Remove what gdown left behind (`<name>XXXXXXXX.part`)."""
+    for path in list(unfinished):
         path.unlink()
 
 

@@ -5,8 +5,12 @@ kagglehub finds the account in KAGGLE_API_TOKEN, in KAGGLE_USERNAME and KAGGLE_K
 
 import os
 import shutil
+import sys
+import tarfile
+import zipfile
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 from pipeline.downloads.errors import DownloadError, TransientError, is_full
@@ -17,6 +21,7 @@ from pipeline.errors import DiskFullError
 
 _CACHE = "KAGGLEHUB_CACHE"
 _OWN = "kagglehub"  # its folder beside the result
+_DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError)
 
 
 def fetch_dataset(id_: str, target: Path, *, meter: Meter, patience: Patience) -> None:
@@ -31,17 +36,16 @@ def fetch_dataset(id_: str, target: Path, *, meter: Meter, patience: Patience) -
 
     def attempt() -> Path:
         try:
-            return Path(kagglehub.dataset_download(id_))
+            with redirect_stdout(sys.stderr):  # it tells there of newer versions of itself
+                return Path(kagglehub.dataset_download(id_))
         except HTTPError as error:
             raise _status(error.response, id_, target) from None
         except RequestException as error:
             raise TransientError(f"the connection to Kaggle broke ({error})") from None
-        except (
-            BackendError,
-            CredentialError,
-            DataCorruptionError,
-            ValueError,
-        ) as error:
+        except _DAMAGED as error:
+            shutil.rmtree(target.with_name(_OWN))  # or kagglehub takes the same archive again
+            raise DownloadError(f"kaggle {id_}: damaged ({error}); run the command again") from None
+        except (BackendError, CredentialError, DataCorruptionError, ValueError) as error:
             raise DownloadError(f"kaggle {id_}: {error}; {_by_hand(id_, target)}") from None
         except OSError as error:
             if is_full(error):

@@ -4,6 +4,7 @@ One small YAML file that is meant to be committed. An entry holds also against t
 the record has from hearsay can be overruled by hand.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -60,13 +61,13 @@ class Ledger:
         origin = f"the record ({source.digest_status})" if source.digest_status else "the record"
         return Expected(source.bytes, source.sha256, source.md5, origin)
 
-    def note(self, source: Source, name: str, entry: Entry) -> None:
-        """Keep the digest of a file of a source, unless one is known."""
-        expected = self.expected(source, name)
-        if expected.sha256 or expected.md5:
-            return
+    def note(self, source: Source, name: str, entry: Callable[[], Entry]) -> None:
+        """Keep the digest of a file of a source; unless one is known, `entry` computes it."""
         with self._lock:
-            entries = self._read() | {_key(source, name): entry}
+            expected = self.expected(source, name)
+            if expected.sha256 or expected.md5:
+                return
+            entries = self._read() | {_key(source, name): entry()}
             plain = {key: entries[key].model_dump() for key in sorted(entries)}
             write_text(self.path, _HEAD + yaml.safe_dump(plain, sort_keys=True, width=200))
 

@@ -6,6 +6,7 @@ needs a person and has nothing yet is not tried; the error says what to fetch.
 
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -95,7 +96,15 @@ def _ordered(record: DatasetRecord, ways: Sequence[Route], store: Store) -> list
 
 
 def _through(record: DatasetRecord, route: Route, store: Store, build: str | None) -> Outcome:
+    """Bring what a route says and put it in place; its sources are locked until that is done."""
     _require_room(record, route, store)
+    with ExitStack() as locks:
+        for folder in sorted({store.folder(source, record.name).name for source in route}):
+            locks.enter_context(store.lock(folder))
+        return _locked(record, route, store, build)
+
+
+def _locked(record: DatasetRecord, route: Route, store: Store, build: str | None) -> Outcome:
     held = tuple(one for source in route for one in acquire(source, record.name, store))
     target = store.root / record.name
     store.meter.say(f"{record.name}: unpacking and checking")
@@ -148,7 +157,7 @@ def _nothing_worked(
         lines += [
             f"by hand: {by_hand(source, store.folder(source, record.name))}"
             for source in route
-            if source.by_hand and not is_held(source, record.name, store)
+            if (source.by_hand or (source.url and failures)) and not is_held(source, record.name, store)
         ]
     if len(lines) == 1:
         lines.append(f"the record names no source; put the data set at {store.root / record.name}")

@@ -20,7 +20,10 @@ from pipeline.downloads.ledger import Ledger
 from pipeline.downloads.meter import Meter
 from pipeline.downloads.retries import Patience
 from pipeline.downloads.transfer import open_client
+from pipeline.errors import DataError
 from pipeline.files import value_digest, write_text
+
+_LOCKS = "locks"
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Store:
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
         """Be the only process at work on `name`, a data set or the folder of a source."""
-        lock = FileLock(self.downloads / f"{name}.lock")
+        lock = FileLock(self.downloads / _LOCKS / f"{name}.lock")
         try:
             lock.acquire(timeout=0.1)
         except Timeout:
@@ -72,11 +75,18 @@ class Store:
 
 @contextmanager
 def open_store(root: Path, ledger: Path, meter: Meter) -> Iterator[Store]:
-    """Prepare `root` for downloads; digests of first downloads go to the file `ledger`."""
+    """Prepare `root` for downloads; digests of first downloads go to the file `ledger`.
+
+    Raises:
+        DataError: `root` cannot be written.
+    """
     downloads = root / ".downloads"
-    downloads.mkdir(parents=True, exist_ok=True)
     ignore = downloads / ".gitignore"
-    if not ignore.exists():
-        write_text(ignore, "*\n")
+    try:
+        (downloads / _LOCKS).mkdir(parents=True, exist_ok=True)
+        if not ignore.exists():
+            write_text(ignore, "*\n")
+    except OSError as error:
+        raise DataError(f"{root}: cannot be written ({error.strerror}); choose another --root") from None
     with open_client() as client:
-        yield Store(root, Ledger(ledger, downloads / "ledger.lock"), client, meter)
+        yield Store(root, Ledger(ledger, downloads / _LOCKS / "ledger.lock"), client, meter)

@@ -22,6 +22,7 @@ from pipeline.downloads.retries import Patience, retry_after, retrying
 from pipeline.errors import DiskFullError
 
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
+_NO_SUCH_PIECE = httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def get_json(url: str, *, client: httpx.Client, patience: Patience) -> Any:
     try:
         return retrying(url, patience, attempt)
     except ValueError:
-        raise DownloadError(f"{url}: the answer is not JSON; get the file in a browser") from None
+        raise DownloadError(f"{url}: the answer is not JSON") from None
 
 
 def _attempt(remote: Remote, part: Part, client: httpx.Client, meter: Meter) -> None:
@@ -89,19 +90,14 @@ def _attempt(remote: Remote, part: Part, client: httpx.Client, meter: Meter) -> 
     if note is not None and note.get("total") == part.size:
         return  # cut between the last byte and the rename
     with _answer(client, remote.url, _range(note, part.size)) as response:
-        if response.status_code == httpx.codes.PARTIAL_CONTENT:
-            if note is None or not _continues(response, note, part.size):
-                part.discard()
-                raise TransientError(
-                    "the file changed on the server, or it sent another piece than asked for"
-                )
-            total = note["total"]
-        else:
+        if response.status_code == httpx.codes.OK:
             note = _describe(remote.url, response)
-            total = note["total"]
-            _refuse_wrong_size(remote, total)
+            _refuse_wrong_size(remote, note["total"])
             part.begin(note)
-        _receive(response, part, total, meter.file(remote.name, total, part.size))
+        elif note is None or not _continues(response, note, part.size):
+            part.discard()
+            raise TransientError("the file changed on the server, or it sent another piece than asked for")
+        _receive(response, part, note["total"], meter.file(remote.name, note["total"], part.size))
 
 
 def _range(note: Mapping[str, Any] | None, size: int) -> dict[str, str]:
@@ -141,7 +137,7 @@ def _translated(url: str, error: Exception) -> Exception:
     hopeless = "CERTIFICATE_VERIFY_FAILED" in reason or isinstance(error, httpx.UnsupportedProtocol)
     if isinstance(error, httpx.TransportError) and not hopeless:
         return TransientError(f"the connection broke ({reason})")
-    return DownloadError(f"{url}: {reason}; get the file in a browser")
+    return DownloadError(f"{url}: {reason}")
 
 
 def _refuse(url: str, response: httpx.Response) -> None:
@@ -149,9 +145,7 @@ def _refuse(url: str, response: httpx.Response) -> None:
     status = response.status_code
     if status in _AGAIN:
         raise TransientError(f"HTTP {status}", retry_after(response.headers.get("Retry-After")))
-    if status == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
-        raise TransientError("the file changed on the server")
-    if status not in (httpx.codes.OK, httpx.codes.PARTIAL_CONTENT):
+    if status not in (httpx.codes.OK, httpx.codes.PARTIAL_CONTENT, _NO_SUCH_PIECE):
         raise DownloadError(f"{url}: HTTP {status} {response.reason_phrase}")
     if url.startswith("https:") and response.url.scheme != "https":
         raise DownloadError(
@@ -164,7 +158,7 @@ def _refuse(url: str, response: httpx.Response) -> None:
 
 
 def _page(url: str) -> str:
-    return f"{url}: a web page came in place of the file (a login or a warning?); open it in a browser"
+    return f"{url}: a web page came in place of the file: a login or a warning"
 
 
 def _describe(url: str, response: httpx.Response) -> dict[str, Any]:

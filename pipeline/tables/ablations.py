@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipeline.tables.aggregate import Entry, EntryMeans, chosen_means
+from pipeline.tables.builds import build_lines
 from pipeline.tables.expected import Expected, Task
 from pipeline.tables.model import Row, Section, Table, ranked
 from pipeline.tables.naming import labelled
@@ -49,7 +50,8 @@ class AblationTable:
         own = chosen_means(self.rows, means, expected)
         section = self._section(own, expected, references(self.name, profile))
         names = labelled({entry: " ".join(labels) for entry, labels in self.rows.items()})
-        lines = [*names, self.remark, *legend(own), *published_lines([section])]
+        builds = build_lines(own, expected, dict.fromkeys(dataset for dataset, _ in _columns(expected)))
+        lines = [*names, self.remark, *legend(own), *published_lines([section]), *builds]
         return Table(self.name, self.title, profile, (section,), tuple(lines))
 
     def _section(self, own: Mapping[Entry, EntryMeans], expected: Expected, published: References) -> Section:

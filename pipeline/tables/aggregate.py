@@ -61,6 +61,10 @@ class EntryMeans:
         """Whether it has a row on a data set, be it a failed one."""
         return any(name == dataset for name, _, _ in self._cells)
 
+    def ran_in(self, domain: str) -> bool:
+        """Whether it has a row on a data set of `domain`."""
+        return any(self._expected[name].domain == domain for name, _, _ in self._cells)
+
     def over_seeds(self, dataset: str, subset: str, metric: str) -> Mean:
         """Mean of one subset over seeds."""
         return self._mean(dataset, (subset,), metric)
@@ -95,6 +99,17 @@ class EntryMeans:
         """What the method was tuned on, by the data set that it was measured on; empty if untrained."""
         rows = sorted(self._cells.values(), key=lambda row: row.dataset)
         return {row.dataset: row.auxiliary for row in rows if row.auxiliary is not None}
+
+    def builds(self, dataset: str) -> dict[str, tuple[str, tuple[int, int]]]:
+        """Subset to (fingerprint, (normal, anomalous) images), where it was measured."""
+        return {
+            row.subset: (row.build, (row.n_normal, row.n_anomalous))
+            for row in self._cells.values()
+            if row.dataset == dataset
+            and row.build is not None
+            and row.n_normal is not None
+            and row.n_anomalous is not None
+        }
 
     def _mean(self, dataset: str, subsets: Sequence[str], metric: str) -> Mean:
         if metric not in self._expected[dataset].metrics:

@@ -12,7 +12,7 @@ from pipeline.catalog import KnownCounts
 from pipeline.results import IMAGE_METRICS, METRICS, PIXEL_METRICS
 
 Task = Literal["image", "pixel"]
-Domain = Literal["industrial", "medical"]
+Domain = Literal["industrial", "medical", "own"]
 
 TASK_METRICS: Final[dict[Task, tuple[str, ...]]] = {"image": IMAGE_METRICS, "pixel": PIXEL_METRICS}
 
@@ -29,6 +29,7 @@ class ExpectedSet:
         subsets: in the order of the per-subset tables.
         counts: (normal, anomalous) test images of the build that the paper evaluates, by subset, where known.
         total: likewise of the whole data set.
+        build: the build that params ask for; None where the catalog names none.
     """
 
     title: str
@@ -38,6 +39,7 @@ class ExpectedSet:
     subsets: tuple[str, ...]
     counts: Mapping[str, KnownCounts] = field(default_factory=dict)
     total: KnownCounts = (None, None)
+    build: catalog.Build | None = None
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -48,12 +50,17 @@ class ExpectedSet:
 Expected = Mapping[str, ExpectedSet]
 
 
-def expected_sets(names: Iterable[str]) -> dict[str, ExpectedSet]:
+def expected_sets(names: Iterable[str], builds: Mapping[str, str] | None = None) -> dict[str, ExpectedSet]:
     """What the catalog says about the data sets of a run that are evaluated, in the order of `names`.
 
+    Args:
+        names: the data sets.
+        builds: data set to the build that params ask for, where it is not the paper's.
+
     Raises:
-        DataError: the catalog has no such data set.
+        DataError: the catalog has no such data set or build.
     """
+    chosen = builds or {}
     records = {name: catalog.record(name) for name in catalog.evaluated(names)}
     return {
         name: ExpectedSet(
@@ -64,6 +71,7 @@ def expected_sets(names: Iterable[str]) -> dict[str, ExpectedSet]:
             subsets=record.subset_names,
             counts=record.expected(None),
             total=record.build().counts,
+            build=record.build(chosen.get(name)),
         )
         for name, record in records.items()
     }

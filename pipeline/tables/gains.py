@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipeline.tables.aggregate import Entry, EntryMeans, chosen_means
+from pipeline.tables.builds import build_lines
 from pipeline.tables.expected import Expected
 from pipeline.tables.mean import Mean, difference
 from pipeline.tables.model import AVERAGE, Number, Row, Section, Table
@@ -42,13 +43,15 @@ class GainTable:
 
     def table(self, means: Mapping[Entry, EntryMeans], expected: Expected, profile: str) -> Table:
         """The table of a run."""
+        own = chosen_means((self.ours, self.theirs), means, expected)
         rows = tuple(self._row(name, it, expected) for name, it in self.gains(means, expected).items())
         section = Section(("Data set", "C", *(METRIC_TITLES[it] for it in GAIN_METRICS)), rows, 1)
         lines = [
             f"Points of a hundred: {entry_title(self.ours)} minus {entry_title(self.theirs)}, "
             "each a plain mean over the C subsets of a data set and over seeds.",
             "`-`: undefined, unless a note says why.",
-            *auxiliary_lines(chosen_means((self.ours, self.theirs), means, expected)),
+            *auxiliary_lines(own),
+            *build_lines(own, expected, expected),
         ]
         return Table(self.name, self.title, profile, (section,), tuple(lines))
 

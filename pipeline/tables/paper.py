@@ -11,6 +11,7 @@ from typing import Final
 
 from pipeline import catalog
 from pipeline.tables.aggregate import Entry, EntryMeans, chosen_means
+from pipeline.tables.builds import build_lines
 from pipeline.tables.expected import Domain, Expected
 from pipeline.tables.model import Row, Section, Table, ranked
 from pipeline.tables.naming import entry_title, group_title, in_order, labelled
@@ -39,7 +40,9 @@ class PaperTable:
     auxiliary: str | None = None
 
     def exists(self, means: Mapping[Entry, EntryMeans]) -> bool:
-        """Whether a run fills it: always, or where a variant of it was run."""
+        """Whether a run fills it: always, or where a variant of it was run, or a data set of the user."""
+        if self.domains == ("own",):
+            return any(own.ran_in("own") for own in means.values())
         return not self.variants or any_run(self.variants, means)
 
     def table(self, means: Mapping[Entry, EntryMeans], expected: Expected, profile: str) -> Table:
@@ -54,6 +57,7 @@ class PaperTable:
             *legend(columns),
             *published_lines([section]),
             *self._tuned_on(),
+            *build_lines(columns, expected, self._shown(expected)),
         ]
         return Table(self.name, self.title, profile, (section,), tuple(lines))
 
@@ -75,11 +79,14 @@ class PaperTable:
     def _published(self, profile: str) -> References:
         return references(self.name, profile) if self.name.startswith("table") else {}
 
+    def _shown(self, expected: Expected) -> Expected:
+        seen = catalog.record(self.auxiliary).holds_images_of if self.auxiliary else ()
+        return {name: it for name, it in expected.items() if it.domain in self.domains and name not in seen}
+
     def _rows(
         self, columns: Mapping[Entry, EntryMeans], expected: Expected, published: References
     ) -> Iterator[Row]:
-        seen = catalog.record(self.auxiliary).holds_images_of if self.auxiliary else ()
-        shown = {name: it for name, it in expected.items() if it.domain in self.domains and name not in seen}
+        shown = self._shown(expected)
         for task, level in LEVEL_TITLES.items():
             names = [name for name, it in shown.items() if task in it.tasks]
             above = ("", "")
@@ -105,6 +112,7 @@ PAPER_TABLES: Final = (
         TUNINGS,
         auxiliary="colon_auxiliary",
     ),
+    PaperTable("own", "Own data sets", ("own",)),
 )
 FIGURE_6: Final = PaperTable(
     "figure6", "Figure 6. Attention of DPAM in AnomalyCLIP", ("industrial", "medical"), ATTENTIONS

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from pipeline.results import METRICS
 from pipeline.tables.aggregate import Entry, EntryMeans
+from pipeline.tables.builds import build_lines
 from pipeline.tables.expected import Expected
 from pipeline.tables.mean import Mean
 from pipeline.tables.model import MEAN, Row, Section, Table, numbers_of
@@ -25,7 +26,7 @@ def subsets_table(dataset: str, means: Mapping[Entry, EntryMeans], expected: Exp
         f"{expected[dataset].title}, by subset",
         profile,
         sections,
-        tuple(published_lines(sections)),
+        (*published_lines(sections), *build_lines(means, expected, [dataset])),
         lead=("Percent; the last row is the plain mean over subsets.",),
     )
 

@@ -81,6 +81,28 @@ def test_volumes(tmp_path: Path) -> None:
     refused(first, tmp_path / "again", "the volume behind set.part1.rar is missing")
 
 
+@needs_unar
+def test_the_weight_of_all_volumes_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "HARMLESS_BYTES", 0)
+    monkeypatch.setattr(rules, "MAX_RATIO", 1)
+    extract(make.rar_volumes(tmp_path, Entry("a"), Entry("b", os.urandom(5000))), tmp_path / "out")
+    assert (tmp_path / "out/b").stat().st_size == 5000
+
+
+@needs_unar
+@pytest.mark.parametrize("does", ["echo more > $out/more", "ln -s / $out/a", "echo longer > $out/a", ""])
+def test_what_unar_wrote_is_held_against_its_list(
+    does: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = make.rar(tmp_path / "a.rar", [Entry("a")])
+    fake = tmp_path / "bin/unar"
+    fake.parent.mkdir()
+    fake.write_text(f"#!/bin/sh\nfor last; do out=$kept; kept=$last; done\n{does}\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{fake.parent}{os.pathsep}{os.environ['PATH']}")
+    refused(archive, tmp_path / "out", "no plain file|not what the list|was not unpacked")
+
+
 def test_a_dot_in_front_is_no_harm(tmp_path: Path) -> None:
     extract(written("a.tar", tmp_path, Entry(".", folder=True), Entry("./b/./c", b"c")), tmp_path / "out")
     assert (tmp_path / "out/b/c").read_bytes() == b"c"

@@ -105,9 +105,7 @@ def test_builds() -> None:
     sdd = record("sdd")
     assert sdd.expected() == {"electrical commutators": (181, 74)}
     assert sdd.accepting("standard conversion").expected() == {"electrical commutators": (286, 54)}
-    with pytest.raises(
-        DataError, match="unknown build 'mine'; known: 'paper', 'standard conversion', or"
-    ):
+    with pytest.raises(DataError, match="unknown build 'mine'; known: 'paper', 'standard conversion', or"):
         sdd.accepting("mine")
 
 

@@ -46,10 +46,8 @@ def test_what_a_user_sees(run: Run, tmp_path: Path) -> None:
     result = run("widgets")
     assert result.exit_code == 0, result.output
     lines = result.stderr.splitlines()
-    assert lines[0] == "widgets: CC BY 4.0; 601.0 kB to fetch" or lines[0].startswith(
-        "widgets: CC BY 4.0; 60"
-    )
-    assert "free in data-paper" in lines[1]
+    assert lines[0] == f"widgets: CC BY 4.0; {len(ZIP) / 1000:.1f} kB to fetch"
+    assert lines[1].startswith(f"{len(ZIP) / 1000:.1f} kB to fetch where the size is known, about twice that")
     assert "widgets: placed at data-paper/widgets, 2 normal and 1 anomalous test images" in lines
     assert lines[-1] == "track with DVC: dvc add data-paper/widgets"
     assert (tmp_path / "data-paper/widgets/widget/test/good/000.png").exists()
@@ -76,3 +74,13 @@ def test_the_same_name_twice_is_one_download(run: Run, server: Server) -> None:
     result = run("widgets", "widgets", "--json")
     assert len(json.loads(result.stdout)) == 1
     assert [path for path, _ in server.asked] == ["/w.zip"]
+
+
+def test_dvc_is_not_given_what_it_would_delete(run: Run) -> None:
+    Path("data.dvc").write_text("md5: 0\ndeps:\n- path: samples\nouts:\n- path: data\n", encoding="utf-8")
+    result = run("widgets", "--root", "data")
+    assert result.exit_code == 1
+    assert "data: an import of data.dvc, which DVC writes anew; choose another --root" in result.stderr
+    assert not Path("data").exists()
+    Path("data.dvc").write_text("outs:\n- path: data\n", encoding="utf-8")
+    assert run("widgets", "--root", "data").stderr.splitlines()[-1] == "track with DVC: dvc add data"

@@ -1,7 +1,7 @@
 """A server on loopback that behaves like the hosts of data sets do, good and bad days alike."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +19,7 @@ class Page:
         ranges: whether `Range` is honoured.
         careless: whether a piece is sent although `If-Range` names another version.
         length: whether the size is announced.
+        holds: after how many bytes the connection goes silent, until the server stops.
     """
 
     content: bytes = b""
@@ -31,6 +32,7 @@ class Page:
     ranges: bool = True
     careless: bool = False
     length: bool = True
+    holds: int | None = None
 
 
 @dataclass
@@ -40,8 +42,9 @@ class Server:
     url: str
     pages: dict[str, Page] = field(default_factory=dict)
     asked: list[tuple[str, str | None]] = field(default_factory=list)
+    conditions: list[str | None] = field(default_factory=list)
     sent: dict[str, int] = field(default_factory=dict)
-    on_request: Callable[[str], None] = lambda _path: None
+    stopped: threading.Event = field(default_factory=threading.Event)
 
     def put(self, path: str, content: bytes, **options: object) -> str:
         """Serve `content` at `path`; its address."""
@@ -53,10 +56,14 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     state: Server
 
+    def handle(self) -> None:
+        with suppress(ConnectionError):  # a client that was killed
+            super().handle()
+
     def do_GET(self) -> None:
         state = self.state
         state.asked.append((self.path, self.headers.get("Range")))
-        state.on_request(self.path)
+        state.conditions.append(self.headers.get("If-Range"))
         page = state.pages.get(self.path) or state.pages.get(urlsplit(self.path).path)
         if page is None:
             self._status(404, {})
@@ -74,36 +81,40 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _file(self, page: Page) -> None:
-        length = int(self.headers.get("Content-Length") or 0)
-        self.rfile.read(length)
-        start, total = 0, len(page.content)
-        wanted, condition = self.headers.get("Range"), self.headers.get("If-Range")
-        if page.ranges and wanted and (page.careless or condition in (page.etag, page.modified)):
-            start = int(wanted.removeprefix("bytes=").rstrip("-"))
-        if start >= total > 0 and start:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        start, total = self._start(page), len(page.content)
+        if start >= total > 0:
             self._status(416, {"Content-Range": f"bytes */{total}"})
             return
         self.send_response(206 if start else 200)
-        self.send_header("Content-Type", page.type)
+        headers: dict[str, str | None] = {"Content-Type": page.type, "ETag": page.etag}
+        headers |= {"Last-Modified": page.modified, **page.headers}
         if start:
-            self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
-        if page.length:
-            self.send_header("Content-Length", str(total - start))
-        if not page.length:
-            self.send_header("Connection", "close")
-        for name, value in {"ETag": page.etag, "Last-Modified": page.modified, **page.headers}.items():
+            headers["Content-Range"] = f"bytes {start}-{total - 1}/{total}"
+        headers |= {"Content-Length": str(total - start)} if page.length else {"Connection": "close"}
+        for name, value in headers.items():
             if value is not None:
                 self.send_header(name, value)
         self.end_headers()
-        body = page.content[start:]
+        self._body(page, page.content[start:])
+
+    def _start(self, page: Page) -> int:
+        """The first byte that is sent."""
+        wanted, condition = self.headers.get("Range"), self.headers.get("If-Range")
+        obeyed = page.ranges and (page.careless or condition in (None, page.etag, page.modified))
+        return int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and obeyed else 0
+
+    def _body(self, page: Page, body: bytes) -> None:
         if page.cuts:
             body = body[: page.cuts.pop(0)]
             self.close_connection = True
-        if not page.length:
-            self.close_connection = True
+        self.close_connection |= not page.length
         self.state.sent[self.path] = self.state.sent.get(self.path, 0) + len(body)
         with suppress(ConnectionError):
-            self.wfile.write(body)
+            self.wfile.write(body[: page.holds])
+            if page.holds is not None:
+                self.wfile.flush()
+                self.state.stopped.wait(60)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class names it so)
         pass
@@ -121,6 +132,7 @@ def serving() -> Iterator[Server]:
     try:
         yield state
     finally:
+        state.stopped.set()
         http.shutdown()
         http.server_close()
         thread.join()

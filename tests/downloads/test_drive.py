@@ -1,12 +1,14 @@
 """Real gdown against a server that shows the pages of Google Drive."""
 
+import errno
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from pipeline.downloads import DownloadError, Meter
+from pipeline.downloads import DiskFullError, DownloadError, Meter
 from pipeline.downloads.drive import fetch_file, fetch_folder
 from tests.downloads.conftest import PATIENCE
 from tests.downloads.server import Server
@@ -132,7 +134,16 @@ def test_a_private_folder(server: Server, meter: Meter, tmp_path: Path) -> None:
     assert not (tmp_path / "files").exists()
 
 
+def test_a_full_disk(meter: Meter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**_options: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("gdown.download", full)
+    with pytest.raises(DiskFullError, match="the disk is full; make room"):
+        fetch_file(ID, tmp_path / "archive.zip", meter=meter, patience=PATIENCE)
+
+
 def test_without_gdown(meter: Meter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "gdown", None)
+    monkeypatch.setitem(sys.modules, "gdown", None)
     with pytest.raises(DownloadError, match=r"gdown is not installed; run: pip install 'zsad\[downloads\]'"):
         fetch_file(ID, tmp_path / "archive.zip", meter=meter, patience=PATIENCE)

@@ -1,14 +1,16 @@
 """Real kagglehub against a server that answers like Kaggle's interface."""
 
 import base64
+import errno
 import hashlib
 import importlib
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from pipeline.downloads import DownloadError, Meter
+from pipeline.downloads import DiskFullError, DownloadError, Meter
 from pipeline.downloads.kaggle import fetch_dataset
 from tests.downloads.conftest import PATIENCE
 from tests.downloads.server import Page, Server
@@ -47,9 +49,13 @@ def content(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
-def test_a_data_set_after_a_cut_at_40_percent(kaggle: Page, meter: Meter, tmp_path: Path) -> None:
+def test_a_data_set_after_a_cut_at_40_percent(
+    kaggle: Page, meter: Meter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     kaggle.cuts.append(len(CONTENT) * 2 // 5)
+    kaggle.headers["X-Kaggle-HubVersion"] = "99.0"
     assert content(bring(tmp_path, meter)) == FILES
+    assert capsys.readouterr().out == ""  # standard output is for results
 
 
 def test_damaged_on_the_way(kaggle: Page, meter: Meter, tmp_path: Path) -> None:
@@ -57,6 +63,17 @@ def test_damaged_on_the_way(kaggle: Page, meter: Meter, tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match="MD5"):
         bring(tmp_path, meter)
     assert not (tmp_path / "kaggle-owner-widgets" / "files").exists()
+
+
+def test_damaged_at_the_publisher(kaggle: Page, meter: Meter, tmp_path: Path) -> None:
+    damaged = bytearray(CONTENT)
+    damaged[200_000] ^= 1
+    kaggle.content = bytes(damaged)
+    del kaggle.headers["x-goog-hash"]
+    with pytest.raises(DownloadError, match=r"kaggle owner/widgets: damaged \(Bad CRC"):
+        bring(tmp_path, meter)
+    kaggle.content = CONTENT
+    assert content(bring(tmp_path, meter)) == FILES
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -74,6 +91,21 @@ def test_gone_or_limited(kaggle: Page, meter: Meter, tmp_path: Path) -> None:
         bring(tmp_path, meter)
     kaggle.answers += [(429, {"Retry-After": "1"})]
     assert content(bring(tmp_path, meter)) == FILES
+
+
+def test_a_full_disk(meter: Meter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_handle: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("kagglehub.dataset_download", full)
+    with pytest.raises(DiskFullError, match="the disk is full; make room"):
+        bring(tmp_path, meter)
+
+
+def test_without_kagglehub(meter: Meter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "kagglehub", None)
+    with pytest.raises(DownloadError, match=r"kagglehub is not installed; run: pip install"):
+        bring(tmp_path, meter)
 
 
 def test_the_cache_of_the_user_is_left_alone(

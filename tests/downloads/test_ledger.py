@@ -19,8 +19,8 @@ def ledger(tmp_path: Path) -> Ledger:
 
 
 def test_the_first_digest_stays(ledger: Ledger) -> None:
-    ledger.note(source(), "archive.zip", FIRST)
-    ledger.note(source(), "archive.zip", LATER)
+    ledger.note(source(), "archive.zip", lambda: FIRST)
+    ledger.note(source(), "archive.zip", lambda: LATER)
     expected = ledger.expected(source(), "archive.zip")
     assert (expected.bytes, expected.sha256) == (3, "a" * 64)
     assert expected.origin == "data.digests.yaml (first download)"
@@ -28,17 +28,17 @@ def test_the_first_digest_stays(ledger: Ledger) -> None:
 
 def test_a_published_digest_needs_no_entry_and_an_entry_overrules_it(ledger: Ledger) -> None:
     known = source(sha256="c" * 64, digest_status="hint")
-    ledger.note(known, "archive.zip", FIRST)
+    ledger.note(known, "archive.zip", lambda: FIRST)
     assert not ledger.path.exists()
     assert ledger.expected(known, "archive.zip").sha256 == "c" * 64
     assert ledger.expected(known, "another file").sha256 is None
-    ledger.note(source(), "archive.zip", FIRST)
+    ledger.note(source(), "archive.zip", lambda: FIRST)
     assert ledger.expected(known, "archive.zip").sha256 == "a" * 64
 
 
 def test_the_file_can_be_committed(ledger: Ledger) -> None:
-    ledger.note(source(id="2"), "archive.zip", LATER)
-    ledger.note(source(id="1"), "archive.zip", FIRST)
+    ledger.note(source(id="2"), "archive.zip", lambda: LATER)
+    ledger.note(source(id="1"), "archive.zip", lambda: FIRST)
     text = ledger.path.read_text()
     assert text.startswith("# SHA-256 of archives without a published digest")
     assert text.index("gdrive:1/archive.zip") < text.index("gdrive:2/archive.zip")

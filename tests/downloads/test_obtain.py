@@ -3,6 +3,7 @@ import multiprocessing
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,16 @@ import pytest
 import yaml
 
 from pipeline.catalog import DatasetRecord
-from pipeline.downloads import DiskFullError, DownloadError, Failure, Outcome, Store, obtain, obtain_all
+from pipeline.downloads import (
+    DiskFullError,
+    DownloadError,
+    Failure,
+    Meter,
+    Outcome,
+    Store,
+    obtain,
+    obtain_all,
+)
 from pipeline.downloads.meter import open_meter
 from pipeline.downloads.obtain import bytes_to_fetch
 from pipeline.downloads.routes import routes
@@ -111,7 +121,7 @@ def test_the_first_digest_is_kept_and_compared(server: Server, store: Store) -> 
     (entry,) = yaml.safe_load(store.ledger.path.read_text()).values()
     assert entry == {"bytes": len(ZIP), "sha256": hashlib.sha256(ZIP).hexdigest()}
     shutil.rmtree(store.root)
-    store.downloads.mkdir(parents=True)
+    (store.downloads / "locks").mkdir(parents=True)
     other = zipped({**FILES, "readme.txt": FILES["readme.txt"][::-1]})
     server.put("/w.zip", other, etag='"v2"')
     with pytest.raises(DownloadError) as caught:
@@ -166,8 +176,9 @@ def test_automatic_sources_come_before_a_person(server: Server, store: Store) ->
     wanted = record(by_hand(), http(server.put("/w.zip", ZIP)))
     assert obtain(wanted, store).held[0].source.kind == "http"
     gone = record(by_hand(), http(server.url + "/gone.zip"), name="other")
-    with pytest.raises(DownloadError, match=r"(?s)no source worked.*HTTP 404.*by hand: fill in the form"):
+    with pytest.raises(DownloadError, match=r"no source worked\n.*HTTP 404.*\n.*by hand: fill in") as caught:
         obtain(gone, store)
+    assert f"by hand: fetch it in a browser ({server.url}/gone.zip), put it at " in str(caught.value)
 
 
 def test_a_file_of_any_source_can_be_put_there_by_hand(server: Server, store: Store) -> None:
@@ -264,7 +275,7 @@ def small_store(store: Store) -> Iterator[Store]:
     if made.returncode:
         pytest.skip("mounting a tmpfs is not allowed here")
     try:
-        (place / ".downloads").mkdir()
+        (place / ".downloads" / "locks").mkdir(parents=True)
         yield replace(store, root=place)
     finally:
         subprocess.run(["umount", place], check=True)
@@ -302,6 +313,68 @@ def test_two_processes_at_once(server: Server, tmp_path: Path) -> None:
     assert content(tmp_path / "data" / "widgets") == FILES
 
 
+def test_a_kill_while_a_file_comes_is_resumed(server: Server, store: Store) -> None:
+    wanted = record(http(server.put("/w.zip", ZIP, holds=240_000), **published(ZIP)))
+    context = multiprocessing.get_context("fork")
+    process = context.Process(target=_in_a_process, args=(wanted, store.root, context.Queue()))
+    process.start()
+    part = store.folder(wanted.sources[0], "widgets") / "widgets.zip.part"
+    deadline = time.monotonic() + 30
+    while not (part.exists() and part.stat().st_size == 240_000) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    assert visible(store) == []
+    assert {path.name for path in store.downloads.rglob("widgets.zip*")} == {part.name, f"{part.name}.json"}
+    server.pages["/w.zip"].holds = None
+    assert obtain(wanted, store).status == "placed"
+    assert server.asked == [("/w.zip", None), ("/w.zip", "bytes=240000-")]
+
+
+def test_what_a_killed_run_had_unpacked_is_not_used(server: Server, store: Store) -> None:
+    left = store.downloads / "staging" / "widgets" / "tree" / "widget" / "test" / "good"
+    left.mkdir(parents=True)
+    (left / "999.png").write_bytes(b"from another time")
+    outcome = obtain(record(http(server.put("/w.zip", ZIP))), store)
+    assert content(outcome.path) == FILES
+
+
+def drive_folder(store: Store, files: dict[str, bytes]) -> DatasetRecord:
+    """A record whose Drive folder has been fetched."""
+    wanted = record({"kind": "gdrive", "id": "1x", "folder": True, "confirmed": True})
+    for name, data in files.items():
+        path = store.folder(wanted.sources[0], "widgets") / "files" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return wanted
+
+
+def test_a_folder_of_files_has_one_digest(store: Store) -> None:
+    wanted = drive_folder(store, FILES)
+    outcome = obtain(wanted, store)
+    assert content(outcome.path) == FILES
+    (key,) = yaml.safe_load(store.ledger.path.read_text())
+    assert key == "gdrive:1x/files"
+    shutil.rmtree(outcome.path)
+    drive_folder(store, {"readme.txt": b"changed"})
+    with pytest.raises(DownloadError, match=r"files: .*digest is \w+, but data\.digests\.yaml"):
+        obtain(wanted, store)
+
+
+def test_archives_in_a_folder_are_unpacked(store: Store) -> None:
+    wanted = drive_folder(store, {"data/images.zip": zipped(IMAGES), "data/masks.tar": tarred(MASKS)})
+    assert content(obtain(wanted, store).path) == {f"data/{name}": data for name, data in FILES.items()}
+
+
 def test_nothing_is_known(store: Store) -> None:
     with pytest.raises(DownloadError, match=r"the record names no source; put the data set at .*widgets"):
         obtain(record(), store)
+
+
+def test_a_root_that_cannot_be_written(tmp_path: Path, meter: Meter) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with (
+        pytest.raises(DataError, match=r"file/data: cannot be written \(Not a directory\); choose another"),
+        open_store(tmp_path / "file" / "data", tmp_path / "ledger.yaml", meter),
+    ):
+        pass

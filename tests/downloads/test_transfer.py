@@ -26,12 +26,6 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 @pytest.fixture
-def client() -> Iterator[httpx.Client]:
-    with open_client() as opened:
-        yield opened
-
-
-@pytest.fixture
 def bring(client: httpx.Client, meter: Meter, tmp_path: Path) -> "Bring":
     return Bring(client, meter, tmp_path / "downloads" / "file.zip")
 
@@ -62,6 +56,7 @@ def test_a_cut_at_40_percent_is_resumed_in_the_same_run(server: Server, bring: B
     url = server.put("/file.zip", CONTENT, cuts=[400_000])
     assert bring(url, sha256=SHA256) == CONTENT
     assert server.asked == [("/file.zip", None), ("/file.zip", "bytes=400000-")]
+    assert server.conditions == [None, '"v1"']
     assert server.sent["/file.zip"] == len(CONTENT)
 
 
@@ -82,6 +77,21 @@ def test_a_server_that_cuts_every_connection_is_followed_to_the_end(server: Serv
     assert len(server.asked) == 10
 
 
+@pytest.mark.parametrize("etag", [None, 'W/"weak"'])
+def test_without_a_strong_etag_the_modification_time_counts(
+    server: Server, bring: Bring, etag: str | None
+) -> None:
+    url = server.put("/file.zip", CONTENT, cuts=[400_000], etag=etag)
+    assert bring(url, sha256=SHA256) == CONTENT
+    assert server.conditions == [None, "Wed, 01 Jan 2025 00:00:00 GMT"]
+
+
+def test_a_part_of_another_address_is_not_continued(server: Server, bring: Bring) -> None:
+    with pytest.raises(DownloadError):
+        bring(server.put("/other.zip", OTHER, cuts=[400_000, 0, 0, 0]))
+    assert bring(server.put("/file.zip", CONTENT)) == CONTENT
+
+
 def test_a_kill_between_the_last_byte_and_the_rename_costs_no_request(server: Server, bring: Bring) -> None:
     url = server.put("/file.zip", CONTENT, cuts=[400_000, 0, 0, 0])
     with pytest.raises(DownloadError):
@@ -98,6 +108,7 @@ def test_what_cannot_be_resumed_starts_over(server: Server, bring: Bring, option
     url = server.put("/file.zip", CONTENT, cuts=[400_000], **options)
     assert bring(url, sha256=SHA256) == CONTENT
     assert server.sent["/file.zip"] == 400_000 + len(CONTENT)
+    assert server.asked[-1] == ("/file.zip", None) or not options.get("ranges", True)
 
 
 @pytest.mark.parametrize("careless", [False, True])
@@ -109,6 +120,15 @@ def test_a_file_that_changed_between_two_tries_is_not_mixed(
         bring(url)
     server.put("/file.zip", CONTENT, etag='"v2"', modified="Thu, 02 Jan 2025 00:00:00 GMT", careless=careless)
     assert bring(url) == CONTENT
+
+
+@pytest.mark.parametrize("careless", [False, True])
+def test_a_file_that_became_shorter_starts_over(server: Server, bring: Bring, careless: bool) -> None:
+    url = server.put("/file.zip", OTHER, cuts=[400_000, 0, 0, 0])
+    with pytest.raises(DownloadError):
+        bring(url)
+    server.put("/file.zip", CONTENT[:1000], etag='"v2"', careless=careless)
+    assert bring(url) == CONTENT[:1000]
 
 
 def test_a_server_that_resumes_at_the_wrong_byte_is_not_believed(server: Server, bring: Bring) -> None:
@@ -295,6 +315,12 @@ def test_a_disk_that_fills_up_meanwhile(
     assert not bring.target.exists()
     assert bring(url, sha256=SHA256) == CONTENT
     assert server.asked[-1][1] == "bytes=300000-"
+
+
+def test_short_writes_lose_nothing(server: Server, bring: Bring, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.write
+    monkeypatch.setattr("pipeline.downloads.part.os.write", lambda handle, data: real(handle, data[:5000]))
+    assert bring(server.put("/file.zip", CONTENT), sha256=SHA256) == CONTENT
 
 
 def test_json(server: Server, client: httpx.Client) -> None:
