@@ -13,5 +13,9 @@ class DataError(ZsadError):
     """A data set as published that is not what its record says: a file, a folder or a count."""
 
 
+class DiskFullError(DataError):
+    """No room on a disk or in a quota: nothing is wrong with the data, and another source will not help."""
+
+
 class WeightsError(ZsadError):
     """A weights file that is missing, damaged or of another model."""

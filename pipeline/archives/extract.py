@@ -1,5 +1,6 @@
 """`extract`: one archive into one folder, whole or not at all."""
 
+import errno
 import lzma
 import shutil
 import tarfile
@@ -14,7 +15,7 @@ from pipeline.archives.rules import Gate
 from pipeline.archives.staging import staged
 from pipeline.archives.tars import is_tar, unpack_tar
 from pipeline.archives.zips import unpack_zip
-from pipeline.errors import DataError
+from pipeline.errors import DataError, DiskFullError
 
 _RAR: Final = b"Rar!\x1a\x07"
 _ZIP: Final = b"PK"
@@ -48,7 +49,10 @@ def extract(archive: Path, into: Path) -> None:
         except OSError as error:
             if error.errno is None:  # gzip and bzip2 say "damaged" so
                 raise DataError(f"{archive}: damaged ({error}); {_ADVICE}") from None
-            raise DataError(f"{archive}: cannot be unpacked to {into} ({error.strerror})") from None
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            raise (DiskFullError if full else DataError)(
+                f"{archive}: cannot be unpacked to {into} ({error.strerror})"
+            ) from None
 
 
 def _reader(archive: Path) -> Callable[[Path, Path, Gate], None]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal, NoReturn
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, DiskFullError
 
 Kind = Literal["file", "folder", "symlink", "hardlink", "other"]
 
@@ -123,7 +123,7 @@ class Gate:
         if self._bytes > max(HARMLESS_BYTES, MAX_RATIO * self.packed):
             self.refuse(member.name, f"makes it more than {MAX_RATIO} times as large unpacked as packed")
         if self._bytes > self._free:
-            raise DataError(
+            raise DiskFullError(
                 f"{self._archive}: needs more than {self._bytes >> 20} MB unpacked and the disk has "
                 f"{self._free >> 20} MB left; make room and try again"
             )

@@ -20,6 +20,8 @@ Status = Literal["confirmed", "reported", "inferred", "accepted"]
 
 _COUNTS = re.compile(r"(\d+)/(\d+)")  # normal/anomalous
 
+_WITH_ID = frozenset({"gdrive", "figshare", "zenodo", "kaggle", "huggingface"})
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,23 +66,56 @@ class Build(_Part):
 
 
 class Source(_Part):
-    """A place to get the data set from. Digests are of the archive.
+    """A place to get the data set, or a part of it, from. Digests are of the archive.
 
-    `digest_status`: `tool` when a maintained tool checks its own download with it, `hint` when from one
-    unrelated script, `measured` when computed by whoever gathered the facts. `confirmed`: the address is
-    given by the publisher, by the authors of AnomalyCLIP, or by a maintained tool.
+    Sources stand in the order in which they are tried. `confirmed`: the address is given by the publisher,
+    by the authors of AnomalyCLIP, or by a maintained tool.
+
+    Attributes:
+        kind: `form` and `onedrive` need a person; `instructions` say what to do.
+        use: false for what is named only to be known: pages, copies that were processed anew, other layouts.
+        archive: name of the file; of several RAR volumes the first.
+        volumes: names of the further volumes, beside it.
+        part: the part of the data set that is there, null for all of it. Parts together make one set.
+        build: name of the build that it gives, null for the first one.
+        folder: a Google Drive folder, no file.
+        keep: the one folder of the archive that belongs to the data set, null for all of it.
+        digest_status: `tool` when a maintained tool checks its own download with it, `hint` when from one
+            unrelated script, `measured` when computed by whoever gathered the facts.
     """
 
-    kind: Literal["http", "s3", "gdrive", "figshare", "kaggle", "huggingface", "onedrive", "form"]
+    kind: Literal["http", "s3", "gdrive", "figshare", "zenodo", "kaggle", "huggingface", "onedrive", "form"]
     url: str | None = None
     id: str | None = None
-    archive: str | None = None
+    use: bool = True
+    archive: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] | None = None
+    volumes: tuple[str, ...] = ()
+    part: str | None = None
+    build: str | None = None
+    folder: bool = False
+    keep: str | None = None
     bytes: int | None = Field(default=None, gt=0)
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     md5: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
     digest_status: Literal["tool", "hint", "measured"] | None = None
     confirmed: bool
+    instructions: str = ""
     note: str = ""
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person has to fetch it."""
+        return self.kind in ("form", "onedrive")
+
+    @property
+    def file_name(self) -> str:
+        """What its file is called on disk; of one without a published name, the content tells what it is."""
+        return self.archive or "archive.zip"
+
+    @property
+    def key(self) -> str:
+        """A name for the source that no other source has."""
+        return f"{self.kind}:{self.id or self.url}"
 
     @model_validator(mode="after")
     def _can_be_found(self) -> Self:
@@ -88,6 +123,16 @@ class Source(_Part):
             raise ValueError("a source needs a url or an id")
         if (self.sha256 or self.md5) and self.digest_status is None:
             raise ValueError("say where the digest is from (digest_status)")
+        if not self.use:
+            return self
+        if self.by_hand and not (self.archive and self.instructions):
+            raise ValueError("a person needs the name of the archive and instructions")
+        if self.kind in ("http", "s3") and not (self.url and self.archive):
+            raise ValueError(f"{self.kind} needs the url and the name of the archive")
+        if self.kind in _WITH_ID and self.id is None:
+            raise ValueError(f"{self.kind} needs an id")
+        if self.kind == "huggingface" and self.archive is None:
+            raise ValueError("huggingface needs the name of the archive")
         return self
 
 
@@ -143,6 +188,14 @@ class DatasetRecord(_Part):
                 raise ValueError(f"names occur twice: {', '.join(names)}")
         if len(self.builds) > 1 and len(self.subsets) > 1:
             raise ValueError("several builds are only described for a set of one subset")
+        return self
+
+    @model_validator(mode="after")
+    def _sources_are_of_known_builds(self) -> Self:
+        known = {None, *(build.name for build in self.builds)}
+        for source in self.sources:
+            if source.build not in known:
+                raise ValueError(f"a source is of the unknown build {source.build!r}")
         return self
 
     @property

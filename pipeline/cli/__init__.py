@@ -6,12 +6,13 @@ quick.
 
 from pipeline.cli.checkpoints import import_checkpoint
 from pipeline.cli.datasets import datasets
+from pipeline.cli.downloading import download
 from pipeline.cli.group import main
 from pipeline.cli.planning import plan
 from pipeline.cli.reports import diff, tables
 from pipeline.cli.scoring import score
 
-for _command in (datasets, tables, diff, plan, score, import_checkpoint):
+for _command in (datasets, download, tables, diff, plan, score, import_checkpoint):
     main.add_command(_command)
 
 __all__ = ["main"]

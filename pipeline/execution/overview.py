@@ -2,18 +2,17 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 from pipeline import catalog
 from pipeline.catalog import DatasetRecord
+from pipeline.downloads.routes import routes
 from pipeline.errors import DataError
 from pipeline.execution.prepare import data_folder
 from pipeline.params import Params
 from pipeline.shards import Manifest, read_manifest
 
 State = Literal["missing", "there", "prepared", "prepared in part"]
-
-_BY_HAND: Final = frozenset({"form", "onedrive"})
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class DatasetState:
         problems: one message a subset that could not be prepared.
         folder: where its files lie, or belong.
         bytes_on_disk: of its files; None when missing.
-        bytes_to_download: of its archive; None where not known, or where nothing is to be got.
+        bytes_to_download: of its archives; None where not known, or where nothing is to be got.
         licence: None where not established.
         how: the next step for a data set that is missing.
     """
@@ -62,7 +61,6 @@ def _state(params: Params, record: DatasetRecord) -> DatasetState:
     there = folder.is_dir()
     manifest = _manifest(params, record)
     build = record.build(params.builds.get(record.name))
-    sizes = [source.bytes for source in record.sources if source.bytes and source.confirmed]
     return DatasetState(
         name=record.name,
         title=record.paper_name,
@@ -75,7 +73,7 @@ def _state(params: Params, record: DatasetRecord) -> DatasetState:
         problems=tuple(manifest.errors.values()) if manifest else (),
         folder=str(folder),
         bytes_on_disk=_bytes_below(folder) if there else None,
-        bytes_to_download=None if there or not sizes else sizes[0],
+        bytes_to_download=None if there else _bytes_to_download(record, build.name),
         licence=record.licence.name,
         how=_how(record),
     )
@@ -103,5 +101,13 @@ def _bytes_below(folder: Path) -> int:
 def _how(record: DatasetRecord) -> str:
     if record.domain == "own":
         return "zsad datasets add FOLDER"
-    by_hand = all(source.kind in _BY_HAND for source in record.sources if source.confirmed)
-    return "by hand" if by_hand else f"zsad download {record.name}"
+    return f"zsad download {record.name}"
+
+
+def _bytes_to_download(record: DatasetRecord, build: str) -> int | None:
+    """Bytes of the archives of the first source that needs no person."""
+    for route in routes(record, build):
+        sizes = [source.bytes for source in route]
+        if not any(source.by_hand for source in route):
+            return None if None in sizes else sum(size for size in sizes if size is not None)
+    return None

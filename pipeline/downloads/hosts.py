@@ -1,0 +1,94 @@
+"""Which files a source stands for, and where they are: plain addresses, or what an interface answers.
+
+figshare and Zenodo are asked for the files of an article, and say their sizes and MD5. Nothing is fetched
+here but those answers.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import quote, urljoin
+
+import httpx
+
+from pipeline.catalog import Source
+from pipeline.downloads.checks import Expected
+from pipeline.downloads.errors import DownloadError
+from pipeline.downloads.retries import Patience
+from pipeline.downloads.transfer import Remote, get_json
+
+PLAIN = frozenset({"http", "s3", "figshare", "zenodo", "huggingface"})
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """Addresses of the services that are asked for files."""
+
+    figshare: str = "https://api.figshare.com"
+    zenodo: str = "https://zenodo.org"
+    huggingface: str = "https://huggingface.co"
+
+
+def remotes(
+    source: Source,
+    expected: Callable[[str], Expected],
+    *,
+    hosts: Hosts,
+    client: httpx.Client,
+    patience: Patience,
+) -> tuple[Remote, ...]:
+    """The files of a source over plain HTTP; `expected` says what is known of a file by its name.
+
+    Raises:
+        DownloadError: the service does not answer or has no such file.
+    """
+    name = source.file_name
+    if source.kind == "huggingface":
+        url = f"{hosts.huggingface}/datasets/{source.id}/resolve/main/{quote(name)}"
+        return (Remote(name, url, expected(name)),)
+    if source.kind == "figshare":
+        article = get_json(f"{hosts.figshare}/v2/articles/{source.id}", client=client, patience=patience)
+        found = tuple(_figshare(file, expected) for file in _files(article))
+    elif source.kind == "zenodo":
+        article = get_json(f"{hosts.zenodo}/api/records/{source.id}", client=client, patience=patience)
+        found = tuple(_zenodo(file, expected) for file in _files(article))
+    else:
+        url = str(source.url)
+        first = Remote(name, url, expected(name))
+        return (first, *(Remote(file, urljoin(url, file), expected(file)) for file in source.volumes))
+    chosen = tuple(remote for remote in found if source.archive in (None, remote.name))
+    if not chosen:
+        held = ", ".join(remote.name for remote in found) or "no files"
+        raise DownloadError(f"{source.kind} {source.id}: no {source.archive} there but {held}")
+    return chosen
+
+
+def _files(article: Any) -> list[Mapping[str, Any]]:
+    files = article.get("files") if isinstance(article, dict) else None
+    return [file for file in files if isinstance(file, dict)] if isinstance(files, list) else []
+
+
+def _figshare(file: Mapping[str, Any], expected: Callable[[str], Expected]) -> Remote:
+    name, md5 = _name(file.get("name")), file.get("computed_md5") or file.get("supplied_md5")
+    return Remote(name, str(file.get("download_url")), expected(name).completed(_size(file), md5, "figshare"))
+
+
+def _zenodo(file: Mapping[str, Any], expected: Callable[[str], Expected]) -> Remote:
+    name = _name(file.get("key"))
+    kind, _, digest = str(file.get("checksum", "")).partition(":")
+    known = expected(name).completed(_size(file), digest if kind == "md5" else None, "Zenodo")
+    return Remote(name, str(file.get("links", {}).get("self")), known)
+
+
+def _size(file: Mapping[str, Any]) -> int | None:
+    size = file.get("size")
+    return size if isinstance(size, int) else None
+
+
+def _name(value: Any) -> str:
+    """A file name from outside, safe to use as one."""
+    name = PurePosixPath(str(value)).name
+    if not name or name.startswith(".") or not name.isprintable() or "\\" in name:
+        raise DownloadError(f"{value!r}: a service names a file like this, which is not safe to write")
+    return name

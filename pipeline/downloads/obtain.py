@@ -1,0 +1,164 @@
+"""A data set from its sources to its place `<root>/<name>`: the first route that gives the right thing wins.
+
+What a person has put there is taken first, then sources are tried in the order of the record. A route that
+needs a person and has nothing yet is not tried; the error says what to fetch.
+"""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rich.filesize import decimal
+
+from pipeline.catalog import Counts, DatasetRecord, Source
+from pipeline.downloads.acquire import Held, acquire, by_hand, is_held, note_digest, remove
+from pipeline.downloads.assemble import assemble, check
+from pipeline.downloads.errors import DownloadError
+from pipeline.downloads.routes import Route, routes
+from pipeline.downloads.store import Store
+from pipeline.errors import DataError, DiskFullError
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A data set that is in its place.
+
+    Attributes:
+        dataset: its name.
+        status: `placed` now, or `present` before.
+        path: its folder.
+        counts: subset to (normal, anomalous) test images.
+        held: the archives it was made from.
+        warnings: what a user should know of it.
+    """
+
+    dataset: str
+    status: Literal["placed", "present"]
+    path: Path
+    counts: Mapping[str, Counts]
+    held: tuple[Held, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def obtain(record: DatasetRecord, store: Store, build: str | None = None) -> Outcome:
+    """Put a build (without a name, the first) of a data set in its place, unless it is there.
+
+    Raises:
+        DataError: what is there is not the data set, or no source gives it. Nothing is changed in that place.
+    """
+    target = store.root / record.name
+    with store.lock(f"dataset-{record.name}"):
+        if target.exists():
+            return _present(record, target, build)
+        failures: list[str] = []
+        ways = routes(record, build)
+        for route in _ordered(record, ways, store):
+            try:
+                return _through(record, route, store, build)
+            except DiskFullError:
+                raise
+            except DataError as error:
+                failures.append(str(error))
+                store.meter.say(f"{record.name}: {error}")
+        raise DownloadError(_nothing_worked(record, ways, failures, store))
+
+
+def bytes_to_fetch(record: DatasetRecord, store: Store, build: str | None = None) -> int | None:
+    """Bytes that the first route that can be tried has still to bring, None where the record does not say."""
+    for route in _ordered(record, routes(record, build), store):
+        missing = [source.bytes for source in route if not is_held(source, record.name, store)]
+        return None if None in missing else sum(size for size in missing if size is not None)
+    return None
+
+
+def _present(record: DatasetRecord, target: Path, build: str | None) -> Outcome:
+    try:
+        checked = check(record, target, build)
+    except DataError as error:
+        raise DataError(
+            f"{target} is there and not touched, but it is not the published data set: {error}. Move it away "
+            "to download it"
+        ) from None
+    return Outcome(record.name, "present", target, checked.counts, warnings=checked.warnings)
+
+
+def _ordered(record: DatasetRecord, ways: Sequence[Route], store: Store) -> list[Route]:
+    """The routes that can be tried, those for which a person has fetched something first."""
+    ready = [
+        route
+        for route in ways
+        if all(is_held(source, record.name, store) for source in route if source.by_hand)
+    ]
+    return sorted(ready, key=lambda route: not any(source.by_hand for source in route))
+
+
+def _through(record: DatasetRecord, route: Route, store: Store, build: str | None) -> Outcome:
+    """Bring what a route says and put it in place; its sources are locked until that is done."""
+    _require_room(record, route, store)
+    with ExitStack() as locks:
+        for folder in sorted({store.folder(source, record.name).name for source in route}):
+            locks.enter_context(store.lock(folder))
+        return _locked(record, route, store, build)
+
+
+def _locked(record: DatasetRecord, route: Route, store: Store, build: str | None) -> Outcome:
+    held = tuple(one for source in route for one in acquire(source, record.name, store))
+    target = store.root / record.name
+    store.meter.say(f"{record.name}: unpacking and checking")
+    try:
+        checked = assemble(record, held, store.downloads / "staging" / record.name, target, build)
+    except DiskFullError:
+        raise
+    except DataError as error:
+        _drop_unknown(held)
+        raise DownloadError(f"{_label(route)}: {error}") from None
+    for one in held:
+        note_digest(one, store)
+    warnings = (*checked.warnings, *(_doubt(source) for source in route if not source.confirmed))
+    return Outcome(record.name, "placed", target, checked.counts, held, warnings)
+
+
+def _require_room(record: DatasetRecord, route: Route, store: Store) -> None:
+    """Archives and, of images that hardly pack, as much again for what is in them."""
+    known = sum(source.bytes or 0 for source in route)
+    missing = sum(source.bytes or 0 for source in route if not is_held(source, record.name, store))
+    free = shutil.disk_usage(store.root).free
+    if free < known + missing:
+        raise DiskFullError(
+            f"{record.name}: needs about {decimal(known + missing)}, but {decimal(free)} are free in "
+            f"{store.root}; make room or choose another --root"
+        )
+
+
+def _drop_unknown(held: Sequence[Held]) -> None:
+    """Remove what was fetched, has no published digest, and turned out not to be the data set."""
+    for one in held:
+        if one.fetched and not (one.source.sha256 or one.source.md5):
+            remove(one)
+
+
+def _label(route: Route) -> str:
+    return " + ".join(source.url or source.key for source in route)
+
+
+def _doubt(source: Source) -> str:
+    return f"from {source.url or source.key}, an address that the publisher does not confirm: {source.note}"
+
+
+def _nothing_worked(
+    record: DatasetRecord, ways: Sequence[Route], failures: Sequence[str], store: Store
+) -> str:
+    lines = [f"{record.name}: no source worked" if failures else f"{record.name}: a person has to fetch it"]
+    lines += failures
+    for route in ways:
+        lines += [
+            f"by hand: {by_hand(source, store.folder(source, record.name))}"
+            for source in route
+            if (source.by_hand or (source.url and failures)) and not is_held(source, record.name, store)
+        ]
+    if len(lines) == 1:
+        lines.append(f"the record names no source; put the data set at {store.root / record.name}")
+    return "\n  ".join(lines)

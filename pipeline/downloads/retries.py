@@ -1,0 +1,97 @@
+"""How long to go on with a host that fails: exponential back-off, and never against what the server asks.
+
+An attempt that brought new bytes does not count as failed, so a server that cuts every connection is
+followed to the end of the file, and one that sends the same piece again and again is not.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+
+from pipeline.downloads.errors import DownloadError, TransientError
+
+T = TypeVar("T")
+
+_PROGRESS = 64 << 10  # bytes; less than this is not worth another free attempt
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Bounds of retrying.
+
+    Attributes:
+        attempts: failed attempts in a row after which a host is given up.
+        first: seconds before the second attempt, doubled each time.
+        longest: most seconds of one such wait.
+        asked: most seconds that are waited because a server asks for them.
+    """
+
+    attempts: int = 6
+    first: float = 1.0
+    longest: float = 60.0
+    asked: float = 300.0
+
+
+def retrying(
+    what: str,
+    patience: Patience,
+    attempt: Callable[[], T],
+    *,
+    reached: Callable[[], int] = lambda: 0,
+    say: Callable[[str], None] = lambda _message: None,
+) -> T:
+    """Call `attempt` until it succeeds.
+
+    Args:
+        what: named in the error, an address or a file.
+        patience: when to stop.
+        attempt: raises `TransientError` where another attempt makes sense.
+        reached: bytes that are there so far.
+        say: is told of every wait.
+
+    Raises:
+        DownloadError: the attempts are used up, or the server asks to wait for too long.
+    """
+    failed, best = 0, reached()
+    while True:
+        try:
+            return attempt()
+        except TransientError as error:
+            if reached() >= best + _PROGRESS:
+                failed, best = 0, reached()
+            failed += 1
+            if failed >= patience.attempts:
+                raise DownloadError(
+                    f"{what}: {error}; gave up after {failed} attempts, run the command again later"
+                ) from None
+            pause = _pause(what, patience, failed, error)
+            say(f"{what}: {error}; trying again in {pause:.0f} s")
+            time.sleep(pause)
+
+
+def _pause(what: str, patience: Patience, failed: int, error: TransientError) -> float:
+    """Seconds to wait before the next attempt."""
+    if error.after is None:
+        return float(min(patience.longest, patience.first * 2 ** (failed - 1)) * random.uniform(0.5, 1.0))  # noqa: S311 (no secret)
+    if error.after > patience.asked:
+        raise DownloadError(
+            f"{what}: {error}; the server asks to wait {error.after:.0f} s, run the command again then"
+        )
+    return error.after
+
+
+def retry_after(value: str | None) -> float | None:
+    """Seconds of a `Retry-After` header (RFC 9110, 10.2.3: seconds or a date), None when it says nothing."""
+    if value is None:
+        return None
+    if value.strip().isdigit():
+        return float(value)
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds()) if moment.tzinfo else None

@@ -1,0 +1,92 @@
+"""Where downloads live: `<root>/.downloads/`, beside the data sets, on the same disk, ignored by git.
+
+A source has a folder there, so that data sets with a common archive fetch it once; what a person fetches has
+a folder by data set. Locks keep two processes from doing the same work.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+from filelock import FileLock, Timeout
+
+from pipeline.catalog import Source
+from pipeline.downloads.hosts import Hosts
+from pipeline.downloads.ledger import Ledger
+from pipeline.downloads.meter import Meter
+from pipeline.downloads.retries import Patience
+from pipeline.downloads.transfer import open_client
+from pipeline.errors import DataError
+from pipeline.files import value_digest, write_text
+
+_LOCKS = "locks"
+
+
+@dataclass(frozen=True)
+class Store:
+    """Everything that a download needs besides the record.
+
+    Attributes:
+        root: folder of the data sets.
+        ledger: digests of first downloads.
+        client: for plain HTTP.
+        meter: where progress is shown.
+        hosts: addresses of services.
+        patience: bounds of retrying.
+    """
+
+    root: Path
+    ledger: Ledger
+    client: httpx.Client
+    meter: Meter
+    hosts: Hosts = field(default_factory=Hosts)
+    patience: Patience = field(default_factory=Patience)
+
+    @property
+    def downloads(self) -> Path:
+        """Folder of archives and of work in progress."""
+        return self.root / ".downloads"
+
+    def folder(self, source: Source, dataset: str) -> Path:
+        """The folder of a source."""
+        if source.by_hand:
+            return self.downloads / dataset
+        place = source.id or f"{urlsplit(str(source.url)).netloc}-{value_digest(source.url)[:8]}"
+        return self.downloads / re.sub(r"[^A-Za-z0-9._-]+", "-", f"{source.kind}-{place}")
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Be the only process at work on `name`, a data set or the folder of a source."""
+        lock = FileLock(self.downloads / _LOCKS / f"{name}.lock")
+        try:
+            lock.acquire(timeout=0.1)
+        except Timeout:
+            self.meter.say(f"another process is at work on {name}; waiting for it to finish")
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+@contextmanager
+def open_store(root: Path, ledger: Path, meter: Meter) -> Iterator[Store]:
+    """Prepare `root` for downloads; digests of first downloads go to the file `ledger`.
+
+    Raises:
+        DataError: `root` cannot be written.
+    """
+    downloads = root / ".downloads"
+    ignore = downloads / ".gitignore"
+    try:
+        (downloads / _LOCKS).mkdir(parents=True, exist_ok=True)
+        if not ignore.exists():
+            write_text(ignore, "*\n")
+    except OSError as error:
+        raise DataError(f"{root}: cannot be written ({error.strerror}); choose another --root") from None
+    with open_client() as client:
+        yield Store(root, Ledger(ledger, downloads / _LOCKS / "ledger.lock"), client, meter)
