@@ -72,7 +72,8 @@ def _say(added: "Added") -> None:
             f"called {subset.class_name!r} in prompts"
         )
     for ignored in listing.ignored:
-        click.echo(f"  not used: {ignored.path} ({ignored.files} files: {ignored.reason})")
+        files = f"{ignored.files} files, " if ignored.files > 1 else ""
+        click.echo(f"  not used: {ignored.path} ({files}{ignored.reason})")
     click.echo(f"record: {added.record_path}; images: {added.folder}")
     click.echo(f"evaluate it: dvc exp run -S 'own=[{record.name}]'")
 

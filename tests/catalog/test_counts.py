@@ -78,3 +78,29 @@ def test_the_rest_of_an_unknown_total_is_not_checked() -> None:
 def test_the_miniature_has_its_own_counts() -> None:
     own = dict.fromkeys(record("btad").subset_names, (5, 6))
     assert count_problems(record("btad"), own, own) == {}
+
+
+def test_any_build_is_accepted_by_its_counts() -> None:
+    brain = record("brainmri")
+    found = {"brain": (85, 68)}
+    message = count_problems(brain, found, brain.expected())["brain"]
+    assert message.endswith("or accept this unknown build in params with `builds: {brainmri: '85/68'}`")
+    accepted = brain.accepting("85/68")
+    assert count_problems(accepted, found, accepted.expected()) == {}
+    assert set(count_problems(accepted, {"brain": (98, 155)}, accepted.expected())) == {"brain"}
+
+
+def test_a_build_of_several_subsets_is_accepted_by_its_total() -> None:
+    found = MVTEC | {"bottle": (20, 62)}
+    message = count_problems(record("mvtec"), found, MVTEC)["bottle"]
+    assert "`builds: {mvtec: '467/1257'}`" in message
+    accepted = record("mvtec").accepting("467/1257")
+    assert count_problems(accepted, found, accepted.expected()) == {}
+    assert set(count_problems(accepted, MVTEC, accepted.expected())) == set(MVTEC)
+
+
+def test_an_incomplete_build_cannot_be_accepted() -> None:
+    found = {name: counts for name, counts in MVTEC.items() if name != "wood"} | {"bottle": (20, 62)}
+    assert count_problems(record("mvtec"), found, MVTEC)["bottle"].endswith(
+        "; complete it from the published archive"
+    )
