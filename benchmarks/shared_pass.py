@@ -66,7 +66,10 @@ class Group:
 def arithmetic(clip: Clip, streams: int) -> float:
     """Operations an image of a pass with so many streams from block 6 on."""
     length, width, depth = clip.vision.grid**2 + 1, clip.vision.width, clip.vision.depth
-    block, stream = 24 * width**2 * length + 4 * width * length**2, 2 * width**2 * length + 4 * width * length**2
+    block, stream = (
+        24 * width**2 * length + 4 * width * length**2,
+        2 * width**2 * length + 4 * width * length**2,
+    )
     return depth * block + streams * (depth - 5) * stream
 
 
@@ -99,7 +102,14 @@ def measure(device: str, batch: int, rounds: int) -> str:
         ]
         for name, group in groups.items()
     ]
-    head = ["", "cells", "streams", "s an image", "times AnomalyCLIP alone", "the same by operations of the tower"]
+    head = [
+        "",
+        "cells",
+        "streams",
+        "s an image",
+        "times AnomalyCLIP alone",
+        "the same by operations of the tower",
+    ]
     note = f"The text side of CLIP-AC, once a class and not counted above: {text:.1f} s."
     return table(head, rows) + "\n\n" + note
 
@@ -110,7 +120,9 @@ def _figure_6(method: Method) -> bool:
 
 def main() -> None:
     """Measure and write the section."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=2)

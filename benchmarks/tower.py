@@ -83,7 +83,8 @@ def on_cpu(batch: int, rounds: int) -> str:
         {"open_clip": plain_open_clip(clip, images), "zsad": ours(clip, images)}, rounds, time.process_time
     )
     rows = [
-        [name, f"{value / batch:.2f}", f"{value / seconds['open_clip']:.3f}"] for name, value in seconds.items()
+        [name, f"{value / batch:.2f}", f"{value / seconds['open_clip']:.3f}"]
+        for name, value in seconds.items()
     ]
     return table(["ViT-L/14@336, 518 px, class token and patches", "CPU s an image", "times open_clip"], rows)
 
@@ -109,7 +110,9 @@ def on_gpu(batch: int, rounds: int) -> str:
 
 def main() -> None:
     """Measure and write the section."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
