@@ -1,4 +1,4 @@
-"""A cut-down miniature project in a temporary folder: prepared shards, learnt methods as they are before training.
+"""A cut-down miniature project in a temporary folder: prepared shards, learnt methods as before training.
 
 Six methods on six subsets, with and without masks, with and without normal images.
 """
@@ -40,7 +40,7 @@ def miniature_params(precision: str = "float32") -> Params:
         "retuned": {},
     }
     for tower in values["towers"].values():
-        tower |= {key: str(ROOT / tower[key]) for key in ("model", "weights")} | {"precision": precision}
+        tower.update({key: str(ROOT / tower[key]) for key in ("model", "weights")}, precision=precision)
     return parse_params(values)
 
 
