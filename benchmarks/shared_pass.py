@@ -136,8 +136,8 @@ def main() -> None:
     words = (
         f"Medians of {arguments.rounds} interleaved rounds, batch {arguments.batch}, {kind}."
         f" {facts(arguments.device)}\n\nFive methods (CLIP, CLIP-AC, VAND, CoOp, AnomalyCLIP) and ten"
-        " variants of AnomalyCLIP (base, T1, T2, global only, local only, untrained, object-aware, retuned, a context"
-        " of 8, a depth of 4)."
+        " variants of AnomalyCLIP (base, T1, T2, global only, local only, untrained, object-aware, retuned, a"
+        " context of 8, a depth of 4)."
     )
     write_section(name, f"One pass for many methods, {arguments.device}", f"{words}\n\n{body}")
 
