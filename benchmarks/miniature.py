@@ -4,6 +4,7 @@ Six methods on six subsets, with and without masks, with and without normal imag
 """
 
 import contextlib
+import io
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,8 +50,9 @@ def project() -> Iterator[None]:
     """A temporary current directory with shards and weights."""
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         params = miniature_params()
-        for dataset in params.datasets:
-            prepare_dataset(params, dataset)
+        with contextlib.redirect_stdout(io.StringIO()):  # its progress
+            for dataset in params.datasets:
+                prepare_dataset(params, dataset)
         for item in resolve_entries(params):
             clip = load_clip(tower_spec(params, item.entry.tower))
             method = methods.build(item.entry.method, item.settings, clip)
