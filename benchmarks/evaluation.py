@@ -3,10 +3,11 @@
     python -m benchmarks.evaluation
 
 That scheme, in our own words: one method after the other, each with a tower pass of its own, one image at a
-time; SciPy smooths every map; all maps are kept; then AUROC of scikit-learn and PRO over 200 thresholds, each
-of which cuts the whole volume and labels every mask anew (`official_two` of benchmarks.metrics). Both run
-on two worker processes of one thread, which is more than that code does. Starting processes and loading towers
-is left out on both sides. Below stands how far metrics move with lower precision in the image blocks.
+time; SciPy smooths every map; all maps are kept; then AUROC of scikit-learn and PRO over 200 thresholds,
+each of which cuts the whole volume and labels every mask anew (`official_two` of benchmarks.metrics). Both
+run on two worker processes of one thread, which is more than that code does. Starting processes and loading
+towers is left out on both sides. Below stands how far metrics move with lower precision in the image
+blocks.
 """
 
 import argparse
@@ -135,8 +136,8 @@ def _precisions(reference: GroupTask, values: Values) -> str:
         keys = {cell.key: other.key for other, cell in zip(reference.cells, lower.cells, strict=True)}
         moved = {(keys[key], metric): value for (key, metric), value in ours(lower).items()}
         lines.append(
-            f"- {precision} in the image blocks moves the cells of {reference.label} on the main tower, in points"
-            f" at most: {_agreement(values, moved)}."
+            f"- {precision} in the image blocks moves the cells of {reference.label} on the main tower, in"
+            f" points at most: {_agreement(values, moved)}."
         )
     return "\n".join(lines)
 
