@@ -42,7 +42,9 @@ def synchronise(device: str) -> None:
 def facts(device: str = "cpu") -> str:
     """One line on the machine, the versions and the day."""
     known = machine()
-    name = torch.cuda.get_device_name() if device == "cuda" else f"{known['processor']}, {known['cores']} cores"
+    name = (
+        torch.cuda.get_device_name() if device == "cuda" else f"{known['processor']}, {known['cores']} cores"
+    )
     day = datetime.now(UTC).strftime("%d %B %Y").lstrip("0")
     threads = "" if device == "cuda" else f", {torch.get_num_threads()} torch threads"
     return f"{name}{threads}, torch {known['torch']}, {day}."
@@ -61,6 +63,8 @@ def write_section(name: str, title: str, body: str) -> None:
     text = RESULTS.read_text(encoding="utf-8")
     pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
     found = pattern.search(text)
-    whole = text[: found.start()] + section + text[found.end() :] if found else f"{text.rstrip()}\n\n{section}\n"
+    whole = (
+        text[: found.start()] + section + text[found.end() :] if found else f"{text.rstrip()}\n\n{section}\n"
+    )
     write_text(RESULTS, whole)
     print(section)

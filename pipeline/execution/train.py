@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from pipeline import methods
-from pipeline.clip import load_clip
+from pipeline.clip import Clip, load_clip
 from pipeline.errors import DataError, ParamsError, ZsadError
 from pipeline.execution.assignment import tower_spec
 from pipeline.execution.entries import Resolved, resolve_entries
@@ -103,6 +103,25 @@ class Trainer:
                 self._fail(item.entry, error)
             return
         clip = load_clip(spec, device=self._params.compute.device)
+        built = self._built(items, clip)
+        if not built:
+            return
+        taps = frozenset().union(*(method.taps for method in built.values()))
+        _FEATURES.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=_FEATURES) as folder:
+            batch = self._params.compute.batch
+            try:
+                cache = collect_features(clip, auxiliary, taps, batch=batch, folder=Path(folder))
+            except DataError as error:
+                for entry in built:
+                    self._fail(entry, error)
+                return
+            for entry, method in built.items():
+                for seed in self._params.seeds:
+                    yield self._job(entry, method, seed, auxiliary, cache)
+
+    def _built(self, items: list[Resolved], clip: Clip) -> dict[Entry, LearntMethod]:
+        """The methods that can be built on `clip`; the others are written down."""
         built: dict[Entry, LearntMethod] = {}
         for item in items:
             try:
@@ -112,17 +131,7 @@ class Trainer:
                 continue
             if isinstance(method, LearntMethod):
                 built[item.entry] = method
-        if not built:
-            return
-        taps = frozenset().union(*(method.taps for method in built.values()))
-        _FEATURES.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=_FEATURES) as folder:
-            cache = collect_features(
-                clip, auxiliary, taps, batch=self._params.compute.batch, folder=Path(folder)
-            )
-            for entry, method in built.items():
-                for seed in self._params.seeds:
-                    yield self._job(entry, method, seed, auxiliary, cache)
+        return built
 
     def _job(
         self, entry: Entry, method: LearntMethod, seed: int, auxiliary: AuxiliarySet, cache: FeatureCache
