@@ -16,6 +16,7 @@ from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline.errors import ZsadError
+from pipeline.execution.addresses import answers, host_and_port
 from pipeline.execution.worker import Workplace, probe
 from pipeline.params import ComputeParams
 
@@ -96,6 +97,9 @@ def _start(compute: ComputeParams) -> None:
 
 
 def _join(address: str, workplace: Workplace) -> None:
+    found = host_and_port(address)
+    if found is not None and not answers(*found):
+        raise ClusterError(f"nobody answers at RAY_ADDRESS={address}: start Ray there, or unset it")
     try:
         ray.init(
             address=address,

@@ -123,7 +123,7 @@ def test_services_that_are_named_must_answer(monkeypatch: pytest.MonkeyPatch, tm
         assert problems(services()) == []
     both = problems(services())
     assert [text.partition("=")[0].rsplit(" ")[-1] for text in both] == ["RAY_ADDRESS", "PREFECT_API_URL"]
-    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    monkeypatch.setenv("RAY_ADDRESS", "head")
     assert "names no host and port" in problems(services())[0]
 
 
