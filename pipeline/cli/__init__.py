@@ -9,8 +9,9 @@ from pipeline.cli.group import main
 from pipeline.cli.planning import plan
 from pipeline.cli.reports import diff, tables
 from pipeline.cli.scoring import score
+from pipeline.cli.serve import serve
 
-for _command in (tables, diff, plan, score, import_checkpoint):
+for _command in (tables, diff, plan, score, import_checkpoint, serve):
     main.add_command(_command)
 
 __all__ = ["main"]

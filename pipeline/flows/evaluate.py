@@ -1,7 +1,7 @@
 """The flow `evaluate`: one thin task a group of cells, each waiting for one piece of work in the backend.
 
-Prefect shows the groups and their states; Ray places them and survives lost workers, so the tasks here have
-no retries.
+Prefect shows the groups, their cells and how far they are; Ray places them and survives lost workers, so the
+tasks here have no retries.
 """
 
 import time
@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Semaphore
 from typing import Any, cast
 
-from prefect import flow, task
+from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture, wait
@@ -20,11 +20,33 @@ from pipeline.execution.cell_store import CellStore
 from pipeline.execution.progress import progress
 from pipeline.execution.run import Run, open_run
 from pipeline.execution.summary import Summary
+from pipeline.execution.tasks import GroupTask
+from pipeline.flows.artifacts import ProgressArtifact, artifact_key, for_the_eye
+from pipeline.flows.redaction import redacted
 from pipeline.flows.stages import run_in_parent
 from pipeline.params import Params
-from pipeline.results import write_run
+from pipeline.results import CellResult, write_run
 
 _STOP_SECONDS = 2
+
+
+def _task_name(group: GroupTask) -> str:
+    """`visa/pcb1, main tower`."""
+    return f"{group.label}, {group.cells[0].cell.entry.tower} tower"
+
+
+def _log_cells(results: tuple[CellResult, ...]) -> int:
+    """One line a cell in the log of its task; returns how many failed."""
+    logger = get_run_logger()
+    failed = 0
+    for result in results:
+        row = result.row
+        if row.status == "failed":
+            failed += 1
+            logger.error("%s: failed: %s", row.name, redacted(str(row.error)))
+        else:
+            logger.info("%s: finished", row.name)
+    return failed
 
 
 def _fan_out(run: Run) -> None:
@@ -35,6 +57,11 @@ def _fan_out(run: Run) -> None:
     # so that an interrupted run has few tasks to end.
     width = 2 * run.params.compute.workers
     slots = Semaphore(width)
+    page = ProgressArtifact(
+        artifact_key(run.params.profile, "progress"),
+        len(run.tasks),
+        f"Groups of the {run.params.profile} profile",
+    )
     with open_backend(run.params.compute) as backend, progress("evaluate", len(run.tasks)) as steps:
         # Closes over the run: Prefect would walk through and serialise whatever is passed as an argument.
         @task(name="group", task_run_name="{label}", cache_policy=NO_CACHE)
@@ -43,14 +70,15 @@ def _fan_out(run: Run) -> None:
                 results = run.evaluate(run.tasks[index], backend)
             finally:
                 slots.release()
-            failed = sum(result.row.status == "failed" for result in results)
+            failed = _log_cells(results)
+            page.step()
             steps.step(f"{label}: {len(results)} cells" + (f", {failed} failed" if failed else ""))
 
         futures = []
         try:
             for index, group in enumerate(run.tasks):
                 slots.acquire()
-                futures.append(evaluate_group.submit(group.label, index))
+                futures.append(evaluate_group.submit(_task_name(group), index))
             wait(futures)
         except BaseException:
             # The backend goes down next: nobody may be inside it then. (Prefect's own wait with a time limit
@@ -63,16 +91,17 @@ def _fan_out(run: Run) -> None:
             future.result()
 
 
-@flow(name="evaluate", validate_parameters=False)
+@flow(name="evaluate", flow_run_name="evaluate {params.profile}", validate_parameters=False)
 def _evaluate(params: Params) -> Summary:
     run = open_run(params, CellStore())
     _fan_out(run)
     summary = run.finish()
-    create_table_artifact(
-        [{"cells": kind, "count": count} for kind, count in summary.counts().items()],
-        key="cells",
-        description=f"Cells of the {params.profile} profile",
-    )
+    with for_the_eye():
+        create_table_artifact(
+            [{"cells": kind, "count": count} for kind, count in summary.counts().items()],
+            key=artifact_key(params.profile, "cells"),
+            description=f"Cells of the {params.profile} profile",
+        )
     return summary
 
 
