@@ -10,8 +10,9 @@ from pipeline.cli.health import doctor
 from pipeline.cli.planning import plan
 from pipeline.cli.reports import diff, tables
 from pipeline.cli.scoring import score
+from pipeline.cli.serve import serve
 
-for _command in (tables, diff, plan, score, import_checkpoint, doctor):
+for _command in (tables, diff, plan, score, import_checkpoint, doctor, serve):
     main.add_command(_command)
 
 __all__ = ["main"]
