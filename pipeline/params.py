@@ -32,6 +32,7 @@ class TowerParams(_Record):
     image_size: int = Field(gt=0, le=4096)
     position: Literal["bilinear", "bicubic", "native"]
     activation: Literal["quickgelu", "gelu"]
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
 
 
 class AuxiliaryParams(_Record):

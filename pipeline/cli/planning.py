@@ -1,30 +1,106 @@
-"""`zsad plan`: what the next evaluate would run."""
+"""`zsad plan`: what the next evaluate would run, what it would cost here, and on how many workers how long."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.params import load_params
+from pipeline.params import ComputeParams, load_params
+
+if TYPE_CHECKING:
+    from pipeline.execution.run import Run
+    from pipeline.plan import Rates
+
+
+class _Workers(click.ParamType):
+    """Numbers of workers with commas between them."""
+
+    name = "N[,N...]"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """The numbers, as they stand."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            counts = tuple(int(part) for part in str(value).split(","))
+        except ValueError:
+            counts = ()
+        if not counts or min(counts) < 1:
+            self.fail(f"{value!r} is not a list of positive numbers such as 1,2,8", param, ctx)
+        return counts
 
 
 @click.command()
+@click.option("--simulate", type=_Workers(), help="Also say how long this many workers would take.")
 @click.pass_obj
-def plan(params_file: Path) -> None:
-    """List the groups of cells that the next evaluate would run.
+def plan(params_file: Path, simulate: tuple[int, ...] | None) -> None:
+    """List the groups of cells that the next evaluate would run, and what they cost on this machine.
 
-    Example: zsad plan
+    Speed is measured with random weights when it is first asked for, and kept in .zsad/calibration.json.
+
+    Example: zsad plan --simulate 1,2,4,8,16
     """
     from pipeline.execution.cell_store import CellStore
     from pipeline.execution.run import open_run
 
-    run = open_run(load_params(params_file), CellStore())
+    params = load_params(params_file)
+    run = open_run(params, CellStore())
     for task in run.tasks:
         click.echo(f"{task.label}: " + ", ".join(cell.cell.entry.label for cell in task.cells))
     missing = sum(len(task.cells) for task in run.tasks)
     click.echo(f"{missing} cells to run in {len(run.tasks)} groups")
     click.echo(f"{len(run.reused)} cells finished, {len(run.refused)} refused")
+    if run.tasks:
+        _show_cost(run, params.compute, simulate or ())
     for failure in run.refused:
         click.echo(f"refused: {failure.cell.label}: {failure.reason}", err=True)
     if run.refused:
         sys.exit(1)
+
+
+def _show_cost(run: "Run", compute: ComputeParams, counts: Sequence[int]) -> None:
+    from pipeline.execution.calibration import as_work, rates
+    from pipeline.plan import simulate, total_cost
+
+    measured = rates(
+        run.tasks, announce=lambda tower: click.echo(f"measuring the tower {tower} ...", err=True)
+    )
+    works = [as_work(task) for task in run.tasks]
+    cost = total_cost(works, measured)
+    start = max(rate.start for rate in measured.values())
+    groups = [(work.label, work.seconds(measured[work.tower])) for work in works]
+    (here,) = simulate(groups, [compute.workers], start=start)
+    click.echo(f"{cost.images} images pass a tower, {cost.passes} passes over a subset")
+    click.echo(
+        f"expected: {_duration(here.seconds)} on {compute.workers} workers ({_duration(cost.seconds)} of work),"
+        f" at most {cost.memory / 2**30:.1f} GiB a worker"
+    )
+    for tower, rate in sorted(measured.items()):
+        click.echo(_describe(tower, rate))
+    if counts:
+        click.echo("\nworkers  time          speed-up  busy  limited by")
+    for item in simulate(groups, counts, start=start):
+        click.echo(
+            f"{item.workers:7d}  {_duration(item.seconds):12s}  {item.speedup:7.1f}x  {item.busy:4.0%}  {item.limit}"
+        )
+
+
+def _describe(tower: str, rate: "Rates") -> str:
+    return (
+        f"  {tower}: {1000 * rate.image:.3g} ms an image, {1000 * rate.score:.3g} ms an image and cell,"
+        f" {rate.cell:.2g} s a cell, {rate.start:.2g} s to start a worker"
+    )
+
+
+def _duration(seconds: float) -> str:
+    """As people say it: `48 s`, `3 min 20 s`, `5 h 12 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

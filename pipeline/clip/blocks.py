@@ -1,7 +1,8 @@
 """Residual attention blocks of open_clip, run step by step so that a pass can branch inside them.
 
 The blocks' own modules do the arithmetic; only the attention is written out, because its projections are
-shared by several streams.
+shared by several streams. Matrix products run in the precision of their weights; what they return is added to
+a residual stream in float32.
 """
 
 from typing import Any
@@ -13,7 +14,8 @@ from torch.nn import functional
 def project(attention: Any, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Queries, keys and values of `x` (B, L, W), each (B, heads, L, W / heads)."""
     batch, length, width = x.shape
-    packed = functional.linear(x, attention.in_proj_weight, attention.in_proj_bias)
+    weight = attention.in_proj_weight
+    packed = functional.linear(x.to(weight.dtype), weight, attention.in_proj_bias)
     split = packed.view(batch, length, 3, attention.num_heads, width // attention.num_heads)
     q, k, v = split.permute(2, 0, 3, 1, 4).unbind(0)
     return q, k, v
@@ -26,8 +28,13 @@ def mix(attention: Any, qkv: tuple[Tensor, Tensor, Tensor], *, causal: bool = Fa
     return output
 
 
+def feed_forward(block: Any, x: Tensor) -> Tensor:
+    """The MLP on a normalised copy of `x` (B, L, W)."""
+    output: Tensor = block.mlp(block.ln_2(x).to(block.mlp.c_fc.weight.dtype))
+    return output
+
+
 def residual_block(block: Any, x: Tensor, *, causal: bool = False) -> Tensor:
     """One ordinary block: attention and MLP, each on a normalised copy and added back."""
     x = x + mix(block.attn, project(block.attn, block.ln_1(x)), causal=causal)
-    output: Tensor = x + block.mlp(block.ln_2(x))
-    return output
+    return x + feed_forward(block, x)

@@ -1,8 +1,9 @@
-"""From a `TowerSpec` to a frozen `Clip` in float32."""
+"""From a `TowerSpec` to a frozen `Clip`: float32, but for the image blocks of a tower of lower precision."""
 
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from pipeline.clip.architecture import build_model, read_config
@@ -15,7 +16,7 @@ from pipeline.errors import ParamsError, WeightsError
 
 
 def load_clip(spec: TowerSpec, device: str = "cpu", state_dict: Mapping[str, Tensor] | None = None) -> Clip:
-    """Load a tower: frozen, in evaluation mode, float32 whatever the file holds.
+    """Load a tower: frozen, in evaluation mode, in the spec's precision whatever the file holds.
 
     Args:
         spec: Model, weights and rules.
@@ -35,11 +36,19 @@ def load_clip(spec: TowerSpec, device: str = "cpu", state_dict: Mapping[str, Ten
         None  # holds no values on `meta`; the passes of this package ask for a causal mask by name
     )
     model = model.to(device).eval().requires_grad_(False)
+    _lower_blocks(model.visual, getattr(torch, spec.precision))
     grid = spec.image_size // int(model.visual.patch_size[0])
     if grid < 1:
         raise ParamsError(f"towers.{spec.name}.image_size: {spec.image_size} px are less than one patch")
     positions = fit_positions(model.visual.positional_embedding, grid, spec)
     return Clip(spec, config, model, VisionTower(model.visual, positions, grid))
+
+
+def _lower_blocks(visual: Any, dtype: torch.dtype) -> None:
+    """Put the matrices of the image blocks into `dtype`; their layer norms stay float32."""
+    for block in visual.transformer.resblocks:
+        block.attn.to(dtype)
+        block.mlp.to(dtype)
 
 
 def _check_fit(model: Any, state: Mapping[str, Tensor], spec: TowerSpec) -> None:

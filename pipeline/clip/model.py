@@ -1,4 +1,4 @@
-"""A loaded CLIP: frozen image and text towers in float32, and the digest that names their content."""
+"""A loaded CLIP: frozen image and text towers, and the digest that names their content."""
 
 import hashlib
 from collections.abc import Mapping
@@ -54,7 +54,7 @@ class Clip:
             raise ValueError(
                 f"expected uint8 (B, {size}, {size}, 3), got {images.dtype} {tuple(images.shape)}"
             )
-        return self.vision.read(images.to(self.device), taps)
+        return self.vision.read(images.to(self.device, non_blocking=True), taps)
 
     @cached_property
     def digest(self) -> str:
@@ -62,7 +62,7 @@ class Clip:
         tensors = hashlib.sha256()
         for name, tensor in sorted(self._state.items()):
             tensors.update(f"{name} {tuple(tensor.shape)}\n".encode())
-            tensors.update(tensor.contiguous().cpu().numpy().tobytes())
+            tensors.update(tensor.float().contiguous().cpu().numpy().tobytes())
         rules = {
             key: value for key, value in asdict(self.spec).items() if key not in {"name", "model", "weights"}
         }

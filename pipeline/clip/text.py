@@ -6,7 +6,7 @@ batch is cut off: same numbers, a fraction of the work.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from pipeline.clip.torchvision_ops import import_open_clip
 from pipeline.errors import ParamsError
 
 _CHUNK = 256  # prompts a pass
+_REMEMBERED = 32  # lists of prompts whose embeddings are kept: 1.5 MB for 500 prompts of 768 channels
 _PLACEHOLDER = "X"  # stands where a learnt vector goes; its own embedding is replaced
 
 
@@ -55,17 +56,27 @@ class TextTower:
         self.depth = len(self._blocks)
         self.width = int(model.token_embedding.weight.shape[1])
         self.context_length = int(model.context_length)
+        self._remembered = lru_cache(_REMEMBERED)(self._encode)
 
     def length(self, text: str) -> int:
         """Tokens of a prompt, start and end token included."""
         return len(_tokenizer().encode(text)) + 2
 
     def encode(self, prompts: Sequence[str]) -> Tensor:
-        """Embeddings of prompts, projected but not normalised: (n, D).
+        """Embeddings of prompts, projected but not normalised: (n, D), not to be written to.
+
+        The same prompts come back with every variant and with data sets that share a class, so the last few
+        results are kept.
 
         Raises:
             ParamsError: a prompt is longer than the context.
         """
+        return self._remembered(tuple(prompts))
+
+    # Inference tensors could not serve a later training, which may ask for the same prompts.
+    @torch.inference_mode(mode=False)
+    @torch.no_grad()
+    def _encode(self, prompts: tuple[str, ...]) -> Tensor:
         parts = []
         for start in range(0, len(prompts), _CHUNK):
             template = self.template(prompts[start : start + _CHUNK], n_ctx=0)

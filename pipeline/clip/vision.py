@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline.clip.blocks import mix, project, residual_block
+from pipeline.clip.blocks import feed_forward, mix, project, residual_block
 from pipeline.clip.taps import Global, Local, Stream, Tap, Windows
 
 # Of CLIP's image normalisation, as open_clip and the reference codes have it.
@@ -71,7 +71,7 @@ class VisionTower:
             qkv = project(block.attn, block.ln_1(x))
             streams.advance(number, block, x, qkv)
             x = x + mix(block.attn, qkv)
-            x = x + block.mlp(block.ln_2(x))
+            x = x + feed_forward(block, x)
             for tap in locals_at[number]:
                 tokens = x if tap.stream == "qk" else streams.tokens(tap)
                 features[tap] = self._finish(tokens)[:, 1:] if tap.projected else tokens[:, 1:]

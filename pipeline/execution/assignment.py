@@ -84,6 +84,7 @@ class Assignment:
             tower=tower_spec(params, group.tower),
             dataset=group.dataset,
             subset=group.subset,
+            images=group.images,
             class_name=subset.class_name,
             build=subset.build,
             shards=params.shards / group.dataset,

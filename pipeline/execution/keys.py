@@ -13,7 +13,7 @@ from pipeline.files import file_digest, value_digest
 from pipeline.methods import source_files
 
 _ROOT = Path(pipeline.__file__).parent
-_SHARED_SOURCES = ("clip", "metrics", "shards/reader.py", "execution/scoring.py")
+_SHARED_SOURCES = ("clip", "metrics", "shards/reader.py", "execution/batches.py", "execution/scoring.py")
 
 
 def _python_files(part: str) -> list[Path]:

@@ -18,21 +18,24 @@ from numpy.typing import NDArray
 from pipeline import methods
 from pipeline.clip import Clip, Features, Tap, TowerSpec, load_clip
 from pipeline.errors import ZsadError
+from pipeline.execution.batches import ahead, read_batches
 from pipeline.execution.failure_policy import OutOfMemoryError, out_of_memory
 from pipeline.execution.tasks import CellTask, GroupTask, failed_result, row_identity
 from pipeline.execution.usage import phase
 from pipeline.methods.base import LearntMethod, Method
-from pipeline.metrics import ImageRegions, PixelState, image_metrics, label_masks
+from pipeline.metrics import ImageRegions, PixelState, image_metrics
 from pipeline.results import CellResult, CellRow, CellScores
 from pipeline.shards import SubsetShard, open_subset
 from pipeline.training import load_checkpoint
 
 log = logging.getLogger(__name__)
 
+_TOWERS = 3  # that a worker keeps loaded: those of the paper profile, 4 GB in float32
 
-@lru_cache(maxsize=1)
+
+@lru_cache(maxsize=_TOWERS)
 def _clip(tower: TowerSpec, device: str) -> Clip:
-    """The tower that this process used last; groups of one tower come one after the other."""
+    """A tower that this process has used lately: groups come longest first, so towers take turns."""
     return load_clip(tower, device=device)
 
 
@@ -118,14 +121,12 @@ class _Group:
 
     def score(self, shard: SubsetShard, clip: Clip) -> None:
         taps: frozenset[Tap] = frozenset().union(*(run.method.taps for run in self.runs))
-        for start in range(0, len(shard) if taps else 0, self._task.batch):
-            rows = slice(start, min(start + self._task.batch, len(shard)))
-            features = clip.encode_image(torch.from_numpy(np.array(shard.images[rows])), taps)
-            names, masks = shard.paths[rows], shard.masks(rows.start, rows.stop)
-            regions = None if masks is None else label_masks(masks, names)
+        batches = read_batches(shard, self._task.batch, pin=clip.device.type == "cuda")
+        for batch in ahead(batches) if taps else ():
+            features = clip.encode_image(batch.images, taps)
             for run in tuple(self.runs):
                 with self.cell(run.task):
-                    run.score(features, regions, names)
+                    run.score(features, batch.regions, batch.names)
 
     def finish(self, shard: SubsetShard) -> tuple[CellResult, ...]:
         for run in tuple(self.runs):

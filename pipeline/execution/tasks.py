@@ -25,12 +25,13 @@ class CellTask:
 
 @dataclass(frozen=True)
 class GroupTask:
-    """The cells of one group. `shards` is the prepared data set's folder, `build` its fingerprint."""
+    """The cells of one group. `shards` is the prepared data set's folder, `build` its fingerprint; `images` how many."""
 
     profile: str
     tower: TowerSpec
     dataset: str
     subset: str
+    images: int
     class_name: str
     build: str | None
     shards: Path

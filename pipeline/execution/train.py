@@ -117,9 +117,13 @@ class Trainer:
         taps = frozenset().union(*(method.taps for method in built.values()))
         _FEATURES.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=_FEATURES) as folder:
-            cache = collect_features(
-                clip, auxiliary, taps, batch=self._params.compute.batch, folder=Path(folder)
-            )
+            batch = self._params.compute.batch
+            try:
+                cache = collect_features(clip, auxiliary, taps, batch=batch, folder=Path(folder))
+            except DataError as error:
+                for entry in built:
+                    self._fail(entry, error)
+                return
             for entry, method in built.items():
                 for seed in self._params.seeds:
                     yield self._job(entry, method, seed, auxiliary, cache)

@@ -1,6 +1,7 @@
 """Tuning: against a loop through the tower, under seeds, and at the edges."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -152,13 +153,38 @@ def test_memory_mapped_features_equal_those_in_memory(tower: Tower, tmp_path: Pa
     method = built(tower, "anomalyclip")
     auxiliary, seen = auxiliary_set(tower.size), []
     mapped = collect_features(
-        tower.clip, auxiliary, method.taps, batch=4, folder=tmp_path, progress=lambda *done: seen.append(done)
+        tower.clip,
+        auxiliary,
+        method.taps,
+        batch=4,
+        folder=tmp_path,
+        memory=0,
+        progress=lambda *done: seen.append(done),
     )
     memory = collect_features(tower.clip, auxiliary, method.taps, batch=4)
     assert seen == [(4, 9), (8, 9), (9, 9)]
     assert len(list(tmp_path.iterdir())) == len(method.taps)
     for tap, value in memory.features.items():
         assert torch.equal(value, mapped.features[tap])
+
+
+def test_features_within_the_budget_leave_no_file(tower: Tower, tmp_path: Path) -> None:
+    method, auxiliary = built(tower, "anomalyclip"), auxiliary_set(tower.size)
+    kept = collect_features(tower.clip, auxiliary, method.taps, folder=tmp_path)
+    size = sum(value.nbytes for value in kept.features.values())
+    collect_features(tower.clip, auxiliary, method.taps, folder=tmp_path, memory=size)
+    assert not list(tmp_path.iterdir())
+    collect_features(tower.clip, auxiliary, method.taps, folder=tmp_path, memory=size - 1)
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) == size
+
+
+def test_a_full_disk_is_named_before_the_first_pass_is_kept(
+    tower: Tower, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method = built(tower, "anomalyclip")
+    monkeypatch.setattr("shutil.disk_usage", lambda _folder: SimpleNamespace(free=1000))
+    with pytest.raises(DataError, match="do not fit on this disk"):
+        collect_features(tower.clip, auxiliary_set(tower.size), method.taps, folder=tmp_path, memory=0)
 
 
 def test_a_batch_carries_only_the_taps_asked_for(tower: Tower) -> None:

@@ -1,0 +1,190 @@
+"""End-to-end evaluation at miniature shapes against the scheme of the published code; same images and weights.
+
+    python -m benchmarks.evaluation
+
+That scheme, in our own words: one method after the other, each with a tower pass of its own, one image at a time;
+SciPy smooths every map; all maps are kept; then AUROC of scikit-learn and PRO over 200 thresholds, each of which
+cuts the whole volume and labels every mask anew (`official_two` of benchmarks.metrics). It gets two torch threads, we
+get two workers of one thread. Starting processes and loading towers is left out on both sides. A third row is our
+own code with lower precision in the image blocks, and how far its metrics lie from float32.
+"""
+
+import argparse
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from multiprocessing import get_context
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from benchmarks.common import facts, interleaved, table, write_section
+from benchmarks.metrics import official_two
+from benchmarks.miniature import miniature_params, project, tasks
+from pipeline import methods
+from pipeline.clip import Clip, TowerSpec, load_clip
+from pipeline.execution.scoring import evaluate_group
+from pipeline.execution.tasks import CellTask, GroupTask
+from pipeline.methods.base import LearntMethod
+from pipeline.results import METRICS, CellResult
+from pipeline.shards import open_subset
+from pipeline.training import load_checkpoint
+
+WORKERS = 2
+Values = dict[tuple[str, str], float]
+
+
+@cache
+def _clip(tower: TowerSpec) -> Clip:
+    return load_clip(tower)
+
+
+def published_scheme(groups: Sequence[GroupTask], threads: int) -> Values:
+    """Every cell by itself: values by cell key and metric."""
+    torch.set_num_threads(threads)
+    values: Values = {}
+    with torch.inference_mode():
+        for group in groups:
+            for cell in group.cells:
+                values |= {(cell.key, metric): value for metric, value in _one_cell(group, cell).items()}
+    return values
+
+
+def _one_cell(group: GroupTask, cell: CellTask) -> dict[str, float]:
+    """One method on one subset, image by image."""
+    shard = open_subset(group.shards, group.subset, group.tower.image_size)
+    sigma = float(cell.settings.get("sigma", 0))
+    settings = {key: 0.0 if key == "sigma" else value for key, value in cell.settings.items()}
+    method = methods.build(cell.cell.entry.method, settings, _clip(group.tower))
+    if isinstance(method, LearntMethod) and cell.weights:
+        method.load_state(_learnt(group, cell))
+    text = method.text_features(group.class_name)
+    scores, maps = [], []
+    for row in range(len(shard)):
+        image = torch.from_numpy(np.array(shard.images[row : row + 1]))
+        result = method.score(method.clip.encode_image(image, method.taps), text)
+        scores.append(float(result.image[0]))
+        maps.append(gaussian_filter(result.maps[0].numpy(), sigma))
+    values: dict[str, float] = {}
+    if len(set(shard.labels.tolist())) == 2:
+        values["image_auroc"] = float(roc_auc_score(shard.labels, scores))
+        values["image_ap"] = float(average_precision_score(shard.labels, scores))
+    masks = shard.masks(0, len(shard))
+    if masks is not None:
+        pixel = official_two(np.stack(maps), masks)
+        values |= {name: value for name, value in pixel.items() if value is not None}
+    return values
+
+
+def _learnt(group: GroupTask, cell: CellTask) -> dict[str, torch.Tensor]:
+    """The learnt weights; a checkpoint is loaded under the settings that it was saved with."""
+    method = methods.build(cell.cell.entry.method, cell.settings, _clip(group.tower))
+    if not isinstance(method, LearntMethod) or cell.weights is None:
+        raise TypeError(cell.cell.label)
+    load_checkpoint(cell.weights, method)
+    return method.state()
+
+
+def _values(results: Sequence[CellResult]) -> Values:
+    """Metrics of finished cells, by key and name."""
+    if failed := [result.row.error for result in results if result.row.error]:
+        raise SystemExit(f"a cell failed: {failed[0]}")
+    return {
+        (str(result.row.cell_key), metric): value
+        for result in results
+        for metric in METRICS
+        if (value := getattr(result.row, metric)) is not None
+    }
+
+
+def ours_alone(groups: Sequence[GroupTask]) -> Values:
+    """All groups in this process, one thread."""
+    return _values([result for group in groups for result in evaluate_group(group)])
+
+
+def ours_on(pool: ProcessPoolExecutor, groups: Sequence[GroupTask]) -> Values:
+    """All groups on the workers of `pool`, longest first."""
+    return _values([result for results in pool.map(evaluate_group, groups) for result in results])
+
+
+def _agreement(ours: Values, other: Values) -> str:
+    """Largest distance of metrics that both have, in points."""
+    worst: dict[str, float] = {}
+    for (key, metric), value in other.items():
+        if (key, metric) in ours:
+            worst[metric] = max(worst.get(metric, 0.0), 100 * abs(value - ours[key, metric]))
+    return ", ".join(f"{metric} {distance:.2g}" for metric, distance in sorted(worst.items()))
+
+
+def _precisions(reference: Sequence[GroupTask], values: Values) -> str:
+    """What a lower precision moves; keys differ, so cells are paired by their place."""
+    lines = []
+    for precision in ("bfloat16", "float16"):
+        groups = tasks(miniature_params(precision))
+        keys = {
+            cell.key: other.key
+            for group, lower in zip(reference, groups, strict=True)
+            for other, cell in zip(group.cells, lower.cells, strict=True)
+        }
+        moved = {(keys[key], metric): value for (key, metric), value in ours_alone(groups).items()}
+        lines.append(
+            f"- {precision} in the image blocks moves, in points at most: {_agreement(values, moved)}."
+        )
+    return "\n".join(lines)
+
+
+def measure(rounds: int) -> str:
+    """The section; inside a project."""
+    groups = tasks(miniature_params())
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(max_workers=WORKERS, mp_context=spawn) as pool:
+        ours_on(pool, [group for group in groups for _ in range(WORKERS)])  # every worker loads every tower
+        values = ours_alone(groups)
+        other = published_scheme(groups[-1:], WORKERS)
+        wall = interleaved(
+            {
+                "published scheme, 2 torch threads": lambda: other.update(published_scheme(groups, WORKERS)),
+                "zsad, 2 workers of 1 thread": lambda: ours_on(pool, groups),
+            },
+            rounds,
+        )
+    cpu = interleaved(
+        {
+            "published scheme, 1 thread": lambda: published_scheme(groups, 1),
+            "zsad, 1 thread": lambda: ours_alone(groups),
+        },
+        1,
+        time.process_time,
+    )
+    slow, quick = wall.values()
+    slow_one, quick_one = cpu.values()
+    rows = [[name, f"{seconds:.1f}", f"{seconds / quick:.1f}"] for name, seconds in wall.items()]
+    rows += [[f"{name}, processor seconds", f"{s:.1f}", f"{s / quick_one:.1f}"] for name, s in cpu.items()]
+    cells, images = sum(len(group.cells) for group in groups), sum(group.images for group in groups)
+    return (
+        f"{cells} cells of six methods in {len(groups)} groups, {images} images through a tower once:"
+        f" {slow / quick:.1f} times as fast on two cores, {slow_one / quick_one:.1f} times on one.\n\n"
+        + table(["", "seconds", "times zsad"], rows)
+        + f"\n\n- Largest distance between both, in points: {_agreement(values, other)}.\n"
+        + _precisions(groups, values)
+    )
+
+
+def main() -> None:
+    """Measure and write the section."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    with project():
+        body = measure(arguments.rounds)
+    words = f"Medians of {arguments.rounds} interleaved rounds. {facts()}"
+    write_section("evaluation", "Evaluation against the published scheme", f"{words}\n\n{body}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""What the benchmark of the paper costs on this machine: real counts, real shapes, random weights.
+
+    python -m benchmarks.full_shape
+    python -m benchmarks.full_shape --device cuda
+
+The plan is that of the paper profile with the ablations and the retuned methods; counts of images are those of
+the data sets' records. On a CPU one image a tower is measured and the plan extrapolates: nothing else is claimed.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.common import facts, table, write_section
+from benchmarks.subjects import paper_params
+from pipeline import catalog
+from pipeline.execution.assignment import tower_spec
+from pipeline.execution.calibration import as_work, rates
+from pipeline.execution.entries import Resolved, resolve_entries
+from pipeline.execution.tasks import CellTask, GroupTask
+from pipeline.params import Params
+from pipeline.plan import Group, Simulation, Subset, make_plan, simulate, total_cost
+
+WORKERS = (1, 2, 4, 8, 16, 32, 64)
+
+
+def _subsets(params: Params) -> Iterator[Subset]:
+    """Every subset of the evaluated data sets with its published count; unknown counts are left out."""
+    for name in catalog.evaluated(params.datasets):
+        for subset, (normal, anomalous) in catalog.record(name).expected(params.builds.get(name)).items():
+            if normal is not None and anomalous is not None:
+                yield Subset(name, subset, normal + anomalous)
+
+
+def _task(params: Params, group: Group, settings: dict[str, Resolved]) -> GroupTask:
+    cells = tuple(
+        CellTask(cell, cell.label, settings[cell.entry.label].settings, None, "", "", "")
+        for cell in group.cells
+    )
+    return GroupTask(
+        profile=params.profile,
+        tower=tower_spec(params, group.tower),
+        dataset=group.dataset,
+        subset=group.subset,
+        images=group.images,
+        class_name=group.subset,
+        build=None,
+        shards=Path(),
+        device=params.compute.device,
+        threads=params.compute.threads,
+        batch=params.compute.batch,
+        cells=cells,
+    )
+
+
+def planned(params: Params) -> list[GroupTask]:
+    """The groups of the paper profile as tasks, in the order of the plan."""
+    resolved = {item.entry.label: item for item in resolve_entries(params)}
+    entries = [item.entry for item in resolved.values()]
+    plan = make_plan(entries, _subsets(params), seeds=params.seeds, tuned_on=params.auxiliary.tuned_on)
+    return [_task(params, group, resolved) for group in plan.groups]
+
+
+def _row(item: Simulation) -> list[str]:
+    return [
+        str(item.workers),
+        f"{item.seconds / 3600:.3g}",
+        f"{item.speedup:.1f}",
+        f"{item.busy:.0%}",
+        item.limit,
+    ]
+
+
+def measure(device: str) -> str:
+    """The section."""
+    cuda = device == "cuda"
+    compute = {"backend": "ray", "gpus": int(cuda), "threads": 8 if cuda else 1, "batch": 8 if cuda else 1}
+    tasks = planned(paper_params({"compute": compute}))
+    measured = rates(tasks)
+    works = [as_work(task) for task in tasks]
+    cost = total_cost(works, measured)
+    groups = [(work.label, work.seconds(measured[work.tower])) for work in works]
+    start = max(rate.start for rate in measured.values())
+    speed = table(
+        ["tower", "s an image", "ms an image and cell", "s a cell", "s to start", "peak GiB"],
+        [
+            [
+                f"{name} ({next(task for task in tasks if task.tower.name == name).tower.model})",
+                f"{rate.image:.3g}",
+                f"{1000 * rate.score:.3g}",
+                f"{rate.cell:.2g}",
+                f"{rate.start:.2g}",
+                f"{rate.memory / 2**30:.1f}",
+            ]
+            for name, rate in sorted(measured.items())
+        ],
+    )
+    spans = table(
+        ["workers", "hours", "speed-up", "busy", "limited by"],
+        [_row(item) for item in simulate(groups, WORKERS, start=start)],
+    )
+    return (
+        f"{cost.cells} cells, {cost.passes} passes over a subset, {cost.images} images through a tower:"
+        f" {cost.seconds / 3600:.3g} hours of one worker, extrapolated from one batch a tower.\n\n{speed}\n\n{spans}"
+    )
+
+
+def main() -> None:
+    """Measure and write the section."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    device = parser.parse_args().device
+    body = measure(device)
+    name = "full_shape" if device == "cpu" else "full_shape_gpu"
+    kind = "one thread a worker" if device == "cpu" else "one GPU a worker"
+    write_section(name, f"The paper profile, {device}", f"{kind.capitalize()}. {facts(device)}\n\n{body}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""What DVC, Prefect and Ray cost around trivial cells, against the least that the three can cost.
+
+    python -m benchmarks.orchestration
+
+The floor is one DVC stage whose script runs an empty Prefect flow on a temporary server, starts Ray, runs ten empty
+tasks and stops it. Ours is one DVC stage that runs the real flow `evaluate` (plan, cell keys, one Prefect task a
+group, results written) with groups that come back from their Ray workers at once. Both take turns, each from the
+start of `dvc repro` to its end.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from benchmarks.common import facts, interleaved, table, write_section
+from benchmarks.miniature import miniature_params, project, tasks
+from benchmarks.subjects import ROOT
+
+NOTED = 12.0  # seconds of the floor on a quiet machine of this kind, when the stack was chosen
+ALLOWED = 1.2
+
+_STAGES = {
+    "floor": """
+import ray
+from prefect import flow
+
+@ray.remote
+def nothing():
+    return None
+
+@flow
+def floor():
+    ray.init(address="local", num_cpus=2, include_dashboard=False, object_store_memory=75 * 2**20,
+             logging_level="ERROR", _node_ip_address="127.0.0.1")
+    ray.get([nothing.remote() for _ in range(10)])
+    ray.shutdown()
+
+floor()
+""",
+    "ours": """
+from pipeline.execution import ray_backend
+from pipeline.execution.tasks import failed_result
+from pipeline.flows.evaluate import evaluate
+from pipeline.params import load_params
+
+def trivial(task):
+    return tuple(failed_result(task, cell, "trivial") for cell in task.cells)
+
+ray_backend._evaluate = trivial
+evaluate(load_params())
+""",
+}
+
+
+def _run(*command: str) -> None:
+    """Run a command of the environment; its output shows only when it fails."""
+    home = Path.cwd() / ".prefect"
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "PREFECT_HOME": str(home),
+        "PREFECT_LOGGING_LEVEL": "ERROR",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    }
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+
+
+def _stage(name: str) -> None:
+    _run("dvc", "repro", "-q", "--force", "--single-item", name)
+
+
+def _make_project() -> None:
+    """Two DVC stages in the current directory, which `miniature.project` has prepared."""
+    Path("params.yaml").write_text(yaml.safe_dump(miniature_params().model_dump(mode="json")))
+    for name, script in _STAGES.items():
+        Path(f"{name}.py").write_text(script)
+    stages = {name: {"cmd": f"python {name}.py"} for name in _STAGES}
+    Path("dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    _run("git", "init", "-q")
+    _run("dvc", "init", "-q")
+
+
+def measure(rounds: int) -> str:
+    """The section; inside a project."""
+    _make_project()
+    groups = tasks(miniature_params())
+    contenders = {name: lambda name=name: _stage(name) for name in _STAGES}
+    interleaved(contenders, 1)  # Prefect makes its database
+    seconds = interleaved(contenders, rounds)
+    cells = sum(len(group.cells) for group in groups)
+    ratio = seconds["ours"] / seconds["floor"]
+    rows = [
+        ["floor: ten empty tasks", f"{seconds['floor']:.1f}", "1"],
+        [f"zsad: {cells} trivial cells in {len(groups)} groups", f"{seconds['ours']:.1f}", f"{ratio:.2f}"],
+    ]
+    verdict = "within" if ratio <= ALLOWED else "beyond"
+    return (
+        f"{ratio:.2f} times the floor of the same minutes, {verdict} the {ALLOWED} that is allowed; the floor when the"
+        f" stack was chosen was {NOTED:.1f} s.\n\n" + table(["", "seconds", "times the floor"], rows)
+    )
+
+
+def main() -> None:
+    """Measure and write the section."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    with project():
+        body = measure(arguments.rounds)
+    words = f"Medians of {arguments.rounds} interleaved rounds, wall time. {facts()}"
+    write_section("orchestration", "Orchestration", f"{words}\n\n{body}")
+
+
+if __name__ == "__main__":
+    main()
