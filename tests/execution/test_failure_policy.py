@@ -32,6 +32,7 @@ TASK = GroupTask(
     tower=TowerSpec("main", "model", "weights", 8, "native", "gelu"),
     dataset="endo",
     subset="colon",
+    images=12,
     class_name="colon",
     build=None,
     shards=Path("shards"),
