@@ -17,8 +17,8 @@ from pipeline.clip import load_clip
 from pipeline.clip.architecture import build_model, read_config
 from pipeline.errors import ZsadError
 from pipeline.execution.tasks import GroupTask
-from pipeline.metrics import PixelState, label_masks
 from pipeline.methods.base import Method
+from pipeline.metrics import PixelState, label_masks
 from pipeline.plan import Rates
 
 _ENOUGH_SECONDS = 1.0  # of repeated calls; one call of a slow tower is enough

@@ -23,7 +23,7 @@ from pipeline.execution.failure_policy import (
     OutOfMemoryError,
     TimeLimitError,
 )
-from pipeline.execution.ray_cluster import Demand, ray_session, refusal, width
+from pipeline.execution.ray_cluster import Demand, first_line, last_line, ray_session, refusal, width
 from pipeline.execution.tasks import GroupReport, GroupTask
 from pipeline.execution.usage import Place
 from pipeline.execution.worker import Workplace, evaluate
@@ -103,15 +103,13 @@ def _value(items: Any, task: GroupTask) -> Any:
     except RayTaskError as error:
         if isinstance(error.cause, ZsadError):
             raise error.cause from error
-        raise GroupFailedError(f"{task.label}: {type(error.cause).__name__}: {error.cause}") from error
+        raise GroupFailedError(
+            f"{task.label}: {type(error.cause).__name__}: {last_line(error.cause)}"
+        ) from error
     except RayOutOfMemoryError as error:
-        raise OutOfMemoryError(f"its node was short of memory: {_first_line(error)}") from error
+        raise OutOfMemoryError(f"its node was short of memory: {first_line(error)}") from error
     except RayError as error:
-        raise LostWorkerError(_first_line(error)) from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+        raise LostWorkerError(first_line(error)) from error
 
 
 @contextmanager

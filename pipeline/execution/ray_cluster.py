@@ -28,6 +28,16 @@ class ClusterError(ZsadError):
     """A Ray cluster that cannot be reached, or cannot run this benchmark."""
 
 
+def first_line(error: BaseException) -> str:
+    """What Ray says before it explains at length."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+def last_line(error: BaseException) -> str:
+    """What an error on a worker says below its traceback."""
+    return str(error).strip().rpartition("\n")[2] or type(error).__name__
+
+
 @dataclass(frozen=True)
 class Demand:
     """What one group asks for."""
@@ -79,9 +89,11 @@ def _check_nodes(demand: Demand, workplace: Workplace) -> None:
             )
         except RayTaskError as error:
             name = node["NodeManagerHostname"]
-            raise ClusterError(f"Ray node {name}: {error.cause}") from error
+            raise ClusterError(f"Ray node {name}: {last_line(error.cause)}") from error
         except RayError as error:
-            raise ClusterError(f"Ray node {node['NodeManagerHostname']} does not answer: {error}") from error
+            raise ClusterError(
+                f"Ray node {node['NodeManagerHostname']} does not answer: {first_line(error)}"
+            ) from error
 
 
 def _start(compute: ComputeParams) -> None:
@@ -107,8 +119,7 @@ def _join(address: str, workplace: Workplace) -> None:
             runtime_env={"env_vars": {"PYTHONPATH": str(workplace.root)}},
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
-        first_line = str(error).strip().partition("\n")[0]
-        raise ClusterError(f"RAY_ADDRESS={address} cannot be joined ({first_line})") from error
+        raise ClusterError(f"RAY_ADDRESS={address} cannot be joined ({first_line(error)})") from error
 
 
 @contextmanager

@@ -34,6 +34,16 @@ class Events:
         return [facts for event, facts in self.seen if event == kind]
 
 
+@pytest.fixture(autouse=True)
+def _faults_travel() -> Iterator[None]:
+    """Send faults to workers by value: a worker sees the project, not these tests."""
+    from ray import cloudpickle
+
+    cloudpickle.register_pickle_by_value(faults)
+    yield
+    cloudpickle.unregister_pickle_by_value(faults)
+
+
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Two nodes of one CPU each, joined by `RAY_ADDRESS`."""
@@ -66,17 +76,21 @@ def test_a_lost_node_changes_nothing(
     trained: Project, serial: dict[str, bytes], cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeline.execution.ray_backend.evaluate", faults.slow)
-    events = Events()
+    events, over = Events(), threading.Event()
 
     def lose_node() -> None:
-        while len(events.of("group_started")) < 3:
+        while len(events.of("group_started")) < 3 and not over.is_set():
             time.sleep(0.02)
         cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
 
-    thread = threading.Thread(target=lose_node, daemon=True)
+    thread = threading.Thread(target=lose_node)
     thread.start()
-    summary = evaluate(events, threads=4)
-    thread.join()
+    try:
+        summary = evaluate(events, threads=4)
+    finally:
+        over.set()
+        thread.join()
+    assert summary.complete, summary.lines()
     assert events.of("worker_lost"), "the node went without a group"
     assert summary.counts() == {"run": CELLS, "reused": 0, "failed": 0}
     assert trained.files("results") == serial
