@@ -81,6 +81,7 @@ def _check_nodes(demand: Demand, workplace: Workplace) -> None:
     for node in ray.nodes():
         if not (node["Alive"] and demand.fits(node)):
             continue
+        name = node["NodeManagerHostname"]
         strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
         try:
             ray.get(
@@ -88,12 +89,9 @@ def _check_nodes(demand: Demand, workplace: Workplace) -> None:
                 timeout=_PROBE_SECONDS,
             )
         except RayTaskError as error:
-            name = node["NodeManagerHostname"]
             raise ClusterError(f"Ray node {name}: {last_line(error.cause)}") from error
         except RayError as error:
-            raise ClusterError(
-                f"Ray node {node['NodeManagerHostname']} does not answer: {first_line(error)}"
-            ) from error
+            raise ClusterError(f"Ray node {name} does not answer: {first_line(error)}") from error
 
 
 def _start(compute: ComputeParams) -> None:
