@@ -61,7 +61,7 @@ def plan(params_file: Path, simulate: tuple[int, ...] | None, only: str | None) 
     missing = sum(len(task.cells) for task in run.tasks)
     click.echo(f"{missing} cells to run in {len(run.tasks)} groups")
     click.echo(f"{len(run.reused)} cells finished, {len(run.refused)} refused")
-    if run.tasks:
+    if run.tasks and not only:
         _show_cost(run, params.compute, simulate or ())
     for failure in run.refused:
         click.echo(f"refused: {failure.cell.label}: {failure.reason}", err=True)
