@@ -67,8 +67,8 @@ def _with_backend(params: Params, backend: str, workers: int) -> Params:
 
 @contextlib.contextmanager
 def _nodes(count: int) -> Iterator[None]:
-    with ray_nodes(count) as address:
-        os.environ["RAY_ADDRESS"] = address
+    with ray_nodes(count) as nodes:
+        os.environ["RAY_ADDRESS"] = nodes.address
         try:
             yield
         finally:

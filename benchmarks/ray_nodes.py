@@ -12,12 +12,21 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pipeline.execution  # noqa: F401 - its settings must be there before Ray is started
 
 _STORE_BYTES = 75 * 2**20
 _SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """A running cluster: what `RAY_ADDRESS` is to be, and the process of each node, the head first."""
+
+    address: str
+    processes: list[subprocess.Popen[str]]
 
 
 def _free_port(host: str) -> int:
@@ -50,8 +59,8 @@ def _start(folder: Path, host: str, *options: str) -> subprocess.Popen[str]:
 
 
 @contextmanager
-def ray_nodes(count: int) -> Iterator[str]:
-    """A cluster of `count` nodes on 127.0.0.2 and up; yields what `RAY_ADDRESS` is to be."""
+def ray_nodes(count: int) -> Iterator[Nodes]:
+    """A cluster of `count` nodes on 127.0.0.2 and up, ended at the end."""
     nodes: list[subprocess.Popen[str]] = []
     with tempfile.TemporaryDirectory(prefix="nodes", ignore_cleanup_errors=True) as name:
         folder, head = Path(name), "127.0.0.2"
@@ -62,7 +71,7 @@ def ray_nodes(count: int) -> Iterator[str]:
                 first = ("--head", f"--port={port}", f"--temp-dir={name}", "--include-dashboard=false")
                 options = (f"--address={address}",) if number else first
                 nodes.append(_start(folder, f"127.0.0.{2 + number}", *options))
-            yield address
+            yield Nodes(address, nodes)
         finally:
             for process in reversed(nodes):
                 process.send_signal(signal.SIGTERM)

@@ -76,18 +76,17 @@ def refusal(demand: Demand) -> str:
 
 
 def _check_nodes(demand: Demand, workplace: Workplace) -> None:
-    """Look from every node that could take a group whether the project is there."""
+    """Look from every node that could take a group, all at once, whether the project is there."""
     remote = ray.remote(probe)
+    probes = {}
     for node in ray.nodes():
-        if not (node["Alive"] and demand.fits(node)):
-            continue
-        name = node["NodeManagerHostname"]
-        strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        if node["Alive"] and demand.fits(node):
+            strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            options = {"scheduling_strategy": strategy, "num_cpus": 0, "max_retries": 0}
+            probes[node["NodeManagerHostname"], node["NodeID"]] = remote.options(**options).remote(workplace)
+    for (name, _), answer in probes.items():
         try:
-            ray.get(
-                remote.options(scheduling_strategy=strategy, num_cpus=0, max_retries=0).remote(workplace),
-                timeout=_PROBE_SECONDS,
-            )
+            ray.get(answer, timeout=_PROBE_SECONDS)
         except RayTaskError as error:
             raise ClusterError(f"Ray node {name}: {last_line(error.cause)}") from error
         except RayError as error:

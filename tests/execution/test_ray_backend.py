@@ -15,23 +15,12 @@ import pytest
 from pipeline.execution.ray_cluster import ClusterError
 from pipeline.execution.worker import Workplace
 from tests.execution import faults
-from tests.execution.running import CELLS, evaluate, forget, use_plain_methods
+from tests.execution.running import CELLS, Events, evaluate, forget, use_plain_methods
 from tests.project import Project
 
 pytestmark = pytest.mark.ray
 
 STORE_BYTES = 75 * 2**20
-
-
-class Events:
-    def __init__(self) -> None:
-        self.seen: list[tuple[str, dict[str, Any]]] = []
-
-    def __call__(self, event: str, **facts: Any) -> None:
-        self.seen.append((event, facts))
-
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        return [facts for event, facts in self.seen if event == kind]
 
 
 @pytest.fixture(autouse=True)
