@@ -2,9 +2,9 @@
 
     python -m benchmarks.backends
 
-The miniature's cells of four data sets, none kept. Counted are the start of the backend (Ray up, or joined and
-probed) and the groups; what a group itself takes is measured inside the worker, and the rest is overhead. The
-results of all contenders are compared to the byte. Nodes are processes with one CPU and an address each.
+The miniature's cells of four data sets, none kept. Counted are the start of the backend (Ray up, or joined
+and probed) and the groups; what a group itself takes is measured inside the worker, and the rest is overhead.
+The results of all contenders are compared to the byte. Nodes are processes with one CPU and an address each.
 """
 
 import argparse
@@ -132,11 +132,11 @@ def main() -> None:
     ]
     count = outcomes["serial"][0].count
     body = (
-        f"{count} groups of the miniature profile, median of {rounds} rounds in turn; results identical to the "
-        f"byte in all of them. {facts()}\n\n{table(head, rows)}\n\n"
-        "A worker's first group waits for its imports and its tower, which is most of the overhead of so few\n"
-        "groups; `start` is Ray up (local) or joined and probed (nodes). Two workers share two cores with the\n"
-        "driver and with Ray."
+        f"{count} groups of the miniature profile, median of {rounds} rounds in turn; results identical to\n"
+        f"the byte in all of them. {facts()}\n\n{table(head, rows)}\n\n"
+        "A worker's first group waits for its imports and its tower, which is most of the overhead of so\n"
+        "few groups; `start` is Ray up (local) or joined and probed (nodes). Two workers share two cores\n"
+        "with the driver and with Ray."
     )
     write_section("backends", "Backends", body)
 
