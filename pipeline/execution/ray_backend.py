@@ -59,20 +59,16 @@ class RayBackend:
     def run(self, task: GroupTask, started: Callable[[Place], None]) -> GroupReport:
         """See `Backend.run`."""
         items = self._remote.options(name=task.label, **self._placement).remote(task, self._workplace)
-        try:
-            self._wait_for_start(items, task)
-            started(_value(items, task))
-            self._wait_for_end(items, task)
-            report: GroupReport = _value(items, task)
-        except BaseException:
-            ray.cancel(items, force=True)
-            raise
+        self._wait_for_start(items, task)
+        started(_value(items, task))
+        self._wait_for_end(items, task)
+        report: GroupReport = _value(items, task)
         return report
 
     def _ready(self, items: Any) -> bool:
         """Whether the next item is there, after at most half a second."""
         if self._stopped.is_set():
-            raise StoppedError
+            raise _given_up(items, StoppedError())
         return bool(ray.wait([items], timeout=_POLL_SECONDS)[0])
 
     def _wait_for_start(self, items: Any, task: GroupTask) -> None:
@@ -81,19 +77,24 @@ class RayBackend:
             if self.workers:
                 placeable = time.monotonic()
             elif time.monotonic() - placeable > _UNPLACED_SECONDS:
-                raise GroupFailedError(f"{task.label}: {refusal(self._demand)}")
+                raise _given_up(items, GroupFailedError(f"{task.label}: {refusal(self._demand)}"))
 
     def _wait_for_end(self, items: Any, task: GroupTask) -> None:
         start = time.monotonic()
         while not self._ready(items):
             if self._limit is not None and time.monotonic() - start > self._limit:
-                raise TimeLimitError(
-                    f"{task.label}: took longer than compute.time_limit, {self._limit:g} s; raise it"
-                )
+                reason = f"took longer than compute.time_limit, {self._limit:g} s; raise it"
+                raise _given_up(items, TimeLimitError(f"{task.label}: {reason}"))
 
     def stop(self) -> None:
         """See `Backend.stop`."""
         self._stopped.set()
+
+
+def _given_up(items: Any, error: Exception) -> Exception:
+    """`error`, after ending the task, its worker included where it has one."""
+    ray.cancel(items, force=True)
+    return error
 
 
 def _value(items: Any, task: GroupTask) -> Any:
