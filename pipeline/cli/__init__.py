@@ -13,11 +13,13 @@ from pipeline.cli.planning import plan
 from pipeline.cli.report import report
 from pipeline.cli.reports import diff, tables
 from pipeline.cli.scoring import score
+from pipeline.cli.serve import serve
 
 _COMMANDS = (
     datasets,
     download,
     plan,
+    serve,
     score,
     tables,
     report,

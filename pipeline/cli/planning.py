@@ -36,8 +36,9 @@ class _Workers(click.ParamType):
 
 @click.command()
 @click.option("--simulate", type=_Workers(), help="Also say how long this many workers would take.")
+@click.option("--only", type=click.Choice(["failed"]), help="Only cells that failed last time, and why.")
 @click.pass_obj
-def plan(params_file: Path, simulate: tuple[int, ...] | None) -> None:
+def plan(params_file: Path, simulate: tuple[int, ...] | None, only: str | None) -> None:
     """List the groups of cells that the next evaluate would run, and what they cost on this machine.
 
     Speed is measured with random weights when it is first asked for, and kept in .zsad/calibration.json.
@@ -45,16 +46,22 @@ def plan(params_file: Path, simulate: tuple[int, ...] | None) -> None:
     Example: zsad plan --simulate 1,2,4,8,16
     """
     from pipeline.execution.cell_store import CellStore
+    from pipeline.execution.last_failures import last_failures, only_failed
     from pipeline.execution.run import open_run
 
     params = load_params(params_file)
     run = open_run(params, CellStore())
+    if only:
+        failures = last_failures(run)
+        for row in failures:
+            click.echo(f"failed: {row.name}: {row.error}")
+        run = only_failed(run, failures)
     for task in run.tasks:
         click.echo(f"{task.label}: " + ", ".join(cell.cell.entry.label for cell in task.cells))
     missing = sum(len(task.cells) for task in run.tasks)
     click.echo(f"{missing} cells to run in {len(run.tasks)} groups")
     click.echo(f"{len(run.reused)} cells finished, {len(run.refused)} refused")
-    if run.tasks:
+    if run.tasks and not only:
         _show_cost(run, params.compute, simulate or ())
     for failure in run.refused:
         click.echo(f"refused: {failure.cell.label}: {failure.reason}", err=True)

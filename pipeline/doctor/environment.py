@@ -15,16 +15,14 @@ _SHOWN = 5
 
 
 def _pins() -> dict[str, str]:
-    """Name to pinned version: of the lock where there is one, and of the project's own requirements."""
-    pins = dict(_PIN.findall(_LOCK.read_text(encoding="utf-8"))) if _LOCK.is_file() else {}
+    """Name to pinned version: of the project's own requirements and, where there is one, of the lock."""
     try:
         required = metadata.requires("zsad") or []
     except metadata.PackageNotFoundError:
         required = []
-    for requirement in required:
-        if "extra ==" not in requirement:
-            pins |= dict(_PIN.findall(requirement))
-    return pins
+    own = "\n".join(requirement for requirement in required if "extra ==" not in requirement)
+    lock = _LOCK.read_text(encoding="utf-8") if _LOCK.is_file() else ""
+    return dict(_PIN.findall(own)) | dict(_PIN.findall(lock))
 
 
 def _difference(name: str, pinned: str) -> str | None:

@@ -1,23 +1,13 @@
 """Whether the services that the environment names answer, and whether the local ones have their folders."""
 
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pipeline.doctor.finding import Finding
+from pipeline.execution.addresses import answers, host_and_port
 
 _AREA = "services"
-_SECONDS = 3.0
-
-
-def _answers(host: str, port: int) -> bool:
-    try:
-        with socket.create_connection((host, port), timeout=_SECONDS):
-            return True
-    except OSError:
-        return False
 
 
 def services() -> Iterator[Finding]:
@@ -38,15 +28,13 @@ def _named(name: str, variable: str, otherwise: str) -> Finding:
     address = os.environ.get(variable)
     if not address:
         return Finding(_AREA, name, "ok", f"{variable} is not set: {otherwise}")
-    parts = urlsplit(address if "://" in address else f"//{address}")
-    try:
-        host, port = parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    except ValueError:
-        host, port = None, None
-    if host is None or port is None:
+    if name == "ray" and address == "auto":
+        return Finding(_AREA, name, "ok", f"{variable}=auto: the Ray that runs on this machine")
+    found = host_and_port(address)
+    if found is None:
         text = f"{variable}={address} names no host and port: set it to HOST:PORT, or unset it"
         return Finding(_AREA, name, "problem", text)
-    if not _answers(host, port):
+    if not answers(*found):
         text = f"nobody answers at {variable}={address}: start it there, or unset the variable"
         return Finding(_AREA, name, "problem", text)
     return Finding(_AREA, name, "ok", f"{variable}={address} answers")

@@ -23,7 +23,7 @@ from pipeline.execution.failure_policy import (
     OutOfMemoryError,
     TimeLimitError,
 )
-from pipeline.execution.ray_cluster import Demand, ray_session, refusal, width
+from pipeline.execution.ray_cluster import Demand, first_line, last_line, ray_session, refusal, width
 from pipeline.execution.tasks import GroupReport, GroupTask
 from pipeline.execution.usage import Place
 from pipeline.execution.worker import Workplace, evaluate
@@ -59,20 +59,16 @@ class RayBackend:
     def run(self, task: GroupTask, started: Callable[[Place], None]) -> GroupReport:
         """See `Backend.run`."""
         items = self._remote.options(name=task.label, **self._placement).remote(task, self._workplace)
-        try:
-            self._wait_for_start(items, task)
-            started(_value(items, task))
-            self._wait_for_end(items, task)
-            report: GroupReport = _value(items, task)
-        except BaseException:
-            ray.cancel(items, force=True)
-            raise
+        self._wait_for_start(items, task)
+        started(_value(items, task))
+        self._wait_for_end(items, task)
+        report: GroupReport = _value(items, task)
         return report
 
     def _ready(self, items: Any) -> bool:
         """Whether the next item is there, after at most half a second."""
         if self._stopped.is_set():
-            raise StoppedError
+            raise _given_up(items, StoppedError())
         return bool(ray.wait([items], timeout=_POLL_SECONDS)[0])
 
     def _wait_for_start(self, items: Any, task: GroupTask) -> None:
@@ -81,19 +77,24 @@ class RayBackend:
             if self.workers:
                 placeable = time.monotonic()
             elif time.monotonic() - placeable > _UNPLACED_SECONDS:
-                raise GroupFailedError(f"{task.label}: {refusal(self._demand)}")
+                raise _given_up(items, GroupFailedError(f"{task.label}: {refusal(self._demand)}"))
 
     def _wait_for_end(self, items: Any, task: GroupTask) -> None:
         start = time.monotonic()
         while not self._ready(items):
             if self._limit is not None and time.monotonic() - start > self._limit:
-                raise TimeLimitError(
-                    f"{task.label}: took longer than compute.time_limit, {self._limit:g} s; raise it"
-                )
+                reason = f"took longer than compute.time_limit, {self._limit:g} s; raise it"
+                raise _given_up(items, TimeLimitError(f"{task.label}: {reason}"))
 
     def stop(self) -> None:
         """See `Backend.stop`."""
         self._stopped.set()
+
+
+def _given_up(items: Any, error: Exception) -> Exception:
+    """`error`, after ending the task, its worker included where it has one."""
+    ray.cancel(items, force=True)
+    return error
 
 
 def _value(items: Any, task: GroupTask) -> Any:
@@ -103,15 +104,13 @@ def _value(items: Any, task: GroupTask) -> Any:
     except RayTaskError as error:
         if isinstance(error.cause, ZsadError):
             raise error.cause from error
-        raise GroupFailedError(f"{task.label}: {type(error.cause).__name__}: {error.cause}") from error
+        raise GroupFailedError(
+            f"{task.label}: {type(error.cause).__name__}: {last_line(error.cause)}"
+        ) from error
     except RayOutOfMemoryError as error:
-        raise OutOfMemoryError(f"its node was short of memory: {_first_line(error)}") from error
+        raise OutOfMemoryError(f"its node was short of memory: {first_line(error)}") from error
     except RayError as error:
-        raise LostWorkerError(_first_line(error)) from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+        raise LostWorkerError(first_line(error)) from error
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline.errors import ZsadError
+from pipeline.execution.addresses import answers, host_and_port
 from pipeline.execution.worker import Workplace, probe
 from pipeline.params import ComputeParams
 
@@ -25,6 +26,16 @@ _PROBE_SECONDS = 120
 
 class ClusterError(ZsadError):
     """A Ray cluster that cannot be reached, or cannot run this benchmark."""
+
+
+def first_line(error: BaseException) -> str:
+    """What Ray says before it explains at length."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+def last_line(error: BaseException) -> str:
+    """What an error on a worker says below its traceback."""
+    return str(error).strip().rpartition("\n")[2] or type(error).__name__
 
 
 @dataclass(frozen=True)
@@ -65,22 +76,21 @@ def refusal(demand: Demand) -> str:
 
 
 def _check_nodes(demand: Demand, workplace: Workplace) -> None:
-    """Look from every node that could take a group whether the project is there."""
+    """Look from every node that could take a group, all at once, whether the project is there."""
     remote = ray.remote(probe)
+    probes = {}
     for node in ray.nodes():
-        if not (node["Alive"] and demand.fits(node)):
-            continue
-        strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        if node["Alive"] and demand.fits(node):
+            strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            options = {"scheduling_strategy": strategy, "num_cpus": 0, "max_retries": 0}
+            probes[node["NodeManagerHostname"], node["NodeID"]] = remote.options(**options).remote(workplace)
+    for (name, _), answer in probes.items():
         try:
-            ray.get(
-                remote.options(scheduling_strategy=strategy, num_cpus=0, max_retries=0).remote(workplace),
-                timeout=_PROBE_SECONDS,
-            )
+            ray.get(answer, timeout=_PROBE_SECONDS)
         except RayTaskError as error:
-            name = node["NodeManagerHostname"]
-            raise ClusterError(f"Ray node {name}: {error.cause}") from error
+            raise ClusterError(f"Ray node {name}: {last_line(error.cause)}") from error
         except RayError as error:
-            raise ClusterError(f"Ray node {node['NodeManagerHostname']} does not answer: {error}") from error
+            raise ClusterError(f"Ray node {name} does not answer: {first_line(error)}") from error
 
 
 def _start(compute: ComputeParams) -> None:
@@ -96,6 +106,9 @@ def _start(compute: ComputeParams) -> None:
 
 
 def _join(address: str, workplace: Workplace) -> None:
+    found = host_and_port(address)
+    if found is not None and not answers(*found):
+        raise ClusterError(f"nobody answers at RAY_ADDRESS={address}: start Ray there, or unset it")
     try:
         ray.init(
             address=address,
@@ -103,8 +116,7 @@ def _join(address: str, workplace: Workplace) -> None:
             runtime_env={"env_vars": {"PYTHONPATH": str(workplace.root)}},
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
-        first_line = str(error).strip().partition("\n")[0]
-        raise ClusterError(f"RAY_ADDRESS={address} cannot be joined ({first_line})") from error
+        raise ClusterError(f"RAY_ADDRESS={address} cannot be joined ({first_line(error)})") from error
 
 
 @contextmanager

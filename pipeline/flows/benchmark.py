@@ -1,69 +1,95 @@
 """The flow `benchmark`: what a schedule runs. It asks DVC for one stage after the other.
 
-The graph is DVC's: it is read at run time and never written down a second time. A stage that did not change
-shows as `Cached`; a stage that failed ends the run, with what was finished kept.
+A stage that failed ends the run, with what was finished kept; when that stage is evaluate, the tables of what
+is there are drawn and shown all the same. Cancel and pause stop the work; the next run goes on from the
+finished cells.
 """
 
-import re
-import subprocess
-import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
 
-import networkx as nx
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.orchestration import get_client
-from prefect.client.schemas import State
-from prefect.runtime import task_run
-from prefect.states import Completed
+from prefect.context import FlowRunContext
+from prefect.flows import FlowStateHook
+from prefect.runtime import deployment, flow_run
 
 from pipeline.errors import ZsadError
-from pipeline.flows.stages import PARENT_VARIABLE, stream
+from pipeline.flows.artifacts import publish
+from pipeline.flows.dvc_stages import run_stage, stage_order
+from pipeline.flows.lent_params import lent_params
+from pipeline.flows.notify import notify
+from pipeline.flows.request import Request
+from pipeline.params import Params, load_params
+from pipeline.results import read_metrics
+from pipeline.tables import expected_sets, write_tables
 
-_EDGE = re.compile(r'^"(?P<before>[^"]+)" -> "(?P<after>[^"]+)";$')
-_NODE = re.compile(r'^"(?P<node>[^"]+)";$')
-
-
-def stage_order() -> list[str]:
-    """Names of DVC's stages, each after those that it depends on; the instances of one stage count as one.
-
-    Raises:
-        ZsadError: DVC cannot read the project.
-    """
-    shown = subprocess.run(
-        [sys.executable, "-m", "dvc", "dag", "--dot"], capture_output=True, text=True, check=False
-    )
-    if shown.returncode != 0:
-        raise ZsadError(f"DVC cannot read the project: {shown.stderr.strip()}")
-    graph: nx.DiGraph[str] = nx.DiGraph()
-    for line in shown.stdout.splitlines():
-        if edge := _EDGE.match(line.strip()):
-            graph.add_edge(edge["before"].split("@")[0], edge["after"].split("@")[0])
-        elif node := _NODE.match(line.strip()):
-            graph.add_node(node["node"].split("@")[0])
-    return list(nx.topological_sort(graph))
+_EVALUATE = "evaluate"
+_HOOKS: list[FlowStateHook[Any, Any]] = [notify]
 
 
-@task(name="stage", task_run_name="{stage}", cache_policy=NO_CACHE)
-def _run_stage(stage: str) -> State[None]:
-    logger = get_run_logger()
-    lines: list[str] = []
-
-    def keep(line: str) -> None:
-        lines.append(line)
-        logger.info(line)
-
-    with get_client(sync_client=True) as client:
-        extra = {PARENT_VARIABLE: str(task_run.get_id()), "PREFECT_API_URL": str(client.api_url)}
-    code = stream(["dvc", "repro", "--single-item", stage], extra, keep)
-    if code != 0:
-        reason = next((line for line in reversed(lines) if "failed" in line.lower()), f"exit code {code}")
-        raise ZsadError(f"stage {stage}: {reason}")
-    changed = any(line.startswith(("Running stage", "Importing")) for line in lines)
-    return Completed() if changed else Completed(name="Cached", message="didn't change")
+def run_name() -> str:
+    """`nightly miniature 2026-11-25`; a run on demand also says the time."""
+    name = str(deployment.get_name() or "benchmark").replace("-", " ")
+    try:
+        profile = flow_run.get_parameters().get("profile") or load_params().profile
+    except ZsadError:
+        profile = ""
+    start: datetime = flow_run.get_scheduled_start_time().astimezone()
+    when = f"{start:%Y-%m-%d}" if name == "nightly" else f"{start:%Y-%m-%d %H:%M}"
+    return " ".join(part for part in (name, profile, when) if part)
 
 
-@flow(name="benchmark")
-def benchmark() -> None:
-    """Bring every stage up to date, in DVC's order."""
+@task(name="tables of what is finished", cache_policy=NO_CACHE)
+def _incomplete_tables(params: Params) -> None:
+    try:
+        metrics = read_metrics(params.results / "metrics")
+    except ZsadError as error:
+        get_run_logger().warning("no tables: %s", error)
+        return
+    write_tables(metrics, expected_sets(params.datasets), params.profile, params.results / "tables")
+    publish(params)
+
+
+def _stop_if_paused() -> None:
+    if context := FlowRunContext.get():
+        context.flow_run_suspension_request.raise_if_requested()
+
+
+def _run_stages(params: Params) -> None:
+    run_file = params.results / "run.json"  # evaluate writes it last
+    before = _changed(run_file)
     for stage in stage_order():
-        _run_stage(stage)
+        state = run_stage(stage, return_state=True)
+        _stop_if_paused()
+        if stage == _EVALUATE and state.is_failed() and _changed(run_file) != before:
+            _incomplete_tables(params)
+        state.result()
+    publish(params)
+
+
+def _changed(file: Path) -> int | None:
+    return file.stat().st_mtime_ns if file.exists() else None
+
+
+@flow(
+    name="benchmark",
+    flow_run_name=run_name,
+    on_completion=_HOOKS,
+    on_failure=_HOOKS,
+    on_cancellation=_HOOKS,
+    on_crashed=_HOOKS,
+)
+def benchmark(
+    profile: str | None = None, methods: list[str] | None = None, datasets: list[str] | None = None
+) -> None:
+    """Bring every stage up to date, in DVC's order.
+
+    Args:
+        profile: one of `pipeline/conf/profile`, such as miniature or paper; empty: params.yaml as it stands.
+        methods: only these methods of the profile; empty: all.
+        datasets: only these data sets, and the auxiliary sets that they need; empty: all.
+    """
+    with lent_params(Request(profile, methods, datasets)):
+        _run_stages(load_params())

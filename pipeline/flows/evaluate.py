@@ -1,14 +1,14 @@
 """The flow `evaluate`: one thin task a group of cells, each waiting for one piece of work in the backend.
 
-Prefect shows the groups and their states; Ray places them and survives lost workers, so the tasks here have
-no retries.
+Prefect shows the groups, their cells and how far they are; Ray places them and survives lost workers, so the
+tasks here have no retries.
 """
 
 import time
 from pathlib import Path
 from typing import Any, cast
 
-from prefect import flow, task
+from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture, wait
@@ -22,17 +22,44 @@ from pipeline.execution.run_lock import only_run
 from pipeline.execution.run_log import RunLog, recorded
 from pipeline.execution.slots import Slots
 from pipeline.execution.summary import Summary
+from pipeline.execution.tasks import GroupTask
+from pipeline.flows.artifacts import ProgressArtifact, artifact_key, for_the_eye
+from pipeline.flows.redaction import redacted
 from pipeline.flows.stages import run_in_parent
 from pipeline.params import Params
-from pipeline.results import write_run
+from pipeline.results import CellResult, write_run
 
 _STOP_SECONDS = 2
+
+
+def _task_name(group: GroupTask) -> str:
+    """`visa/pcb1, main tower`."""
+    return f"{group.label}, {group.cells[0].cell.entry.tower} tower"
+
+
+def _log_cells(results: tuple[CellResult, ...]) -> int:
+    """One line a cell in the log of its task; returns how many failed."""
+    logger = get_run_logger()
+    failed = 0
+    for result in results:
+        row = result.row
+        if row.status == "failed":
+            failed += 1
+            logger.error("%s: failed: %s", row.name, redacted(str(row.error)))
+        else:
+            logger.info("%s: finished", row.name)
+    return failed
 
 
 def _fan_out(run: Run) -> None:
     """Evaluate the missing groups; no missing group, no backend."""
     if not run.tasks:
         return
+    page = ProgressArtifact(
+        artifact_key(run.params.profile, "progress"),
+        len(run.tasks),
+        f"Groups of the {run.params.profile} profile",
+    )
     with open_backend(run.params.compute) as backend, progress("evaluate", len(run.tasks)) as steps:
         slots = Slots(backend)
 
@@ -43,14 +70,15 @@ def _fan_out(run: Run) -> None:
                 results = run.evaluate(run.tasks[index], backend)
             finally:
                 slots.give()
-            failed = sum(result.row.status == "failed" for result in results)
+            failed = _log_cells(results)
+            page.step()
             steps.step(f"{label}: {len(results)} cells" + (f", {failed} failed" if failed else ""))
 
         futures = []
         try:
             for index, group in enumerate(run.tasks):
                 slots.take()
-                futures.append(evaluate_group.submit(group.label, index))
+                futures.append(evaluate_group.submit(_task_name(group), index))
             wait(futures)
         except BaseException:
             # The backend goes down next: nobody may be inside it then. (Prefect's own wait with a time limit
@@ -62,7 +90,7 @@ def _fan_out(run: Run) -> None:
             future.result()
 
 
-@flow(name="evaluate", validate_parameters=False)
+@flow(name="evaluate", flow_run_name="evaluate {params.profile}", validate_parameters=False)
 def _evaluate(params: Params) -> Summary:
     with only_run(params.profile), recorded(params, RunLog()) as log:
         run = open_run(params, CellStore(), log)
@@ -71,11 +99,12 @@ def _evaluate(params: Params) -> Summary:
         log("groups_finished")
         summary = run.finish()
         log("run_finished", complete=summary.complete, **summary.counts())
-    create_table_artifact(
-        [{"cells": kind, "count": count} for kind, count in summary.counts().items()],
-        key="cells",
-        description=f"Cells of the {params.profile} profile",
-    )
+    with for_the_eye():
+        create_table_artifact(
+            [{"cells": kind, "count": count} for kind, count in summary.counts().items()],
+            key=artifact_key(params.profile, "cells"),
+            description=f"Cells of the {params.profile} profile",
+        )
     return summary
 
 

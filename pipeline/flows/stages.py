@@ -2,86 +2,109 @@
 
 Each stage is a process of its own. A stage that is a flow itself (train, evaluate) joins as a sub-run of the
 task that started it, so that the page of the nightly run shows what happens inside. Under plain `dvc repro`
-there is no parent and the flow stands alone.
+there is no parent and the flow stands alone. The numbers never wait for the page: a server that is gone costs
+the record of a run, not the run.
 """
 
 import os
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, TypeVar, cast
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar, cast
 from uuid import UUID
 
+import httpx
 from prefect import Flow
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import get_client
+from prefect.client.schemas import FlowRun
 from prefect.exceptions import ObjectNotFound
 from prefect.flow_engine import run_flow
-from prefect.states import Pending
+from prefect.logging import get_logger
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from prefect.states import Cancelled, Pending
 
 PARENT_VARIABLE = "ZSAD_PARENT_TASK_RUN"
-_GRACE_SECONDS = 30
-_PARENT_SECONDS = 20
+# The server hears of tasks a few seconds late, and one that was killed is up again well within this.
+_PARENT_SECONDS = 40
 
+P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def _parent_is_known(client: SyncPrefectClient, parent: UUID) -> bool:
-    """Whether the server has written the parent down; it hears of tasks a few seconds late."""
-    deadline = time.monotonic() + _PARENT_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            client.read_task_run(parent)
-        except ObjectNotFound:
-            time.sleep(0.5)
-        else:
-            return True
-    return False
+def run_in_parent(flow: Flow[P, R], **parameters: Any) -> R:
+    """Run `flow` as a sub-run of the task that started this process, or alone when no task did.
+
+    Its result counts as soon as its body has returned, whatever becomes of the server afterwards.
+    """
+    kept: list[R] = []
+    keeping = _keeping(flow, kept)
+    try:
+        return _run(keeping, parameters)
+    except httpx.HTTPError as error:
+        if not kept:
+            raise
+        get_logger("zsad").warning("Prefect's server is gone (%s); the run itself has ended", error)
+        return kept[0]
 
 
-def run_in_parent(flow: Flow[..., R], **parameters: Any) -> R:
-    """Run `flow` as a sub-run of the task that started this process, or alone when no task did."""
+def _keeping(flow: Flow[P, R], kept: list[R]) -> Flow[P, R]:
+    """A copy of `flow` that puts its result into `kept` before Prefect reports it."""
+    body = flow.fn
+
+    @wraps(body)
+    def fn(*args: P.args, **kwargs: P.kwargs) -> R:
+        result = body(*args, **kwargs)
+        kept.append(result)
+        return result
+
+    copy = flow.with_options()
+    copy.fn = fn
+    return copy
+
+
+def _run(flow: Flow[P, R], parameters: dict[str, Any]) -> R:
     parent = os.environ.get(PARENT_VARIABLE)
     if parent is None:
         return cast("R", flow(**parameters))
-    with get_client(sync_client=True) as client:
-        if not _parent_is_known(client, UUID(parent)):
+    try:
+        flow_run = _sub_run(flow, UUID(parent))
+    except httpx.HTTPError:
+        # Nobody answers where the parent's server was: Prefect starts a short-lived one.
+        with temporary_settings(restore_defaults={PREFECT_API_URL}):
             return cast("R", flow(**parameters))
-        flow_run = client.create_flow_run(flow, parent_task_run_id=UUID(parent), state=Pending())
-    return cast("R", run_flow(flow, flow_run=flow_run, parameters=parameters))
+    with _cancelled_when_interrupted(flow_run):
+        return cast("R", run_flow(flow, flow_run=flow_run, parameters=parameters))
+
+
+def _sub_run(flow: Flow[P, R], parent: UUID) -> FlowRun:
+    """A run of `flow` below the task run `parent`, once the server has written that down.
+
+    Raises:
+        httpx.HTTPError: the server does not answer.
+    """
+    deadline = time.monotonic() + _PARENT_SECONDS
+    while True:
+        try:
+            with get_client(sync_client=True) as client:
+                client.read_task_run(parent)
+                return client.create_flow_run(flow, parent_task_run_id=parent, state=Pending())
+        except (ObjectNotFound, httpx.HTTPError) as error:
+            if time.monotonic() > deadline:
+                raise httpx.ConnectError(f"no task run {parent} to be found") from error
+            time.sleep(0.5)
 
 
 @contextmanager
-def _process(command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """A process in a group of its own; leaving early interrupts the whole group and waits for it.
-
-    SIGINT, because DVC then waits for its stage and frees its locks; a parent may have been started with
-    SIGINT ignored, and children inherit that, so it is restored.
-    """
-    process = subprocess.Popen(  # noqa: S603 - the command is DVC's, with stage names from DVC's own graph
-        command,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        process_group=0,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,  # noqa: PLW1509 - before any thread of ours
-    )
+def _cancelled_when_interrupted(flow_run: FlowRun) -> Iterator[None]:
+    """Prefect calls an interrupted flow `Crashed`; here somebody wanted it to stop."""
     try:
-        yield process
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGINT)
-            process.wait(_GRACE_SECONDS)
-
-
-def stream(command: list[str], extra: dict[str, str], on_line: Callable[[str], None]) -> int:
-    """Run `python -m <command>`, hand over its output line by line, and return the exit code."""
-    with _process([sys.executable, "-m", *command], os.environ | extra) as process:
-        if process.stdout is None:
-            raise RuntimeError("the process has no output to read")
-        for line in process.stdout:
-            on_line(line.rstrip())
-        return process.wait()
+        yield
+    except KeyboardInterrupt:
+        with (
+            suppress(httpx.HTTPError),
+            temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}),
+            get_client(sync_client=True) as client,
+        ):
+            client.set_flow_run_state(flow_run.id, Cancelled(message="interrupted"), force=True)
+        raise

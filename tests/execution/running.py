@@ -2,6 +2,7 @@
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from pipeline.execution.backends import open_backend
 from pipeline.execution.cell_store import CellStore
@@ -12,6 +13,20 @@ from pipeline.params import load_params
 from tests.project import Project
 
 CELLS = 6 * 2
+
+
+class Events:
+    """Keeps the events of a run."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, dict[str, Any]]] = []
+
+    def __call__(self, event: str, **facts: Any) -> None:
+        self.seen.append((event, facts))
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        """The facts of every event of one kind."""
+        return [facts for event, facts in self.seen if event == kind]
 
 
 def use_plain_methods(project: Project) -> None:

@@ -24,7 +24,7 @@ from pipeline.execution.usage import Place, Usage
 from pipeline.params import load_params
 from pipeline.results import METRICS
 from tests.execution.faults import FITS
-from tests.execution.running import evaluate, use_plain_methods
+from tests.execution.running import Events, evaluate, use_plain_methods
 from tests.project import Project
 
 TASK = GroupTask(
@@ -32,6 +32,7 @@ TASK = GroupTask(
     tower=TowerSpec("main", "model", "weights", 8, "native", "gelu"),
     dataset="endo",
     subset="colon",
+    images=12,
     class_name="colon",
     build=None,
     shards=Path("shards"),
@@ -57,17 +58,6 @@ class Attempts:
         if self.errors:
             raise self.errors.pop(0)
         return REPORT
-
-
-class Events:
-    def __init__(self) -> None:
-        self.seen: list[tuple[str, dict[str, Any]]] = []
-
-    def __call__(self, event: str, **facts: Any) -> None:
-        self.seen.append((event, facts))
-
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        return [facts for event, facts in self.seen if event == kind]
 
 
 def test_a_lost_worker_is_replaced_as_often_as_stated() -> None:

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from click.testing import CliRunner
 from numpy.typing import NDArray
 
+from pipeline.cli import main
 from pipeline.execution.backends import open_backend
 from pipeline.execution.cell_store import CellStore
 from pipeline.execution.prepare import prepare_dataset
@@ -360,3 +362,21 @@ def test_a_killed_worker_changes_nothing(trained: Project) -> None:
     assert len(killed) == 1
     assert summary.counts() == {"run": CELLS, "reused": 0, "failed": 0}
     assert trained.files("results") == serial
+
+
+def test_plan_lists_what_failed_last_and_a_mended_run_costs_just_that(trained: Project) -> None:
+    masks = sorted(Path("data/endo").rglob("masks/*"))
+    content = masks[0].read_bytes()
+    masks[0].write_bytes(b"")
+    trained.set_param("methods.wincli", {})
+    prepare("endo")
+    evaluate()
+    masks[0].write_bytes(content)
+    prepare("endo")
+    done = CliRunner().invoke(main, ["plan", "--only", "failed"])
+    assert done.output.count("failed: ") == SUBSETS + 3
+    assert f"failed: clip on endo/colon: endo/colon: {masks[0].name}"[:35] in done.output
+    assert "endo/colon: clip, clip_ac, anomalyclip" in done.output
+    assert "3 cells to run in 1 groups" in done.output
+    assert f"0 cells finished, {SUBSETS} refused" in done.output
+    assert evaluate().counts() == {"run": 3, "reused": CELLS - 3, "failed": SUBSETS}

@@ -1,0 +1,87 @@
+"""What a run shows on its page: the paper's tables, the figures, where the report lies, how far evaluate is.
+
+All of it is a copy for the eye: the files on disk are what is true, and a server that does not answer costs
+the copy only.
+"""
+
+import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+from uuid import UUID
+
+import httpx
+from prefect.artifacts import (
+    create_link_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    update_progress_artifact,
+)
+from prefect.logging import get_logger
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+from pipeline.flows.wide_tables import narrowed
+from pipeline.params import Params
+
+_PAGE_CHARACTERS = 118  # what an artifact's page shows beside its panel, in a window of 1400 pixels
+
+
+@contextmanager
+def for_the_eye() -> Iterator[None]:
+    """Do something that only the page needs: at once or not at all."""
+    try:
+        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+            yield
+    except httpx.HTTPError as error:
+        get_logger("zsad").warning("not shown on the page: %s", error)
+
+
+def publish(params: Params) -> None:
+    """Show the tables, figures and report of the profile in `params` that are on disk."""
+    tables = params.results / "tables"
+
+    def show(name: str, text: str, title: str) -> None:
+        create_markdown_artifact(text, key=artifact_key(params.profile, name), description=title)
+
+    with for_the_eye():
+        for path in sorted(tables.glob("*.md")):
+            text = path.read_text(encoding="utf-8")
+            title = text.partition("\n")[0].lstrip("# ")
+            show(path.stem, narrowed(text, _PAGE_CHARACTERS), title)
+        for path in sorted(tables.glob("*.svg")):
+            content = base64.b64encode(path.read_bytes()).decode()
+            # An image artifact would print the whole address below the picture.
+            show(path.stem, f"![{path.stem}](data:image/svg+xml;base64,{content})", path.stem)
+        report = params.results / "report" / "report.html"
+        if report.is_file():
+            create_link_artifact(
+                report.resolve().as_uri(),
+                link_text=str(report),
+                key=artifact_key(params.profile, "report"),
+                description=f"The report of the {params.profile} profile, a file to open in a browser",
+            )
+
+
+def artifact_key(profile: str, name: str) -> str:
+    """Prefect's keys are lower-case letters, digits and dashes."""
+    return f"{profile}-{name}".lower().replace("_", "-")
+
+
+class ProgressArtifact:
+    """The share of finished groups, on the page of a run. Safe to call from several threads."""
+
+    def __init__(self, key: str, total: int, description: str) -> None:
+        self._total, self._done, self._lock = total, 0, Lock()
+        self._id: UUID | None = None
+        with for_the_eye():
+            made = create_progress_artifact(0.0, key=key, description=description)
+            self._id = made if isinstance(made, UUID) else None
+
+    def step(self) -> None:
+        """One more is finished."""
+        with self._lock:
+            self._done += 1
+            share = 100 * self._done / self._total
+            if self._id is not None:
+                with for_the_eye():
+                    update_progress_artifact(self._id, share)

@@ -1,0 +1,96 @@
+"""DVC's graph as Prefect sees it: the stages in their order, and one task that asks DVC for one of them.
+
+The graph is DVC's: it is read at run time and never written down a second time. A stage that did not change
+shows as `Cached`.
+"""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+
+import networkx as nx
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
+from prefect.client.schemas import State
+from prefect.context import FlowRunContext
+from prefect.runtime import task_run
+from prefect.states import Cancelled, Completed
+
+from pipeline.errors import ZsadError
+from pipeline.flows.processes import stream
+from pipeline.flows.redaction import redacted
+from pipeline.flows.stages import PARENT_VARIABLE
+
+_EDGE = re.compile(r'^"(?P<before>[^"]+)" -> "(?P<after>[^"]+)";$')
+_NODE = re.compile(r'^"(?P<node>[^"]+)";$')
+
+
+class StageError(ZsadError):
+    """A stage that did not end well."""
+
+
+def stage_order() -> list[str]:
+    """Names of DVC's stages, each after those that it depends on; the instances of one stage count as one.
+
+    Raises:
+        ZsadError: DVC cannot read the project.
+    """
+    shown = subprocess.run(
+        [sys.executable, "-m", "dvc", "dag", "--dot"], capture_output=True, text=True, check=False
+    )
+    if shown.returncode != 0:
+        raise ZsadError(f"DVC cannot read the project: {shown.stderr.strip()}")
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    for line in shown.stdout.splitlines():
+        if edge := _EDGE.match(line.strip()):
+            graph.add_edge(edge["before"].split("@")[0], edge["after"].split("@")[0])
+        elif node := _NODE.match(line.strip()):
+            graph.add_node(node["node"].split("@")[0])
+    return list(nx.topological_sort(graph))
+
+
+def pause_is_wanted() -> bool:
+    """Whether somebody paused the flow run that this is a part of (`Suspend` on its page)."""
+    context = FlowRunContext.get()
+    return context is not None and context.flow_run_suspension_request.is_requested()
+
+
+@task(name="stage", task_run_name="{stage}", cache_policy=NO_CACHE)
+def run_stage(stage: str) -> State[None]:
+    """Bring one stage up to date; its output goes to the log of the task.
+
+    Raises:
+        StageError: the stage failed; the message has DVC's reason.
+    """
+    lines: list[str] = []
+    code = stream(
+        ["dvc", "repro", "--single-item", stage],
+        _for_sub_runs(),
+        _recorder(lines),
+        stopped=pause_is_wanted,
+    )
+    if pause_is_wanted():
+        return Cancelled(name="Paused", message="goes on when the run is resumed")
+    if code != 0:
+        reason = next((line for line in reversed(lines) if "failed" in line.lower()), f"exit code {code}")
+        raise StageError(f"stage {stage}: {reason}")
+    changed = any(line.startswith(("Running stage", "Importing")) for line in lines)
+    return Completed() if changed else Completed(name="Cached", message="didn't change")
+
+
+def _for_sub_runs() -> dict[str, str]:
+    """How flows in other processes find this task and its server."""
+    with get_client(sync_client=True) as client:
+        return {PARENT_VARIABLE: str(task_run.get_id()), "PREFECT_API_URL": str(client.api_url)}
+
+
+def _recorder(lines: list[str]) -> Callable[[str], None]:
+    logger = get_run_logger()
+
+    def record(line: str) -> None:
+        lines.append(redacted(line))
+        logger.info("%s", lines[-1])
+
+    return record

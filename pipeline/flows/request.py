@@ -1,0 +1,93 @@
+"""What a run was asked for, as the values of a params.yaml: a profile, some methods, some data sets.
+
+A profile is composed from `pipeline/conf` as `dvc exp run -S profile=...` does it; without one, params.yaml
+is what the choice is made from. Decides nothing else: whoever wants other settings edits `pipeline/conf`.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.errors import ParamsError
+from pipeline.params import load_params, parse_params
+
+CONFIG_FOLDER = Path("pipeline") / "conf"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to run; None is "as it stands". An empty choice of methods or data sets counts as none."""
+
+    profile: str | None = None
+    methods: Sequence[str] | None = None
+    datasets: Sequence[str] | None = None
+
+    @property
+    def as_it_stands(self) -> bool:
+        """Whether params.yaml is to be run unchanged."""
+        return self.profile is None and not self.methods and not self.datasets
+
+    def params(self) -> dict[str, Any]:
+        """The values of params.yaml that this asks for, checked.
+
+        Raises:
+            ParamsError: an unknown profile, method or data set, or params that cannot be used.
+        """
+        values = _composed(self.profile) if self.profile else load_params().model_dump(mode="json")
+        if self.methods:
+            _check("method", self.methods, values["methods"])
+            values["methods"] = {name: values["methods"][name] for name in self.methods}
+            values["variants"] = {
+                name: block for name, block in values["variants"].items() if name in self.methods
+            }
+        if self.datasets:
+            _check("data set", self.datasets, values["datasets"])
+            _narrow(values, self.datasets)
+        parse_params(values, "the parameters of this run")
+        return values
+
+
+def profiles() -> tuple[str, ...]:
+    """The profiles that `pipeline/conf` has."""
+    return tuple(sorted(path.stem for path in (CONFIG_FOLDER / "profile").glob("*.yaml")))
+
+
+def _check(kind: str, chosen: Sequence[str], known: Collection[str]) -> None:
+    for name in chosen:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
+            raise ParamsError(f"this run has no {kind} {name!r}: {hint}")
+
+
+def _composed(profile: str) -> dict[str, Any]:
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    if profile not in profiles():
+        raise ParamsError(f"{CONFIG_FOLDER} has no profile {profile!r}: it has {', '.join(profiles())}")
+    with initialize_config_dir(str(CONFIG_FOLDER.resolve()), version_base=None):
+        composed = compose("config", [f"profile={profile}"])
+    values: dict[str, Any] = yaml.safe_load(OmegaConf.to_yaml(composed, resolve=True))
+    return values
+
+
+def _narrow(values: dict[str, Any], chosen: Sequence[str]) -> None:
+    """Keep the `chosen` data sets and the auxiliary sets that these and those are tuned on."""
+    rule = parse_params(values).auxiliary
+    retuned = values["retuned"].values()
+    wanted: set[str] = set()
+    waiting = list(chosen)
+    while waiting:
+        dataset = waiting.pop()
+        if dataset in wanted:
+            continue
+        wanted.add(dataset)
+        waiting.append(rule.tuned_on(dataset))
+        waiting += [block["auxiliary"] for block in retuned if dataset in block["datasets"]]
+    for key in ("datasets", "auxiliaries"):
+        values[key] = [dataset for dataset in values[key] if dataset in wanted]

@@ -1,0 +1,137 @@
+"""`zsad doctor` on a healthy project, and on one where each thing that it looks at is broken in turn."""
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from pipeline.cli import main
+from pipeline.doctor import Finding
+from pipeline.doctor.environment import environment
+from pipeline.doctor.machine import machine
+from pipeline.doctor.services import services
+from pipeline.doctor.stored import stored
+from pipeline.execution.cell_store import CellStore
+from pipeline.params import load_params
+from tests.execution.running import CELLS, evaluate, use_plain_methods
+from tests.project import Project
+
+
+def problems(findings: Iterator[Finding]) -> list[str]:
+    return [finding.text for finding in findings if finding.level == "problem"]
+
+
+def flip(path: Path, place: float = 0.5) -> None:
+    content = bytearray(path.read_bytes())
+    content[int(len(content) * place)] ^= 0x10
+    path.write_bytes(content)
+
+
+def test_stored_files_are_verified_and_each_damage_is_named(trained: Project) -> None:
+    assert problems(stored(load_params(), repair=False)) == []
+
+    weights = next(Path("weights/miniature/btad").glob("*.safetensors"))
+    flip(weights, 0.9)
+    index = Path("shards/miniature/headct/brain/index.parquet")
+    index.write_bytes(index.read_bytes()[:-50])
+    images = next(Path("shards/miniature/btad/02").glob("images-*.npy"))
+    masks = next(Path("shards/miniature/endo").rglob("masks-*.npy"))
+    flip(images)
+    flip(masks)
+    found = problems(stored(load_params(), repair=False))
+    assert len(found) == 4
+    assert f"{weights} is damaged" in found[0]
+    assert "shards/miniature/btad/02: its content at 112 pixels has changed" in found[1]
+    assert "shards/miniature/headct/brain: damaged" in found[2]
+    assert "shards/miniature/endo/colon: its content" in found[3]
+
+
+def test_an_unusable_subset_and_missing_data_are_problems(trained: Project) -> None:
+    Path("shards/miniature/endo/manifest.json").unlink()
+    Path("data/sdd").rename("data/moved")
+    found = problems(stored(load_params(), repair=False))
+    assert len(found) == 2
+    assert "data/sdd is missing" in found[0]
+    assert "shards/miniature/endo/manifest.json" in found[1]
+
+
+def test_damaged_cells_are_found_and_repaired_and_made_again(trained: Project) -> None:
+    use_plain_methods(trained)
+    evaluate()
+    before = trained.files("results")
+    first, second, third = sorted(Path(".zsad/cells").rglob("*.parquet"))[:3]
+    flip(first)
+    second.write_bytes(second.read_bytes()[:-9])
+    third.rename(third.with_name("ab" * 32 + ".parquet"))
+    leftover = first.with_name(".x.parquet.0.tmp")
+    leftover.write_bytes(b"half")
+    (found,) = problems(stored(load_params(), repair=False))
+    assert "3 damaged cells and 1 leftovers" in found
+    assert "zsad doctor --repair" in found
+    assert problems(stored(load_params(), repair=True)) == []
+    assert CellStore().audit() == (CELLS - 3, [], [])
+    assert evaluate().counts() == {"run": 3, "reused": CELLS - 3, "failed": 0}
+    assert trained.files("results") == before
+
+
+def test_a_damaged_result_file_is_a_problem(trained: Project) -> None:
+    use_plain_methods(trained)
+    evaluate()
+    victim = next(Path("results/miniature/scores").rglob("*.parquet"))
+    victim.write_bytes(victim.read_bytes()[:100])
+    (found,) = problems(stored(load_params(), repair=False))
+    assert str(victim) in found
+
+
+def test_packages_are_compared_with_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    lock = tmp_path / "requirements.lock"
+    lines = ("numpy==1.0 \\", "    --hash=sha256:00", "no-such-thing==2", "click==8.3.1")
+    lock.write_text("\n".join(lines))
+    (found,) = problems(environment())
+    assert "numpy is " in found
+    assert ", not 1.0" in found
+    assert "no-such-thing is missing" in found
+    assert "click" not in found
+
+
+def test_a_gpu_that_is_not_there_is_a_problem(trained: Project) -> None:
+    compute = load_params().compute
+    assert problems(machine(compute)) == []
+    import torch
+
+    wanted = torch.cuda.device_count() + 1
+    (found,) = problems(machine(compute.model_copy(update={"gpus": wanted})))
+    assert f"compute.gpus is {wanted}" in found
+
+
+def test_services_that_are_named_must_answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "home"))
+    assert problems(services()) == []
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{port}/api")
+        monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
+        assert problems(services()) == []
+    both = problems(services())
+    assert [text.partition("=")[0].rsplit(" ")[-1] for text in both] == ["RAY_ADDRESS", "PREFECT_API_URL"]
+    monkeypatch.setenv("RAY_ADDRESS", "head")
+    assert "names no host and port" in problems(services())[0]
+
+
+def test_the_command_says_it_all_in_json_and_by_exit_code(trained: Project) -> None:
+    weights = next(Path("weights/miniature/sdd").glob("*.safetensors"))
+    flip(weights, 0.9)
+    done = CliRunner().invoke(main, ["doctor", "--json"])
+    assert done.exit_code == 1, done.output
+    found = [item for item in json.loads(done.stdout) if item["level"] == "problem"]
+    assert [item["name"] for item in found] == ["tuned on sdd"]
+    assert set(found[0]) == {"area", "name", "level", "text"}

@@ -1,0 +1,218 @@
+"""Faults injected into the real commands: each ends with undisturbed numbers, or says what is missing."""
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline.execution.cell_store import CellStore
+from pipeline.execution.run_log import read_log
+from tests.execution.running import CELLS, evaluate, forget, use_plain_methods
+from tests.project import SECONDS, Project
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(2 * SECONDS)]
+
+EVALUATE = ("python", "-m", "stages.evaluate")
+
+
+@pytest.fixture
+def plain(trained: Project) -> Project:
+    """A project ready to evaluate two methods that learn nothing."""
+    use_plain_methods(trained)
+    return trained
+
+
+@pytest.fixture
+def undisturbed(plain: Project) -> dict[str, bytes]:
+    """The result files of an undisturbed run; nothing of it is kept."""
+    assert evaluate().complete
+    files = plain.files("results")
+    forget(plain)
+    return files
+
+
+def results(project: Project) -> dict[str, bytes]:
+    """The result files; `run.json` tells of the run and not of the results."""
+    return {name: content for name, content in project.files("results").items() if "run.json" not in name}
+
+
+def wait_for_cells(process: subprocess.Popen[str], count: int) -> None:
+    deadline = time.monotonic() + SECONDS
+    while len(list(Path(".zsad/cells").rglob("*.parquet"))) < count:
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with little room."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("a small disk cannot be mounted here: it takes root")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_under_the_cell_store_costs_no_number(
+    plain: Project, undisturbed: dict[str, bytes], small_disk: Path
+) -> None:
+    Path(".zsad").mkdir()
+    (small_disk / "ballast").write_bytes(bytes(44 * 1024))
+    (small_disk / "cells").mkdir()
+    Path(".zsad/cells").symlink_to(small_disk / "cells")
+    summary = evaluate()
+    assert summary.counts() == {"run": CELLS, "reused": 0, "failed": 0}
+    assert plain.files("results") == undisturbed
+    kept, damaged, leftovers = CellStore().audit()
+    lost = [note for note in summary.notes if "No space left on device" in note]
+    assert 0 < kept < CELLS
+    assert len(lost) == CELLS - kept
+    assert damaged == leftovers == []
+
+
+def test_a_full_disk_under_the_results_says_so_and_changes_nothing(
+    plain: Project, undisturbed: dict[str, bytes], small_disk: Path
+) -> None:
+    Path("results").mkdir()
+    Path("results/miniature").symlink_to(small_disk)
+    (small_disk / "ballast").write_bytes(bytes(52 * 1024))
+    output = plain.run(*EVALUATE, code=1)
+    assert "error: results/miniature cannot be written (No space left on device): make room" in output
+    assert "Traceback" not in output
+    assert [path.name for path in small_disk.rglob("*") if path.is_file()] == ["ballast"]
+    (small_disk / "ballast").unlink()
+    subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
+    output = plain.run(*EVALUATE)
+    assert f"cells: 0 run, {CELLS} reused, 0 failed: complete" in output
+    assert results(plain) == undisturbed
+
+
+def test_two_runs_started_at_once(plain: Project, undisturbed: dict[str, bytes]) -> None:
+    both = [plain.start(*EVALUATE) for _ in range(2)]
+    outputs = {process.communicate(timeout=SECONDS)[0]: process.returncode for process in both}
+    assert sorted(outputs.values()) == [0, 1], outputs
+    refused = next(text for text, code in outputs.items() if code)
+    assert "error: another evaluation of the miniature profile is running" in refused
+    assert "Traceback" not in refused
+    assert results(plain) == undisturbed
+
+
+def test_an_interrupt_keeps_what_is_finished(plain: Project, undisturbed: dict[str, bytes]) -> None:
+    plain.set_param("compute.backend", "ray")
+    process = plain.start(*EVALUATE)
+    wait_for_cells(process, 2)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
+    started = time.monotonic()
+    output, _ = process.communicate(timeout=SECONDS)
+    assert time.monotonic() - started < 30
+    assert process.returncode != 0
+    assert "interrupted: what was finished is kept" in output
+    kept, damaged, leftovers = CellStore().audit()
+    assert kept >= 2
+    assert damaged == leftovers == []
+    (log,) = Path(".zsad/runs").glob("*.jsonl")
+    assert {"run_stopped", "run_finished"} & {line["event"] for line in read_log(log)}
+    output = plain.run(*EVALUATE)
+    assert f"cells: {CELLS - kept} run, {kept} reused, 0 failed: complete" in output
+    assert results(plain) == undisturbed
+
+
+def test_no_clock_is_trusted(plain: Project, undisturbed: dict[str, bytes]) -> None:
+    assert evaluate().run == CELLS
+    victims = sorted(Path(".zsad/cells").rglob("*.parquet"))[:3]
+    for path in victims:
+        path.unlink()
+    for number, path in enumerate(sorted(Path().rglob("*"))):
+        moment = 2**31 if number % 2 else 1  # 2038 and 1970, side by side
+        os.utime(path, (moment, moment), follow_symlinks=False)
+    assert evaluate().counts() == {"run": 3, "reused": CELLS - 3, "failed": 0}
+    assert plain.files("results") == undisturbed
+
+
+@pytest.mark.soak
+def test_stop_and_restart_at_every_stage_boundary(project: Project) -> None:
+    use_plain_methods(project)
+    project.init_dvc()
+    project.run("dvc", "repro")
+    whole = results(project)
+    for part in ("shards", "weights", "results", ".zsad"):
+        shutil.rmtree(project.folder / part)
+    for path in (project.folder / "dvc.lock", project.folder / "data"):
+        path.unlink() if path.is_file() else shutil.rmtree(path)
+    shutil.rmtree(project.folder / ".dvc/cache")
+    for boundary in ("Importing", "prepare@btad", "prepare@endo", "train@", "evaluate", "tables"):
+        process = project.start("dvc", "repro")
+        assert process.stdout is not None
+        for line in process.stdout:
+            if boundary in line:
+                break
+        time.sleep(0.3)
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=SECONDS)
+    project.run("dvc", "repro")
+    assert "up to date" in project.run("dvc", "status")
+    assert results(project) == whole
+
+
+def _members(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """Workers, raylet and the driver itself: what a soak may kill."""
+    driver = psutil.Process(process.pid)
+    found = [driver]
+    for child in driver.children(recursive=True):
+        try:
+            command = " ".join(child.cmdline())
+        except (psutil.NoSuchProcess, psutil.ZombieProcess):
+            continue
+        if "ray::" in command or "/raylet " in command:
+            found.append(child)
+    return found
+
+
+@pytest.mark.soak
+@pytest.mark.ray
+def test_a_run_in_which_something_dies_every_few_seconds(trained: Project) -> None:
+    trained.set_param("methods.winclip", {})
+    trained.set_param("compute.backend", "serial")
+    assert evaluate().complete
+    whole = trained.files("results")
+    forget(trained)
+    trained.set_param("compute.backend", "ray")
+    trained.set_param("compute.retries", 50)
+    chance = random.Random(20240311)  # noqa: S311 - chooses victims
+    killed: list[str] = []
+    for _ in range(40):
+        process = trained.start(*EVALUATE)
+        while process.poll() is None:
+            time.sleep(chance.uniform(0.5, 4.0))
+            if process.poll() is None and len(killed) < 25:
+                driver, *others = _members(process)
+                # Mostly workers: without its driver or its raylet a run ends.
+                victim = chance.choice(others) if others and chance.random() < 0.8 else driver
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    name = " ".join(victim.cmdline())[:40]
+                    victim.kill()
+                    killed.append(name)
+        output, _ = process.communicate()
+        if process.returncode == 0:
+            break
+    assert process.returncode == 0, (killed, output)
+    assert len(killed) >= 5, killed
+    names = [row.name for row in trained.rows()]
+    assert len(names) == len(set(names))
+    assert {row.status for row in trained.rows()} == {"ok"}
+    assert results(trained) == whole
+    _, damaged, _ = CellStore().audit()
+    assert damaged == []
