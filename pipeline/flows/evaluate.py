@@ -21,8 +21,9 @@ from pipeline.execution.progress import progress
 from pipeline.execution.run import Run, open_run
 from pipeline.execution.summary import Summary
 from pipeline.execution.tasks import GroupTask
-from pipeline.flows.artifacts import ProgressArtifact, artifact_key, for_the_eye
+from pipeline.flows.artifacts import ProgressArtifact, artifact_key
 from pipeline.flows.redaction import redacted
+from pipeline.flows.server import best_effort
 from pipeline.flows.stages import run_in_parent
 from pipeline.params import Params
 from pipeline.results import CellResult, write_run
@@ -96,7 +97,7 @@ def _evaluate(params: Params) -> Summary:
     run = open_run(params, CellStore())
     _fan_out(run)
     summary = run.finish()
-    with for_the_eye():
+    with best_effort():
         create_table_artifact(
             [{"cells": kind, "count": count} for kind, count in summary.counts().items()],
             key=artifact_key(params.profile, "cells"),
