@@ -64,10 +64,12 @@ def test_a_file_behind_the_warning_page_cut_at_40_percent(
 def test_what_an_earlier_run_left_is_not_mixed_with_another_version(
     server: Server, meter: Meter, tmp_path: Path
 ) -> None:
-    (tmp_path / "archive.zip.incomingabcdefgh.part").write_bytes(b"old" * 1000)
+    old = tmp_path / "archive.zip.incomingabcdefgh.part"
+    old.write_bytes(b"old" * 1000)
     offer(server, ID, CONTENT)
     fetch_file(ID, tmp_path / "archive.zip", meter=meter, patience=PATIENCE)
     assert (tmp_path / "archive.zip").read_bytes() == CONTENT
+    assert not old.exists()
 
 
 def test_a_file_that_too_many_have_viewed(server: Server, meter: Meter, tmp_path: Path) -> None:
@@ -120,6 +122,7 @@ def test_a_folder_appears_when_all_of_it_is_there(server: Server, meter: Meter, 
     assert not target.exists()
     server.pages[last] = page
     server.asked.clear()
+    (tmp_path / "files.incoming" / "inner" / "b.pngabcdefgh.part").write_bytes(b"a piece of another version")
     fetch_folder(ID, target, meter=meter, patience=PATIENCE)
     found = {path.relative_to(target).as_posix(): path for path in target.rglob("*") if path.is_file()}
     assert {name: path.read_bytes() for name, path in found.items()} == files
