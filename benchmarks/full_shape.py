@@ -27,7 +27,7 @@ WORKERS = (1, 2, 4, 8, 16, 32, 64)
 def _subsets(params: Params) -> Iterator[Subset]:
     """Every subset of the evaluated data sets with its published count; unknown counts are left out."""
     for name in catalog.evaluated(params.datasets):
-        for subset, (normal, anomalous) in catalog.record(name).expected(params.builds.get(name)).items():
+        for subset, (normal, anomalous) in catalog.record(name).expected().items():
             if normal is not None and anomalous is not None:
                 yield Subset(name, subset, normal + anomalous)
 

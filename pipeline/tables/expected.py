@@ -69,7 +69,7 @@ def expected_sets(names: Iterable[str], builds: Mapping[str, str] | None = None)
             group=record.group,
             tasks=record.tasks,
             subsets=record.subset_names,
-            counts=record.expected(None),
+            counts=record.expected(),
             total=record.build().counts,
             build=record.build(chosen.get(name)),
         )
