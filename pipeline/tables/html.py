@@ -4,6 +4,7 @@ Each number says on hover which cell it is and what its interval is. Everything 
 escaped.
 """
 
+import re
 from typing import Final
 
 from jinja2 import Environment, StrictUndefined
@@ -15,6 +16,14 @@ from pipeline.tables.model import Number, Table
 _ENVIRONMENT: Final = Environment(
     autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
+
+
+def _prose(line: str) -> Markup:
+    """A line of ours, what stands between backticks as code."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(line))))  # noqa: S704 - escaped
+
+
+_ENVIRONMENT.filters["prose"] = _prose
 _FRAGMENT: Final = _ENVIRONMENT.from_string("""\
 <section class="table" id="{{ table.name | replace('/', '-') }}">
 <h2>{{ table.title }}</h2>
@@ -22,7 +31,7 @@ _FRAGMENT: Final = _ENVIRONMENT.from_string("""\
 <p class="mark"><strong>{{ mark }}</strong></p>
 {% endif %}
 {% for line in table.lead %}
-<p>{{ line }}</p>
+<p>{{ line | prose }}</p>
 {% endfor %}
 {% for section, rows in sections %}
 {% if section.title %}
@@ -52,7 +61,7 @@ _FRAGMENT: Final = _ENVIRONMENT.from_string("""\
 {% if table.legend %}
 <ul>
 {% for line in table.legend %}
-<li>{{ line }}</li>
+<li>{{ line | prose }}</li>
 {% endfor %}
 </ul>
 {% endif %}

@@ -4,6 +4,7 @@ The file says on top which packages it needs. Texts come from data sets and erro
 meaning in LaTeX is escaped, and one that a plain font lacks becomes a question mark.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -43,10 +44,10 @@ def latex(table: Table) -> str:
     lines = [_NEEDS, r"\begingroup\scriptsize\setlength{\tabcolsep}{3pt}"]
     if mark:
         lines += [rf"\noindent\textbf{{{escape(mark)}}}\par"]
-    lines += [rf"\noindent {escape(line)}\par" for line in table.lead]
+    lines += [rf"\noindent {_prose(line)}\par" for line in table.lead]
     for section, rows in zip(table.sections, laid.grids, strict=True):
         lines += _section(table, section, rows)
-    lines += [rf"\noindent {escape(line)}\par" for line in table.legend]
+    lines += [rf"\noindent {_prose(line)}\par" for line in table.legend]
     lines += [line for notes in laid.notes for line in _notes(notes)]
     return "\n".join([*lines, r"\endgroup"]) + "\n"
 
@@ -56,6 +57,11 @@ def escape(text: str) -> str:
     return "".join(
         _LETTERS.get(letter, letter if " " <= letter <= "~" else _other(letter)) for letter in text
     )
+
+
+def _prose(line: str) -> str:
+    """A line of ours, what stands between backticks as code."""
+    return re.sub("`([^`]+)`", lambda code: rf"\texttt{{{code[1]}}}", escape(line))
 
 
 _STYLE: Final = Style(lambda text: rf"\textbf{{{text}}}", lambda text: rf"\textit{{{text}}}", escape)

@@ -32,7 +32,7 @@ def test_a_build_is_named(
         f"Builds (normal/anomalous test images, fingerprint): SDD {counts[0]}/{counts[1]} `{digest}`{told}."
     )
     assert f"- {line}\n" in texts["table1.md"]
-    assert f"\n{line}\n" in texts["subsets/sdd.md"]
+    assert f"- {line}\n" in texts["subsets/sdd.md"]
 
 
 def test_a_part_of_a_build_is_no_build(tmp_path: Path) -> None:
