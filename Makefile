@@ -6,16 +6,22 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 STAMP := .venv/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test check tables env
+.PHONY: help repro test test-soak test-gpu check tables report env
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 18
 
-repro: $(STAMP)  ## run the whole benchmark on the miniature profile, up to the tables
+repro: $(STAMP)  ## run the whole benchmark on the miniature profile, up to tables and report
 	dvc repro
 
 test: $(STAMP)  ## run the tests
-	python -m pytest
+	python -m pytest -n 2 --dist worksteal
+
+test-soak: $(STAMP)  ## run the tests that take minutes: served schedules, two nodes, faults at random
+	python -m pytest -m soak
+
+test-gpu: $(STAMP)  ## run the tests that need a CUDA device
+	python -m pytest -m gpu
 
 check: $(STAMP)  ## lint, types, import contract
 	ruff check .
@@ -27,7 +33,10 @@ tables: $(STAMP)  ## regenerate the miniature tables and compare them with the c
 	rm -rf .zsad/committed && mkdir -p .zsad/committed
 	git archive HEAD results/miniature/tables | tar -x -C .zsad/committed
 	dvc repro
-	zsad diff .zsad/committed/results/miniature/tables results/miniature/tables
+	zsad diff --exact .zsad/committed/results/miniature/tables results/miniature/tables
+
+report: $(STAMP)  ## write results/miniature/report/report.html
+	dvc repro report
 
 env: $(STAMP)  ## only set up the environment in .venv
 

@@ -1,4 +1,4 @@
-"""Tables with variants in rows: the module ablation (Table 4) and the context optimisation (Table 5).
+"""Tables with variants in rows: module ablation (Table 4), context optimisation (Table 5), and all others.
 
 Columns are the paper's two data sets, pixel level first, as far as the run has them. All rows of a table
 stand there once one of its variants was run; a row that was not run says so.
@@ -12,9 +12,9 @@ from pipeline.tables.aggregate import Entry, EntryMeans, chosen_means
 from pipeline.tables.builds import build_lines
 from pipeline.tables.expected import Expected, Task
 from pipeline.tables.model import Row, Section, Table, ranked
-from pipeline.tables.naming import labelled
+from pipeline.tables.naming import METHOD_TITLES, in_order, labelled
 from pipeline.tables.pairs import LEVEL_TITLES, legend, over_subsets, published_lines
-from pipeline.tables.variants import LOSSES, MODULES, any_run
+from pipeline.tables.variants import COMPARED, LOSSES, MODULES, any_run
 from pipeline.tables.verdicts import References, references
 
 _DATASETS: Final = ("mvtec", "visa")
@@ -68,6 +68,29 @@ class AblationTable:
         return Section((*self.header, *titles), tuple(rows), text_columns=len(self.header))
 
 
+@dataclass(frozen=True)
+class OtherVariants:
+    """Every variant that no table or figure of the paper compares, such as those of a sweep."""
+
+    name: str = "variants"
+
+    def exists(self, means: Mapping[Entry, EntryMeans]) -> bool:
+        """Whether there is one."""
+        return bool(_others(means))
+
+    def table(self, means: Mapping[Entry, EntryMeans], expected: Expected, profile: str) -> Table:
+        """The table of a run: each method as it is, then its variants."""
+        others = _others(means)
+        as_they_are = {Entry(entry.method, "") for entry in others}
+        rows = {
+            entry: (METHOD_TITLES.get(entry.method, entry.method), entry.variant or "as it is")
+            for entry in in_order({*as_they_are, *others})
+        }
+        remark = "What each variant sets stands under `variants` in params.yaml."
+        table = AblationTable(self.name, "Other variants", ("Method", "Variant"), rows, remark)
+        return table.table(means, expected, profile)
+
+
 TABLE_4: Final = AblationTable(
     "table4",
     "Table 4. Module ablation of AnomalyCLIP",
@@ -83,6 +106,11 @@ TABLE_5: Final = AblationTable(
     LOSSES,
     "✗ ✗ keeps the parameters as drawn; the paper does not say what stands behind this row.",
 )
+OTHER_VARIANTS: Final = OtherVariants()
+
+
+def _others(means: Mapping[Entry, EntryMeans]) -> list[Entry]:
+    return [entry for entry in means if entry.variant and entry not in COMPARED]
 
 
 def _columns(expected: Expected) -> list[_Column]:

@@ -3,6 +3,7 @@
 What is not listed here (a method or a group that somebody added) goes by its own name, after the paper's.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -30,14 +31,16 @@ METRIC_TITLES: Final = {
 
 _GROUP_TITLES: Final = {"object_and_texture": "Obj & texture", "object": "Obj"}
 
+_NUMBERS: Final = re.compile(r"(\d+)")
+
 
 def in_order(entries: Iterable[Entry]) -> list[Entry]:
-    """The paper's methods in its order, then others by name; a variant after its method."""
+    """The paper's methods in its order, then others by name; a variant after its method, 8 before 12."""
     known = list(METHOD_TITLES)
 
-    def place(entry: Entry) -> tuple[int, str, str]:
+    def place(entry: Entry) -> tuple[int, str, list[str | int]]:
         rank = known.index(entry.method) if entry.method in known else len(known)
-        return (rank, entry.method, entry.variant)
+        return (rank, entry.method, [int(it) if it.isdigit() else it for it in _NUMBERS.split(entry.variant)])
 
     return sorted(entries, key=place)
 

@@ -48,7 +48,7 @@ class PaperTable:
     def table(self, means: Mapping[Entry, EntryMeans], expected: Expected, profile: str) -> Table:
         """The table of a run."""
         columns = self.columns(means, expected)
-        rows = tuple(self._rows(columns, expected, self._published(profile)))
+        rows = tuple(self._rows(columns, expected, references(self.name, profile)))
         titles = [self.variants.get(entry, entry_title(entry)) for entry in columns]
         section = Section(("Task", "Category", "Data set", "C", *titles), rows, text_columns=3)
         lines = [
@@ -75,9 +75,6 @@ class PaperTable:
             f"{record.paper_name} (`{record.name}`): {record.title}.",
             f"Not known about the paper's: {'; '.join(record.unconfirmed)}.",
         ]
-
-    def _published(self, profile: str) -> References:
-        return references(self.name, profile) if self.name.startswith("table") else {}
 
     def _shown(self, expected: Expected) -> Expected:
         seen = catalog.record(self.auxiliary).holds_images_of if self.auxiliary else ()

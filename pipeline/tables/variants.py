@@ -40,6 +40,10 @@ OBJECT_AWARE: Final = Entry("anomalyclip", "object_aware")
 ATTENTIONS: Final = _of_anomalyclip({"": "V-V", "qq": "Q-Q", "kk": "K-K"})
 
 
+# What the tables and figures above compare.
+COMPARED: Final = frozenset({*TUNINGS, *MODULES, *LOSSES, OBJECT_AWARE, *ATTENTIONS})
+
+
 def any_run(entries: Iterable[Entry], means: Mapping[Entry, EntryMeans]) -> bool:
     """Whether a variant among `entries` was run; the method itself does not count."""
     return any(entry.variant and entry in means for entry in entries)

@@ -57,8 +57,11 @@ class Comparison:
 
 
 def references(table: str, profile: str) -> References:
-    """The published values of a table such as `table1`, or of `subsets`; none but for the paper profile."""
-    if profile != PAPER_PROFILE:
+    """The published values of a table such as `table1`, or of `subsets`.
+
+    None for another profile than the paper's, and for what the paper does not print as a table.
+    """
+    if profile != PAPER_PROFILE or not table.startswith(("table", "subsets")):
         return {}
     if table == "subsets":
         values = published_subsets()

@@ -9,7 +9,7 @@ import pandas as pd
 
 from pipeline.files import write_json, write_text
 from pipeline.results import ResultsError
-from pipeline.tables.ablations import TABLE_4, TABLE_5
+from pipeline.tables.ablations import OTHER_VARIANTS, TABLE_4, TABLE_5
 from pipeline.tables.aggregate import Entry, EntryMeans, entry_means
 from pipeline.tables.drawing import draw
 from pipeline.tables.expected import Expected
@@ -34,7 +34,7 @@ FORMATS: Final[Mapping[str, Callable[[Table], str]]] = {
 
 _SUFFIXES: Final = {"markdown": ".md", "latex": ".tex", "csv": ".csv", "html": ".html"}
 _PROVENANCE: Final = "From a number here to its rows and to code, weights and data: docs/results.md."
-_TABLES: Final = (*PAPER_TABLES, TABLE_4, TABLE_5, FIGURE_5, FIGURE_6)
+_TABLES: Final = (*PAPER_TABLES, TABLE_4, TABLE_5, FIGURE_5, FIGURE_6, OTHER_VARIANTS)
 
 
 def build_tables(metrics: pd.DataFrame, expected: Expected, profile: str) -> dict[str, Table]:

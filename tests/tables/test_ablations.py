@@ -172,5 +172,22 @@ def test_a_moved_gain_is_named(tmp_path: Path) -> None:
     assert f"not judged: {gain}" in names
 
 
+def test_a_sweep_stands_below_its_method_in_the_order_of_its_numbers(tmp_path: Path) -> None:
+    rows = [
+        *ablation_run("", 0.9),
+        *ablation_run("base", 0.5),
+        *ablation_run("context_16", 0.8),
+        *ablation_run("context_4", 0.7),
+    ]
+    table = write(tmp_path, rows, ABLATION_EXPECTED)["variants.md"]
+    labels = [line.split("|")[1:3] for line in table.splitlines() if line.startswith("| AnomalyCLIP")]
+    assert [label[1].strip() for label in labels] == ["as it is", "context_4", "context_16"]
+    assert "| AnomalyCLIP | context_4 | (70.5, 70.5) |" in table
+
+
+def test_no_table_of_other_variants_without_one(tables: dict[str, str]) -> None:
+    assert "variants.md" not in tables
+
+
 if __name__ == "__main__":
     renew_golden(_rows(), ABLATION_EXPECTED, GOLDEN_FILES)
