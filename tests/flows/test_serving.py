@@ -62,8 +62,8 @@ def undisturbed(served: Served, nightly: str) -> dict[str, bytes]:
 
 
 def forget(project: Project) -> None:
-    """Finished cells and results are gone; shards and weights stay."""
-    project.run("rm", "-rf", ".zsad/cells", "results")
+    """Finished cells, results and DVC's memory of runs are gone; shards and weights stay."""
+    project.run("rm", "-rf", ".zsad/cells", "results", ".dvc/cache/runs")
 
 
 def start_and_meet(served: Served) -> str:
