@@ -83,7 +83,7 @@ def test_stages_run_in_dvc_order_and_the_pages_show_it(dvc_project: Project) -> 
     assert re.fullmatch(r"benchmark miniature \d{4}-\d\d-\d\d \d\d:\d\d", flows[0][0])
     assert flows[1][1] == next(task_id for name, _, task_id in tasks if name == "last")
 
-    artifacts = dict(recorded(dvc_project, "select key, data from artifact"))
+    artifacts = {key: str(data) for key, data in recorded(dvc_project, "select key, data from artifact")}
     assert "| 1.5 |" in artifacts["miniature-table1"]
     assert "data:image/svg+xml;base64," in artifacts["miniature-one"]
     assert ("the token is ***",) in recorded(dvc_project, "select message from log")

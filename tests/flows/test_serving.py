@@ -62,8 +62,9 @@ def undisturbed(served: Served, nightly: str) -> dict[str, bytes]:
 
 
 def forget(project: Project) -> None:
-    """Finished cells, results and DVC's memory of runs are gone; shards and weights stay."""
+    """Finished cells and results are gone, shards and weights stay; DVC has never seen these params."""
     project.run("rm", "-rf", ".zsad/cells", "results", ".dvc/cache/runs")
+    project.set_param("datasets", list(reversed(project.params()["datasets"])))
 
 
 def start_and_meet(served: Served) -> str:
@@ -90,7 +91,8 @@ def test_a_scheduled_run_ends_with_its_tables_on_the_page(
         page.goto(f"{served.address}/runs")
         page.get_by_role("link", name=re.compile(r"^nightly miniature \d{4}-\d\d-\d\d$")).last.click()
         page.get_by_text("Completed").first.wait_for()
-        page.get_by_text("evaluate miniature").first.wait_for()
+        page.get_by_text("Subflow Runs", exact=True).first.click()
+        page.get_by_role("link", name="evaluate miniature").first.wait_for()
         page.get_by_role("tab", name="Artifacts").or_(page.get_by_text("Artifacts", exact=True)).first.click()
         page.get_by_text("miniature-table1").first.click()
         page.get_by_role("cell", name="BTAD").first.wait_for()
