@@ -95,6 +95,7 @@ def _recorder(lines: list[str]) -> Callable[[str], None]:
 
     def record(line: str) -> None:
         lines.append(redacted(line))
-        logger.info("%s", lines[-1])
+        if line:
+            logger.info("%s", lines[-1])
 
     return record
