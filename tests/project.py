@@ -29,10 +29,14 @@ class Project:
         """Replace params.yaml."""
         (self.folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
 
+    def params(self) -> dict[str, Any]:
+        """What params.yaml says."""
+        values: dict[str, Any] = yaml.safe_load((self.folder / "params.yaml").read_text())
+        return values
+
     def set_param(self, path: str, value: Any) -> None:
         """Change one key of params.yaml, given as `a.b.c`."""
-        file = self.folder / "params.yaml"
-        values = yaml.safe_load(file.read_text())
+        values = self.params()
         *parents, last = path.split(".")
         place = values
         for key in parents:

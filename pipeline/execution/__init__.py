@@ -13,3 +13,6 @@ for _name, _value in {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
 }.items():
     os.environ.setdefault(_name, _value)
+if "RAY_ADDRESS" not in os.environ:
+    # Ray's name for "this machine alone": its servers then listen on loopback and on no other address.
+    os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")

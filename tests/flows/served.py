@@ -109,7 +109,11 @@ class Served:
         return f"http://127.0.0.1:{self.port}"
 
     def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        answer = httpx.post(f"{self.address}/api{path}", json=body or {}, timeout=20).raise_for_status()
+        answer = httpx.post(f"{self.address}/api{path}", json=body or {}, timeout=20)
+        while answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:  # its database is locked for the moment
+            time.sleep(0.5)
+            answer = httpx.post(f"{self.address}/api{path}", json=body or {}, timeout=20)
+        answer.raise_for_status()
         return answer.json() if answer.content else None
 
     def get(self, path: str) -> Any:

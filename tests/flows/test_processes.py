@@ -53,7 +53,7 @@ def test_a_stopped_command_is_interrupted_with_its_children(module: Path) -> Non
     started = time.monotonic()
     stream(["command"], {}, lines.append, stopped=lambda: bool(lines))
     assert time.monotonic() - started < 8
-    assert lines[1] == "interrupted"
+    assert "interrupted" in lines
     assert is_gone(int(lines[0]))
 
 
