@@ -3,8 +3,8 @@
     python -m benchmarks.full_shape
     python -m benchmarks.full_shape --device cuda
 
-The plan is that of the paper profile with the ablations and the retuned methods; counts of images are those of
-the data sets' records. On a CPU one image a tower is measured and the plan extrapolates: nothing else is claimed.
+The plan is that of the paper profile with the ablations and the retuned methods; counts of images are those
+of the data sets' records. On a CPU one image a tower is measured and the plan extrapolates.
 """
 
 import argparse
@@ -101,7 +101,8 @@ def measure(device: str) -> str:
     )
     return (
         f"{cost.cells} cells, {cost.passes} passes over a subset, {cost.images} images through a tower:"
-        f" {cost.seconds / 3600:.3g} hours of one worker, extrapolated from one batch a tower.\n\n{speed}\n\n{spans}"
+        f" {cost.seconds / 3600:.3g} hours of one worker, extrapolated from one batch a tower."
+        f"\n\n{speed}\n\n{spans}"
     )
 
 

@@ -2,8 +2,8 @@
 
     python -m benchmarks.memory
 
-Counted is anonymous memory above that after the first small subset, sampled every few milliseconds (Linux). The
-prepared images are memory-mapped: their pages belong to the system, which drops them when it needs room.
+Counted is anonymous memory above that after a first small subset, sampled every few milliseconds (Linux).
+The prepared images are memory-mapped: their pages belong to the system, which drops them when it needs room.
 """
 
 import argparse
@@ -82,13 +82,14 @@ def main() -> None:
     rows = []
     for images in COUNTS:
         command = [sys.executable, "-m", "benchmarks.memory", "--count", str(images)]
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - this module itself
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True
-        )  # noqa: S603 - this module
+        )
         rows.append([str(images), f"{float(done.stdout):.0f}"])
     words = (
-        f"Four methods of one tower on one subset of 112 px. Scores are kept exactly up to {BUDGET / 1e6:.1f} M pixels a"
-        f" cell (334 images here, 15 at 518 px), beyond it they are counted in a table of fixed size. {facts()}"
+        f"Four methods of one tower on one subset of 112 px. Scores are kept up to {BUDGET / 1e6:.1f} M"
+        " pixels a cell (334 images here, 15 at 518 px), beyond it they are counted in a table of fixed size."
+        f" {facts()}"
     )
     body = table(["images", "MB above a small subset"], rows)
     write_section("memory", "Memory of evaluation", f"{words}\n\n{body}")

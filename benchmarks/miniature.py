@@ -1,9 +1,10 @@
-"""A cut-down miniature project in a temporary folder: prepared shards, learnt methods as they are before training.
+"""A cut-down miniature project in a temporary folder: prepared shards, learnt methods as before training.
 
 Six methods on six subsets, with and without masks, with and without normal images.
 """
 
 import contextlib
+import io
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,7 +41,7 @@ def miniature_params(precision: str = "float32") -> Params:
         "retuned": {},
     }
     for tower in values["towers"].values():
-        tower |= {key: str(ROOT / tower[key]) for key in ("model", "weights")} | {"precision": precision}
+        tower.update({key: str(ROOT / tower[key]) for key in ("model", "weights")}, precision=precision)
     return parse_params(values)
 
 
@@ -49,8 +50,9 @@ def project() -> Iterator[None]:
     """A temporary current directory with shards and weights."""
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         params = miniature_params()
-        for dataset in params.datasets:
-            prepare_dataset(params, dataset)
+        with contextlib.redirect_stdout(io.StringIO()):  # its progress
+            for dataset in params.datasets:
+                prepare_dataset(params, dataset)
         for item in resolve_entries(params):
             clip = load_clip(tower_spec(params, item.entry.tower))
             method = methods.build(item.entry.method, item.settings, clip)

@@ -2,10 +2,10 @@
 
     python -m benchmarks.orchestration
 
-The floor is one DVC stage whose script runs an empty Prefect flow on a temporary server, starts Ray, runs ten empty
-tasks and stops it. Ours is one DVC stage that runs the real flow `evaluate` (plan, cell keys, one Prefect task a
-group, results written) with groups that come back from their Ray workers at once. Both take turns, each from the
-start of `dvc repro` to its end.
+The floor is one DVC stage whose script runs an empty Prefect flow on a temporary server, starts Ray, runs
+ten empty tasks and stops it. Ours is one DVC stage that runs the real flow `evaluate` (plan, cell keys, one
+Prefect task a group, results written) with groups that come back from their Ray workers at once. Both take
+turns, each from the start of `dvc repro` to its end.
 """
 
 import argparse
@@ -106,8 +106,8 @@ def measure(rounds: int) -> str:
     ]
     verdict = "within" if ratio <= ALLOWED else "beyond"
     return (
-        f"{ratio:.2f} times the floor of the same minutes, {verdict} the {ALLOWED} that is allowed; the floor when the"
-        f" stack was chosen was {NOTED:.1f} s.\n\n" + table(["", "seconds", "times the floor"], rows)
+        f"{ratio:.2f} times the floor of the same minutes, {verdict} the {ALLOWED} that is allowed; the floor"
+        f" when the stack was chosen was {NOTED:.1f} s.\n\n" + table(["", "seconds", "times the floor"], rows)
     )
 
 

@@ -1,10 +1,10 @@
-"""The image tower against plain open_clip: same weights, same batch, same work (class token and last patches).
+"""The image tower against plain open_clip: same weights, batch and work (class token and last patches).
 
     python -m benchmarks.tower                                     # ViT-L/14@336 at 518 px, one image
     python -m benchmarks.tower --device cuda --batch 8             # float32, TF32, bfloat16, float16
 
-On a GPU the share of the peak is that of the blocks' matrix products (24 W²L + 4 W L² operations each) in what a
-large matrix product of the same type reaches there, measured in the same run.
+On a GPU the share of the peak is that of the blocks' matrix products (24 W²L + 4 W L² operations each) in
+what a large matrix product of the same type reaches there, measured in the same run.
 """
 
 import argparse
@@ -16,13 +16,13 @@ from torch import Tensor
 
 from benchmarks.common import facts, interleaved, synchronise, table, write_section
 from benchmarks.subjects import random_clip, random_images, random_state
-from pipeline.clip import Clip, Global, Local
+from pipeline.clip import Clip, Global, Local, Tap
 from pipeline.clip.architecture import build_model, read_config
 from pipeline.clip.positions import fit_positions
 from pipeline.clip.spec import Precision
 
 MODEL, SIZE = "ViT-L-14-336", 518
-TAPS = frozenset([Global(), Local("qk", 24)])
+TAPS: frozenset[Tap] = frozenset([Global(), Local("qk", 24)])
 
 _MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 _MATRIX = 8192  # side of the matrices whose product is a GPU's peak
@@ -71,8 +71,12 @@ def operations(clip: Clip, images: int) -> float:
 def peak(dtype: torch.dtype) -> float:
     """Operations a second of a large matrix product on the GPU."""
     a = torch.randn(_MATRIX, _MATRIX, device="cuda").to(dtype)
-    seconds = interleaved({"product": lambda: (a @ a, torch.cuda.synchronize())}, 10)["product"]
-    return 2 * _MATRIX**3 / seconds
+
+    def product() -> None:
+        torch.mm(a, a)
+        synchronise("cuda")
+
+    return 2 * _MATRIX**3 / interleaved({"product": product}, 10)["product"]
 
 
 def on_cpu(batch: int, rounds: int) -> str:
@@ -121,7 +125,8 @@ def main() -> None:
     with torch.inference_mode():
         body = (on_gpu if arguments.device == "cuda" else on_cpu)(arguments.batch, arguments.rounds)
     name = "tower" if arguments.device == "cpu" else "tower_gpu"
-    words = f"Medians of {arguments.rounds} interleaved rounds, batch {arguments.batch}. {facts(arguments.device)}"
+    rounds = f"Medians of {arguments.rounds} interleaved rounds, batch {arguments.batch}."
+    words = f"{rounds} {facts(arguments.device)}"
     write_section(name, f"Tower, {arguments.device}", f"{words}\n\n{body}")
 
 

@@ -3,8 +3,8 @@
     python -m benchmarks.training
 
 At miniature shapes both are run to the end, 15 epochs, and the parameters are compared. At the paper's shapes
-(ViT-L/14@336, 518 px, batch 8) a step from features is run 15 times, the tower pass is measured on its own, and
-15 epochs are added up from both: the tower alone would take hours here.
+(ViT-L/14@336, 518 px, batch 8) a step from features is run 15 times, the tower pass is measured on its own,
+and 15 epochs are added up from both: the tower alone would take hours here.
 """
 
 import argparse
@@ -147,8 +147,8 @@ def main() -> None:
         "parameters apart, at most",
     ]
     words = (
-        "Passing the images once is part of the time from features. 15 is the limit of the ratio, reached where a"
-        f" step costs nothing beside a pass. {facts()}"
+        "Passing the images once is part of the time from features. 15 is the limit of the ratio, reached"
+        f" where a step costs nothing beside a pass. {facts()}"
     )
     write_section("training", "Training from features", f"{words}\n\n{table(head, rows)}")
 

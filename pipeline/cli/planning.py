@@ -1,4 +1,4 @@
-"""`zsad plan`: what the next evaluate would run, what it would cost here, and on how many workers how long."""
+"""`zsad plan`: what the next evaluate would run, what it costs here, and how long on how many workers."""
 
 import sys
 from collections.abc import Sequence
@@ -83,17 +83,16 @@ def _show_cost(run: "Run", compute: ComputeParams, counts: Sequence[int]) -> Non
     (here,) = simulate(groups, [compute.workers], start=start)
     click.echo(f"{cost.images} images pass a tower, {cost.passes} passes over a subset")
     click.echo(
-        f"expected: {_duration(here.seconds)} on {compute.workers} workers ({_duration(cost.seconds)} of work),"
-        f" at most {cost.memory / 2**30:.1f} GiB a worker"
+        f"expected: {_duration(here.seconds)} on {compute.workers} workers"
+        f" ({_duration(cost.seconds)} of work), at most {cost.memory / 2**30:.1f} GiB a worker"
     )
     for tower, rate in sorted(measured.items()):
         click.echo(_describe(tower, rate))
     if counts:
         click.echo("\nworkers  time          speed-up  busy  limited by")
     for item in simulate(groups, counts, start=start):
-        click.echo(
-            f"{item.workers:7d}  {_duration(item.seconds):12s}  {item.speedup:7.1f}x  {item.busy:4.0%}  {item.limit}"
-        )
+        columns = (f"{item.workers:7d}", f"{_duration(item.seconds):12s}", f"{item.speedup:7.1f}x")
+        click.echo("  ".join([*columns, f"{item.busy:4.0%}", item.limit]))
 
 
 def _describe(tower: str, rate: "Rates") -> str:

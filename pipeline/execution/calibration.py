@@ -1,8 +1,8 @@
 """How fast this machine is with the towers of a run: measured once, then read from `.zsad/calibration.json`.
 
-A measurement belongs to the machine, the versions of the libraries, the code, the tower and the cells that read
-it; the key holds all of these, so nothing has to be thrown away by hand. Every tower is measured in a fresh
-process, whose start is measured too and whose peak of memory is a worker's.
+A measurement belongs to the machine, the versions of the libraries, the code, the tower and the cells that
+read it; the key holds all of these, so nothing has to be thrown away by hand. Every tower is measured in a
+fresh process, whose start is measured too and whose peak of memory is a worker's.
 """
 
 import json
@@ -15,6 +15,7 @@ from dataclasses import asdict, replace
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from pipeline.execution.keys import code_digest
 from pipeline.execution.tasks import GroupTask
@@ -75,7 +76,7 @@ def rates(
     return found
 
 
-def _read(path: Path) -> dict[str, dict[str, float]]:
+def _read(path: Path) -> dict[str, dict[str, Any]]:
     """What is kept; a file that cannot be read is measured anew and replaced."""
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))

@@ -25,7 +25,10 @@ class CellTask:
 
 @dataclass(frozen=True)
 class GroupTask:
-    """The cells of one group. `shards` is the prepared data set's folder, `build` its fingerprint; `images` how many."""
+    """The cells of one group, with `images` images.
+
+    `shards` is the prepared data set's folder, `build` its fingerprint.
+    """
 
     profile: str
     tower: TowerSpec

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from pipeline import methods
-from pipeline.clip import load_clip
+from pipeline.clip import Clip, load_clip
 from pipeline.errors import DataError, ParamsError, ZsadError
 from pipeline.execution.assignment import tower_spec
 from pipeline.execution.entries import Resolved, resolve_entries
@@ -103,15 +103,7 @@ class Trainer:
                 self._fail(item.entry, error)
             return
         clip = load_clip(spec, device=self._params.compute.device)
-        built: dict[Entry, LearntMethod] = {}
-        for item in items:
-            try:
-                method = methods.build(item.entry.method, item.settings, clip)
-            except ParamsError as error:
-                self._fail(item.entry, error)
-                continue
-            if isinstance(method, LearntMethod):
-                built[item.entry] = method
+        built = self._built(items, clip)
         if not built:
             return
         taps = frozenset().union(*(method.taps for method in built.values()))
@@ -127,6 +119,19 @@ class Trainer:
             for entry, method in built.items():
                 for seed in self._params.seeds:
                     yield self._job(entry, method, seed, auxiliary, cache)
+
+    def _built(self, items: list[Resolved], clip: Clip) -> dict[Entry, LearntMethod]:
+        """The methods that can be built on `clip`; the others are written down."""
+        built: dict[Entry, LearntMethod] = {}
+        for item in items:
+            try:
+                method = methods.build(item.entry.method, item.settings, clip)
+            except ParamsError as error:
+                self._fail(item.entry, error)
+                continue
+            if isinstance(method, LearntMethod):
+                built[item.entry] = method
+        return built
 
     def _job(
         self, entry: Entry, method: LearntMethod, seed: int, auxiliary: AuxiliarySet, cache: FeatureCache

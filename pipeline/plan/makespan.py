@@ -1,7 +1,7 @@
 """How long a plan takes on N equal workers, and where more of them stop helping. Pure arithmetic.
 
-Groups are handed out in the order of the plan, most images first, each to the worker that is free first, as the
-backends do it. Longest first, the makespan is at most 4/3 of the best possible one (Graham, 1969).
+Groups are handed out in the order of the plan, most images first, each to the worker that is free first, as
+the backends do it. Longest first, the makespan is at most 4/3 of the best possible one (Graham, 1969).
 """
 
 import heapq

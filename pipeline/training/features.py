@@ -1,7 +1,7 @@
 """Frozen features of an auxiliary set: one pass of the tower, read by every method and epoch.
 
-CLIP is frozen and there is no augmentation, so this is exact. With a folder, features of more than `MEMORY` bytes
-are memory-mapped files, of which the system keeps in memory what fits.
+CLIP is frozen and there is no augmentation, so this is exact. With a folder, features of more than `MEMORY`
+bytes are memory-mapped files, of which the system keeps in memory what fits.
 """
 
 import shutil

@@ -15,10 +15,11 @@ from pipeline import methods
 from pipeline.cli import main
 from pipeline.execution.detector import DetectorRequest, GivenTower, open_detector
 from pipeline.methods.base import LearntMethod
+from pipeline.plan import Rates
 from pipeline.training import read_checkpoint
 from pipeline.training.interchange import export_official
 from tests.execution.folder_files import ANOMALYCLIP, write_pictures, write_tower
-from tests.project import ROOT
+from tests.project import ROOT, Project
 
 HEAVY = ("torch", "open_clip", "ray", "prefect", "dvc", "matplotlib", "numba", "pandas", "pyarrow")
 
@@ -140,6 +141,28 @@ def test_options_that_do_not_go_together_are_usage_errors(tmp_path: Path, argume
 def test_the_target_of_a_conversion_must_look_like_what_it_is(official: Path, tmp_path: Path) -> None:
     assert zsad("import-checkpoint", official, tmp_path / "a.pth").exit_code == 2
     assert zsad("import-checkpoint", official, tmp_path / "a.safetensors", "--to", "official").exit_code == 2
+
+
+def test_plan_prints_cost_and_simulates_clusters(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    rate = Rates(start=1.0, cell=0.0, image=0.5, score=0.0, memory=3 * 2**30)
+    monkeypatch.setattr("pipeline.execution.calibration.rates", lambda _tasks, **_: {"main": rate})
+    result = zsad("plan", "--simulate", "1,2,64")
+    assert result.exit_code == 0, result.stderr
+    images = 3 * 11 + 30 + 24 + 12  # btad, sdd, headct, endo
+    assert f"{images} images pass a tower, 6 passes over a subset" in result.stdout
+    assert "at most 3.0 GiB a worker" in result.stdout
+    one, two, many = result.stdout.splitlines()[-3:]
+    assert one.split()[0] == "1"
+    assert one.endswith("1.0x   98%  its work")
+    assert two.split()[0] == "2"
+    assert many.endswith("its longest group, sdd/electrical commutators; more than 4 workers are of no use")
+
+
+@pytest.mark.parametrize("counts", ["", "0", "two", "1,-3"])
+def test_impossible_numbers_of_workers_are_usage_errors(counts: str) -> None:
+    result = zsad("plan", "--simulate", counts)
+    assert result.exit_code == 2
+    assert "is not a list of positive numbers" in result.stderr
 
 
 def test_missing_params_are_named(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from pipeline.clip import Global, TowerSpec, load_clip
+from pipeline.clip import Global, Local, Tap, TowerSpec, load_clip
 from pipeline.clip.architecture import build_model, read_config
+from pipeline.clip.spec import Precision
 from pipeline.errors import ParamsError, WeightsError
 
-from .towers import SMALL, random_images, random_state
+from .towers import SMALL, make_tower, random_images, random_state
 
 STATE = random_state(SMALL)
 
@@ -97,6 +99,23 @@ def test_digest_names_weights_and_rules_but_no_path(tmp_path: Path) -> None:
         ).digest,
     ]
     assert len({digest, *others}) == 4
+
+
+@pytest.mark.parametrize(("precision", "distance"), [("bfloat16", 3e-2), ("float16", 4e-3)])
+def test_lower_precision_is_near_and_has_a_digest_of_its_own(
+    tmp_path: Path, precision: Precision, distance: float
+) -> None:
+    tower = make_tower(tmp_path)
+    lower = load_clip(replace(tower.clip.spec, precision=precision), state_dict=tower.state)
+    images = random_images(2, tower.size)
+    taps: frozenset[Tap] = frozenset([Global(), Local("qk", 6), Local("vv", 6, 3)])
+    exact, near = tower.clip.encode_image(images, taps), lower.encode_image(images, taps)
+    for tap in taps:
+        assert near[tap].dtype == torch.float32
+        apart = torch.linalg.norm(near[tap] - exact[tap]) / torch.linalg.norm(exact[tap])
+        assert 0 < apart < distance
+    assert torch.equal(lower.text.encode(["a photo"]), tower.clip.text.encode(["a photo"]))
+    assert lower.digest != tower.clip.digest
 
 
 def test_loading_leaves_the_global_generator_alone(tmp_path: Path) -> None:

@@ -1,9 +1,13 @@
 """The text tower against a written-out forward over all 77 positions, and against open_clip's own."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import pytest
 import torch
 
 from pipeline.clip.architecture import build_model
+from pipeline.clip.text import Template
 from pipeline.clip.torchvision_ops import import_open_clip
 from pipeline.errors import ParamsError
 
@@ -47,6 +51,28 @@ def test_plain_prompts_equal_open_clips_own_forward(tower: Tower) -> None:
     with torch.no_grad():
         expected = model.encode_text(import_open_clip().tokenizer.tokenize(prompts))
     close(tower.clip.text.encode(prompts), expected)
+
+
+def test_equal_prompts_are_encoded_once_and_serve_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = make_tower(tmp_path).clip.text
+    passes: list[int] = []
+    template = text.template
+
+    def counted(words: Sequence[str], n_ctx: int) -> Template:
+        passes.append(len(words))
+        return template(words, n_ctx)
+
+    monkeypatch.setattr(text, "template", counted)
+    with torch.inference_mode():
+        first = text.encode(["a bolt", "a torn bolt"])
+    again = text.encode(["a bolt", "a torn bolt"])
+    assert passes == [2]
+    assert again is first
+    assert not first.is_inference()
+    assert not first.requires_grad
+    assert not torch.equal(text.encode(["a torn bolt", "a bolt"]), first)
 
 
 def test_many_prompts_equal_one_at_a_time(tower: Tower) -> None:

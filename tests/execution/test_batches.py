@@ -1,0 +1,63 @@
+"""Reading ahead: the same batches in the same order, one ahead and no more."""
+
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from pipeline.execution.batches import ahead, read_batches
+from pipeline.metrics import label_masks
+from pipeline.params import load_params
+from pipeline.shards import open_subset
+from tests.project import Project
+
+
+@pytest.mark.parametrize("size", [4, 11, 100])
+def test_batches_are_the_subset_in_order(trained: Project, size: int) -> None:
+    shard = open_subset(load_params().shards / "btad", "01", 112)
+    masks = shard.masks(0, len(shard))
+    assert masks is not None
+    batches = list(ahead(read_batches(shard, size)))
+    assert [len(batch.names) for batch in batches[:-1]] == [size] * (len(batches) - 1)
+    assert sum((batch.names for batch in batches), ()) == shard.paths
+    assert np.array_equal(np.concatenate([batch.images.numpy() for batch in batches]), shard.images)
+    regions = [image for batch in batches for image in batch.regions or []]
+    for mine, expected in zip(regions, label_masks(masks), strict=True):
+        assert np.array_equal(mine.pixels, expected.pixels)
+        assert np.array_equal(mine.region, expected.region)
+
+
+def test_a_set_without_masks_has_no_regions(trained: Project) -> None:
+    shard = open_subset(load_params().shards / "headct", "brain", 112)
+    assert all(batch.regions is None for batch in read_batches(shard, 8))
+
+
+def test_the_next_item_is_made_in_a_thread_and_only_that_one() -> None:
+    made: list[int] = []
+    ready = threading.Event()
+
+    def items() -> Iterator[int]:
+        for number in range(4):
+            assert threading.current_thread() is not threading.main_thread()
+            made.append(number)
+            if number == 1:
+                ready.set()
+            yield number
+
+    reader = ahead(items())
+    assert next(reader) == 0
+    assert ready.wait(10)
+    assert made == [0, 1]
+    assert list(reader) == [1, 2, 3]
+
+
+def test_an_error_while_reading_comes_out_where_the_batch_would() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise OSError("torn page")
+
+    reader = ahead(items())
+    assert next(reader) == 1
+    with pytest.raises(OSError, match="torn page"):
+        next(reader)

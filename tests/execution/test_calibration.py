@@ -1,0 +1,97 @@
+"""Measured speed: taken once, kept under a key of all that it depends on, near what a run then takes."""
+
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import ZsadError
+from pipeline.execution import calibration
+from pipeline.execution.calibration import as_work, rates
+from pipeline.execution.cell_store import CellStore
+from pipeline.execution.rates import measure
+from pipeline.execution.run import open_run
+from pipeline.execution.scoring import evaluate_group
+from pipeline.execution.tasks import GroupTask
+from pipeline.params import load_params
+from pipeline.plan import Rates
+from tests.project import Project
+
+FAKE = Rates(start=1.0, cell=2.0, image=3.0, score=4.0, memory=5)
+
+
+def planned() -> list[GroupTask]:
+    return open_run(load_params(), CellStore()).tasks
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Towers that were measured, without measuring."""
+    seen: list[str] = []
+
+    def fake(task: GroupTask) -> Rates:
+        seen.append(task.tower.name)
+        return FAKE
+
+    monkeypatch.setattr(calibration, "_measured", fake)
+    return seen
+
+
+def test_a_tower_is_measured_once(trained: Project, counted: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "calibration.json"
+    assert rates(planned(), path) == {"main": FAKE}
+    assert rates(planned(), path) == {"main": FAKE}
+    assert counted == ["main"]
+
+
+def test_what_moves_the_speed_is_measured_anew(trained: Project, counted: list[str], tmp_path: Path) -> None:
+    path, task = tmp_path / "calibration.json", planned()[0]
+    others = [
+        replace(task, batch=task.batch + 1),
+        replace(task, threads=2),
+        replace(task, tower=replace(task.tower, precision="bfloat16")),
+        replace(task, cells=task.cells[:1]),
+    ]
+    for number, other in enumerate([task, *others], start=1):
+        rates([other], path)
+        assert len(counted) == number
+    rates([replace(task, subset="another", images=1000)], path)
+    assert len(counted) == len(others) + 1
+
+
+def test_another_machine_is_measured_anew(
+    trained: Project, counted: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "calibration.json"
+    rates(planned(), path)
+    monkeypatch.setattr(calibration, "machine", lambda: {"processor": "another"})
+    rates(planned(), path)
+    assert len(counted) == 2
+
+
+def test_a_damaged_file_is_replaced(trained: Project, counted: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "calibration.json"
+    path.write_text("{")
+    assert rates(planned(), path) == {"main": FAKE}
+    assert len(json.loads(path.read_text())) == 1
+
+
+def test_the_estimate_is_near_the_run(trained: Project) -> None:
+    task = max(planned(), key=lambda task: task.images)
+    measured = measure(task)
+    evaluate_group(task)  # loads the tower
+    began = time.monotonic()
+    evaluate_group(task)
+    seconds = time.monotonic() - began
+    # Wide: other processes may take the cores between the two.
+    assert 0.1 < as_work(task).seconds(measured) / seconds < 10
+    assert measured.memory > 100 * 2**20
+
+
+def test_cells_that_cannot_be_built_are_said(trained: Project) -> None:
+    task = planned()[0]
+    broken = tuple(replace(cell, settings=cell.settings | {"layers": [99]}) for cell in task.cells)
+    with pytest.raises(ZsadError, match="99 is no block"):
+        measure(replace(task, cells=broken))
