@@ -5,35 +5,21 @@ the copy only.
 """
 
 import base64
-from collections.abc import Iterator
-from contextlib import contextmanager
 from threading import Lock
 from uuid import UUID
 
-import httpx
 from prefect.artifacts import (
     create_link_artifact,
     create_markdown_artifact,
     create_progress_artifact,
     update_progress_artifact,
 )
-from prefect.logging import get_logger
-from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
+from pipeline.flows.server import best_effort
 from pipeline.flows.wide_tables import narrowed
 from pipeline.params import Params
 
 _PAGE_CHARACTERS = 118  # what an artifact's page shows beside its panel, in a window of 1400 pixels
-
-
-@contextmanager
-def for_the_eye() -> Iterator[None]:
-    """Do something that only the page needs: at once or not at all."""
-    try:
-        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
-            yield
-    except httpx.HTTPError as error:
-        get_logger("zsad").warning("not shown on the page: %s", error)
 
 
 def publish(params: Params) -> None:
@@ -43,7 +29,7 @@ def publish(params: Params) -> None:
     def show(name: str, text: str, title: str) -> None:
         create_markdown_artifact(text, key=artifact_key(params.profile, name), description=title)
 
-    with for_the_eye():
+    with best_effort():
         for path in sorted(tables.glob("*.md")):
             text = path.read_text(encoding="utf-8")
             title = text.partition("\n")[0].lstrip("# ")
@@ -73,7 +59,7 @@ class ProgressArtifact:
     def __init__(self, key: str, total: int, description: str) -> None:
         self._total, self._done, self._lock = total, 0, Lock()
         self._id: UUID | None = None
-        with for_the_eye():
+        with best_effort():
             made = create_progress_artifact(0.0, key=key, description=description)
             self._id = made if isinstance(made, UUID) else None
 
@@ -83,5 +69,5 @@ class ProgressArtifact:
             self._done += 1
             share = 100 * self._done / self._total
             if self._id is not None:
-                with for_the_eye():
+                with best_effort():
                     update_progress_artifact(self._id, share)

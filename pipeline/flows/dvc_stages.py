@@ -51,10 +51,13 @@ def stage_order() -> list[str]:
     return list(nx.topological_sort(graph))
 
 
-def pause_is_wanted() -> bool:
-    """Whether somebody paused the flow run that this is a part of (`Suspend` on its page)."""
+def _pause_wanted() -> Callable[[], bool]:
+    """Asks whether somebody pressed `Suspend` on the page of the flow run that this is a part of.
+
+    The run is known to its own threads only; what is returned may be asked in any.
+    """
     context = FlowRunContext.get()
-    return context is not None and context.flow_run_suspension_request.is_requested()
+    return context.flow_run_suspension_request.is_requested if context else lambda: False
 
 
 @task(name="stage", task_run_name="{stage}", cache_policy=NO_CACHE)
@@ -65,13 +68,14 @@ def run_stage(stage: str) -> State[None]:
         StageError: the stage failed; the message has DVC's reason.
     """
     lines: list[str] = []
+    paused = _pause_wanted()
     code = stream(
         ["dvc", "repro", "--single-item", stage],
         _for_sub_runs(),
         _recorder(lines),
-        stopped=pause_is_wanted,
+        stopped=paused,
     )
-    if pause_is_wanted():
+    if paused():
         return Cancelled(name="Paused", message="goes on when the run is resumed")
     if code != 0:
         reason = next((line for line in reversed(lines) if "failed" in line.lower()), f"exit code {code}")

@@ -23,8 +23,9 @@ from pipeline.execution.run_log import RunLog, recorded
 from pipeline.execution.slots import Slots
 from pipeline.execution.summary import Summary
 from pipeline.execution.tasks import GroupTask
-from pipeline.flows.artifacts import ProgressArtifact, artifact_key, for_the_eye
+from pipeline.flows.artifacts import ProgressArtifact, artifact_key
 from pipeline.flows.redaction import redacted
+from pipeline.flows.server import best_effort
 from pipeline.flows.stages import run_in_parent
 from pipeline.params import Params
 from pipeline.results import CellResult, write_run
@@ -99,7 +100,7 @@ def _evaluate(params: Params) -> Summary:
         log("groups_finished")
         summary = run.finish()
         log("run_finished", complete=summary.complete, **summary.counts())
-    with for_the_eye():
+    with best_effort():
         create_table_artifact(
             [{"cells": kind, "count": count} for kind, count in summary.counts().items()],
             key=artifact_key(params.profile, "cells"),

@@ -6,6 +6,7 @@ address may hold a token, so it appears in no message.
 """
 
 import os
+import re
 import shlex
 import subprocess
 from typing import Any
@@ -19,6 +20,7 @@ from pipeline.flows.redaction import redacted
 
 VARIABLE = "ZSAD_NOTIFY"
 _SECONDS = 20
+_PREFECTS_WORDS = re.compile(r"^Flow run encountered an exception: (\w+Error: )?")
 
 
 def notify(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
@@ -36,7 +38,7 @@ def message(run: str, state: State[Any]) -> str:
     """The line: `zsad: nightly miniature 2026-11-25: Failed: stage evaluate: ...`."""
     what = "Cancelled" if state.is_cancelling() else state.name or state.type.value.title()
     reason = "" if state.is_completed() else (state.message or "")
-    first = reason.strip().splitlines()[0] if reason.strip() else ""
+    first = _PREFECTS_WORDS.sub("", reason.strip().partition("\n")[0])
     return redacted(": ".join(part for part in ("zsad", run, what, first) if part))
 
 

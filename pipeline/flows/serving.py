@@ -130,8 +130,10 @@ def serve(service: Service, say: Callable[[str], None]) -> None:
         say: gets the lines that the user is to see.
 
     Raises:
-        ServeError: one is running already, the port is taken, or a child does not stay up.
+        ServeError: one is running already, the schedule is none, the port is taken, or a child does not
+            stay up.
     """
+    _check_cron(service.cron)
     service.home.mkdir(parents=True, exist_ok=True)
     with _only_one(service), ExitStack() as children:
         _check_port(service.port)
@@ -182,6 +184,17 @@ def _only_one(service: Service) -> Iterator[None]:
     finally:
         note.unlink(missing_ok=True)
         lock.release()
+
+
+def _check_cron(cron: str) -> None:
+    from prefect.client.schemas.schedules import CronSchedule
+
+    try:
+        CronSchedule(cron=cron)
+    except ValueError as error:
+        raise ServeError(
+            f'--cron {cron!r} is no schedule: give minute, hour, day, month and weekday, such as "0 2 * * *"'
+        ) from error
 
 
 def _check_port(port: int) -> None:

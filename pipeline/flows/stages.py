@@ -9,20 +9,21 @@ the record of a run, not the run.
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 from uuid import UUID
 
-import httpx
 from prefect import Flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas import FlowRun
 from prefect.exceptions import ObjectNotFound
 from prefect.flow_engine import run_flow
 from prefect.logging import get_logger
-from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelled, Pending
+
+from pipeline.flows.server import ServerGoneError, asking_server, best_effort
 
 PARENT_VARIABLE = "ZSAD_PARENT_TASK_RUN"
 # The server hears of tasks a few seconds late, and one that was killed is up again well within this.
@@ -40,8 +41,9 @@ def run_in_parent(flow: Flow[P, R], **parameters: Any) -> R:
     kept: list[R] = []
     keeping = _keeping(flow, kept)
     try:
-        return _run(keeping, parameters)
-    except httpx.HTTPError as error:
+        with asking_server():
+            return _run(keeping, parameters)
+    except ServerGoneError as error:
         if not kept:
             raise
         get_logger("zsad").warning("Prefect's server is gone (%s); the run itself has ended", error)
@@ -69,7 +71,7 @@ def _run(flow: Flow[P, R], parameters: dict[str, Any]) -> R:
         return cast("R", flow(**parameters))
     try:
         flow_run = _sub_run(flow, UUID(parent))
-    except httpx.HTTPError:
+    except ServerGoneError:
         # Nobody answers where the parent's server was: Prefect starts a short-lived one.
         with temporary_settings(restore_defaults={PREFECT_API_URL}):
             return cast("R", flow(**parameters))
@@ -81,17 +83,17 @@ def _sub_run(flow: Flow[P, R], parent: UUID) -> FlowRun:
     """A run of `flow` below the task run `parent`, once the server has written that down.
 
     Raises:
-        httpx.HTTPError: the server does not answer.
+        ServerGoneError: the server does not answer, or does not know `parent`.
     """
     deadline = time.monotonic() + _PARENT_SECONDS
     while True:
         try:
-            with get_client(sync_client=True) as client:
+            with asking_server(), get_client(sync_client=True) as client:
                 client.read_task_run(parent)
                 return client.create_flow_run(flow, parent_task_run_id=parent, state=Pending())
-        except (ObjectNotFound, httpx.HTTPError) as error:
+        except (ObjectNotFound, ServerGoneError) as error:
             if time.monotonic() > deadline:
-                raise httpx.ConnectError(f"no task run {parent} to be found") from error
+                raise ServerGoneError(f"no task run {parent} to be found") from error
             time.sleep(0.5)
 
 
@@ -101,10 +103,6 @@ def _cancelled_when_interrupted(flow_run: FlowRun) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        with (
-            suppress(httpx.HTTPError),
-            temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}),
-            get_client(sync_client=True) as client,
-        ):
+        with best_effort(), get_client(sync_client=True) as client:
             client.set_flow_run_state(flow_run.id, Cancelled(message="interrupted"), force=True)
         raise

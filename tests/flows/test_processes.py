@@ -1,0 +1,77 @@
+"""A command is streamed, and ended for good when the run stops."""
+
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline.flows import processes
+from pipeline.flows.processes import stream
+
+WAITS = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"])
+try:
+    print(child.pid, flush=True)
+    time.sleep(100)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+    child.wait()
+"""
+DEAF = (
+    "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); print(0, flush=True); time.sleep(100)"
+)
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return tmp_path / "command.py"
+
+
+def is_gone(pid: int) -> bool:
+    """Ended, whether somebody has asked for its exit code or not."""
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_lines_and_exit_code_and_environment(module: Path) -> None:
+    module.write_text("import os, sys; print(os.environ['ONE']); print('two', file=sys.stderr); sys.exit(3)")
+    lines: list[str] = []
+    assert stream(["command"], {"ONE": "one"}, lines.append) == 3
+    assert sorted(lines) == ["one", "two"]
+
+
+def test_a_stopped_command_is_interrupted_with_its_children(module: Path) -> None:
+    module.write_text(WAITS)
+    lines: list[str] = []
+    started = time.monotonic()
+    stream(["command"], {}, lines.append, stopped=lambda: bool(lines))
+    assert time.monotonic() - started < 8
+    assert lines[1] == "interrupted"
+    assert is_gone(int(lines[0]))
+
+
+def test_who_does_not_listen_is_killed(module: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module.write_text(DEAF)
+    monkeypatch.setattr(processes, "_GRACE_SECONDS", 1)
+    lines: list[str] = []
+    assert stream(["command"], {}, lines.append, stopped=lambda: bool(lines)) == -9
+
+
+def test_an_exception_ends_it_too(module: Path) -> None:
+    module.write_text(WAITS)
+
+    def fail(line: str) -> None:
+        pids.append(int(line))
+        raise KeyboardInterrupt
+
+    pids: list[int] = []
+    with pytest.raises(KeyboardInterrupt):
+        stream(["command"], {}, fail)
+    assert is_gone(pids[0])

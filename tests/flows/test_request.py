@@ -1,0 +1,58 @@
+"""What a run is asked for, as params."""
+
+import pytest
+from dvc.utils.hydra import compose_and_dump
+
+from pipeline.errors import ParamsError
+from pipeline.flows.request import Request, profiles
+from pipeline.params import load_params, parse_params
+from tests.project import Project
+
+
+def test_nothing_asked_for_is_params_as_they_stand(project: Project) -> None:
+    assert Request().as_it_stands
+    assert Request(None, [], []).as_it_stands
+    assert parse_params(Request().params()) == load_params()
+
+
+def test_a_profile_is_composed_as_dvc_composes_it(project: Project) -> None:
+    asked = parse_params(Request("paper").params())
+    folder = project.folder / "pipeline" / "conf"
+    compose_and_dump("params.yaml", str(folder), None, "config", str(project.folder), ["profile=paper"])
+    assert asked == load_params()
+    assert asked.profile == "paper"
+    assert profiles() == ("miniature", "paper")
+
+
+def test_methods_are_narrowed_with_their_variants(project: Project) -> None:
+    project.set_param("variants", {"anomalyclip": {"base": {"n_ctx": 0}}, "clip": {"wide": {"sigma": 2.0}}})
+    asked = parse_params(Request(methods=["clip"]).params())
+    assert set(asked.methods) == {"clip"}
+    assert set(asked.variants) == {"clip"}
+    assert asked.datasets == load_params().datasets
+
+
+def test_data_sets_bring_the_auxiliary_sets_that_they_need(project: Project) -> None:
+    # btad is tuned on sdd, and sdd on btad
+    asked = parse_params(Request(datasets=["endo"]).params())
+    assert set(asked.datasets) == {"endo", "btad", "sdd"}
+    assert set(asked.auxiliaries) == {"btad", "sdd"}
+    project.set_param("datasets", ["btad", "sdd", "headct", "endo", "colon_auxiliary"])
+    project.set_param("auxiliaries", ["btad", "sdd", "colon_auxiliary"])
+    block = {"auxiliary": "colon_auxiliary", "methods": ["anomalyclip"], "datasets": ["headct"]}
+    project.set_param("retuned", {"medical": block})
+    assert "colon_auxiliary" in Request(datasets=["headct"]).params()["auxiliaries"]
+    assert "colon_auxiliary" not in Request(datasets=["endo"]).params()["datasets"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (Request(profile="papre"), "no profile 'papre'.*miniature, paper"),
+        (Request(methods=["clop"]), "no method 'clop': did you mean 'clip'"),
+        (Request(datasets=["mvtec"]), "no data set 'mvtec'"),
+    ],
+)
+def test_what_does_not_exist_is_named(project: Project, asked: Request, message: str) -> None:
+    with pytest.raises(ParamsError, match=message):
+        asked.params()

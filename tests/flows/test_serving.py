@@ -1,0 +1,198 @@
+"""`zsad serve` as people use it: a schedule that fires, the pages, cancel, pause, and a server that dies."""
+
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.flows.served import (
+    CHROMIUM,
+    CHROMIUM_ARGUMENTS,
+    SECONDS,
+    Served,
+    slow_project,
+    start_serving,
+    wait_for,
+)
+from tests.project import Project
+
+pytestmark = [pytest.mark.prefect, pytest.mark.e2e, pytest.mark.soak, pytest.mark.timeout(3 * SECONDS)]
+
+CELLS = 8
+SECRET = "hunter2-in-the-web-hook"  # noqa: S105 - to be looked for where it must not be
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    project = slow_project(tmp_path_factory.mktemp("served") / "project")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(project.folder), os.environ.get("PYTHONPATH", "")]))
+        patch.setenv("PREFECT_RUNNER_POLL_FREQUENCY", "1")
+        patch.setenv("ZSAD_NOTIFY", f"http://127.0.0.1:9/{SECRET}")
+        running = start_serving(project, "--cron", "* * * * * */20")
+        yield running
+        running.stop()
+
+
+@pytest.fixture(scope="module")
+def nightly(served: Served) -> str:
+    """The first run that the schedule started, finished; the schedule is paused then."""
+
+    def finished() -> str | None:
+        runs = served.post("/flow_runs/filter", {"deployments": {"name": {"any_": ["nightly"]}}})
+        ended = [run["id"] for run in runs if run["state_type"] in ("COMPLETED", "FAILED", "CRASHED")]
+        return ended[0] if ended else None
+
+    run = wait_for(finished)
+    deployment = served.get("/deployments/name/benchmark/nightly")
+    served.post(f"/deployments/{deployment['id']}/pause_deployment")
+    wait_for(lambda: not served.working())
+    return run
+
+
+@pytest.fixture(scope="module")
+def undisturbed(served: Served, nightly: str) -> dict[str, bytes]:
+    """Results of the run that nobody touched."""
+    return served.project.files("results")
+
+
+def forget(project: Project) -> None:
+    """Finished cells, results and DVC's memory of runs are gone; shards and weights stay."""
+    project.run("rm", "-rf", ".zsad/cells", "results", ".dvc/cache/runs")
+
+
+def start_and_meet(served: Served) -> str:
+    """A run on demand that has finished its first cell and is at work on Ray."""
+    forget(served.project)
+    run = served.start_run()
+    wait_for(lambda: 0 < served.cells() < CELLS)
+    assert any("ray::" in line for line in served.working())
+    return run
+
+
+def test_a_scheduled_run_ends_with_its_tables_on_the_page(
+    served: Served, nightly: str, tmp_path: Path
+) -> None:
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is not installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=str(CHROMIUM), args=list(CHROMIUM_ARGUMENTS))
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        outside: list[str] = []
+        page.on("request", lambda request: outside.append(request.url))
+        page.goto(f"{served.address}/runs")
+        page.get_by_role("link", name=re.compile(r"^nightly miniature \d{4}-\d\d-\d\d$")).last.click()
+        page.get_by_text("Completed").first.wait_for()
+        page.get_by_text("evaluate miniature").first.wait_for()
+        page.get_by_role("tab", name="Artifacts").or_(page.get_by_text("Artifacts", exact=True)).first.click()
+        page.get_by_text("miniature-table1").first.click()
+        page.get_by_role("cell", name="BTAD").first.wait_for()
+        page.screenshot(path=str(tmp_path / "table.png"))
+        assert "MINIATURE PROFILE" in page.inner_text("body")
+        browser.close()
+    assert not [
+        url for url in outside if not url.startswith((served.address, "data:", f"blob:{served.address}"))
+    ]
+
+
+def test_the_pages_show_stages_groups_and_progress(served: Served, nightly: str) -> None:
+    tasks = {run["name"]: run["state_name"] for run in served.post("/task_runs/filter")}
+    assert tasks["prepare"] == "Completed"
+    assert tasks["sdd/electrical commutators, main tower"] == "Completed"
+    artifacts = {item["key"]: item for item in served.post("/artifacts/filter")}
+    assert {"miniature-table1", "miniature-pixel-auroc", "miniature-cells", "miniature-progress"} <= set(
+        artifacts
+    )
+    assert artifacts["miniature-progress"]["data"] == 100
+    logged = [line["message"] for line in served.post("/logs/filter", {"limit": 200})]
+    assert "slow_clip on sdd/electrical commutators: finished" in logged
+
+
+def test_nothing_listens_beyond_loopback_and_a_second_serve_is_told(served: Served, nightly: str) -> None:
+    run = start_and_meet(served)
+    addresses = {
+        connection.laddr.ip
+        for process in served.processes()
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert addresses <= {"127.0.0.1", "::1"}, addresses
+    assert "127.0.0.1" in addresses
+    output = served.project.run("zsad", "serve", code=1)
+    assert f"running already (process {served.process.pid}, {served.address})" in output
+    served.wait_for_state(run, "Completed")
+
+
+def test_cancel_stops_all_work_and_keeps_what_is_finished(
+    served: Served, undisturbed: dict[str, bytes]
+) -> None:
+    run = start_and_meet(served)
+    started = time.monotonic()
+    served.set_state(run, type="CANCELLING")
+    wait_for(lambda: not served.working(), 10)
+    served.wait_for_state(run, "Cancelled", seconds=20)
+    print(f"cancelled after {time.monotonic() - started:.1f} s")  # noqa: T201
+    kept = served.cells()
+    assert 0 < kept < CELLS
+    again = served.start_run()
+    assert served.wait_for_state(again, "Completed", "Failed", "Crashed") == "Completed"
+    logged = [
+        line["message"] for line in served.post("/logs/filter", {"limit": 200, "sort": "TIMESTAMP_DESC"})
+    ]
+    assert f"evaluate: cells: {CELLS - kept} run, {kept} reused, 0 failed" in logged
+    assert served.project.files("results/miniature/metrics") == metrics(undisturbed)
+
+
+def test_pause_stops_all_work_and_resume_goes_on(served: Served, undisturbed: dict[str, bytes]) -> None:
+    run = start_and_meet(served)
+    details = {"pause_timeout": "2999-01-01T00:00:00Z", "pause_reschedule": True, "pause_key": "test"}
+    served.set_state(run, type="PAUSED", name="Suspended", state_details=details)
+    wait_for(lambda: not served.working(), 20)
+    kept = served.cells()
+    assert served.state(run) == "Suspended"
+    served.post(f"/flow_runs/{run}/resume")
+    served.wait_for_state(run, "Completed")
+    assert kept < CELLS
+    assert served.project.files("results/miniature/metrics") == metrics(undisturbed)
+
+
+def test_a_server_that_is_killed_comes_back_and_the_run_ends_with_the_same_numbers(
+    served: Served, undisturbed: dict[str, bytes]
+) -> None:
+    run = start_and_meet(served)
+    (server,) = [each for each in served.processes() if "prefect server start" in " ".join(each.cmdline())]
+    server.kill()
+    assert served.wait_for_state(run, "Completed", "Failed", "Crashed") == "Completed"
+    assert served.cells() == CELLS
+    assert served.project.files("results/miniature/metrics") == metrics(undisturbed)
+
+
+def metrics(results: dict[str, bytes]) -> dict[str, bytes]:
+    start = "miniature/metrics/"
+    return {name.removeprefix(start): content for name, content in results.items() if name.startswith(start)}
+
+
+def test_no_secret_is_written_down(served: Served, nightly: str) -> None:
+    for file in (served.project.folder / ".prefect").rglob("*"):
+        assert not file.is_file() or SECRET.encode() not in file.read_bytes(), file
+
+
+def test_ctrl_c_cancels_the_run_and_leaves_nothing(served: Served, nightly: str) -> None:
+    run = start_and_meet(served)
+    children = served.processes()
+    served.process.send_signal(signal.SIGINT)
+    output, _ = served.process.communicate(timeout=60)
+    assert served.process.returncode == 0, output
+    assert "stopping" in output
+    _, alive = psutil.wait_procs(children, timeout=5)
+    assert not alive, alive
+    again = start_serving(served.project)
+    assert again.state(run) == "Cancelled"
+    again.stop()
