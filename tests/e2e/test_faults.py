@@ -185,7 +185,6 @@ def _members(process: subprocess.Popen[str]) -> list[psutil.Process]:
 @pytest.mark.soak
 @pytest.mark.ray
 def test_a_run_in_which_something_dies_every_few_seconds(trained: Project) -> None:
-    trained.set_param("methods.winclip", {})
     trained.set_param("compute.backend", "serial")
     assert evaluate().complete
     whole = results(trained)
