@@ -140,6 +140,7 @@ def test_a_group_that_hangs_becomes_rows_and_the_next_run_costs_just_them(
     assert trained.files("results") == serial
 
 
+@pytest.mark.soak
 def test_a_node_without_the_project_is_refused(
     trained: Project, cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
