@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -91,9 +92,7 @@ def test_a_full_disk_under_the_results_says_so_and_changes_nothing(
     Path("results").mkdir()
     Path("results/miniature").symlink_to(small_disk)
     (small_disk / "ballast").write_bytes(bytes(52 * 1024))
-    with pytest.raises(
-        ResultsError, match=r"miniature cannot be written \(No space left on device\)"
-    ):
+    with pytest.raises(ResultsError, match=r"miniature cannot be written \(No space left on device\)"):
         evaluate()
     assert [path.name for path in small_disk.rglob("*") if path.is_file()] == ["ballast"]
     (small_disk / "ballast").unlink()
@@ -172,16 +171,14 @@ def test_stop_and_restart_at_every_stage_boundary(project: Project) -> None:
 
 
 def _members(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    """Workers, raylet and the driver itself: what a soak may kill."""
+    """The driver, and its workers and raylet once groups run: what a soak may kill."""
     driver = psutil.Process(process.pid)
     found = [driver]
-    for child in driver.children(recursive=True):
-        try:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in driver.children(recursive=True):
             command = " ".join(child.cmdline())
-        except (psutil.NoSuchProcess, psutil.ZombieProcess):
-            continue
-        if "ray::" in command or "/raylet " in command:
-            found.append(child)
+            if re.match(r"ray::\w+/", command) or ("/raylet " in command and len(found) > 1):
+                found.append(child)
     return found
 
 
@@ -199,20 +196,24 @@ def test_a_run_in_which_something_dies_every_few_seconds(trained: Project) -> No
     for _ in range(40):
         process = trained.start(*EVALUATE)
         while process.poll() is None:
-            time.sleep(chance.uniform(0.5, 4.0))
-            if process.poll() is None and len(killed) < 25:
-                driver, *others = _members(process)
-                # Mostly workers: without its driver or its raylet a run ends.
-                victim = chance.choice(others) if others and chance.random() < 0.8 else driver
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    name = " ".join(victim.cmdline())[:40]
-                    victim.kill()
-                    killed.append(name)
+            time.sleep(chance.uniform(0.2, 2.0))
+            driver, *others = _members(process)
+            if not others or len(killed) == 12:
+                continue  # not at work yet, or dead often enough
+            # Mostly workers: without its driver or its raylet a run ends.
+            victim = chance.choice(others) if chance.random() < 0.8 else driver
+            with contextlib.suppress(psutil.NoSuchProcess):
+                name = " ".join(victim.cmdline())[:40]
+                victim.kill()
+                killed.append(name)
         output, _ = process.communicate()
         if process.returncode == 0:
             break
     assert process.returncode == 0, (killed, output)
-    assert len(killed) >= 5, killed
+    assert len(killed) >= 3, killed
+    logs = [read_log(path) for path in Path(".zsad/runs").glob("*.jsonl")]
+    lost = [line for events in logs for line in events if line["event"] == "worker_lost"]
+    assert lost or len(logs) > 1, "nobody was hit at work"
     names = [row.name for row in trained.rows()]
     assert len(names) == len(set(names))
     assert {row.status for row in trained.rows()} == {"ok"}
