@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -22,6 +23,7 @@ from pipeline.params import ComputeParams
 
 _STORE_BYTES = 75 * 2**20  # only rows of finished cells pass through it; fits a container's small /dev/shm
 _PROBE_SECONDS = 120
+_CODE = Path(__file__).parents[2]  # what the driver runs; a node may have another version installed
 
 
 class ClusterError(ZsadError):
@@ -105,7 +107,7 @@ def _start(compute: ComputeParams) -> None:
     )
 
 
-def _join(address: str, workplace: Workplace) -> None:
+def _join(address: str) -> None:
     found = host_and_port(address)
     if found is not None and not answers(*found):
         raise ClusterError(f"nobody answers at RAY_ADDRESS={address}: start Ray there, or unset it")
@@ -113,7 +115,7 @@ def _join(address: str, workplace: Workplace) -> None:
         ray.init(
             address=address,
             logging_level="ERROR",
-            runtime_env={"env_vars": {"PYTHONPATH": str(workplace.root)}},
+            runtime_env={"env_vars": {"PYTHONPATH": str(_CODE)}},
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ClusterError(f"RAY_ADDRESS={address} cannot be joined ({first_line(error)})") from error
@@ -131,7 +133,7 @@ def ray_session(compute: ComputeParams) -> Iterator[Workplace]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         if address:
-            _join(address, workplace)
+            _join(address)
         else:
             _start(compute)
     try:

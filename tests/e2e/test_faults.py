@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -15,12 +16,19 @@ import pytest
 
 from pipeline.execution.cell_store import CellStore
 from pipeline.execution.run_log import read_log
+from pipeline.results import ResultsError
 from tests.execution.running import CELLS, evaluate, forget, use_plain_methods
 from tests.project import SECONDS, Project
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(2 * SECONDS)]
 
 EVALUATE = ("python", "-m", "stages.evaluate")
+
+
+def results(project: Project) -> dict[str, bytes]:
+    """The result files; `run.json` tells of the run and not of the results."""
+    files = project.files("results/miniature")  # may be a link, which is not followed from above
+    return {name: content for name, content in files.items() if name != "run.json"}
 
 
 @pytest.fixture
@@ -34,14 +42,9 @@ def plain(trained: Project) -> Project:
 def undisturbed(plain: Project) -> dict[str, bytes]:
     """The result files of an undisturbed run; nothing of it is kept."""
     assert evaluate().complete
-    files = plain.files("results")
+    files = results(plain)
     forget(plain)
     return files
-
-
-def results(project: Project) -> dict[str, bytes]:
-    """The result files; `run.json` tells of the run and not of the results."""
-    return {name: content for name, content in project.files("results").items() if "run.json" not in name}
 
 
 def wait_for_cells(process: subprocess.Popen[str], count: int) -> None:
@@ -75,7 +78,7 @@ def test_a_full_disk_under_the_cell_store_costs_no_number(
     Path(".zsad/cells").symlink_to(small_disk / "cells")
     summary = evaluate()
     assert summary.counts() == {"run": CELLS, "reused": 0, "failed": 0}
-    assert plain.files("results") == undisturbed
+    assert results(plain) == undisturbed
     kept, damaged, leftovers = CellStore().audit()
     lost = [note for note in summary.notes if "No space left on device" in note]
     assert 0 < kept < CELLS
@@ -89,24 +92,24 @@ def test_a_full_disk_under_the_results_says_so_and_changes_nothing(
     Path("results").mkdir()
     Path("results/miniature").symlink_to(small_disk)
     (small_disk / "ballast").write_bytes(bytes(52 * 1024))
-    output = plain.run(*EVALUATE, code=1)
-    assert "error: results/miniature cannot be written (No space left on device): make room" in output
-    assert "Traceback" not in output
+    with pytest.raises(ResultsError, match=r"miniature cannot be written \(No space left on device\)"):
+        evaluate()
     assert [path.name for path in small_disk.rglob("*") if path.is_file()] == ["ballast"]
     (small_disk / "ballast").unlink()
     subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
-    output = plain.run(*EVALUATE)
-    assert f"cells: 0 run, {CELLS} reused, 0 failed: complete" in output
+    assert evaluate().counts() == {"run": 0, "reused": CELLS, "failed": 0}
     assert results(plain) == undisturbed
 
 
+@pytest.mark.soak
 def test_two_runs_started_at_once(plain: Project, undisturbed: dict[str, bytes]) -> None:
     both = [plain.start(*EVALUATE) for _ in range(2)]
-    outputs = {process.communicate(timeout=SECONDS)[0]: process.returncode for process in both}
-    assert sorted(outputs.values()) == [0, 1], outputs
-    refused = next(text for text, code in outputs.items() if code)
-    assert "error: another evaluation of the miniature profile is running" in refused
-    assert "Traceback" not in refused
+    ends = [(process.communicate(timeout=SECONDS)[0], process.returncode) for process in both]
+    assert min(code for _, code in ends) == 0, ends
+    for output, code in ends:  # the second is refused, unless it was so late that all was there
+        assert ("complete" if code == 0 else "error: another evaluation of the miniature profile") in output
+        assert "Traceback" not in output
+    assert CellStore().audit() == (CELLS, [], [])
     assert results(plain) == undisturbed
 
 
@@ -139,7 +142,7 @@ def test_no_clock_is_trusted(plain: Project, undisturbed: dict[str, bytes]) -> N
         moment = 2**31 if number % 2 else 1  # 2038 and 1970, side by side
         os.utime(path, (moment, moment), follow_symlinks=False)
     assert evaluate().counts() == {"run": 3, "reused": CELLS - 3, "failed": 0}
-    assert plain.files("results") == undisturbed
+    assert results(plain) == undisturbed
 
 
 @pytest.mark.soak
@@ -168,26 +171,23 @@ def test_stop_and_restart_at_every_stage_boundary(project: Project) -> None:
 
 
 def _members(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    """Workers, raylet and the driver itself: what a soak may kill."""
+    """The driver, and its workers and raylet once groups run: what a soak may kill."""
     driver = psutil.Process(process.pid)
     found = [driver]
-    for child in driver.children(recursive=True):
-        try:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in driver.children(recursive=True):
             command = " ".join(child.cmdline())
-        except (psutil.NoSuchProcess, psutil.ZombieProcess):
-            continue
-        if "ray::" in command or "/raylet " in command:
-            found.append(child)
+            if re.match(r"ray::\w+/", command) or ("/raylet " in command and len(found) > 1):
+                found.append(child)
     return found
 
 
 @pytest.mark.soak
 @pytest.mark.ray
 def test_a_run_in_which_something_dies_every_few_seconds(trained: Project) -> None:
-    trained.set_param("methods.winclip", {})
     trained.set_param("compute.backend", "serial")
     assert evaluate().complete
-    whole = trained.files("results")
+    whole = results(trained)
     forget(trained)
     trained.set_param("compute.backend", "ray")
     trained.set_param("compute.retries", 50)
@@ -196,20 +196,26 @@ def test_a_run_in_which_something_dies_every_few_seconds(trained: Project) -> No
     for _ in range(40):
         process = trained.start(*EVALUATE)
         while process.poll() is None:
-            time.sleep(chance.uniform(0.5, 4.0))
-            if process.poll() is None and len(killed) < 25:
-                driver, *others = _members(process)
-                # Mostly workers: without its driver or its raylet a run ends.
-                victim = chance.choice(others) if others and chance.random() < 0.8 else driver
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    name = " ".join(victim.cmdline())[:40]
-                    victim.kill()
-                    killed.append(name)
+            time.sleep(chance.uniform(0.2, 2.0))
+            driver, *others = _members(process)
+            if not others or len(killed) == 12:
+                continue  # not at work yet, or dead often enough
+            # Mostly workers: without its driver or its raylet a run ends.
+            victim = chance.choice(others) if chance.random() < 0.8 else driver
+            with contextlib.suppress(psutil.NoSuchProcess):
+                name = " ".join(victim.cmdline())[:40]
+                victim.kill()
+                killed.append(name)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # Prefect's server outlives its driver and keeps the pipe
         output, _ = process.communicate()
         if process.returncode == 0:
             break
     assert process.returncode == 0, (killed, output)
-    assert len(killed) >= 5, killed
+    assert len(killed) >= 3, killed
+    logs = [read_log(path) for path in Path(".zsad/runs").glob("*.jsonl")]
+    lost = [line for events in logs for line in events if line["event"] == "worker_lost"]
+    assert lost or len(logs) > 1, "nobody was hit at work"
     names = [row.name for row in trained.rows()]
     assert len(names) == len(set(names))
     assert {row.status for row in trained.rows()} == {"ok"}

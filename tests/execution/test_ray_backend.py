@@ -107,7 +107,7 @@ def test_an_address_where_nobody_is_says_so(trained: Project, monkeypatch: pytes
         evaluate()
 
 
-def test_lost_workers_short_memory_and_a_hanging_group(
+def test_lost_workers_change_nothing_and_short_memory_takes_a_smaller_batch(
     trained: Project, serial: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeline.execution.ray_backend.evaluate", faults.dies_twice_in_headct)
@@ -122,21 +122,25 @@ def test_lost_workers_short_memory_and_a_hanging_group(
     assert summary.complete
     assert any("endo/" in note and "batch halved to 4" in note for note in summary.notes)
 
-    forget(trained)
-    trained.set_param("compute.time_limit", 5)
-    monkeypatch.setattr("pipeline.execution.ray_backend.evaluate", faults.endless_on_endo)
-    summary = evaluate(threads=4)
+
+@pytest.mark.soak
+def test_a_group_that_hangs_becomes_rows_and_the_next_run_costs_just_them(
+    trained: Project, serial: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained.set_param("compute.time_limit", 40)
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.execution.ray_backend.evaluate", faults.endless_on_endo)
+        summary = evaluate(threads=4)
     assert summary.counts() == {"run": CELLS - 2, "reused": 0, "failed": 2}
     (reason,) = summary.failures
-    assert "longer than compute.time_limit, 5 s" in reason
+    assert "longer than compute.time_limit, 40 s" in reason
     assert {row.dataset for row in trained.rows() if row.status == "failed"} == {"endo"}
-    monkeypatch.undo()
-    monkeypatch.chdir(trained.folder)
     trained.set_param("compute.time_limit", None)
     assert evaluate(threads=4).counts() == {"run": 2, "reused": CELLS - 2, "failed": 0}
     assert trained.files("results") == serial
 
 
+@pytest.mark.soak
 def test_a_node_without_the_project_is_refused(
     trained: Project, cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
