@@ -62,6 +62,8 @@ class Project:
         """Start a command of the environment in the project, in a process group of its own."""
         tools = Path(sys.executable).parent
         environment = os.environ | {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
+        # Set by the first import of pipeline.flows in this process; a project has its own.
+        environment.pop("PREFECT_HOME", None)
         process = subprocess.Popen(
             command,
             cwd=self.folder,

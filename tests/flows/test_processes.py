@@ -11,7 +11,7 @@ from pipeline.flows.processes import stream
 
 WAITS = """
 import subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"])
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"], stderr=subprocess.DEVNULL)
 try:
     print(child.pid, flush=True)
     time.sleep(100)
