@@ -68,6 +68,8 @@ def averages(sources: Sources) -> Table:
 
 def _run_facts(run: Mapping[str, object]) -> dict[str, str]:
     """Of the sidecar, as far as it has them."""
+    if not run:
+        return {"Revision, machine, time taken": "in run.json beside these results; `zsad report` shows them"}
     found = {}
     match run.get("git"):
         case {"commit": str(commit), "changed": bool(changed)}:

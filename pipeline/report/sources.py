@@ -89,7 +89,7 @@ class Sources:
         examples: examples by cell, from the highest score to the lowest.
         shards: folder of the prepared data sets, for the pictures.
         histories: of all trainings.
-        run: content of `run.json`, empty without one.
+        run: revision, machine, libraries and time from `run.json`; empty without one, or when left out.
     """
 
     profile: str
@@ -112,13 +112,17 @@ class Sources:
         return found
 
 
-def read_sources(params: Params) -> Sources:
+def read_sources(params: Params, *, with_run: bool = True) -> Sources:
     """Read the results of `params.profile`.
+
+    Args:
+        params: name the profile and its data sets.
+        with_run: whether to read `run.json`, which differs from machine to machine and from run to run.
 
     Raises:
         ZsadError: there are no results, or a file is damaged; the message names it.
     """
-    expected = expected_sets(params.datasets)
+    expected = expected_sets(params.every_dataset, params.builds)
     metrics = read_metrics(params.results / "metrics")
     tables = build_tables(metrics, expected, params.profile)
     return Sources(
@@ -131,7 +135,7 @@ def read_sources(params: Params) -> Sources:
         examples=_examples(params.results / "examples"),
         shards=params.shards,
         histories=tuple(_histories(params.weights)),
-        run=_json(params.results / "run.json") or {},
+        run=(_json(params.results / "run.json") or {}) if with_run else {},
     )
 
 
