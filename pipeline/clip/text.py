@@ -56,7 +56,7 @@ class TextTower:
         self.depth = len(self._blocks)
         self.width = int(model.token_embedding.weight.shape[1])
         self.context_length = int(model.context_length)
-        self._remembered = lru_cache(_REMEMBERED)(self._encode)
+        self._remembered = lru_cache(_REMEMBERED)(self._encode_frozen)
 
     def length(self, text: str) -> int:
         """Tokens of a prompt, start and end token included."""
@@ -66,17 +66,20 @@ class TextTower:
         """Embeddings of prompts, projected but not normalised: (n, D), not to be written to.
 
         The same prompts come back with every variant and with data sets that share a class, so the last few
-        results are kept.
+        results are kept. With gradients enabled nothing is kept: then the tower itself may be in training.
 
         Raises:
             ParamsError: a prompt is longer than the context.
         """
-        return self._remembered(tuple(prompts))
+        return self._encode(prompts) if torch.is_grad_enabled() else self._remembered(tuple(prompts))
 
     # Inference tensors could not serve a later training, which may ask for the same prompts.
     @torch.inference_mode(mode=False)
     @torch.no_grad()
-    def _encode(self, prompts: tuple[str, ...]) -> Tensor:
+    def _encode_frozen(self, prompts: tuple[str, ...]) -> Tensor:
+        return self._encode(prompts)
+
+    def _encode(self, prompts: Sequence[str]) -> Tensor:
         parts = []
         for start in range(0, len(prompts), _CHUNK):
             template = self.template(prompts[start : start + _CHUNK], n_ctx=0)

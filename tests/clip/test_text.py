@@ -67,12 +67,21 @@ def test_equal_prompts_are_encoded_once_and_serve_training(
     monkeypatch.setattr(text, "template", counted)
     with torch.inference_mode():
         first = text.encode(["a bolt", "a torn bolt"])
-    again = text.encode(["a bolt", "a torn bolt"])
+    with torch.no_grad():
+        again = text.encode(["a bolt", "a torn bolt"])
     assert passes == [2]
     assert again is first
     assert not first.is_inference()
     assert not first.requires_grad
     assert not torch.equal(text.encode(["a torn bolt", "a bolt"]), first)
+
+
+def test_nothing_is_kept_while_the_tower_may_be_in_training(tmp_path: Path) -> None:
+    clip = make_tower(tmp_path).clip
+    with torch.no_grad():
+        before = clip.text.encode(["a bolt"])
+        clip.text._model.text_projection.mul_(2)
+    torch.testing.assert_close(clip.text.encode(["a bolt"]), 2 * before)
 
 
 def test_many_prompts_equal_one_at_a_time(tower: Tower) -> None:
