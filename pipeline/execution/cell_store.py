@@ -28,31 +28,25 @@ class CellStore:
 
     def get(self, key: str) -> CellResult | None:
         """The finished cell under `key`, or None."""
-        return self._read(self._path(key), key)
-
-    @staticmethod
-    def _read(path: Path, key: str) -> CellResult | None:
+        path = self._path(key)
         try:
-            content = path.read_bytes()
+            return _read(path)
         except FileNotFoundError:
             return None
-        try:
-            result = decode_cell(content, str(path))
         except ZsadError as error:
             log.warning("%s is damaged and is computed again: %s", path, error)
             return None
-        return result if result.row.cell_key == key else None
 
     def audit(self) -> tuple[int, list[Path], list[Path]]:
         """Read every file of the store.
 
         Returns:
-            How many cells are whole, the files of those that are not, and temporary files: of writers at work
-            or of killed ones.
+            How many cells are whole, the files of those that are damaged or of another version, and temporary
+            files: of writers at work or of killed ones.
         """
         files = [path for path in sorted(self._root.rglob("*")) if path.is_file()]
         leftovers = [path for path in files if path.suffix == ".tmp"]
-        damaged = [path for path in files if path.suffix != ".tmp" and self._read(path, path.stem) is None]
+        damaged = [path for path in files if path.suffix != ".tmp" and not _is_whole(path)]
         return len(files) - len(leftovers) - len(damaged), damaged, leftovers
 
     def put(self, result: CellResult) -> None:
@@ -60,3 +54,23 @@ class CellStore:
         key = result.row.cell_key
         if result.row.status == "ok" and key is not None:
             write_bytes(self._path(key), encode_cell(result))
+
+
+def _read(path: Path) -> CellResult:
+    """The cell in a file that is named by its key.
+
+    Raises:
+        ZsadError: the file is damaged, of another version, or holds another cell.
+    """
+    result = decode_cell(path.read_bytes(), str(path))
+    if result.row.cell_key != path.stem:
+        raise ZsadError(f"{path}: holds the cell {result.row.cell_key}")
+    return result
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        _read(path)
+    except ZsadError:
+        return False
+    return True

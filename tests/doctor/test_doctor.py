@@ -69,7 +69,7 @@ def test_damaged_cells_are_found_and_repaired_and_made_again(trained: Project) -
     leftover = first.with_name(".x.parquet.0.tmp")
     leftover.write_bytes(b"half")
     (found,) = problems(stored(load_params(), repair=False))
-    assert "3 damaged cells and 1 leftovers" in found
+    assert "3 cells damaged or of another version and 1 leftovers" in found
     assert "zsad doctor --repair" in found
     assert problems(stored(load_params(), repair=True)) == []
     assert CellStore().audit() == (CELLS - 3, [], [])
