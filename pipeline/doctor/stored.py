@@ -114,7 +114,10 @@ def _cells(params: Params, *, repair: bool) -> Iterator[Finding]:
     bad = [*damaged, *leftovers]
     if not bad:
         return
-    named = f"{len(damaged)} cells damaged or of another version and {len(leftovers)} leftovers of killed runs, first {bad[0]}"
+    named = (
+        f"{len(damaged)} cells damaged or of another version and {len(leftovers)} leftovers of killed runs, "
+        f"first {bad[0]}"
+    )
     if not repair:
         level: Level = "problem" if damaged else "note"
         text = f"{named}: `zsad doctor --repair` deletes them; such cells are made again when they are needed"
