@@ -33,17 +33,14 @@ def tables(params_file: Path, table: str | None, kind: str | None) -> None:
 
     Example: zsad tables table1 --format latex
     """
-    from pipeline.results import read_metrics
-    from pipeline.tables import build_tables, expected_sets, write_tables
+    from pipeline.tables import build_tables, read_run, write_run_tables
 
     params = load_params(params_file)
-    metrics = read_metrics(params.results / "metrics")
-    expected = expected_sets(params.every_dataset, params.builds)
     if table is None and kind is None:
-        for path in write_tables(metrics, expected, params.profile, params.results / "tables"):
+        for path in write_run_tables(params):
             click.echo(path)
         return
-    built = build_tables(metrics, expected, params.profile)
+    built = build_tables(*read_run(params), params.profile)
     for one in built.values() if table is None else [_chosen(built, table)]:
         _show(one, kind or "terminal")
 

@@ -22,8 +22,7 @@ from pipeline.flows.lent_params import lent_params
 from pipeline.flows.notify import notify
 from pipeline.flows.request import Request
 from pipeline.params import Params, load_params
-from pipeline.results import read_metrics
-from pipeline.tables import expected_sets, write_tables
+from pipeline.tables import write_run_tables
 
 _EVALUATE = "evaluate"
 _HOOKS: list[FlowStateHook[Any, Any]] = [notify]
@@ -44,11 +43,10 @@ def run_name() -> str:
 @task(name="tables of what is finished", cache_policy=NO_CACHE)
 def _incomplete_tables(params: Params) -> None:
     try:
-        metrics = read_metrics(params.results / "metrics")
+        write_run_tables(params)
     except ZsadError as error:
         get_run_logger().warning("no tables: %s", error)
         return
-    write_tables(metrics, expected_sets(params.datasets), params.profile, params.results / "tables")
     publish(params)
 
 

@@ -23,14 +23,12 @@ from pipeline.results import (
     Role,
     cell_rows,
     read_examples,
-    read_metrics,
     read_scores,
 )
-from pipeline.tables import expected_sets
+from pipeline.tables import build_tables, read_run
 from pipeline.tables.aggregate import Entry, EntryMeans, entry_means
 from pipeline.tables.expected import Expected
 from pipeline.tables.model import Table
-from pipeline.tables.write import build_tables
 
 _BY_SUBSET: Final = "subsets/"  # the page makes those itself
 _KEY: Final = ["dataset", "subset", "method", "variant", "seed"]
@@ -122,8 +120,7 @@ def read_sources(params: Params, *, with_run: bool = True) -> Sources:
     Raises:
         ZsadError: there are no results, or a file is damaged; the message names it.
     """
-    expected = expected_sets(params.every_dataset, params.builds)
-    metrics = read_metrics(params.results / "metrics")
+    metrics, expected = read_run(params)
     tables = build_tables(metrics, expected, params.profile)
     return Sources(
         profile=params.profile,

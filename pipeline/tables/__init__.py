@@ -4,6 +4,7 @@ from pipeline.tables.compare import Difference, compare_tables
 from pipeline.tables.difference_text import diff_markdown, diff_text
 from pipeline.tables.expected import Expected, ExpectedSet, expected_sets
 from pipeline.tables.model import Table
+from pipeline.tables.of_run import read_run, write_run_tables
 from pipeline.tables.published import PublishedValue, published_table
 from pipeline.tables.write import FORMATS, build_tables, write_tables
 
@@ -20,5 +21,7 @@ __all__ = [
     "diff_text",
     "expected_sets",
     "published_table",
+    "read_run",
+    "write_run_tables",
     "write_tables",
 ]
