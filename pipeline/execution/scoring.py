@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from pipeline import methods
 from pipeline.clip import Clip, Features, Tap, TowerSpec, load_clip
@@ -191,7 +192,8 @@ def evaluate_group(task: GroupTask) -> tuple[CellResult, ...]:
     """
     torch.set_num_threads(task.threads)
     try:
-        return _evaluate(task)
+        with threadpool_limits(task.threads, "blas"):  # NumPy's: it takes every core otherwise
+            return _evaluate(task)
     except Exception as error:  # noqa: BLE001 - an application error becomes rows; lost workers are retried
         _ask_for_smaller_batch(error, task)
         reason = _reason(error, task.label)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from pipeline.metrics import curves
 from pipeline.metrics.images import checked, image_metrics
 from pipeline.metrics.keys import Floats, Keys, key_scores
-from pipeline.metrics.protocol import protocol_pro, protocol_thresholds
+from pipeline.metrics.protocol import protocol_areas, protocol_thresholds
 from pipeline.metrics.sketch import ImageSketch
 from pipeline.metrics.values import PIXEL_METRICS, PixelMetrics
 
@@ -143,30 +143,36 @@ def _values(counts: _Counts, samples: Floats) -> Draws:
     fp, tp, cover = (
         _with_zero(np.cumsum(samples @ part, 1)) for part in (counts.normals, counts.hits, counts.cover)
     )
-    lowest = np.where(samples > 0, counts.low, np.float32(np.inf)).min(1)
-    highest = np.where(samples > 0, counts.high, np.float32(-np.inf)).max(1)
-    pro = [
-        _protocol(counts.edges, *ends, fp[row] / fp[row, -1], cover[row] / cover[row, -1])
-        for row, ends in enumerate(zip(lowest, highest, strict=True))
-    ]
     return {
         "pixel_auroc": curves.auroc(fp, tp),
         "pixel_ap": curves.average_precision(fp, tp),
         "pixel_f1_max": curves.f1_max(fp, tp),
-        "pixel_pro": np.array(pro),
+        "pixel_pro": _protocol(counts, samples, fp / fp[:, -1:], cover / cover[:, -1:]),
         "pixel_pro_exact": curves.pro_exact(fp, cover),
     }
 
 
-def _protocol(
-    edges: npt.NDArray[np.float32], low: np.float32, high: np.float32, fpr: Floats, coverage: Floats
-) -> float:
-    """The paper's PRO, with FPR and coverage interpolated between the rows; NaN where undefined."""
-    scores = np.concatenate([[min(low, edges[0])], edges, [max(high, edges[-1])]])
-    thresholds = protocol_thresholds(low, high)
-    x, y = (np.interp(thresholds, scores, share[::-1]) for share in (fpr, coverage))
-    value = protocol_pro(x, y).value
-    return np.nan if value is None else value
+def _protocol(counts: _Counts, samples: Floats, fpr: Floats, coverage: Floats) -> Floats:
+    """The paper's PRO (S,), with FPR and coverage (S, E + 2) interpolated between the rows."""
+    lowest = np.where(samples > 0, counts.low, np.float32(np.inf)).min(1)
+    highest = np.where(samples > 0, counts.high, np.float32(-np.inf)).max(1)
+    values = np.full(len(samples), np.nan)
+    # Few images hold the ends of most samples, and the thresholds depend on the ends alone.
+    for low, high in {*zip(lowest, highest, strict=True)}:
+        rows = (lowest == low) & (highest == high)
+        scores = np.concatenate([[min(low, counts.edges[0])], counts.edges, [max(high, counts.edges[-1])]])
+        thresholds = protocol_thresholds(low, high)
+        x, y = (_interpolate(thresholds, scores, share[rows, ::-1]) for share in (fpr, coverage))
+        values[rows] = protocol_areas(x, y)
+    return values
+
+
+def _interpolate(thresholds: Floats, scores: npt.NDArray[np.float32], shares: Floats) -> Floats:
+    """`np.interp` of every row of `shares` (S, P), given at rising `scores` (P,): (S, thresholds)."""
+    left = np.clip(np.searchsorted(scores, thresholds, "right") - 1, 0, scores.size - 2)
+    ends = scores[left].astype(float), scores[left + 1].astype(float)
+    part = np.divide(thresholds - ends[0], ends[1] - ends[0], out=np.ones(left.size), where=ends[1] > ends[0])
+    return np.asarray(shares[:, left] + np.clip(part, 0, 1) * (shares[:, left + 1] - shares[:, left]))
 
 
 def _multiplicities(anomalous: npt.NDArray[np.bool_], draws: int, seed: Seed) -> Floats:

@@ -55,11 +55,25 @@ def protocol_pro(fpr: Floats, coverage: Floats) -> ProtocolPro:
     Returns:
         The value is None when no point, or points of a single FPR, are kept.
     """
+    kept = fpr[fpr < PRO_LIMIT]
+    value = float(protocol_areas(fpr[None], coverage[None])[0])
+    return ProtocolPro(None if np.isnan(value) else value, kept.size, float(kept[0]) if kept.size else None)
+
+
+def protocol_areas(fpr: Floats, coverage: Floats) -> Floats:
+    """Step 3 of the rule for many curves at once.
+
+    Args:
+        fpr: (curves, thresholds) false positive rates that never rise along a row.
+        coverage: (curves, thresholds) mean region coverage.
+
+    Returns:
+        (curves,) values in [0, 1]; NaN where no point, or points of a single FPR, are kept.
+    """
     kept = fpr < PRO_LIMIT
-    x, y = fpr[kept][::-1], coverage[kept][::-1]
-    if not x.size:
-        return ProtocolPro(None, 0, None)
-    span = x[-1] - x[0]
-    if span == 0:
-        return ProtocolPro(None, x.size, float(x[-1]))
-    return ProtocolPro(float(np.trapezoid(y, (x - x[0]) / span)), x.size, float(x[-1]))
+    if not fpr.shape[1]:
+        return np.full(len(fpr), np.nan)
+    span = np.where(kept, fpr, -np.inf).max(1) - fpr[:, -1]
+    steps = np.where(kept[:, :-1], fpr[:, :-1] - fpr[:, 1:], 0)
+    areas = (steps * (coverage[:, :-1] + coverage[:, 1:]) / 2).sum(1)
+    return np.asarray(np.divide(areas, span, out=np.full(len(fpr), np.nan), where=span > 0))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.metrics.protocol import ProtocolPro, protocol_pro, protocol_thresholds
+from pipeline.metrics.protocol import ProtocolPro, protocol_areas, protocol_pro, protocol_thresholds
 
 
 def test_thresholds_start_at_the_lowest_score_and_stop_before_the_highest() -> None:
@@ -33,3 +33,16 @@ def test_undefined() -> None:
     assert protocol_pro(np.array([0.5, 0.3]), np.array([1.0, 1.0])) == ProtocolPro(None, 0, None)
     assert protocol_pro(np.array([0.5, 0.1]), np.array([1.0, 1.0])) == ProtocolPro(None, 1, 0.1)
     assert protocol_pro(np.zeros(0), np.zeros(0)) == ProtocolPro(None, 0, None)
+
+
+def test_many_curves_at_once_equal_the_rule_written_out() -> None:
+    rng = np.random.default_rng(5)
+    fpr = -np.sort(-rng.random((40, 200)), axis=1) * rng.choice([0.1, 1, 5], (40, 1)).clip(max=1)
+    fpr[0], fpr[1], fpr[2, 5:] = 0.7, 0.1, 0.0
+    coverage = -np.sort(-rng.random((40, 200)), axis=1)
+    for row, value in enumerate(protocol_areas(fpr, coverage)):
+        x, y = (curve[row][fpr[row] < 0.3][::-1] for curve in (fpr, coverage))
+        if x.size and x[-1] > x[0]:
+            assert value == pytest.approx(np.trapezoid(y, (x - x[0]) / (x[-1] - x[0])), abs=1e-12)
+        else:
+            assert np.isnan(value)
