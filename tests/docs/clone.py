@@ -78,15 +78,22 @@ class Clone:
 def make_clone(folder: Path) -> Clone:
     """Clone what is committed into `folder`."""
     subprocess.run(["git", "clone", "-q", str(ROOT), str(folder)], check=True)
-    (folder / ".venv").mkdir()
-    (folder / ".venv" / "bin").symlink_to(Path(sys.prefix) / "bin")
-    (folder / ".venv" / ".stamp").touch()
+    _share_environment(folder / ".venv")
     clone = Clone(folder)
     cache = subprocess.run(["dvc", "cache", "dir"], cwd=ROOT, check=True, capture_output=True, text=True)
     clone.run(["dvc", "config", "--local", "cache.dir", cache.stdout.strip()], seconds=60)
     if (cells := ROOT / ".zsad" / "cells").is_dir():
         shutil.copytree(cells, folder / ".zsad" / "cells")
     return clone
+
+
+def _share_environment(own: Path) -> None:
+    """The present environment under the clone's name, younger than the lock, so that make leaves it as it is."""
+    own.mkdir()
+    for part in Path(sys.prefix).iterdir():
+        if part.name != ".stamp":
+            (own / part.name).symlink_to(part)
+    (own / ".stamp").touch()
 
 
 def _wait_for(text: str, log: Path, process: subprocess.Popen[bytes], seconds: float) -> None:
