@@ -1,8 +1,8 @@
 """The code blocks of the documentation, as its pages have them.
 
 A block that a reader types is fenced as `sh`, a query as `python`. What the runner has to know stands in the
-fence: needs="..." (why the block cannot run here), exit="1" (the exit code), until="..." (a server: its output
-once it is up).
+fence: needs="..." (why the block cannot run here), exit="1" (the exit code), until="..." (a server: what it
+prints once it is up).
 """
 
 import re
@@ -61,5 +61,6 @@ def blocks(page: Path, text: str) -> list[Block]:
 def _block(page: Path, line: int, start: re.Match[str], lines: list[str]) -> Block:
     attributes = dict(_ATTRIBUTE.findall(start["attributes"] or ""))
     if unknown := attributes.keys() - _KNOWN:
-        raise ValueError(f"{page}:{line}: the fence has {min(unknown)!r}; known are {', '.join(sorted(_KNOWN))}")
+        known = ", ".join(sorted(_KNOWN))
+        raise ValueError(f"{page}:{line}: the fence has {min(unknown)!r}; known are {known}")
     return Block(page, line, start["language"] or start["plain"] or "", "\n".join(lines), attributes)

@@ -1,7 +1,7 @@
 """An empty clone of the committed project, in which the commands of the documentation run.
 
-It takes three things from the present checkout, so that `make repro` restores what is known instead of computing
-it: the environment, the DVC cache and the finished cells.
+It takes three things from the present checkout, so that `make repro` restores what is known instead of
+computing it: the environment, the DVC cache and the finished cells.
 """
 
 import contextlib
@@ -56,7 +56,7 @@ class Clone:
             try:
                 if until is not None:
                     _wait_for(until, log, process, seconds)
-                    process.send_signal(signal.SIGINT)
+                    os.killpg(process.pid, signal.SIGINT)
                 code = process.wait(_ENDS_WITHIN if until else seconds)
             except subprocess.TimeoutExpired:
                 code = None
@@ -88,7 +88,7 @@ def make_clone(folder: Path) -> Clone:
 
 
 def _share_environment(own: Path) -> None:
-    """The present environment under the clone's name, younger than the lock, so that make leaves it as it is."""
+    """The present environment under the clone's name; younger than the lock, so that make leaves it alone."""
     own.mkdir()
     for part in Path(sys.prefix).iterdir():
         if part.name != ".stamp":
