@@ -35,7 +35,7 @@ def makespan(durations: Iterable[float], workers: int) -> float:
     Raises:
         ValueError: there is no worker.
 
-    Example:
+    Examples:
         >>> makespan([5, 4, 3, 3], workers=2)
         8.0
     """
@@ -72,7 +72,7 @@ def simulate(
 def useful_workers(durations: Sequence[float]) -> int:
     """The fewest workers with which the makespan is that of the longest group: more of them are of no use.
 
-    Example:
+    Examples:
         >>> useful_workers([5, 4, 3, 3])
         4
     """

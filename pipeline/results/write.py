@@ -38,7 +38,7 @@ def slug(name: str) -> str:
     Raises:
         ResultsError: nothing of `name` is left.
 
-    Example:
+    Examples:
         >>> slug("electrical commutators")
         'electrical_commutators'
     """

@@ -11,7 +11,7 @@ def printed(value: float) -> str:
 
     Means of small subsets are often exact halves; float noise of 1e-14 must not decide how they print.
 
-    Example:
+    Examples:
         >>> printed(0.91050000000000009), printed(0.9104999999999999)
         ('91.1', '91.1')
     """
@@ -21,7 +21,7 @@ def printed(value: float) -> str:
 def signed(value: float) -> str:
     """A difference of shares, printed likewise with its sign; a difference that rounds to zero has none.
 
-    Example:
+    Examples:
         >>> signed(0.0123), signed(-0.0001)
         ('+1.2', '0.0')
     """

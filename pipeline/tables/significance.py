@@ -88,7 +88,7 @@ def noise(before: Measured, after: Measured, paired: float | None = None) -> Noi
 def significant(p_values: Mapping[_Key, float]) -> set[_Key]:
     """Which of the values that moved did so by more than noise, by Holm's step-down rule.
 
-    Example:
+    Examples:
         >>> sorted(significant({"mvtec": 0.001, "visa": 0.02, "btad": 0.03}))
         ['btad', 'mvtec', 'visa']
         >>> sorted(significant({"mvtec": 0.001, "visa": 0.03, "btad": 0.03}))
