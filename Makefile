@@ -39,7 +39,7 @@ report: $(STAMP)  ## write results/miniature/report/report.html
 	dvc repro report
 
 docs: $(STAMP)  ## build the documentation into .zsad/site, links checked, and run the examples of docstrings
-	NO_MKDOCS_2_WARNING=1 mkdocs build -q
+	NO_MKDOCS_2_WARNING=1 mkdocs build
 	python -m pytest --doctest-modules pipeline/metrics pipeline/plan pipeline/results pipeline/tables
 
 docs-commands: $(STAMP)  ## run every command of README and docs in an empty clone
