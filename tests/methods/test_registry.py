@@ -30,7 +30,7 @@ def tower(tmp_path_factory: pytest.TempPathFactory) -> Tower:
 
 
 def test_the_six_are_found_with_their_titles() -> None:
-    assert methods.names() == SIX
+    assert set(SIX) <= set(methods.names())
     titles = [methods.get(name).title for name in SIX]
     assert titles == ["AnomalyCLIP", "CLIP", "CLIP-AC", "CoOp", "VAND", "WinCLIP"]
     assert [name for name in SIX if methods.get(name).learnt] == ["anomalyclip", "coop", "vand"]
