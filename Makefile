@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 STAMP := .venv/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-soak test-gpu check tables report docs docs-commands env
+.PHONY: help repro test test-soak test-gpu check tables release-check report docs docs-commands env
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 22
@@ -34,6 +34,9 @@ tables: $(STAMP)  ## regenerate the miniature tables and compare them with the c
 	git archive HEAD results/miniature/tables | tar -x -C .zsad/committed
 	dvc repro
 	zsad diff --exact .zsad/committed/results/miniature/tables results/miniature/tables
+
+release-check: $(STAMP)  ## build wheel and sdist, install them elsewhere and run a small benchmark there
+	.ci/release-check
 
 report: $(STAMP)  ## write results/miniature/report/report.html
 	dvc repro report

@@ -2,7 +2,7 @@
 
 A block that a reader types is fenced as `sh`, a query as `python`. What the runner has to know stands in the
 fence: needs="..." (why the block cannot run here), exit="1" (the exit code), until="..." (a server: what it
-prints once it is up).
+prints once it is up). A block with file="..." is what that file is to say.
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import Final
 TYPED: Final = ("sh", "python")
 """Languages of the blocks that are run."""
 
-_KNOWN: Final = {"needs", "exit", "until"}
+_KNOWN: Final = {"needs", "exit", "until", "file"}
 _START: Final = re.compile(r"^```(?:(?P<plain>\w*)|\{ \.(?P<language>\w+)(?P<attributes>[^}]*)\})$")
 _ATTRIBUTE: Final = re.compile(r'(\w+)="([^"]*)"')
 

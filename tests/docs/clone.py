@@ -39,6 +39,12 @@ class Clone:
         self._git("reset", "-q", "--hard")
         self._git("clean", "-fdq")
 
+    def write(self, file: str, text: str) -> None:
+        """Make a file of the project say `text`."""
+        path = self.folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{text}\n", encoding="utf-8")
+
     def run(self, command: list[str], seconds: float, until: str | None = None) -> Outcome:
         """Run a command to its end, or a server until it prints `until`, then interrupt that."""
         log = self.folder.with_suffix(".log")

@@ -50,9 +50,12 @@ def failure(block: Block, outcome: Outcome) -> str | None:
 def run_page(page: Path, clone: Clone, done_by_ci: set[str]) -> Iterator[tuple[Block, str, str | None]]:
     """Each typed block of a page, what was done with it, and why it failed."""
     for block in blocks(page, (clone.folder / page).read_text()):
-        if block.language not in TYPED:
+        if (file := block.attributes.get("file")) is not None:
+            clone.write(file, block.text)
+            yield block, f"wrote {file}", None
+        elif block.language not in TYPED:
             continue
-        if (needs := block.attributes.get("needs")) is not None:
+        elif (needs := block.attributes.get("needs")) is not None:
             yield block, f"needs {needs}", None
         elif (line := command(block, done_by_ci)) is None:
             yield block, "a line of .ci/run", None
@@ -77,10 +80,10 @@ def main(chosen: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="zsad-docs-") as folder:
         clone = make_clone(Path(folder) / "zsad")
         for block, done, failed in run_pages([Path(name) for name in chosen] or pages(), clone):
-            kind = "ran" if done.startswith("ran") else f"not run: {done}"
+            kind = done.split()[0].rstrip(",") if done.startswith(("ran", "wrote")) else f"not run: {done}"
             counts[kind] += 1
             failures += [failed] if failed else []
-            word = "FAILED" if failed else "ok" if kind == "ran" else "-"
+            word = "FAILED" if failed else "ok" if kind in {"ran", "wrote"} else "-"
             print(f"{word:7}{block.place}  {block.text.splitlines()[0]}  ({done})", flush=True)
     print("", *(f"{count:4} {kind}" for kind, count in counts.items()), *failures, sep="\n")
     return 1 if failures else 0

@@ -70,6 +70,11 @@ def test_what_does_not_run_says_why(tmp_path: Path) -> None:
     assert run(tmp_path, block, done_by_ci={"make test"}) == ("a line of .ci/run", None)
 
 
+def test_a_block_can_be_a_file(tmp_path: Path) -> None:
+    assert run(tmp_path, '```{ .yaml file="a/b.yaml" }\nkey: 1\n```') == ("wrote a/b.yaml", None)
+    assert (tmp_path / "a" / "b.yaml").read_text() == "key: 1\n"
+
+
 def test_a_server_is_interrupted_once_it_is_up(tmp_path: Path) -> None:
     served = f'```{{ .sh until="%s" }}\nPYTHONUNBUFFERED=1 python3 -c "{SERVER}"\n```'
     assert run(tmp_path, served % "Serving HTTP") == ("ran", None)
