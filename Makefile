@@ -6,10 +6,10 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 STAMP := .venv/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-soak test-gpu check tables report env
+.PHONY: help repro test test-soak test-gpu check tables release-check report docs docs-commands env
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 22
 
 repro: $(STAMP)  ## run the whole benchmark on the miniature profile, up to tables and report
 	dvc repro
@@ -35,8 +35,18 @@ tables: $(STAMP)  ## regenerate the miniature tables and compare them with the c
 	dvc repro
 	zsad diff --exact .zsad/committed/results/miniature/tables results/miniature/tables
 
+release-check: $(STAMP)  ## build wheel and sdist, install them elsewhere and run a small benchmark there
+	.ci/release-check
+
 report: $(STAMP)  ## write results/miniature/report/report.html
 	dvc repro report
+
+docs: $(STAMP)  ## build the documentation into .zsad/site, links checked, and run the examples of docstrings
+	NO_MKDOCS_2_WARNING=1 mkdocs build
+	python -m pytest --doctest-modules pipeline/metrics pipeline/plan pipeline/results pipeline/tables
+
+docs-commands: $(STAMP)  ## run every command of README and docs in an empty clone
+	python -m tests.docs.run_commands
 
 env: $(STAMP)  ## only set up the environment in .venv
 

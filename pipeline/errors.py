@@ -9,6 +9,10 @@ class ParamsError(ZsadError):
     """A key of `params.yaml` that cannot be used as it stands."""
 
 
+class ProjectError(ZsadError):
+    """A folder that cannot become a project."""
+
+
 class DataError(ZsadError):
     """A data set as published that is not what its record says: a file, a folder or a count."""
 

@@ -9,6 +9,7 @@ from pipeline.cli.datasets import datasets
 from pipeline.cli.downloading import download
 from pipeline.cli.group import main
 from pipeline.cli.health import doctor
+from pipeline.cli.initialising import init
 from pipeline.cli.planning import plan
 from pipeline.cli.report import report
 from pipeline.cli.reports import diff, tables
@@ -16,6 +17,7 @@ from pipeline.cli.scoring import score
 from pipeline.cli.serve import serve
 
 _COMMANDS = (
+    init,
     datasets,
     download,
     plan,

@@ -47,7 +47,7 @@ def add(folder: Path, name: str | None, normal: str | None) -> None:
     \b
     Known are folders as MVTec AD has them ([SUBSET/]test/good, [SUBSET/]test/DEFECT,
     [SUBSET/]ground_truth/DEFECT), images + masks, good + DEFECT, and a CSV with the columns
-    image,label[,mask][,subset][,split]. FOLDER stays as it is.
+    image and label, and mask, subset and split where there are some. FOLDER stays as it is.
 
     \b
     Example:

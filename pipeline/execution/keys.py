@@ -32,12 +32,13 @@ def _python_files(part: str) -> list[Path]:
 @cache
 def code_digest(method: str) -> str:
     """Digest of the source that turns an image into metrics and examples of `method`, prompts included."""
-    files = [file for part in _SHARED_SOURCES for file in _python_files(part)] + sorted(source_files(method))
+    files = [file for part in _SHARED_SOURCES for file in _python_files(part)] + list(source_files(method))
     # A plug-in's files lie elsewhere; where they lie must not matter.
-    names = [
-        file.relative_to(_ROOT).as_posix() if file.is_relative_to(_ROOT) else file.name for file in files
+    named = [
+        [file.relative_to(_ROOT).as_posix() if file.is_relative_to(_ROOT) else file.name, file_digest(file)]
+        for file in files
     ]
-    return value_digest([[name, file_digest(file)] for name, file in zip(names, files, strict=True)])
+    return value_digest(sorted(named))
 
 
 @cache

@@ -1,12 +1,14 @@
 """The methods by name. Importing this package does not import torch; `get` does.
 
 A method is one module of this package whose name stands over its prompts as well: `<name>.py` and
-`prompts/<name>.yaml`. Modules without prompts are helpers. `register` adds a method that lives elsewhere.
+`prompts/<name>.yaml`. Modules without prompts are helpers. A method of another installed package is found by
+its entry point in the group `zsad.methods`: its name and its class.
 """
 
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from inspect import getfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,42 +19,73 @@ if TYPE_CHECKING:
     from pipeline.clip import Clip
     from pipeline.methods.base import Method
 
+GROUP = "zsad.methods"
+"""The group of entry points in which another package names its methods."""
+
 _FOLDER = Path(__file__).parent
-_elsewhere: dict[str, str] = {}
+_COMPILED = "__pycache__"
 
 
 def names() -> tuple[str, ...]:
     """Every known method, sorted."""
-    inside = {
-        path.stem for path in (_FOLDER / "prompts").glob("*.yaml") if (_FOLDER / f"{path.stem}.py").is_file()
-    }
-    return tuple(sorted(inside | _elsewhere.keys()))
+    return tuple(sorted(_inside() | {point.name for point in entry_points(group=GROUP)}))
 
 
-def register(name: str, module: str) -> None:
-    """Make the method `name` known, which the importable `module` defines."""
-    _elsewhere[name] = module
+def _inside() -> set[str]:
+    prompts = (_FOLDER / "prompts").glob("*.yaml")
+    return {path.stem for path in prompts if (_FOLDER / f"{path.stem}.py").is_file()}
 
 
 def get(name: str) -> "type[Method]":
     """The class of a method.
 
     Raises:
-        ParamsError: no method has that name; the message offers the nearest one.
+        ParamsError: no method has that name, and the message offers the nearest one; or the package that
+            brings it is broken, and the message names it.
     """
     known = names()
     if name not in known:
         near = get_close_matches(name, known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else "."
         raise ParamsError(f"unknown method {name!r}{hint} Known: {', '.join(known)}")
+    if point := _plug_in(name):
+        return _loaded(point)
     from pipeline.methods.base import Method
 
-    module = import_module(_elsewhere.get(name, f"{__name__}.{name}"))
-    found = [item for item in vars(module).values() if isinstance(item, type) and issubclass(item, Method)]
-    for item in found:
-        if getattr(item, "name", None) == name:
+    module = import_module(f"{__name__}.{name}")
+    for item in vars(module).values():
+        if isinstance(item, type) and issubclass(item, Method) and getattr(item, "name", None) == name:
             return item
     raise ParamsError(f"method {name!r}: {module.__name__} defines no class of that name")
+
+
+def _plug_in(name: str) -> EntryPoint | None:
+    """The entry point of a method of another package; None where this package has the method."""
+    points = tuple(entry_points(group=GROUP, name=name))
+    owners = [*(["zsad"] if name in _inside() else []), *map(_package, points)]
+    if len(owners) > 1:
+        raise ParamsError(f"method {name!r} comes from {' and '.join(owners)}; uninstall all but one")
+    return points[0] if points else None
+
+
+def _package(point: EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown package"
+
+
+def _loaded(point: EntryPoint) -> "type[Method]":
+    from pipeline.methods.base import Method
+
+    source = f"method {point.name!r} of {_package(point)}"
+    try:
+        found = point.load()
+    except Exception as error:
+        problem = f"{type(error).__name__}: {error}"
+        raise ParamsError(f"{source}: {point.value} cannot be loaded ({problem}); repair it") from error
+    if not (isinstance(found, type) and issubclass(found, Method)):
+        raise ParamsError(f"{source}: {point.value} is no subclass of pipeline.methods.base.Method")
+    if getattr(found, "name", None) != point.name:
+        raise ParamsError(f"{source}: the class attribute `name` of {point.value} must be {point.name!r}")
+    return found
 
 
 def build(name: str, values: Mapping[str, Any], clip: "Clip", prompts: Path | None = None) -> "Method":
@@ -75,13 +108,24 @@ def build(name: str, values: Mapping[str, Any], clip: "Clip", prompts: Path | No
 def source_files(name: str) -> tuple[Path, ...]:
     """The files that decide the numbers of method `name`: its class and bases, its prompts, the helpers here.
 
+    Of a method of another package, every file of that package.
+
     Raises:
         ParamsError: no method has that name.
     """
     from pipeline.methods.base import Method
 
-    kind, methods = get(name), set(names())
+    kind, inside = get(name), _inside()
     classes = {Path(getfile(base)) for base in kind.__mro__ if issubclass(base, Method)}
-    helpers = {path for path in _FOLDER.glob("*.py") if path.stem not in methods}
+    helpers = {path for path in _FOLDER.glob("*.py") if path.stem not in inside}
     prompts = {path for path in (_FOLDER / "prompts" / f"{name}.yaml",) if path.is_file()}
-    return tuple(sorted(classes | helpers | prompts))
+    own = set() if name in inside else _package_files(kind)
+    return tuple(sorted(classes | helpers | prompts | own))
+
+
+def _package_files(kind: "type[Method]") -> set[Path]:
+    """Every file of the package that defines `kind`; of a lone module, that file."""
+    top = import_module(kind.__module__.partition(".")[0])
+    folders = [Path(folder) for folder in getattr(top, "__path__", ())]
+    files = (path for folder in folders for path in folder.rglob("*") if _COMPILED not in path.parts)
+    return {path for path in files if path.is_file()}

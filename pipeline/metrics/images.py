@@ -22,6 +22,12 @@ def image_metrics(labels: npt.ArrayLike, scores: npt.ArrayLike) -> ImageMetrics:
 
     Raises:
         ZsadError: lengths differ, a label is not 0 or 1, or a score is not finite.
+
+    Examples:
+        >>> image_metrics([0, 0, 1, 1], [0.1, 0.8, 0.5, 0.9])
+        ImageMetrics(image_auroc=0.75, image_ap=0.8333333333333333, image_f1_max=0.8)
+        >>> image_metrics([1, 1], [0.5, 0.9]).image_auroc is None
+        True
     """
     truth, values = checked(labels, scores)
     hits = int(np.count_nonzero(truth))

@@ -34,7 +34,19 @@ _PIXELS_PER_ROW = 4
 
 
 class PixelState:
-    """Gathers maps and masks, merges with other states, finishes into `PixelMetrics`. Can be pickled."""
+    """Gathers maps and masks, merges with other states, finishes into `PixelMetrics`. Can be pickled.
+
+    Examples:
+        Two images of 2 x 2 pixels, one anomalous pixel that scores highest:
+
+        >>> maps = np.array([[[0.1, 0.2], [0.3, 0.9]], [[0.1, 0.1], [0.2, 0.4]]], np.float32)
+        >>> masks = np.array([[[0, 0], [0, 1]], [[0, 0], [0, 0]]])
+        >>> state = PixelState()
+        >>> state.update(maps, masks)
+        >>> values = state.finish()
+        >>> values.pixel_auroc, values.pixel_pro_exact, values.n_regions
+        (1.0, 1.0, 1)
+    """
 
     def __init__(self, budget: int = BUDGET) -> None:
         """An empty state that is exact up to `budget` pixels."""

@@ -34,6 +34,10 @@ def makespan(durations: Iterable[float], workers: int) -> float:
 
     Raises:
         ValueError: there is no worker.
+
+    Examples:
+        >>> makespan([5, 4, 3, 3], workers=2)
+        8.0
     """
     if workers < 1:
         raise ValueError(f"{workers} workers cannot run anything")
@@ -66,7 +70,12 @@ def simulate(
 
 
 def useful_workers(durations: Sequence[float]) -> int:
-    """The fewest workers with which the makespan is that of the longest group: more of them are of no use."""
+    """The fewest workers with which the makespan is that of the longest group: more of them are of no use.
+
+    Examples:
+        >>> useful_workers([5, 4, 3, 3])
+        4
+    """
     longest = max(durations, default=0.0)
     if longest <= 0:
         return 1

@@ -46,8 +46,9 @@ def from_bytes(content: bytes, schema: pa.Schema, source: str) -> tuple[pa.Table
         ResultsError: the file is damaged, of another schema version, or has other columns.
     """
     try:
-        file = pq.ParquetFile(io.BytesIO(content), page_checksum_verification=True)
-        table = file.read()
+        file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
+        # A thread of Arrow's that lets go of Python's bytes while the interpreter ends would abort it.
+        table = file.read(use_threads=False)
         footer = file.metadata.metadata or {}
         metadata = {key.decode(): value.decode() for key, value in footer.items()}
     except (pa.ArrowException, OSError, ValueError) as error:

@@ -37,6 +37,10 @@ def slug(name: str) -> str:
 
     Raises:
         ResultsError: nothing of `name` is left.
+
+    Examples:
+        >>> slug("electrical commutators")
+        'electrical_commutators'
     """
     text = re.sub(r"[^\w.-]|^\.+", "_", name, flags=re.ASCII)
     if not text.strip("_"):

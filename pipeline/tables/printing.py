@@ -10,12 +10,21 @@ def printed(value: float) -> str:
     """A share as the paper prints it: in percent with one decimal, halves rounded up.
 
     Means of small subsets are often exact halves; float noise of 1e-14 must not decide how they print.
+
+    Examples:
+        >>> printed(0.91050000000000009), printed(0.9104999999999999)
+        ('91.1', '91.1')
     """
     return f"{_rounded(value):.1f}"
 
 
 def signed(value: float) -> str:
-    """A difference of shares, printed likewise with its sign; a difference that rounds to zero has none."""
+    """A difference of shares, printed likewise with its sign; a difference that rounds to zero has none.
+
+    Examples:
+        >>> signed(0.0123), signed(-0.0001)
+        ('+1.2', '0.0')
+    """
     rounded = _rounded(value)
     return f"{rounded:+.1f}" if rounded else "0.0"
 

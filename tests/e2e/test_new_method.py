@@ -79,7 +79,7 @@ def test_one_file_and_its_prompts_are_enough(trained: Project) -> None:
     (methods / "odd_patch.py").write_text(METHOD)
     (methods / "prompts" / "odd_patch.yaml").write_text(PROMPTS)
     shutil.copy(ROOT / "pyproject.toml", trained.folder)
-    for part in ("__init__.py", "clip", "methods"):
+    for part in ("__init__.py", "methods"):
         source = ROOT / "tests" / part
         if source.is_dir():
             shutil.copytree(source, trained.folder / "tests" / part)

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline import methods
 from pipeline.errors import ParamsError, WeightsError
+from pipeline.execution.keys import code_digest
 from pipeline.methods.base import LearntMethod
 from tests.clip.towers import Tower, make_tower
 
@@ -29,7 +30,7 @@ def tower(tmp_path_factory: pytest.TempPathFactory) -> Tower:
 
 
 def test_the_six_are_found_with_their_titles() -> None:
-    assert methods.names() == SIX
+    assert set(SIX) <= set(methods.names())
     titles = [methods.get(name).title for name in SIX]
     assert titles == ["AnomalyCLIP", "CLIP", "CLIP-AC", "CoOp", "VAND", "WinCLIP"]
     assert [name for name in SIX if methods.get(name).learnt] == ["anomalyclip", "coop", "vand"]
@@ -169,17 +170,65 @@ class Flat(Method):
 """
 
 
-def test_a_method_can_come_from_elsewhere(
-    tmp_path: Path, tower: Tower, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "flat_method.py").write_text(PLUG_IN)
+def install(folder: Path, name: str, target: str, *, package: str = "zsad-flat") -> None:
+    """What pip leaves of a package that names one method."""
+    info = folder / f"{package.replace('-', '_')}-1.2.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text(f"[{methods.GROUP}]\n{name} = {target}\n")
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of installed packages, with the module of the plug-in."""
+    package = tmp_path / "zsad_flat"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "flat.py").write_text(PLUG_IN)
+    (package / "words.txt").write_text("a thing")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(methods, "_elsewhere", {})
-    methods.register("flat", "flat_method")
+    for module in [name for name in sys.modules if name.startswith("zsad_flat")]:
+        monkeypatch.delitem(sys.modules, module)
+    return tmp_path
+
+
+def test_a_method_can_come_from_another_package(site: Path, tower: Tower) -> None:
+    install(site, "flat", "zsad_flat.flat:Flat")
     assert "flat" in methods.names()
-    assert "flat_method" not in sys.modules
+    assert "zsad_flat.flat" not in sys.modules
     assert methods.build("flat", {}, tower.clip).title == "Flat"
-    assert tmp_path / "flat_method.py" in methods.source_files("flat")
-    methods.register("flatter", "flat_method")
-    with pytest.raises(ParamsError, match="method 'flatter': flat_method defines no class of that name"):
-        methods.get("flatter")
+    with pytest.raises(ParamsError, match="did you mean 'flat'"):
+        methods.get("flatt")
+
+
+def test_every_file_of_its_package_is_part_of_the_key(site: Path) -> None:
+    install(site, "flat", "zsad_flat.flat:Flat")
+    assert {path.name for path in methods.source_files("flat")} >= {"flat.py", "words.txt", "base.py"}
+    code_digest.cache_clear()
+    before = code_digest("flat")
+    (site / "zsad_flat/words.txt").write_text("another thing")
+    code_digest.cache_clear()
+    assert code_digest("flat") != before
+    code_digest.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "message"),
+    [
+        ("flatter", "zsad_flat.flat:Flat", "the class attribute `name` of .* must be 'flatter'"),
+        ("flat", "zsad_flat.flat:torch", "is no subclass of pipeline.methods.base.Method"),
+        ("flat", "zsad_flat.round:Flat", r"cannot be loaded \(ModuleNotFoundError: No module named"),
+        ("flat", "zsad_flat.flat:Round", r"cannot be loaded \(AttributeError: .*'Round'"),
+    ],
+)
+def test_a_broken_package_is_named(site: Path, name: str, target: str, message: str) -> None:
+    install(site, name, target)
+    with pytest.raises(ParamsError, match=rf"method '{name}' of zsad-flat 1\.2: .*{message}"):
+        methods.get(name)
+
+
+def test_two_packages_with_one_name_are_named(site: Path) -> None:
+    install(site, "clip", "zsad_flat.flat:Flat")
+    with pytest.raises(ParamsError, match="method 'clip' comes from zsad and zsad-flat"):
+        methods.get("clip")
+    assert methods.get("vand").title == "VAND"

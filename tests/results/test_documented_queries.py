@@ -1,7 +1,6 @@
 """The questions of docs/results.md, as they stand there, against rows whose answers are known."""
 
 import importlib.util
-import re
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +8,13 @@ import numpy as np
 import pytest
 
 from pipeline.results import CellResult, CellRow, CellScores, write_results
+from tests.docs.blocks import blocks
 from tests.project import ROOT
 
 from .make import ok_row
 
-BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "results.md").read_text(), re.DOTALL)
+PAGE = ROOT / "docs" / "results.md"
+BLOCKS = [block.text for block in blocks(PAGE, PAGE.read_text()) if block.language == "python"]
 
 
 def cell(method: str, subset: str, share: float) -> CellResult:

@@ -1,0 +1,216 @@
+"""The contract of `pipeline.methods.base.Method`, checked on the tiny CLIP that ships with this package.
+
+Every check takes a method that was just built; a learnt one was reset with a seed. Whether its numbers are
+good is no question here.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from pipeline import methods
+from pipeline.clip import Clip, Features, TowerSpec, load_clip
+from pipeline.conformance.failures import require, run_checks
+from pipeline.methods.base import LearntMethod, Method, Scores
+
+_SIZE: Final = 60  # px; small, so that a suite takes a second
+_BATCH: Final = 3
+_TOLERANCE: Final = 5e-6  # float32 sums in another order
+_CLASS, _OTHER_CLASS = "gear", "star"  # words that the tiny CLIP knows
+
+
+@cache
+def _clip() -> Clip:
+    folder = files("pipeline.miniature.tiny_clip")
+    model, weights = (str(folder / name) for name in ("config.json", "model.safetensors"))
+    return load_clip(TowerSpec("main", model, weights, _SIZE, "bilinear", "quickgelu"))
+
+
+def build_method(name: str, settings: Mapping[str, Any] | None = None) -> Method:
+    """The method `name` on the tiny CLIP: 8 image blocks, 6 text blocks.
+
+    Args:
+        name: of a shipped method, or of an entry point in `zsad.methods`.
+        settings: as under `methods.<name>` in params.yaml.
+
+    Raises:
+        ParamsError: no such method, or a setting that this tower cannot serve.
+    """
+    method = methods.build(name, settings or {}, _clip())
+    if isinstance(method, LearntMethod):
+        method.reset(torch.Generator().manual_seed(1))
+    return method
+
+
+def check_method(name: str, settings: Mapping[str, Any] | None = None) -> None:
+    """Make all `METHOD_CHECKS`; arguments as of `build_method`.
+
+    Raises:
+        ConformanceError: one line a failed check.
+        ParamsError: see `build_method`.
+    """
+    run_checks(METHOD_CHECKS, lambda: build_method(name, settings), name)
+
+
+def _images(count: int) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.rand(count, 3, 7, 7, generator=generator)
+    smooth = torch.nn.functional.interpolate(coarse, size=(_SIZE, _SIZE), mode="bilinear")
+    return (smooth * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+def _scored(method: Method, images: Tensor) -> Scores:
+    return method.score(method.clip.encode_image(images, method.taps), method.text_features(_CLASS))
+
+
+def _close(one: Scores, other: Scores) -> bool:
+    pairs = ((one.image, other.image), (one.maps, other.maps))
+    return all(torch.allclose(a, b, rtol=_TOLERANCE, atol=_TOLERANCE) for a, b in pairs)
+
+
+def has_name_title_and_docstring(method: Method) -> None:
+    """The class is known under its name, and says what it is."""
+    kind = type(method)
+    require(kind.name in methods.names(), f"{kind.name!r} is no known method")
+    require(bool(kind.title), "the class attribute `title` is empty; tables print it")
+    require(bool(inspect.getdoc(kind)), "the class has no docstring")
+    require(kind.learnt == isinstance(method, LearntMethod), "`learnt` is for subclasses of LearntMethod")
+
+
+def text_side_is_two_unit_rows(method: Method) -> None:
+    """Row 0 is normal, row 1 abnormal, both of length 1."""
+    text, expected = method.text_features(_CLASS), (2, method.clip.embed_dim)
+    require(tuple(text.shape) == expected, f"text_features: shape {tuple(text.shape)}, not {expected}")
+    lengths = text.norm(dim=-1)
+    require(torch.allclose(lengths, torch.ones(2), atol=1e-5), f"text_features: lengths {lengths.tolist()}")
+
+
+def scores_are_finite_float32(method: Method) -> None:
+    """Image scores (B,) and maps (B, S, S), float32 and finite."""
+    scores = _scored(method, _images(_BATCH))
+    for name, values, shape in (
+        ("image", scores.image, (_BATCH,)),
+        ("maps", scores.maps, (_BATCH, _SIZE, _SIZE)),
+    ):
+        require(tuple(values.shape) == shape, f"score: {name} of shape {tuple(values.shape)}, not {shape}")
+        require(values.dtype == torch.float32, f"score: {name} is {values.dtype}, not float32")
+        require(bool(values.isfinite().all()), f"score: {name} has a value that is not finite")
+
+
+def batch_does_not_matter(method: Method) -> None:
+    """An image scores alone as among others."""
+    images = _images(_BATCH)
+    many = _scored(method, images)
+    for row in range(_BATCH):
+        here = slice(row, row + 1)
+        same = _close(_scored(method, images[here]), Scores(many.image[here], many.maps[here]))
+        require(same, f"score: image {row} of a batch of {_BATCH} has another score when it is alone")
+
+
+def order_does_not_matter(method: Method) -> None:
+    """Images in another order have the same scores."""
+    forwards, backwards = (_scored(method, images) for images in (_images(_BATCH), _images(_BATCH).flip(0)))
+    same = _close(Scores(backwards.image.flip(0), backwards.maps.flip(0)), forwards)
+    require(same, "score: images in reverse order have other scores")
+
+
+def scoring_leaves_no_trace(method: Method) -> None:
+    """No gradient, the features as they were, and the same scores a second time."""
+    features = method.clip.encode_image(_images(2), method.taps)
+    before = {tap: value.clone() for tap, value in features.items()}
+    with torch.enable_grad():
+        text = method.text_features(_CLASS)
+        first, second = method.score(features, text), method.score(features, text)
+    for name, value in (("text_features", text), ("image", first.image), ("maps", first.maps)):
+        require(not value.requires_grad, f"{name} has a gradient; decorate with torch.no_grad()")
+    require(torch.equal(first.maps, second.maps), "score: other maps the second time")
+    kept = all(torch.equal(value, before[tap]) for tap, value in features.items())
+    require(kept, "score: the features given to it were changed in place")
+
+
+def global_randomness_is_untouched(method: Method) -> None:
+    """Only the generator given to `reset` is drawn from."""
+    before = torch.random.get_rng_state()
+    _scored(method, _images(1))
+    if isinstance(method, LearntMethod):
+        method.reset(torch.Generator().manual_seed(3))
+    require(torch.equal(before, torch.random.get_rng_state()), "torch's global random state was drawn from")
+
+
+def class_aware_tells_the_truth(method: Method) -> None:
+    """Text sides of two classes differ exactly where `class_aware` says so."""
+    differs = not torch.equal(method.text_features(_CLASS), method.text_features(_OTHER_CLASS))
+    said = f"class_aware is {method.class_aware}"
+    does = "differ" if differs else "are the same"
+    require(differs == method.class_aware, f"{said}, but the text sides of two classes {does}")
+
+
+class _Recorder(dict[Any, Tensor]):
+    """Features that note what was read."""
+
+    def __init__(self, features: Features) -> None:
+        super().__init__(features)
+        self.seen: frozenset[Any] = frozenset()
+
+    def __getitem__(self, key: Any) -> Tensor:
+        require(key in self, f"taps: {key} is read and not named")
+        self.seen |= {key}
+        return super().__getitem__(key)
+
+
+def taps_are_what_is_read(method: Method) -> None:
+    """Scoring reads every tap that the method names, and no other."""
+    recorder = _Recorder(method.clip.encode_image(_images(1), method.taps))
+    method.score(recorder, method.text_features(_CLASS))
+    unread = ", ".join(map(str, method.taps - recorder.seen))
+    require(recorder.seen == method.taps, f"taps: {unread} is named and never read")
+
+
+def learning_follows_the_seed(method: Method) -> None:
+    """The same seed gives the same parameters, another seed others."""
+    if not isinstance(method, LearntMethod):
+        return
+    states = []
+    for seed in (4, 4, 5):
+        method.reset(torch.Generator().manual_seed(seed))
+        states.append(method.state())
+    for name, value in states[0].items():
+        require(torch.equal(value, states[1][name]), f"reset: {name} differs under the same seed")
+        require(not torch.equal(value, states[2][name]), f"reset: {name} is the same under another seed")
+
+
+def learnt_state_comes_back(method: Method) -> None:
+    """`load_state(state())` restores the scores."""
+    if not isinstance(method, LearntMethod):
+        return
+    images = _images(2)
+    before, state = _scored(method, images), method.state()
+    method.reset(torch.Generator().manual_seed(77))
+    changed = _scored(method, images)
+    method.load_state(state)
+    after = _scored(method, images)
+    moved = not torch.equal(before.maps, changed.maps) or not torch.equal(before.image, changed.image)
+    require(moved, "the parameters move no score")
+    back = torch.equal(before.maps, after.maps) and torch.equal(before.image, after.image)
+    require(back, "load_state(state()) gives other scores than before")
+
+
+METHOD_CHECKS: Final[tuple[Callable[[Method], None], ...]] = (
+    has_name_title_and_docstring,
+    text_side_is_two_unit_rows,
+    scores_are_finite_float32,
+    batch_does_not_matter,
+    order_does_not_matter,
+    scoring_leaves_no_trace,
+    global_randomness_is_untouched,
+    class_aware_tells_the_truth,
+    taps_are_what_is_read,
+    learning_follows_the_seed,
+    learnt_state_comes_back,
+)
+"""The rules of a method; each function raises `ConformanceError` when its rule is broken."""
