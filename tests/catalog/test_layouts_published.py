@@ -46,6 +46,20 @@ class TestVisa:
         assert set(listing.problems) == {"pcb2"}
         assert "001.JPG" in listing.problems["pcb2"]
 
+    def test_a_line_that_is_there_twice(self, tmp_path: Path) -> None:
+        trees.visa(tmp_path)
+        path = tmp_path / "split_csv/1cls.csv"
+        path.write_text(path.read_text() + path.read_text().splitlines()[3] + "\n")
+        problems = listed("visa", tmp_path).problems
+        assert set(problems) == {"candle"}
+        assert "more than once: candle/Data/Images/Normal/0002.JPG" in problems["candle"]
+
+    def test_a_quote_that_is_never_closed(self, tmp_path: Path) -> None:
+        trees.visa(tmp_path)
+        path = tmp_path / "split_csv/1cls.csv"
+        path.write_text(path.read_text() + 'candle,test,"' + "x" * 200_000)
+        assert "1cls.csv, line 86: no CSV" in listed("visa", tmp_path).problems["candle"]
+
     @pytest.mark.parametrize(
         "content", ["", "object,split,label,image\n", "object,split,label,image,mask\na,b\n"]
     )
@@ -80,6 +94,7 @@ class TestHeadCt:
             ("0,1\n0,0\n", "occurs twice"),
             ("9,1\n", "0 images with number 9"),
             ("x\n", "line 2"),
+            ("9" * 5000 + ",1\n", "line 2"),
         ],
     )
     def test_broken_labels(self, lines: str, message: str, tmp_path: Path) -> None:

@@ -1,8 +1,12 @@
 """Names and links in a tree from outside: what leads out or cannot be written safely is refused."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
+
+from pipeline.errors import DataError
 
 from . import trees
 from .trees import listed
@@ -43,3 +47,23 @@ def test_unsafe_names_are_refused(name: str, tmp_path: Path) -> None:
     message = listed("br35h", tmp_path).problems["brain"]
     assert "not safe in a path" in message
     assert message.isprintable()
+
+
+def test_a_link_to_itself_is_refused(tmp_path: Path) -> None:
+    trees.br35h(tmp_path)
+    (tmp_path / "no/self.png").symlink_to("self.png")
+    assert "no/self.png: a link" in listed("br35h", tmp_path).problems["brain"]
+
+
+def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trees.br35h(tmp_path)
+    scan = os.scandir
+
+    def locked(path: Path) -> object:
+        if path.name == "yes":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr("pipeline.catalog.tree.os.scandir", locked)
+    with pytest.raises(DataError, match="yes: cannot be listed"):
+        listed("br35h", tmp_path)
