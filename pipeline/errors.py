@@ -1,5 +1,9 @@
 """Errors that a user is meant to read: one message that names the file, key or cell, and the next step."""
 
+import errno
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
 
 class ZsadError(Exception):
     """Base of every error that is shown as one line, without a traceback."""
@@ -23,3 +27,8 @@ class DiskFullError(DataError):
 
 class WeightsError(ZsadError):
     """A weights file that is missing, damaged or of another model."""
+
+
+def is_full(error: OSError) -> bool:
+    """Whether the operating system says that a disk or a quota is full."""
+    return error.errno in _FULL

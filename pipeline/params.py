@@ -174,12 +174,14 @@ def load_params(path: Path = PARAMS_FILE) -> Params:
     """Read and check `params.yaml`.
 
     Raises:
-        ParamsError: the file is missing, is not YAML, or has a bad key.
+        ParamsError: the file is missing or cannot be read, is not YAML, or has a bad key.
     """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ParamsError(f"{path} is missing: run from the root of the project") from error
-    except yaml.YAMLError as error:
+    except OSError as error:
+        raise ParamsError(f"{path} cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ParamsError(f"{path} is not YAML: {error}") from error
     return parse_params(values, str(path))

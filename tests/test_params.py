@@ -130,3 +130,12 @@ def test_params_cannot_be_changed_after_loading(values: dict[str, Any]) -> None:
     params: Params = parse_params(values)
     with pytest.raises(ValueError, match="frozen"):
         params.profile = "paper"
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_bytes(b"profile: \xff\n")
+    with pytest.raises(ParamsError, match=r"params\.yaml is not YAML"):
+        load_params(path)
+    with pytest.raises(ParamsError, match="cannot be read"):
+        load_params(tmp_path)

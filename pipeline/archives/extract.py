@@ -1,6 +1,5 @@
 """`extract`: one archive into one folder, whole or not at all."""
 
-import errno
 import lzma
 import shutil
 import tarfile
@@ -15,7 +14,7 @@ from pipeline.archives.rules import Gate
 from pipeline.archives.staging import staged
 from pipeline.archives.tars import is_tar, unpack_tar
 from pipeline.archives.zips import unpack_zip
-from pipeline.errors import DataError, DiskFullError
+from pipeline.errors import DataError, DiskFullError, is_full
 
 _RAR: Final = b"Rar!\x1a\x07"
 _ZIP: Final = b"PK"
@@ -49,8 +48,7 @@ def extract(archive: Path, into: Path) -> None:
         except OSError as error:
             if error.errno is None:  # gzip and bzip2 say "damaged" so
                 raise DataError(f"{archive}: damaged ({error}); {_ADVICE}") from None
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            raise (DiskFullError if full else DataError)(
+            raise (DiskFullError if is_full(error) else DataError)(
                 f"{archive}: cannot be unpacked to {into} ({error.strerror})"
             ) from None
 

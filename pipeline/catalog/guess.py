@@ -21,7 +21,7 @@ from pipeline.catalog.layouts.mvtec_like import MvtecLike
 from pipeline.catalog.listing import list_samples
 from pipeline.catalog.record import Build, DatasetRecord, Licence, Subset
 from pipeline.catalog.samples import Listing
-from pipeline.catalog.tree import Tree, join, read_tree
+from pipeline.catalog.tree import Tree, join, read_tree, some
 from pipeline.errors import DataError
 
 _NORMAL: Final = ("good", "ok", "normal", "no", "negative", "healthy", "0")
@@ -137,7 +137,7 @@ def _csv(tree: Tree, words: Sequence[str]) -> Iterator[_Rule | str]:
         labels = dict.fromkeys(row["label"] for row in rows)
         normal = _normal(labels, words)
         if normal is None:
-            yield f"{path}: which label means normal, {_some(labels)}? Say it with --normal"
+            yield f"{path}: which label means normal, {some(labels)}? Say it with --normal"
             continue
         subsets = tuple(dict.fromkeys(row["subset"] for row in rows if "subset" in row))
         masks = any(row.get("mask") for row in rows)
@@ -150,12 +150,12 @@ def _mvtec_like(tree: Tree, words: Sequence[str]) -> Iterator[_Rule | str]:
         return
     parents = {home.rpartition("/")[0] for home in homes}
     if len(parents) > 1:
-        yield f"test folders at different depths, below {_some(homes)}"
+        yield f"test folders at different depths, below {some(homes)}"
         return
     kinds = [tree.folders[join(home, "test")] for home in homes]
     normal = _normal(set(kinds[0]).intersection(*kinds), words)
     if normal is None:
-        yield f"which folder in test is the normal one, {_some(kinds[0])}? Say it with --normal"
+        yield f"which folder in test is the normal one, {some(kinds[0])}? Say it with --normal"
         return
     pairs = [
         (join(home, f"test/{kind}"), join(home, f"ground_truth/{kind}"))
@@ -192,7 +192,7 @@ def _two_folders(tree: Tree, words: Sequence[str]) -> Iterator[_Rule | str]:
         if normal is None or not others:
             continue
         if len(others) > 1:
-            yield f"several folders beside {normal}, {_some(others)}: put them all below a folder test"
+            yield f"several folders beside {normal}, {some(others)}: put them all below a folder test"
             continue
         layout = ClassFolders(kind="class_folders", normal=normal, anomalous=others[0], defect=others[0])
         yield _Rule(layout, masks=False)
@@ -214,8 +214,3 @@ def _mask_stems(tree: Tree, pairs: Iterable[tuple[str, str]]) -> tuple[str, ...]
             found[stem] += sum(find_mask(name, masks, (stem,)) is not None for name in tree.images(images))
     used = sorted((stem for stem in found if found[stem]), key=lambda stem: -found[stem])
     return tuple(used) or _MASK_STEMS[: bool(files)]
-
-
-def _some(names: Iterable[str]) -> str:
-    shown = [name or "the top" for name in names]
-    return ", ".join(shown[:5]) + (f" and {len(shown) - 5} more" if len(shown) > 5 else "")

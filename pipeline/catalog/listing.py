@@ -4,7 +4,7 @@ Finds the layout, lets it read, then applies the rules that hold for every data 
 refused file, a lost mask or a class without images is a problem of that subset, and the others are read.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -12,9 +12,7 @@ from pathlib import Path, PurePosixPath
 from pipeline.catalog.layouts import Reading, locate
 from pipeline.catalog.record import DatasetRecord
 from pipeline.catalog.samples import ANOMALOUS, Ignored, Listing, Sample
-from pipeline.catalog.tree import Tree, is_image, read_tree
-
-_SHOWN = 5
+from pipeline.catalog.tree import Tree, is_image, read_tree, some
 
 
 def list_samples(record: DatasetRecord, root: Path) -> Listing:
@@ -47,7 +45,7 @@ def _read(record: DatasetRecord, tree: Tree) -> tuple[str, Reading]:
     if place is None:
         message = "no folder here looks like the published archive; see `zsad datasets` for its layout"
     elif len(place.bases) > 1:
-        message = f"the data set lies here more than once ({_some(place.bases)}); keep one copy"
+        message = f"the data set lies here more than once ({some(place.bases)}); keep one copy"
     else:
         reading = place.layout.read(tree, place.bases[0], record.subset_names)
         reading.reasons = (*place.layout.other.items(), *reading.reasons)
@@ -62,6 +60,8 @@ def _flaw(record: DatasetRecord, subset: str, samples: Sequence[Sample], tree: T
             return f"{path}: {reason}"
     if not samples:
         return "no test image found; restore the folder from the published archive"
+    if twice := [name for name, times in Counter(sample.name for sample in samples).items() if times > 1]:
+        return f"listed more than once: {some(twice)}; name every image once"
     if record.has_masks and (flaw := _mask_flaw(samples)):
         return flaw
     if "image" in record.tasks and len({sample.label for sample in samples}) < 2:
@@ -72,14 +72,14 @@ def _flaw(record: DatasetRecord, subset: str, samples: Sequence[Sample], tree: T
 def _mask_flaw(samples: Sequence[Sample]) -> str | None:
     lost = [sample.name for sample in samples if sample.label == ANOMALOUS and sample.mask is None]
     if lost:
-        return f"no mask, or more than one, for {_some(lost)}; restore the masks from the published archive"
+        return f"no mask, or more than one, for {some(lost)}; restore the masks from the published archive"
     owners: dict[str, set[str]] = defaultdict(set)
     for sample in samples:
         if sample.mask is not None:
             owners[sample.mask].add(sample.image)
     for mask, images in owners.items():
         if len(images) > 1:
-            return f"{mask}: the mask of {_some(sorted(images))}; keep the published image only"
+            return f"{mask}: the mask of {some(sorted(images))}; keep the published image only"
     return None
 
 
@@ -121,10 +121,3 @@ def _reason(path: str, base: str, reading: Reading) -> str:
         if fnmatchcase(inner, pattern):
             return reason
     return "an image that the layout does not know" if is_image(path) else "not an image"
-
-
-def _some(paths: Sequence[str]) -> str:
-    """The first few of `paths`, and how many more there are."""
-    more = len(paths) - _SHOWN
-    shown = ", ".join(path or "the root" for path in paths[:_SHOWN])
-    return f"{shown} and {more} more" if more > 0 else shown

@@ -15,6 +15,7 @@ from pipeline.errors import DataError
 
 # Names become folder names of shards and results.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_ -]*$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Task = Literal["image", "pixel"]
 Status = Literal["confirmed", "reported", "inferred", "accepted"]
 
@@ -88,12 +89,12 @@ class Source(_Part):
     url: str | None = None
     id: str | None = None
     use: bool = True
-    archive: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] | None = None
-    volumes: tuple[str, ...] = ()
+    archive: FileName | None = None
+    volumes: tuple[FileName, ...] = ()
     part: str | None = None
     build: str | None = None
     folder: bool = False
-    keep: str | None = None
+    keep: FileName | None = None
     bytes: int | None = Field(default=None, gt=0)
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     md5: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")

@@ -71,7 +71,11 @@ def _shipped(name: str) -> DatasetRecord:
 
 def _own(name: str) -> DatasetRecord:
     path = own_record_path(name)
-    found = _parsed(path.read_text("utf-8"), str(path))
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read as UTF-8 text ({error})") from None
+    found = _parsed(text, str(path))
     if found.name != name:
         raise DataError(f"{path}, name: {found.name!r} differs from the name of the file; make them equal")
     if found.domain != "own":

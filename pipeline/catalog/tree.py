@@ -6,7 +6,7 @@ inside is fine), litter of file systems is set apart. Contents are not looked at
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -15,6 +15,7 @@ from pipeline.errors import DataError
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 
 _LITTER = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
+_SHOWN = 5
 
 
 def join(folder: str, name: str) -> str:
@@ -30,6 +31,13 @@ def stem(name: str) -> str:
 def is_image(name: str) -> bool:
     """Whether the suffix, in any case, is one of an image."""
     return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
+
+
+def some(paths: Iterable[str]) -> str:
+    """The first few of `paths`, and how many more there are."""
+    shown = [path or "the root" for path in paths]
+    more = len(shown) - _SHOWN
+    return ", ".join(shown[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,11 @@ class Tree:
         return (join(folder, name) for folder, names in self.files.items() for name in names)
 
     def open_path(self, path: str) -> Path:
-        """Where a file of the tree lies on disk."""
+        """Where a file of the tree lies on disk.
+
+        Raises:
+            DataError: the tree has no such file.
+        """
         if not self.has(path):
             raise DataError(f"{path}: no such file in the data set; restore it from the published archive")
         return self.root / path
@@ -74,7 +86,7 @@ def read_tree(root: Path) -> Tree:
     """List everything under `root`.
 
     Raises:
-        DataError: `root` is not a folder.
+        DataError: `root` is not a folder, or a folder below it cannot be read.
     """
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; put the data set there (see `zsad download --help`)")
@@ -88,7 +100,7 @@ def read_tree(root: Path) -> Tree:
         folder = waiting.pop()
         inner: list[str] = []
         plain: list[str] = []
-        for entry in sorted(os.scandir(root / folder), key=lambda entry: entry.name):
+        for entry in _entries(root, folder):
             path = join(folder, entry.name)
             if entry.name.startswith(".") or entry.name in _LITTER:
                 litter.append(path)
@@ -108,13 +120,20 @@ def read_tree(root: Path) -> Tree:
     )
 
 
+def _entries(root: Path, folder: str) -> list[os.DirEntry[str]]:
+    try:
+        return sorted(os.scandir(root / folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise DataError(f"{root / folder}: cannot be listed ({error.strerror}); make it readable") from None
+
+
 def _refusal(entry: os.DirEntry[str], home: Path) -> str | None:
     """Why an entry must not be read, None when it may."""
     if not entry.name.isprintable() or "\\" in entry.name:
         return "the name holds characters that are not safe in a path; rename it"
     if not entry.is_symlink():
         return None if entry.is_dir() or entry.is_file() else "neither a file nor a folder; remove it"
-    target = Path(entry.path).resolve()
+    target = Path(os.path.realpath(entry.path))  # `Path.resolve` raises on a link to itself
     if not target.is_relative_to(home):
         return "a link that leads out of the data set; put the file itself there"
     return None if target.is_file() else "a link to a folder or to nothing; put the folder itself there"

@@ -115,6 +115,6 @@ def _count(number: int | None) -> str:
 
 
 def _size(number: int | None) -> str:
-    if number is None:
-        return "?"
-    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"
+    from rich.filesize import decimal
+
+    return "?" if number is None else decimal(number)

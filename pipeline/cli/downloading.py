@@ -97,6 +97,8 @@ def _announcement(
     records: "Sequence[DatasetRecord]", store: "Store", builds: Mapping[str, str]
 ) -> Iterator[str]:
     """A line a data set with its terms and size, and one on the room that all need."""
+    from rich.filesize import decimal
+
     from pipeline.downloads import bytes_to_fetch
 
     total = 0
@@ -104,17 +106,11 @@ def _announcement(
         size = bytes_to_fetch(record, store, builds.get(record.name))
         there = (store.root / record.name).exists()
         total += 0 if there else size or 0
-        known = "size not known" if size is None else f"{_human(size)} to fetch"
+        known = "size not known" if size is None else f"{decimal(size)} to fetch"
         yield f"{record.name}: {_terms(record)}; {'already there' if there else known}"
-    free = f"{_human(shutil.disk_usage(store.root).free)} are free in {store.root}"
-    need = f"{_human(total)} to fetch where the size is known, about twice that while it is unpacked"
+    free = f"{decimal(shutil.disk_usage(store.root).free)} are free in {store.root}"
+    need = f"{decimal(total)} to fetch where the size is known, about twice that while it is unpacked"
     yield f"{need}; {free}" if total else free
-
-
-def _human(size: int) -> str:
-    from rich.filesize import decimal
-
-    return decimal(size)
 
 
 def _line(result: "Outcome | Failure") -> str:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from pipeline.downloads.errors import DownloadError, TransientError, is_full
+from pipeline.downloads.errors import DownloadError, TransientError
 from pipeline.downloads.meter import Meter
 from pipeline.downloads.optional import load
 from pipeline.downloads.retries import Patience, retry_after, retrying
-from pipeline.errors import DiskFullError
+from pipeline.errors import DiskFullError, is_full
 
 _RETRIES = 5  # of broken connections, by gdown itself
 

@@ -1,10 +1,6 @@
 """What can go wrong on the way from a host to a folder of data, as far as the caller acts on it."""
 
-import errno
-
 from pipeline.errors import DataError
-
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class DownloadError(DataError):
@@ -21,8 +17,3 @@ class TransientError(Exception):
     def __init__(self, reason: str, after: float | None = None) -> None:
         super().__init__(reason)
         self.after = after
-
-
-def is_full(error: OSError) -> bool:
-    """Whether the operating system says that a disk or a quota is full."""
-    return error.errno in _FULL

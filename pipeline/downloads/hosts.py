@@ -78,7 +78,8 @@ def _zenodo(file: Mapping[str, Any], expected: Callable[[str], Expected]) -> Rem
     name = _name(file.get("key"))
     kind, _, digest = str(file.get("checksum", "")).partition(":")
     known = expected(name).completed(_size(file), digest if kind == "md5" else None, "Zenodo")
-    return Remote(name, str(file.get("links", {}).get("self")), known)
+    links = file.get("links")
+    return Remote(name, str(links.get("self") if isinstance(links, dict) else None), known)
 
 
 def _size(file: Mapping[str, Any]) -> int | None:

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
-from pipeline.downloads.errors import DownloadError, TransientError, is_full
+from pipeline.downloads.errors import DownloadError, TransientError
 from pipeline.downloads.meter import Meter
 from pipeline.downloads.optional import load
 from pipeline.downloads.retries import Patience, retry_after, retrying
-from pipeline.errors import DiskFullError
+from pipeline.errors import DiskFullError, is_full
 
 _CACHE = "KAGGLEHUB_CACHE"
 _OWN = "kagglehub"  # its folder beside the result

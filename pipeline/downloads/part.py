@@ -6,12 +6,12 @@ time, same size. Everything else is thrown away. The final name appears by one r
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline.downloads.errors import is_full
-from pipeline.errors import DiskFullError
+from pipeline.errors import DiskFullError, is_full
 from pipeline.files import write_json
 
 
@@ -71,21 +71,18 @@ class Part:
         return note if isinstance(note, dict) else None
 
 
-class room_for:  # noqa: N801 (used like a function)
+@contextmanager
+def room_for(part: Part) -> Iterator[None]:
     """Turns a full disk into one message that says what is kept."""
-
-    def __init__(self, part: Part) -> None:
-        self._part = part
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, OSError) and is_full(error):
-            raise DiskFullError(
-                f"{self._part.target.parent}: the disk is full; make room and run the command again, it goes "
-                f"on behind the {self._part.size} bytes in {self._part.path.name}"
-            ) from None
+    try:
+        yield
+    except OSError as error:
+        if not is_full(error):
+            raise
+        raise DiskFullError(
+            f"{part.target.parent}: the disk is full; make room and run the command again, it goes on behind "
+            f"the {part.size} bytes in {part.path.name}"
+        ) from None
 
 
 def validator(note: Mapping[str, Any]) -> str | None:

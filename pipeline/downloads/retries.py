@@ -88,7 +88,7 @@ def retry_after(value: str | None) -> float | None:
     """Seconds of a `Retry-After` header (RFC 9110, 10.2.3: seconds or a date), None when it says nothing."""
     if value is None:
         return None
-    if value.strip().isdigit():
+    if value.strip().isdecimal():
         return float(value)
     try:
         moment = parsedate_to_datetime(value)

@@ -23,6 +23,7 @@ from pipeline.downloads.transfer import open_client
 from pipeline.errors import DataError
 from pipeline.files import value_digest, write_text
 
+_FOLDER = ".downloads"
 _LOCKS = "locks"
 
 
@@ -49,7 +50,7 @@ class Store:
     @property
     def downloads(self) -> Path:
         """Folder of archives and of work in progress."""
-        return self.root / ".downloads"
+        return self.root / _FOLDER
 
     def folder(self, source: Source, dataset: str) -> Path:
         """The folder of a source."""
@@ -80,7 +81,7 @@ def open_store(root: Path, ledger: Path, meter: Meter) -> Iterator[Store]:
     Raises:
         DataError: `root` cannot be written.
     """
-    downloads = root / ".downloads"
+    downloads = root / _FOLDER
     ignore = downloads / ".gitignore"
     try:
         (downloads / _LOCKS).mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,8 @@ the caller goes on to the next source.
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,29 +107,15 @@ def _range(note: Mapping[str, Any] | None, size: int) -> dict[str, str]:
     return {"Range": f"bytes={size}-", "If-Range": str(validator(note))}
 
 
-class _answer:  # noqa: N801 (used like a function)
-    """The response to a GET whose status allows to read it, as a context; errors of HTTP become ours."""
-
-    def __init__(self, client: httpx.Client, url: str, headers: Mapping[str, str]) -> None:
-        self._url = url
-        self._stream = client.stream("GET", url, headers=dict(headers))
-
-    def __enter__(self) -> httpx.Response:
-        try:
-            response = self._stream.__enter__()
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise _translated(self._url, error) from None
-        try:
-            _refuse(self._url, response)
-        except BaseException:
-            self._stream.__exit__(None, None, None)
-            raise
-        return response
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        self._stream.__exit__(kind, error, trace)
-        if isinstance(error, httpx.HTTPError):
-            raise _translated(self._url, error) from None
+@contextmanager
+def _answer(client: httpx.Client, url: str, headers: Mapping[str, str]) -> Iterator[httpx.Response]:
+    """The response to a GET whose status allows to read it; errors of HTTP become ours."""
+    try:
+        with client.stream("GET", url, headers=dict(headers)) as response:
+            _refuse(url, response)
+            yield response
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise _translated(url, error) from None
 
 
 def _translated(url: str, error: Exception) -> Exception:
@@ -147,10 +134,9 @@ def _refuse(url: str, response: httpx.Response) -> None:
         raise TransientError(f"HTTP {status}", retry_after(response.headers.get("Retry-After")))
     if status not in (httpx.codes.OK, httpx.codes.PARTIAL_CONTENT, _NO_SUCH_PIECE):
         raise DownloadError(f"{url}: HTTP {status} {response.reason_phrase}")
-    if url.startswith("https:") and response.url.scheme != "https":
-        raise DownloadError(
-            f"{url}: redirects to {response.url.host} without encryption, which is not followed"
-        )
+    plain = [hop.url.host for hop in (*response.history, response) if hop.url.scheme != "https"]
+    if url.startswith("https:") and plain:
+        raise DownloadError(f"{url}: redirects to {plain[0]} without encryption, which is not followed")
     if response.headers.get("Content-Encoding", "identity") != "identity":
         raise DownloadError(f"{url}: the server packs the file although it was asked not to")
     if is_page(b"", response.headers.get("Content-Type", "")):
@@ -167,7 +153,7 @@ def _describe(url: str, response: httpx.Response) -> dict[str, Any]:
         "url": url,
         "etag": response.headers.get("ETag"),
         "last_modified": response.headers.get("Last-Modified"),
-        "total": int(length) if length.isdigit() else None,
+        "total": int(length) if length.isdecimal() else None,
     }
 
 

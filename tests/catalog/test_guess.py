@@ -159,3 +159,10 @@ def test_what_is_not_understood_is_said(
 def test_a_word_for_normal_can_be_given(tmp_path: Path) -> None:
     strange_normal(tmp_path)
     assert guess(tmp_path, "widgets", "Intact").listing.counts() == {"widgets": (3, 3)}
+
+
+def test_an_image_with_two_labels_is_refused(tmp_path: Path) -> None:
+    csv_with_least(tmp_path)
+    text(tmp_path / "labels.csv", "image,label\nx.png,0\ny.png,1\nx.png,1\n")
+    with pytest.raises(DataError, match=r"listed more than once: x\.png"):
+        guess(tmp_path, "widgets")

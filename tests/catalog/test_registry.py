@@ -1,12 +1,13 @@
 import subprocess
 import sys
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 import yaml
 from pydantic import ValidationError
 
-from pipeline.catalog import DatasetRecord, auxiliary_names, evaluated, names, record
+from pipeline.catalog import DatasetRecord, Source, auxiliary_names, evaluated, names, record
 from pipeline.errors import DataError
 
 # Test images of the benchmark as its literature has them, kept apart from the records.
@@ -133,3 +134,18 @@ def test_imports_without_the_engines() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("key", ["archive", "volumes", "keep"])
+def test_file_names_of_a_source_stay_in_their_folder(key: str) -> None:
+    name: object = ["../../x.rar"] if key == "volumes" else "../../x.rar"
+    with pytest.raises(ValidationError, match=key):
+        Source.model_validate({"kind": "zenodo", "id": "1", "confirmed": True, key: name})
+
+
+def test_a_record_of_ones_own_that_is_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "datasets").mkdir()
+    (tmp_path / "datasets/widgets.yaml").write_bytes(b"name: \xff")
+    with pytest.raises(DataError, match=r"widgets\.yaml: cannot be read as UTF-8"):
+        record("widgets")

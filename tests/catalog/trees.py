@@ -6,9 +6,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline.catalog import Counts, record
+from pipeline.catalog import Counts, Listing, list_samples, record
 
 Built = dict[str, Counts]
+
+
+def listed(name: str, root: Path) -> Listing:
+    """What the data set `name` lists of a tree."""
+    return list_samples(record(name), root)
 
 
 def picture(path: Path, mode: str = "RGB", size: tuple[int, int] = (12, 9), value: int = 90) -> Path:

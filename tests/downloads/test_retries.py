@@ -54,4 +54,4 @@ def test_retry_after() -> None:
     assert 25 < wait <= 30
     assert retry_after(format_datetime(soon - timedelta(hours=1), usegmt=True)) == 0
     assert retry_after(" 7 ") == 7
-    assert [retry_after(value) for value in (None, "soon", "-3", "1.5")] == [None] * 4
+    assert [retry_after(value) for value in (None, "soon", "-3", "1.5", "²")] == [None] * 5

@@ -241,6 +241,21 @@ def test_no_way_to_plain_http_or_other_schemes(bring: Bring) -> None:
             bring("file:///etc/hostname")
 
 
+def test_no_way_over_plain_http(bring: Bring) -> None:
+    ways = {"https://here/": "http://between/", "http://between/": "https://there/"}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        onward = ways.get(str(request.url))
+        return (
+            httpx.Response(302, headers={"Location": onward}) if onward else httpx.Response(200, content=b"x")
+        )
+
+    with httpx.Client(transport=httpx.MockTransport(answer), follow_redirects=True) as mocked:
+        bring.client = mocked
+        with pytest.raises(DownloadError, match="redirects to between without encryption"):
+            bring("https://here/")
+
+
 def test_a_certificate_that_does_not_hold_is_not_retried(bring: Bring, tmp_path: Path) -> None:
     attempts = []
 

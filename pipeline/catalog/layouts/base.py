@@ -5,6 +5,7 @@ methods: `score` says how much of itself it sees in a folder, `read` lists the s
 paired by name only, never by position. Counting and the choice of the subsets are left to the caller.
 """
 
+import csv
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.catalog.samples import Sample
 from pipeline.catalog.tree import Tree, stem
+from pipeline.errors import DataError
 
 MAX_DEPTH = 3  # wrapping folders that archives and people put around a data set
 
@@ -100,9 +102,25 @@ def find_mask(image: str, masks: Mapping[str, Sequence[str]], patterns: Sequence
     None when there is no mask or more than one. The suffix does not matter.
     """
     for pattern in patterns:
-        if candidates := masks.get(pattern.format(stem=stem(image))):
+        if candidates := masks.get(pattern.replace("{stem}", stem(image))):
             return candidates[0] if len(candidates) == 1 else None
     return None
+
+
+def csv_lines(tree: Tree, path: str) -> list[tuple[int, list[str]]]:
+    """(line number, cells without the spaces around them) of a CSV file; empty lines are left out.
+
+    Raises:
+        DataError: the tree has no such file, or it is no CSV.
+    """
+    with tree.open_path(path).open(newline="", encoding="utf-8-sig", errors="replace") as handle:
+        reader = csv.reader(handle)
+        try:
+            return [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]
+        except csv.Error as error:
+            raise DataError(
+                f"{path}, line {reader.line_num}: no CSV ({error}); look for a quote that is never closed"
+            ) from None
 
 
 def missing(folder: str) -> str:

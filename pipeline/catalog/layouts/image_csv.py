@@ -4,11 +4,10 @@ Columns `image,label` and, where there is any, `mask`, `subset`, `split`. Paths 
 CSV. One label means normal, any other is the name of a defect; with a `split` only `test` is listed.
 """
 
-import csv
 from collections.abc import Sequence
 from typing import Literal
 
-from pipeline.catalog.layouts.base import Layout, Reading
+from pipeline.catalog.layouts.base import Layout, Reading, csv_lines
 from pipeline.catalog.samples import ANOMALOUS, GOOD, NORMAL, Sample
 from pipeline.catalog.tree import Tree, join
 from pipeline.errors import DataError
@@ -66,19 +65,15 @@ def read_rows(tree: Tree, path: str) -> list[tuple[int, dict[str, str]]]:
     """(line number, cells by column) of the file, without the spaces around them.
 
     Raises:
-        DataError: it is missing, lacks a column, or has a line with too few or too many cells.
+        DataError: it is missing or no CSV, lacks a column, or has a line with too few or too many cells.
     """
-    with tree.open_path(path).open(newline="", encoding="utf-8-sig", errors="replace") as handle:
-        lines = [[cell.strip() for cell in row] for row in csv.reader(handle)]
-    header = lines[0] if lines else []
+    lines = csv_lines(tree, path)
+    header = lines[0][1] if lines else []
     if not set(header) >= NEEDED or len(set(header)) != len(header):
         raise DataError(f"{path}: its first line must name the columns image and label, each column once")
     rows = []
-    for number, cells in enumerate(lines[1:], start=2):
-        if len(cells) not in {0, len(header)}:
+    for number, cells in lines[1:]:
+        if len(cells) != len(header):
             raise DataError(f"{path}, line {number}: {len(cells)} cells, where the first has {len(header)}")
-        if cells:
-            rows.append(
-                (number, {key: cell for key, cell in zip(header, cells, strict=True) if key in KNOWN})
-            )
+        rows.append((number, {key: cell for key, cell in zip(header, cells, strict=True) if key in KNOWN}))
     return rows

@@ -4,14 +4,15 @@ The header may have spaces around its names, and the image folder may be nested 
 anomalous. There are no masks.
 """
 
-import csv
 from collections.abc import Sequence
 from typing import Literal
 
-from pipeline.catalog.layouts.base import RESTORE, Layout, Reading, by_stem
+from pipeline.catalog.layouts.base import RESTORE, Layout, Reading, by_stem, csv_lines
 from pipeline.catalog.samples import ANOMALOUS, GOOD, NORMAL, Sample
 from pipeline.catalog.tree import Tree, join
 from pipeline.errors import DataError
+
+_LONGEST_NUMBER = 9  # digits; longer ones are no image numbers, and Python refuses to read very long ones
 
 
 class LabelCsv(Layout):
@@ -59,16 +60,22 @@ class LabelCsv(Layout):
 
 
 def _flags(tree: Tree, path: str) -> list[tuple[int, bool]]:
-    """(image number, anomalous) of every line below the header."""
+    """(image number, anomalous) of every line below the header.
+
+    Raises:
+        DataError: the file is missing, or a line is not a number and a flag, or has a number that was there.
+    """
     flags: dict[int, bool] = {}
-    with tree.open_path(path).open(newline="", encoding="utf-8-sig", errors="replace") as handle:
-        for line, row in enumerate(csv.reader(handle), start=1):
-            cells = [cell.strip() for cell in row]
-            if line == 1 or not any(cells):
-                continue
-            if len(cells) != 2 or not cells[0].isdecimal() or cells[1] not in {"0", "1"}:
-                raise DataError(f"{path}, line {line}: expected `number,0` or `number,1`; {RESTORE}")
-            if int(cells[0]) in flags:
-                raise DataError(f"{path}, line {line}: number {cells[0]} occurs twice; {RESTORE}")
-            flags[int(cells[0])] = cells[1] == "1"
+    for line, cells in csv_lines(tree, path)[1:]:
+        if not any(cells):
+            continue
+        if len(cells) != 2 or not _is_number(cells[0]) or cells[1] not in {"0", "1"}:
+            raise DataError(f"{path}, line {line}: expected `number,0` or `number,1`; {RESTORE}")
+        if int(cells[0]) in flags:
+            raise DataError(f"{path}, line {line}: number {cells[0]} occurs twice; {RESTORE}")
+        flags[int(cells[0])] = cells[1] == "1"
     return list(flags.items())
+
+
+def _is_number(cell: str) -> bool:
+    return cell.isdecimal() and len(cell) <= _LONGEST_NUMBER

@@ -4,16 +4,15 @@ Columns `object,split,label,image,mask`; paths are relative to the folder that h
 that is not a file of the data set (also `../..` or an absolute one) makes its subset unusable.
 """
 
-import csv
 from collections.abc import Sequence
 from typing import Literal
 
-from pipeline.catalog.layouts.base import RESTORE, Layout, Reading
+from pipeline.catalog.layouts.base import RESTORE, Layout, Reading, csv_lines
 from pipeline.catalog.samples import ANOMALOUS, GOOD, NORMAL, Sample
 from pipeline.catalog.tree import Tree, join
 from pipeline.errors import DataError
 
-_COLUMNS = {"object", "split", "label", "image", "mask"}
+_COLUMNS = ("object", "split", "label", "image", "mask")
 _LABELS = {"normal": NORMAL, "anomaly": ANOMALOUS}
 
 
@@ -42,7 +41,7 @@ class SplitCsv(Layout):
             reading.problems = dict.fromkeys(subsets, str(error))
             return reading
         for line, row in rows:
-            if row["split"].strip() == "test" and row["object"] in subsets:
+            if row["split"] == "test" and row["object"] in subsets:
                 try:
                     reading.samples.append(_sample(tree, base, row))
                 except DataError as error:
@@ -54,17 +53,16 @@ def _rows(tree: Tree, path: str) -> list[tuple[int, dict[str, str]]]:
     """(line number, row) of the split file.
 
     Raises:
-        DataError: the file is missing, or a column or a cell is.
+        DataError: the file is missing or no CSV, or a column or a cell is missing.
     """
-    with tree.open_path(path).open(newline="", encoding="utf-8-sig", errors="replace") as handle:
-        reader = csv.DictReader(handle, restkey="", restval=None)
-        if _COLUMNS - set(reader.fieldnames or ()):
-            raise DataError(f"{path}: columns {', '.join(sorted(_COLUMNS))} expected; {RESTORE}")
-        rows = [(reader.line_num, row) for row in reader]
-    for line, row in rows:
-        if None in row.values() or "" in row:
-            raise DataError(f"{path}, line {line}: not {len(_COLUMNS)} cells; {RESTORE}")
-    return rows
+    lines = csv_lines(tree, path)
+    header = lines[0][1] if lines else []
+    if not set(header) >= set(_COLUMNS):
+        raise DataError(f"{path}: columns {', '.join(_COLUMNS)} expected; {RESTORE}")
+    for line, cells in lines[1:]:
+        if len(cells) != len(header):
+            raise DataError(f"{path}, line {line}: not {len(header)} cells; {RESTORE}")
+    return [(line, dict(zip(header, cells, strict=True))) for line, cells in lines[1:]]
 
 
 def _sample(tree: Tree, base: str, row: dict[str, str]) -> Sample:

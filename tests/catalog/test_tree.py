@@ -1,0 +1,69 @@
+"""Names and links in a tree from outside: what leads out or cannot be written safely is refused."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import DataError
+
+from . import trees
+from .trees import listed
+
+
+def test_links_that_leave_are_refused(tmp_path: Path) -> None:
+    root = tmp_path / "mvtec"
+    trees.mvtec(root)
+    outside = trees.picture(tmp_path / "outside.png")
+    (root / "bottle/test/good/009.png").symlink_to(outside)
+    (root / "pill/test/good").rename(tmp_path / "elsewhere")
+    (root / "pill/test/good").symlink_to(tmp_path / "elsewhere")
+    listing = listed("mvtec", root)
+    assert set(listing.problems) == {"bottle", "pill"}
+    assert "bottle/test/good/009.png: a link that leads out" in listing.problems["bottle"]
+    assert any(entry.path == "pill/test/good" for entry in listing.ignored)
+
+
+def test_a_link_inside_is_fine(tmp_path: Path) -> None:
+    trees.mvtec(tmp_path)
+    target = tmp_path / "bottle/test/good/000.png"
+    (tmp_path / "bottle/test/good/009.png").symlink_to(target)
+    listing = listed("mvtec", tmp_path)
+    assert listing.problems == {}
+    assert listing.counts()["bottle"] == (4, 4)
+
+
+def test_a_loop_of_links_ends(tmp_path: Path) -> None:
+    trees.br35h(tmp_path)
+    (tmp_path / "no/again").symlink_to(tmp_path)
+    assert "no/again: a link to a folder" in listed("br35h", tmp_path).problems["brain"]
+
+
+@pytest.mark.parametrize("name", ["new\nline.png", "back\\slash.png", "\udcff.png"])
+def test_unsafe_names_are_refused(name: str, tmp_path: Path) -> None:
+    trees.br35h(tmp_path)
+    (tmp_path / "no" / name).write_bytes((tmp_path / "no/no0.jpg").read_bytes())
+    message = listed("br35h", tmp_path).problems["brain"]
+    assert "not safe in a path" in message
+    assert message.isprintable()
+
+
+def test_a_link_to_itself_is_refused(tmp_path: Path) -> None:
+    trees.br35h(tmp_path)
+    (tmp_path / "no/self.png").symlink_to("self.png")
+    assert "no/self.png: a link" in listed("br35h", tmp_path).problems["brain"]
+
+
+def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trees.br35h(tmp_path)
+    scan = os.scandir
+
+    def locked(path: Path) -> object:
+        if path.name == "yes":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr("pipeline.catalog.tree.os.scandir", locked)
+    with pytest.raises(DataError, match="yes: cannot be listed"):
+        listed("br35h", tmp_path)

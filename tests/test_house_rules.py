@@ -1,0 +1,68 @@
+"""The size bounds of the house: what is too long for one reading, and how much may be longer than we aim at.
+
+Lines of a function are its lines of code: no docstring, no comment, no blank line. Ruff holds the rest:
+docstrings, complexity and the number of arguments.
+"""
+
+import ast
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.project import ROOT
+
+PARTS = ("pipeline", "stages", "benchmarks", "tests")
+LONGEST_MODULE, LONGEST_FUNCTION = 400, 50
+AIMED_MODULE, AIMED_FUNCTION = 200, 20
+SHARE_IN_AIM = 0.95
+
+
+def _modules(*parts: str) -> dict[str, str]:
+    paths = (path for part in parts for path in sorted((ROOT / part).rglob("*.py")))
+    return {path.relative_to(ROOT).as_posix(): path.read_text() for path in paths}
+
+
+def _module_lines(*parts: str) -> dict[str, int]:
+    return {name: len(source.splitlines()) for name, source in _modules(*parts).items()}
+
+
+def _function_lines(*parts: str) -> dict[str, int]:
+    return {
+        f"{name}:{function.lineno} {function.name}": _code_lines(function, source.splitlines())
+        for name, source in _modules(*parts).items()
+        for function in _functions(source)
+    }
+
+
+def _functions(source: str) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return (n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def _code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef, lines: list[str]) -> int:
+    first = function.body[0]
+    described = ast.get_docstring(function) is not None
+    body = lines[(first.end_lineno or 0) if described else first.lineno - 1 : function.end_lineno]
+    return sum(bool(line.strip()) and not line.strip().startswith("#") for line in body)
+
+
+def test_lines_of_a_function_are_its_code() -> None:
+    source = 'def f():\n    """One.\n\n    Two.\n    """\n    # why\n    x = 1\n\n    return x\n'
+    (function,) = _functions(source)
+    assert _code_lines(function, source.splitlines()) == 2
+
+
+def test_no_module_is_too_long() -> None:
+    assert {name: n for name, n in _module_lines(*PARTS).items() if n > LONGEST_MODULE} == {}
+
+
+def test_no_function_is_too_long() -> None:
+    assert {name: n for name, n in _function_lines(*PARTS).items() if n > LONGEST_FUNCTION} == {}
+
+
+@pytest.mark.parametrize(
+    ("measure", "aim"), [(_module_lines, AIMED_MODULE), (_function_lines, AIMED_FUNCTION)]
+)
+def test_most_of_the_package_is_as_short_as_we_aim(measure: Callable[..., dict[str, int]], aim: int) -> None:
+    lines = measure("pipeline", "stages")
+    longer = {name: n for name, n in lines.items() if n > aim}
+    assert len(longer) <= (1 - SHARE_IN_AIM) * len(lines), longer
