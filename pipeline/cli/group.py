@@ -22,7 +22,13 @@ class _Group(click.Group):
 
 @click.group(cls=_Group)
 @click.version_option(package_name="zsad", prog_name="zsad")
-@click.option("--params", type=click.Path(path_type=Path), default=PARAMS_FILE, show_default=True)
+@click.option(
+    "--params",
+    type=click.Path(path_type=Path),
+    default=PARAMS_FILE,
+    show_default=True,
+    help="What to run: profile, methods, data sets.",
+)
 @click.pass_context
 def main(ctx: click.Context, params: Path) -> None:
     """Regenerate, extend and check the zero-shot anomaly detection benchmark of AnomalyCLIP."""

@@ -5,6 +5,7 @@ from pipeline.results.examples import ROLES, SIDE, Example, Role, decode_heatmap
 from pipeline.results.intervals import INTERVAL_COLUMNS, Spread, spread_columns
 from pipeline.results.provenance import git_revision, library_versions, write_run
 from pipeline.results.read import cell_rows, read_examples, read_metrics, read_scores
+from pipeline.results.records import CellResult, CellRow, CellScores
 from pipeline.results.schema import (
     EXAMPLES_SCHEMA,
     IMAGE_METRICS,
@@ -14,9 +15,6 @@ from pipeline.results.schema import (
     SCHEMA_VERSION,
     SCORES_SCHEMA,
     CellKey,
-    CellResult,
-    CellRow,
-    CellScores,
     ResultsError,
     Status,
 )

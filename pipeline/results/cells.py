@@ -15,13 +15,8 @@ import pyarrow as pa
 
 from pipeline.results import parquet
 from pipeline.results.examples import EXAMPLE_COLUMNS, Example
-from pipeline.results.schema import (
-    IMAGE_FIELDS,
-    CellResult,
-    CellRow,
-    CellScores,
-    ResultsError,
-)
+from pipeline.results.records import CellResult, CellRow, CellScores
+from pipeline.results.schema import IMAGE_FIELDS, ResultsError
 
 _IMAGE_SCHEMA: Final = pa.schema(IMAGE_FIELDS)
 # One row an image; the columns of examples are null where the image is none.

@@ -10,14 +10,8 @@ import pandas as pd
 import pyarrow as pa
 
 from pipeline.results import parquet
-from pipeline.results.schema import (
-    EXAMPLES_SCHEMA,
-    METRICS_SCHEMA,
-    ROW_FIELDS,
-    SCORES_SCHEMA,
-    CellRow,
-    ResultsError,
-)
+from pipeline.results.records import ROW_FIELDS, CellRow
+from pipeline.results.schema import EXAMPLES_SCHEMA, METRICS_SCHEMA, SCORES_SCHEMA, ResultsError
 
 _PANDAS_TYPES: Final[dict[Any, Any]] = {
     pa.int8(): pd.Int8Dtype(),

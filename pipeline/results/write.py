@@ -18,12 +18,12 @@ import pyarrow as pa
 from pipeline.files import atomic_path
 from pipeline.results import parquet
 from pipeline.results.cells import example_columns, image_table
+from pipeline.results.records import CellResult
 from pipeline.results.schema import (
     EXAMPLES_SCHEMA,
     METRICS_SCHEMA,
     SCHEMA_VERSION,
     SCORES_SCHEMA,
-    CellResult,
     ResultsError,
 )
 

@@ -1,18 +1,18 @@
 """Plain means: over the subsets of a data set, then over seeds; and over data sets.
 
 A mean exists only over everything that was expected. Where a subset is missing, failed or undefined, there is
-no mean but the reason, which the tables print. A metric that a data set does not have (no masks, no normal
-images) is undefined and needs no reason. What a mean knows of its uncertainty is said in `mean`.
+no mean but the reason (`gaps`), which the tables print. A metric that a data set does not have (no masks, no
+normal images) is undefined and needs no reason. What a mean knows of its uncertainty is said in `mean`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import pandas as pd
 
 from pipeline.results import CellRow, ResultsError, cell_rows
 from pipeline.tables.expected import Expected, ExpectedSet
+from pipeline.tables.gaps import NOT_RUN, Cell, gap_reason, listing
 from pipeline.tables.mean import (
     RETRAINED_DATASET,
     RETRAINED_SUBSET,
@@ -21,11 +21,6 @@ from pipeline.tables.mean import (
     mean_of_means,
     plain_mean,
 )
-
-_LONGEST_ERROR: Final = 160
-_NOT_RUN: Final = "not run"
-
-_Cell = tuple[str, str, int | None]  # data set, subset, seed
 
 
 @dataclass(frozen=True)
@@ -49,7 +44,7 @@ class EntryMeans:
         expected: what the run ought to contain. Its seeds are those that occur in any row.
     """
 
-    def __init__(self, cells: Mapping[_Cell, CellRow], expected: Expected) -> None:
+    def __init__(self, cells: Mapping[Cell, CellRow], expected: Expected) -> None:
         self._cells = cells
         self._expected = expected
         seeds = {seed for _, _, seed in cells}
@@ -80,7 +75,7 @@ class EntryMeans:
         known = [mean.value for mean in means if mean.value is not None]
         if len(known) < len(chosen):
             absent = [name for name, mean in zip(chosen, means, strict=True) if mean.value is None]
-            return Mean(None, f"no value on {_listing(absent, len(chosen), 'data sets')}")
+            return Mean(None, f"no value on {listing(absent, len(chosen), 'data sets')}")
         return mean_of_means(means, known) if known else Mean(None)
 
     def expected(self, dataset: str) -> ExpectedSet:
@@ -115,7 +110,7 @@ class EntryMeans:
         if metric not in self._expected[dataset].metrics:
             return Mean(None)
         if not self._cells:
-            return Mean(None, _NOT_RUN)
+            return Mean(None, NOT_RUN)
         cells = [(dataset, subset, seed) for seed in self.seeds for subset in subsets]
         rows = [self._cells.get(cell) for cell in cells]
         values: list[float | None] = [None if row is None else getattr(row, metric) for row in rows]
@@ -124,7 +119,7 @@ class EntryMeans:
             return self._known(known, [row for row in rows if row is not None], metric)
         if not known and all(row is not None and row.status == "ok" for row in rows):
             return Mean(None)
-        return Mean(None, self._reason(cells, rows, metric))
+        return Mean(None, gap_reason(cells, rows, metric))
 
     def _known(self, values: Sequence[float], rows: Sequence[CellRow], metric: str) -> Mean:
         """The mean of `values`, of all subsets with the first seed, then with the next one, and so on."""
@@ -145,19 +140,6 @@ class EntryMeans:
             ends=None if others or only is None else (only.low, only.high),
         )
 
-    def _reason(self, cells: Sequence[_Cell], rows: Sequence[CellRow | None], metric: str) -> str:
-        if not any(rows):
-            return _NOT_RUN
-        kinds: dict[str, list[str]] = {}
-        for (_, subset, seed), row in zip(cells, rows, strict=True):
-            name = subset if len(self.seeds) == 1 else f"{subset} with seed {seed}"
-            if (kind := _kind(row, metric)) is not None:
-                kinds.setdefault(kind, []).append(name)
-        if len(cells) == 1:
-            return next(iter(kinds))
-        unit = "subsets" if len(self.seeds) == 1 else "cells"
-        return "; ".join(f"{_listing(names, len(cells), unit)}: {kind}" for kind, names in kinds.items())
-
 
 def entry_means(metrics: pd.DataFrame, expected: Expected) -> dict[Entry, EntryMeans]:
     """The means of every method and variant that was run.
@@ -169,7 +151,7 @@ def entry_means(metrics: pd.DataFrame, expected: Expected) -> dict[Entry, EntryM
     Raises:
         ResultsError: there is no row, a cell occurs twice, or a row belongs to nothing that was expected.
     """
-    cells: dict[Entry, dict[_Cell, CellRow]] = {}
+    cells: dict[Entry, dict[Cell, CellRow]] = {}
     for row in cell_rows(metrics):
         if row.dataset not in expected or row.subset not in expected[row.dataset].subsets:
             raise ResultsError(f"{row.name}: not part of this run; run `dvc repro evaluate` again")
@@ -190,23 +172,6 @@ def chosen_means(
     return {entry: means.get(entry) or EntryMeans({}, expected) for entry in entries}
 
 
-def _kind(row: CellRow | None, metric: str) -> str | None:
-    if row is None:
-        return "missing"
-    if row.status == "failed":
-        return f"failed ({_one_line(row.error or '')})"
-    return "undefined" if getattr(row, metric) is None else None
-
-
 def _all_or_none(errors: Sequence[float | None]) -> float | None:
     known = [error for error in errors if error is not None]
     return plain_mean(known) if len(known) == len(errors) else None
-
-
-def _one_line(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _LONGEST_ERROR else f"{line[:_LONGEST_ERROR]}..."
-
-
-def _listing(names: Sequence[str], total: int, unit: str) -> str:
-    return f"{len(names)} of {total} {unit} ({', '.join(names)})"

@@ -3,15 +3,17 @@
 Test images: a mean over independent subsets has the standard error sqrt(sum of squares) / number. Seeds see
 the same images, so their standard errors are averaged, not divided. Trainings: from three seeds on the spread
 is measured; with fewer, only what is usual is known, and that enters no interval, but what two runs are
-compared with (`verdicts`, `significance`). Intervals are normal, clipped to the range of the metric; a single
-cell keeps its bootstrap interval.
+compared with (`verdicts`, `significance`). Intervals are Student's where the spread between trainings is
+measured, otherwise normal, and clipped to the metric's range; a single cell keeps its bootstrap interval.
 """
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+from scipy.special import stdtrit
 
 LEVEL: Final = 0.95
 Z: Final = statistics.NormalDist().inv_cdf((1 + LEVEL) / 2)
@@ -71,7 +73,8 @@ class Mean:
         if self.ends is not None:
             return self.ends
         trainings = (self.training_se or 0.0) if self.seeds_measured else 0.0
-        half = Z * math.hypot(self.se, trainings)
+        error = math.hypot(self.se, trainings)
+        half = error * _quantile(satterthwaite(error**2, [(trainings, len(self.by_seed))]))
         return max(self.least, self.value - half), min(1.0, self.value + half)
 
 
@@ -84,6 +87,20 @@ def independent_se(errors: Sequence[float | None]) -> float | None:
     """Standard error of a mean over independent parts; `None` where one part has none."""
     known = [error for error in errors if error is not None]
     return math.hypot(*known) / len(errors) if len(known) == len(errors) else None
+
+
+def satterthwaite(variance: float, trainings: Iterable[tuple[float, int]]) -> float:
+    """Degrees of freedom of a variance (Satterthwaite, Biometrics Bulletin 2, 1946).
+
+    Args:
+        variance: the whole of it, in any unit; what is no part of `trainings` counts as known exactly.
+        trainings: the parts that are measured over few seeds: standard error in that unit, number of seeds.
+
+    Returns:
+        At least 1; infinite where no part is uncertain.
+    """
+    uncertain = math.fsum(error**4 / (seeds - 1) for error, seeds in trainings if error)
+    return variance**2 / uncertain if uncertain else math.inf
 
 
 def mean_of_means(means: Sequence[Mean], values: Sequence[float]) -> Mean:
@@ -111,3 +128,8 @@ def difference(ours: Mean, theirs: Mean) -> Mean:
         retrained=math.hypot(ours.retrained, theirs.retrained),
         least=-1.0,
     )
+
+
+def _quantile(freedom: float) -> float:
+    """Half the width of a 95 % interval in standard errors."""
+    return Z if math.isinf(freedom) else float(stdtrit(freedom, (1 + LEVEL) / 2))

@@ -9,7 +9,7 @@ ones, and their part is the standard error of the paired difference instead.
 - A value without a standard error is not judged either.
 - Spreads of few seeds are uncertain: p-values are Student's, with Satterthwaite's degrees of freedom.
 - Many values are looked at together: Holm's bound, at 5 % for each level (cells, data sets, averages) among
-  the values that moved at all.
+  the values that moved at all, be it within the tolerance.
 """
 
 import math
@@ -19,7 +19,7 @@ from typing import Final, TypeVar
 
 from scipy.special import stdtr
 
-from pipeline.tables.mean import MEASURED_FROM
+from pipeline.tables.mean import MEASURED_FROM, satterthwaite
 
 ALPHA: Final = 0.05
 
@@ -79,10 +79,8 @@ def noise(before: Measured, after: Measured, paired: float | None = None) -> Noi
     if images is None:
         return None
     variance = math.fsum([images**2, *(side.training_se**2 for side in sides)])
-    uncertain = math.fsum(
-        side.training_se**4 / (len(side.seeds) - 1) for side in sides if side.seeds_measured
-    )
-    return Noise(math.sqrt(variance), variance**2 / uncertain if uncertain else math.inf)
+    measured = [(side.training_se, len(side.seeds)) for side in sides if side.seeds_measured]
+    return Noise(math.sqrt(variance), satterthwaite(variance, measured))
 
 
 def significant(p_values: Mapping[_Key, float]) -> set[_Key]:

@@ -67,9 +67,17 @@ def test_seeds_see_the_same_images() -> None:
     assert two.training_se == pytest.approx(RETRAINED_DATASET / math.sqrt(2))
     assert three.training_se == pytest.approx(0.01 / math.sqrt(3))
     assert two.interval == pytest.approx((0.705 - Z * 0.03 / 2**0.5, 0.705 + Z * 0.03 / 2**0.5))
-    half = Z * math.hypot(0.03 / 2**0.5, 0.01 / 3**0.5)
-    assert three.interval == pytest.approx((0.71 - half, 0.71 + half))
+    # Student's t with 421 degrees of freedom by Satterthwaite's rule: 1.9656.
+    half = 1.9656 * math.hypot(0.03 / 2**0.5, 0.01 / 3**0.5)
+    assert three.interval == pytest.approx((0.71 - half, 0.71 + half), abs=1e-6)
     assert three.seeds == (0, 1, 2)
+
+
+def test_a_spread_of_three_trainings_is_itself_uncertain() -> None:
+    """Where images add nothing, Student's t with two degrees of freedom remains: 4.3027."""
+    half = 4.3027 * 0.01 / 3**0.5
+    mean = Mean(0.5, se=0.0, by_seed=(0.49, 0.5, 0.51), seeds=(0, 1, 2))
+    assert mean.interval == pytest.approx((0.5 - half, 0.5 + half), abs=1e-6)
 
 
 def test_without_the_error_of_one_subset_there_is_none() -> None:

@@ -130,6 +130,25 @@ def test_the_noise_of_a_cell(before: Path, tmp_path: Path) -> None:
     assert moved.verdict == "worse"
 
 
+def test_moves_within_the_tolerance_count_in_holms_bound(before: Path, tmp_path: Path) -> None:
+    """A cell with p = 0.03 is beyond noise alone, and within it once another cell moved at all."""
+    name = "paper table subsets: mvtec, bottle, clip, pixel_auroc"
+    beyond = 2.17 * SE * 2**0.5
+    for moves, verdict in (
+        ({"bottle": beyond}, "worse"),
+        ({"bottle": beyond, "cable": 0.0004}, "within noise"),
+    ):
+        rows = [
+            replace(it, pixel_auroc=(it.pixel_auroc or 0) - moves.get(it.subset, 0))
+            if (it.dataset, it.method) == ("mvtec", "clip")
+            else it
+            for it in paper_rows()
+        ]
+        found = compare_tables(before, tables(rows, tmp_path / verdict), 0.05)
+        assert [it.verdict for it in found if it.name == name] == [verdict]
+        assert not [it for it in found if "cable" in it.name]
+
+
 def test_noise_adds_what_is_known() -> None:
     one, other = Measured(50, 0.3, 0.4, ("1",)), Measured(51, 0.4, 0.4, ("1",))
     for paired, deviation in ((None, math.hypot(0.5, 0.4, 0.4)), (0.0, math.hypot(0.4, 0.4))):
