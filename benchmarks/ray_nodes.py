@@ -19,6 +19,8 @@ import pipeline.execution  # noqa: F401 - its settings must be there before Ray 
 
 _STORE_BYTES = 75 * 2**20
 _SECONDS = 120
+_OURS = {"RAY_ADDRESS", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"}
+"""Settings of a process that uses a cluster, or keeps its Ray to itself; not of a node of one."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def _start(folder: Path, host: str, *options: str) -> subprocess.Popen[str]:
     ray = Path(sys.executable).parent / "ray"
     log = folder / f"{host}.log"
     size = ("--num-cpus=1", "--num-gpus=0", f"--object-store-memory={_STORE_BYTES}", "--block")
-    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    environment = {name: value for name, value in os.environ.items() if name not in _OURS}
     with log.open("w") as output:
         process = subprocess.Popen(  # noqa: S603 - Ray's own command
             [str(ray), "start", f"--node-ip-address={host}", *options, *size],

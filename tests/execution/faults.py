@@ -6,10 +6,12 @@ They run on Ray workers, which share nothing with the test but files: `marks` is
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
+import ray
 import torch
 
 from pipeline.clip import Clip
@@ -20,7 +22,6 @@ from pipeline.execution.worker import Workplace, evaluate
 Items = Iterator[Place | GroupReport]
 
 FITS = 4
-SLOW_SECONDS = 0.7
 
 
 def shorten_memory(most: int = FITS) -> None:
@@ -54,12 +55,26 @@ def endless_on_endo(task: GroupTask, workplace: Workplace) -> Items:
     yield from items
 
 
-def slow(task: GroupTask, workplace: Workplace) -> Items:
-    """A worker that takes its time."""
+HELD = "held"
+
+
+def held_off_the_head(task: GroupTask, workplace: Workplace) -> Items:
+    """A worker that hangs in the middle of a group on any node but the head, and leaves the file `HELD`."""
     items = evaluate(task, workplace)
     yield next(items)
-    time.sleep(SLOW_SECONDS)
+    here = ray.get_runtime_context().get_node_id()
+    (resources,) = (node["Resources"] for node in ray.nodes() if node["NodeID"] == here)
+    if "node:__internal_head__" not in resources:
+        Path(HELD).touch()
+        time.sleep(600)
     yield from items
+
+
+def once_held(then: Callable[[], object], over: Event) -> None:
+    """Call `then` when a group hangs so, unless it is over before."""
+    while not Path(HELD).exists() and not over.wait(0.05):
+        pass
+    then()
 
 
 def dies_twice_in_headct(task: GroupTask, workplace: Workplace) -> Items:
