@@ -11,7 +11,7 @@ from pipeline.params import ComputeParams, load_params
 
 if TYPE_CHECKING:
     from pipeline.execution.run import Run
-    from pipeline.plan import Rates
+    from pipeline.plan import Failure, Rates
 
 
 class _Workers(click.ParamType):
@@ -63,10 +63,21 @@ def plan(params_file: Path, simulate: tuple[int, ...] | None, only: str | None) 
     click.echo(f"{len(run.reused)} cells finished, {len(run.refused)} refused")
     if run.tasks and not only:
         _show_cost(run, params.compute, simulate or ())
-    for failure in run.refused:
-        click.echo(f"refused: {failure.cell.label}: {failure.reason}", err=True)
+    for line in _refusals(run.refused):
+        click.echo(line, err=True)
     if run.refused:
         sys.exit(1)
+
+
+def _refusals(refused: Sequence["Failure"]) -> list[str]:
+    """One line a reason: a data set that is not prepared refuses hundreds of cells."""
+    labels: dict[str, list[str]] = {}
+    for failure in refused:
+        labels.setdefault(failure.reason, []).append(failure.cell.label)
+    return [
+        f"refused: {cells[0]}{f' and {len(cells) - 1} more' if cells[1:] else ''}: {reason}"
+        for reason, cells in labels.items()
+    ]
 
 
 def _show_cost(run: "Run", compute: ComputeParams, counts: Sequence[int]) -> None:

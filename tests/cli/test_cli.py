@@ -158,6 +158,16 @@ def test_plan_prints_cost_and_simulates_clusters(trained: Project, monkeypatch: 
     assert many.endswith("its longest group, sdd/electrical commutators; more than 4 workers are of no use")
 
 
+def test_plan_says_one_reason_once(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.cli.planning._show_cost", lambda *_: None)
+    next(trained.folder.glob("shards/*/sdd/manifest.json")).unlink()
+    result = zsad("plan")
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("refused: clip on sdd/electrical commutators and ")
+    assert line.endswith("prepare the data set first (dvc repro prepare)")
+
+
 @pytest.mark.parametrize("counts", ["", "0", "two", "1,-3"])
 def test_impossible_numbers_of_workers_are_usage_errors(counts: str) -> None:
     result = zsad("plan", "--simulate", counts)
