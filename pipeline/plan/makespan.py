@@ -91,8 +91,8 @@ def _limit(groups: Sequence[tuple[str, float]], workers: int, start: float) -> s
     durations = [seconds for _, seconds in groups]
     span = makespan(durations, workers)
     label, longest = max(groups, key=lambda group: group[1])
-    if len(groups) > 1 and span <= longest:
-        return f"its longest group, {label}; more than {useful_workers(durations)} workers are of no use"
+    if workers > 1 and span <= longest:
+        return f"its longest group, {label}; more workers than {useful_workers(durations)} are of no use"
     if start > span:
         return "the start of the workers"
     return "its work" if span <= 1.1 * sum(durations) / workers else "uneven groups at the end"

@@ -53,10 +53,11 @@ def test_useful_workers_is_the_fewest_that_end_with_the_longest_group(durations:
 def test_a_simulation_says_how_fast_and_why_not_faster() -> None:
     groups = [("isic/skin", 60.0), ("mvtec/bottle", 20.0), ("btad/01", 20.0), ("btad/02", 20.0)]
     one, two, eight = simulate(groups, [1, 2, 8], start=3.0)
+    assert (one.workers, two.workers, eight.workers) == (1, 2, 8)
     assert (one.seconds, one.speedup, one.limit) == (123.0, 1.0, "its work")
     assert (two.seconds, two.limit) == (
         63.0,
-        "its longest group, isic/skin; more than 2 workers are of no use",
+        "its longest group, isic/skin; more workers than 2 are of no use",
     )
     assert eight.seconds == two.seconds
     assert two.speedup == pytest.approx(123 / 63)
@@ -68,6 +69,22 @@ def test_short_groups_are_limited_by_the_start_and_odd_ones_by_the_end() -> None
     assert start.limit == "the start of the workers"
     (uneven,) = simulate([("a", 9.0)] * 3, [2], start=1.0)
     assert uneven.limit == "uneven groups at the end"
+
+
+def test_a_lone_group_is_its_work_for_one_worker_and_the_limit_for_two() -> None:
+    one, two = simulate([("sdd/all", 9.0)], [1, 2], start=1.0)
+    assert one.limit == "its work"
+    assert two.limit == "its longest group, sdd/all; more workers than 1 are of no use"
+
+
+@pytest.mark.parametrize(("durations", "workers"), [([], 1), ([0.0, 0.0], 1), ([0.25, 0.25], 2)])
+def test_useful_workers_for_groups_of_no_and_of_little_time(durations: list[float], workers: int) -> None:
+    assert useful_workers(durations) == workers
+
+
+def test_a_run_without_time_keeps_nobody_busy() -> None:
+    (nothing,) = simulate([], [4], start=0.0)
+    assert (nothing.seconds, nothing.busy, nothing.speedup) == (0.0, 0.0, 1.0)
 
 
 def test_nothing_to_run_takes_the_start_and_no_workers_are_refused() -> None:

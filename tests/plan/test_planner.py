@@ -27,6 +27,9 @@ def test_methods_of_one_tower_share_a_group() -> None:
     assert [cell.entry for cell in main.cells] == [CLIP, ANOMALYCLIP, ANOMALYCLIP]
     assert [cell.seed for cell in main.cells] == [None, 1, 2]
     assert [cell.auxiliary for cell in main.cells] == [None, "mvtec", "mvtec"]
+    assert {(group.dataset, group.subset, group.images) for group in plan.groups} == {
+        (subset.dataset, subset.name, subset.images) for subset in SUBSETS
+    }
 
 
 def test_longest_group_goes_first() -> None:
@@ -78,6 +81,7 @@ def test_images_that_the_auxiliary_set_holds_are_a_leak(dataset: str) -> None:
 def test_the_common_rule_may_not_leak_through_held_images_either() -> None:
     subsets = [Subset("cvc_colondb", "colon", 12)]
     plan = make_plan([ANOMALYCLIP], subsets, seeds=[1], tuned_on=lambda _dataset: "colon_auxiliary")
+    assert "tuned on colon_auxiliary, which holds images of cvc_colondb, and" in plan.refused[0].reason
     assert "auxiliary.exceptions.cvc_colondb" in plan.refused[0].reason
 
 
