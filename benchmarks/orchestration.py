@@ -3,7 +3,7 @@
     python -m benchmarks.orchestration
 
 The floor is one DVC stage whose script runs an empty Prefect flow on a temporary server, starts Ray, runs
-ten empty tasks and stops it. A second floor imports torch and open_clip in its flow and its tasks, as every
+ten empty tasks and stops it. A second floor imports torch in its flow and its tasks, as every
 process does that plans or scores: that is no orchestration, and the noted floor leaves it out. Ours is one
 DVC stage that runs the real flow `evaluate` (plan, cell keys, one Prefect task a group, results written)
 with groups that come back from their Ray workers at once. All take turns, each from the start of `dvc repro`
@@ -46,7 +46,7 @@ floor()
 
 _STAGES = {
     "floor": _FLOOR.format(imports="pass"),
-    "floor_torch": _FLOOR.format(imports="import open_clip, torch"),
+    "floor_torch": _FLOOR.format(imports="import torch"),
     "ours": """
 from pipeline.execution import ray_backend
 from pipeline.execution.tasks import GroupReport, failed_result
