@@ -1,5 +1,7 @@
 """Bootstrap over images: against recomputing from the redrawn images themselves."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,7 @@ from pipeline.metrics import (
 from pipeline.metrics.intervals import _multiplicities
 from pipeline.metrics.values import PIXEL_METRICS
 
-from .reference import catalogue, draw_masks, smooth_maps
+from .reference import Maps, Masks, catalogue, draw_masks, flood_regions, smooth_maps
 
 RNG = np.random.default_rng(3)
 MASKS = np.concatenate([draw_masks(RNG) for _ in range(4)])
@@ -52,6 +54,70 @@ def test_pixel_draws_are_close_to_the_metrics_of_the_drawn_images() -> None:
         for name in PIXEL_METRICS:
             close = 0.01 if name == "pixel_pro" else 0.005
             assert draws[name][index] == pytest.approx(getattr(want, name), abs=close), name
+
+
+# Eight images of 4 x 8 pixels with few scores: sketches hold every pixel, every score has a row of its own.
+FEW = np.random.default_rng(8).integers(0, 7, (8, 4, 8)).astype(np.float32)
+FEW_MASKS = FEW + np.random.default_rng(9).normal(size=FEW.shape) > 5
+FEW_MASKS[:3] = False
+FEW_MASKS[3] = True
+FEW_MASKS[3, 2, 4] = False  # an image with a single normal pixel
+FEW[0, 0, 0], FEW[5, 0, 0] = -3, 11  # the ends of the thresholds, where these images are drawn
+
+
+def interpolated_pro(maps: Maps, masks: Masks) -> float:
+    """The paper's PRO of the curve through all scores of `FEW`, straight between them."""
+    levels = np.unique(FEW)
+    covered = [
+        maps[image][tuple(np.transpose(pixels))][:, None] >= levels
+        for image, mask in enumerate(masks)
+        for pixels in flood_regions(mask)
+    ]
+    fpr = (maps[~masks][:, None] >= levels).mean(0)
+    coverage = np.mean([region.mean(0) for region in covered], 0)
+    thresholds = np.arange(maps.min(), maps.max(), (maps.max() - maps.min()) / 200)
+    x, y = (np.interp(thresholds, levels, share) for share in (fpr, coverage))
+    kept = x < 0.3
+    return float(-np.trapezoid(y[kept], x[kept]) / np.ptp(x[kept]))
+
+
+def test_draws_of_images_that_sketches_hold_whole_are_exact() -> None:
+    state = PixelState()
+    state.update(FEW, FEW_MASKS, NAMES[:8])
+    values = state.finish()
+    assert values.pixel_pro is not None
+    draws = pixel_draws(state.sketches, values, draws=12, seed=5)
+    for index, counts in enumerate(_multiplicities(np.asarray(FEW_MASKS.any((1, 2))), 12, 5).astype(int)):
+        order = np.repeat(np.arange(8), counts)
+        drawn = PixelState()
+        drawn.update(FEW[order], FEW_MASKS[order])
+        for name in set(PIXEL_METRICS) - {"pixel_pro"}:
+            assert draws[name][index] == pytest.approx(getattr(drawn.finish(), name), abs=1e-12), name
+        moved = interpolated_pro(FEW[order], FEW_MASKS[order]) - interpolated_pro(FEW, FEW_MASKS)
+        assert draws["pixel_pro"][index] == pytest.approx(values.pixel_pro + moved, abs=1e-6)
+
+
+def test_series_are_shares_however_far_they_are_shifted() -> None:
+    values = STATE.finish()
+    for end in (0.0, 1.0):
+        moved = replace(values, **dict.fromkeys(PIXEL_METRICS, end))
+        for name, series in pixel_draws(STATE.sketches, moved, draws=20).items():
+            assert series.min() >= 0, name
+            assert series.max() <= 1, name
+            assert np.any(series == end), name
+
+
+def test_a_thousand_draws_of_seed_0_unless_asked_for() -> None:
+    labels = np.repeat([0, 1], [5, 6])
+    scores = RNG.normal(labels)
+    for got, want in (
+        (image_draws(labels, scores), image_draws(labels, scores, draws=1000, seed=0)),
+        (
+            pixel_draws(STATE.sketches, STATE.finish()),
+            pixel_draws(STATE.sketches, STATE.finish(), draws=1000, seed=0),
+        ),
+    ):
+        assert all(np.array_equal(got[name], want[name]) for name in want)
 
 
 @pytest.mark.parametrize("kind", ["narrow", "8 bit", "six levels", "skewed", "wild", "outlier"])
@@ -117,7 +183,8 @@ def test_interval() -> None:
     assert interval(np.arange(1001.0)) == pytest.approx((25, 975))
     assert interval(np.arange(1001.0), level=0.5) == pytest.approx((250, 750))
     assert interval(np.array([0.5] * 97 + [np.nan] * 3)) == (0.5, 0.5)
-    assert interval(np.array([0.5] * 90 + [np.nan] * 10)) is None
+    assert interval(np.array([0.5] * 95 + [np.nan] * 5)) == (0.5, 0.5)
+    assert interval(np.array([0.5] * 94 + [np.nan] * 6)) is None
     assert interval(np.zeros(0)) is None
 
 

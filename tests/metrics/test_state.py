@@ -237,6 +237,8 @@ def test_a_map_that_is_not_finite_names_the_image_and_adds_nothing(bad: float) -
         state.update(maps, MASKS, NAMES)
     with pytest.raises(ZsadError, match="image 4 of the batch"):
         state.update(maps, MASKS)
+    with pytest.raises(ZsadError, match="image 0 of the batch"):
+        state.update(maps[4:], MASKS[4:])
     assert state.finish() == NOTHING
 
 

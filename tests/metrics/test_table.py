@@ -30,6 +30,20 @@ def test_rows_are_as_narrow_as_the_capacity_allows(pages: int, row_bits: int) ->
     assert np.array_equal(np.diff(ranking.below), counts)
 
 
+def test_rows_stay_inexact_once_a_score_has_used_their_low_bits() -> None:
+    fine, coarse = random_keys(0, 8), random_keys(1, 8) >> np.uint32(8) << np.uint32(8)
+    one, two = CountTable(ROWS), CountTable(ROWS)
+    one.add(fine)
+    one.add(coarse)
+    assert one.ranking().row_bits == 4
+    two.add(coarse)
+    assert two.ranking().row_bits == 0
+    one.merge(two)
+    assert one.ranking().row_bits == 4
+    two.merge(one)
+    assert two.ranking().row_bits == 4
+
+
 def test_every_page_in_use_leaves_a_row_a_page() -> None:
     table = CountTable(0)
     table.add(np.arange(0, 1 << 32, 4099, dtype=np.uint32))
