@@ -1,6 +1,7 @@
 """Bootstrap over images: against recomputing from the redrawn images themselves."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -100,7 +101,8 @@ def test_draws_of_images_that_sketches_hold_whole_are_exact() -> None:
 def test_series_are_shares_however_far_they_are_shifted() -> None:
     values = STATE.finish()
     for end in (0.0, 1.0):
-        moved = replace(values, **dict.fromkeys(PIXEL_METRICS, end))
+        shares: dict[str, Any] = dict.fromkeys(PIXEL_METRICS, end)
+        moved = replace(values, **shares)
         for name, series in pixel_draws(STATE.sketches, moved, draws=20).items():
             assert series.min() >= 0, name
             assert series.max() <= 1, name
