@@ -29,6 +29,10 @@ class WeightsError(ZsadError):
     """A weights file that is missing, damaged or of another model."""
 
 
+class TrainingError(ZsadError):
+    """A method that cannot be tuned on an auxiliary set; the others can."""
+
+
 def is_full(error: OSError) -> bool:
     """Whether the operating system says that a disk or a quota is full."""
     return error.errno in _FULL

@@ -1,13 +1,15 @@
 """Tune the learnt methods and variants on one auxiliary set, from prepared images to weights files.
 
 The tower passes the images once; every method, variant and seed trains from those features. An entry that
-cannot be tuned for a reason that lies in data or params is written down beside the weights, and its cells
-fail by name in evaluate. Training on what is left of a broken auxiliary set is refused: the weights would be
+cannot be tuned for a reason that lies in data, params or its own code is written down beside the weights, and
+its cells fail by name in evaluate. What another try may mend (memory, disk) fails the stage instead, which DVC
+then runs again. Training on what is left of a broken auxiliary set is refused: the weights would be
 those of another data set under the same name.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,9 +19,10 @@ import torch
 
 from pipeline import methods
 from pipeline.clip import Clip, load_clip
-from pipeline.errors import DataError, ParamsError, ZsadError
+from pipeline.errors import DataError, ParamsError, TrainingError, ZsadError
 from pipeline.execution.assignment import tower_spec
 from pipeline.execution.entries import Resolved, resolve_entries
+from pipeline.execution.failure_policy import out_of_memory
 from pipeline.execution.weights import weights_name, write_status
 from pipeline.files import write_json
 from pipeline.methods.base import LearntMethod
@@ -41,7 +44,13 @@ class TrainOutcome:
 
 @dataclass(frozen=True)
 class TrainJob:
-    """One learnt entry with one seed. `run` tunes it, writes its weights and returns its losses."""
+    """One learnt entry with one seed.
+
+    Attributes:
+        name: Of its weights file.
+        run: Tunes it, writes its weights and returns its losses. Raises `TrainingError` for an entry that
+            cannot be tuned, which is then in the outcome.
+    """
 
     name: str
     run: Callable[[], History]
@@ -139,7 +148,8 @@ class Trainer:
         name = weights_name(entry, seed)
 
         def run() -> History:
-            history = train(method, auxiliary, cache, seed=seed)
+            with self._written_down(name):
+                history = train(method, auxiliary, cache, seed=seed)
             provenance = {"auxiliary": self._auxiliary, "seed": seed, "variant": entry.variant}
             save_checkpoint(self._folder / name, method, provenance)
             write_json(self._folder / f"{Path(name).stem}.history.json", asdict(history))
@@ -147,6 +157,17 @@ class Trainer:
             return history
 
         return TrainJob(name, run)
+
+    @contextmanager
+    def _written_down(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            if isinstance(error, OSError) or out_of_memory(error):
+                raise
+            reason = str(error) if isinstance(error, ZsadError) else f"{type(error).__name__}: {error}"
+            self.outcome.failed[name] = reason
+            raise TrainingError(f"{name}: {reason}") from error
 
     def _fail(self, entry: Entry, error: ZsadError) -> None:
         for seed in self._params.seeds:

@@ -1,8 +1,11 @@
 """The flow `train`: the learnt methods of one auxiliary set, one after the other on the one device."""
 
+from contextlib import suppress
+
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
+from pipeline.errors import TrainingError
 from pipeline.execution.progress import progress
 from pipeline.execution.train import Trainer, TrainJob, TrainOutcome
 from pipeline.flows.stages import run_in_parent
@@ -24,7 +27,8 @@ def _train(params: Params, auxiliary: str) -> TrainOutcome:
     trainer = Trainer(params, auxiliary)
     with progress(f"train on {auxiliary}", len(trainer)) as steps:
         for job in trainer.jobs():
-            _fit(job)
+            with suppress(TrainingError):  # its task says so, and the outcome names it
+                _fit(job)
             steps.step(job.name)
     return trainer.close()
 

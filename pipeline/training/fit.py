@@ -3,6 +3,7 @@
 All chance comes from one CPU generator; torch's global generators are neither read nor moved.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pipeline.errors import TrainingError
 from pipeline.methods.base import LearntMethod, Losses
 from pipeline.training.features import Batch, FeatureCache
 
@@ -49,7 +51,9 @@ class _Mean:
         for name, value in {"total": losses.total, **losses.parts}.items():
             self._sums[name] = self._sums.get(name, 0.0) + float(value.detach()) * count
 
-    def values(self) -> dict[str, float]:
+    def values(self, epoch: int) -> dict[str, float]:
+        if not math.isfinite(self._sums["total"]):
+            raise TrainingError(f"the loss of epoch {epoch + 1} is not finite: lower the learning rate")
         return {name: value / self._count for name, value in self._sums.items()}
 
 
@@ -74,6 +78,9 @@ def fit(
 
     Returns:
         The losses; no epochs where the settings leave nothing to tune.
+
+    Raises:
+        TrainingError: the loss of an epoch is not finite.
     """
     training = method.settings.training_on(auxiliary)
     generator = torch.Generator().manual_seed(seed)
@@ -97,7 +104,7 @@ def fit(
                 torch.autograd.backward(losses.total)
                 optimiser.step()
                 mean.add(losses, len(rows))
-            epochs.append(mean.values())
+            epochs.append(mean.values(epoch))
             if progress:
                 progress(epoch + 1, training.epochs)
     return History(tuple(epochs))

@@ -10,7 +10,7 @@ import torch
 
 from pipeline import methods
 from pipeline.clip import Tap
-from pipeline.errors import DataError
+from pipeline.errors import DataError, TrainingError
 from pipeline.methods.base import LearntMethod
 from pipeline.training import AuxiliarySet, FeatureCache, History, collect_features, fit, train
 from pipeline.training.features import Batch
@@ -136,6 +136,12 @@ def test_losses_of_weight_zero_tune_nothing(tower: Tower) -> None:
     state = method.state()
     method.reset(torch.Generator().manual_seed(6))
     assert all(torch.equal(value, state[key]) for key, value in method.state().items())
+
+
+def test_a_loss_that_is_not_finite_is_refused(tower: Tower) -> None:
+    method = built(tower, "anomalyclip", training={"epochs": 4, "lr": 1e38})
+    with pytest.raises(TrainingError, match=r"the loss of epoch \d is not finite"):
+        fit(method, cached(tower, method), auxiliary="visa", seed=6)
 
 
 def test_training_works_inside_inference_mode(tower: Tower) -> None:
