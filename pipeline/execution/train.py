@@ -1,10 +1,10 @@
 """Tune the learnt methods and variants on one auxiliary set, from prepared images to weights files.
 
 The tower passes the images once; every method, variant and seed trains from those features. An entry that
-cannot be tuned for a reason that lies in data, params or its own code is written down beside the weights, and
-its cells fail by name in evaluate. What another try may mend (memory, disk) fails the stage instead, which DVC
-then runs again. Training on what is left of a broken auxiliary set is refused: the weights would be
-those of another data set under the same name.
+cannot be tuned for a reason that lies in data, params or its own code is written down beside the weights,
+and its cells fail by name in evaluate. What another try may mend (memory, disk) fails the stage instead,
+which DVC then runs again. Training on what is left of a broken auxiliary set is refused: the weights would
+be those of another data set under the same name.
 """
 
 from collections import defaultdict
