@@ -35,6 +35,8 @@ def read_config(model: str) -> dict[str, Any]:
         if known is None:
             raise ParamsError(f"model {model!r} is neither known to open_clip nor a .json file")
         config = dict(known)
+    if not isinstance(config.get("embed_dim"), int):
+        raise ParamsError(f"model {model}: embed_dim is missing; give a config in open_clip's format")
     for part, allowed in (("vision_cfg", _VISION_KEYS), ("text_cfg", _TEXT_KEYS)):
         if not isinstance(config.get(part), dict):
             raise ParamsError(f"model {model}: {part} is missing; give a config in open_clip's format")

@@ -66,7 +66,11 @@ class LearntSettings(MethodSettings):
 
 @dataclass(frozen=True)
 class Scores:
-    """Anomaly scores of a batch: `image` (B,) and `maps` (B, S, S), float32, higher is more anomalous."""
+    """Anomaly scores of a batch: `image` (B,) and `maps` (B, S, S), float32, higher is more anomalous.
+
+    S is the tower's image size. Values are finite, their range is the method's own: the order counts, and for
+    the paper's PRO the scale too (`pipeline.metrics.protocol`).
+    """
 
     image: Tensor
     maps: Tensor
@@ -176,6 +180,9 @@ class LearntMethod(Method):
             labels: (B,), 0 normal and 1 anomalous.
             masks: Bool (B, S, S), true where anomalous.
             class_names: B names.
+
+        Returns:
+            Scalars with a gradient to the parameters of `trainable`.
         """
 
     def state(self) -> dict[str, Tensor]:

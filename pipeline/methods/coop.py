@@ -24,7 +24,7 @@ from pipeline.methods.similarity import similarities
 
 
 class CoOpTraining(Training):
-    """SGD with momentum; a first epoch at a constant rate, then a cosine to 0.
+    """SGD with momentum; a first epoch at a constant rate, then a cosine towards 0.
 
     Attributes:
         warmup_lr: Learning rate of the first epoch.

@@ -16,6 +16,9 @@ def focal(maps: Tensor, masks: Tensor) -> Tensor:
     Args:
         maps: Probabilities (B, 2, S, S), channel 0 normal, 1 abnormal.
         masks: Bool (B, S, S), true where anomalous.
+
+    Returns:
+        A scalar, 0 where every pixel is certain and right.
     """
     true = torch.where(masks, maps[:, 1], maps[:, 0])
     other = torch.where(masks, maps[:, 0], maps[:, 1])
@@ -29,6 +32,9 @@ def dice(maps: Tensor, masks: Tensor) -> Tensor:
     Args:
         maps: Probabilities (B, S, S).
         masks: Bool (B, S, S), true where `maps` should be 1.
+
+    Returns:
+        A scalar in [0, 1].
     """
     p, y = maps.flatten(1), masks.flatten(1).to(maps.dtype)
     overlap = (2 * (p * y).sum(1) + _SMOOTH) / (p.sum(1) + y.sum(1) + _SMOOTH)
@@ -36,5 +42,5 @@ def dice(maps: Tensor, masks: Tensor) -> Tensor:
 
 
 def total(losses: Iterable[Tensor]) -> Tensor:
-    """Sum over layers."""
+    """Sum over layers of losses, or of maps, of one shape."""
     return torch.stack(list(losses)).sum(dim=0)

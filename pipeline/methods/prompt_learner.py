@@ -49,7 +49,8 @@ class PromptLearner(nn.Module):
 
     def forward(self, class_names: Sequence[str]) -> Tensor:
         """Normalised text features, one pass for all distinct classes: (n, 2, D)."""
-        wanted = [name if self._words.class_aware else "" for name in class_names]
+        # CoOp's code, and AnomalyCLIP's after it, write class names with spaces: "metal nut".
+        wanted = [name.replace("_", " ") if self._words.class_aware else "" for name in class_names]
         distinct = sorted(set(wanted))
         words = [text for name in distinct for text in self._words.fill(name)]
         template = self._clip.text.template(words, n_ctx=self.context.shape[1])

@@ -33,7 +33,15 @@ class Readout:
         return frozenset([self.head, *self.patches])
 
     def score(self, features: Features, text: Tensor) -> Scores:
-        """Abnormal probability of the class token; patch probabilities upsampled, summed and smoothed."""
+        """Abnormal probability of the class token; patch probabilities upsampled, summed and smoothed.
+
+        Args:
+            features: At least `taps`, of B images.
+            text: (2, D), normalised, normal first.
+
+        Returns:
+            Image scores in [0, 1], maps from 0 to the number of `patches`.
+        """
         image = probabilities(features[self.head], text, self.temperature)[:, 1]
         layers = [probabilities(features[tap], text, self.temperature) for tap in self.patches]
         return Scores(image, anomaly_maps(layers, self.size, self.sigma))

@@ -18,7 +18,7 @@ def similarities(features: Tensor, text: Tensor) -> Tensor:
         text: (2, D), or (B, 2, D) with a text side an image; normalised.
 
     Returns:
-        (B, 2) or (B, N, 2).
+        (B, 2) or (B, N, 2), in [-1, 1], normal first.
     """
     unit = normalize(features, dim=-1)
     if features.dim() == 2:
@@ -27,7 +27,7 @@ def similarities(features: Tensor, text: Tensor) -> Tensor:
 
 
 def probabilities(features: Tensor, text: Tensor, temperature: float) -> Tensor:
-    """Softmax over the two classes of cosine similarity / temperature; shapes as `similarities`."""
+    """Softmax over both classes of cosine similarity / temperature, in [0, 1]; shapes as `similarities`."""
     return (similarities(features, text) / temperature).softmax(dim=-1)
 
 
@@ -46,7 +46,7 @@ def anomaly_maps(layers: Iterable[Tensor], size: int, sigma: float) -> Tensor:
         sigma: Of the Gaussian, in pixels.
 
     Returns:
-        (B, size, size). Summed before upsampling, which is linear.
+        (B, size, size), from 0 to the number of layers. Summed before upsampling, which is linear.
     """
     abnormal = [0.5 * (1 - patches[..., 0]) + 0.5 * patches[..., 1] for patches in layers]
     total = torch.stack(abnormal).sum(dim=0)

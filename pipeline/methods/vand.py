@@ -46,7 +46,11 @@ class VandSettings(LearntSettings):
 
 
 class Projections(nn.Module):
-    """One linear layer a block, from token width to the joint space; names as in the public checkpoints."""
+    """One linear layer a block, from token width to the joint space; names as in the public checkpoints.
+
+    Attributes:
+        fc: Layers with weight (D, width) and bias (D,).
+    """
 
     def __init__(self, clip: Clip, layers: int) -> None:
         super().__init__()

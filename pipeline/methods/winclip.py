@@ -74,7 +74,7 @@ class WinClip(Method):
             windows = probabilities(features[Windows(size)], text, temperature)[..., 1].double()
             inverse = inverse + (1 / windows) @ cover
         grid = self.clip.vision.grid
-        patches = ((len(self._covers) + 1) / inverse).nan_to_num(nan=0.0, posinf=0.0)
+        patches = (len(self._covers) + 1) / inverse
         maps = upsample(patches.view(-1, grid, grid), self.clip.spec.image_size)
         return Scores(image, maps.float())
 

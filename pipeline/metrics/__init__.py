@@ -9,7 +9,7 @@
 """
 
 from pipeline.metrics.images import image_metrics
-from pipeline.metrics.intervals import Draws, image_draws, interval, mean_draws, pixel_draws, standard_error
+from pipeline.metrics.intervals import Draws, image_draws, interval, pixel_draws, standard_error
 from pipeline.metrics.regions import ImageRegions, label_masks
 from pipeline.metrics.state import PixelState
 from pipeline.metrics.values import ImageMetrics, PixelMetrics
@@ -24,7 +24,6 @@ __all__ = [
     "image_metrics",
     "interval",
     "label_masks",
-    "mean_draws",
     "pixel_draws",
     "standard_error",
 ]

@@ -4,7 +4,7 @@ A curve is a list of cumulative counts, from the highest score down and starting
 positives `fp`, true positives `tp`, and for PRO the covered share of the regions `cover`. Neighbouring
 points are one group of equal scores apart, so ties are merged and never depend on the order of pixels.
 All functions work along the last axis, so that a stack of bootstrap curves costs one call, and expect
-at least one positive and one negative.
+at least one positive and one negative. Values are shares in [0, 1].
 """
 
 from dataclasses import dataclass
@@ -34,14 +34,17 @@ def auroc(fp: npt.NDArray[np.number], tp: npt.NDArray[np.number]) -> Floats:
 
 
 def average_precision(fp: npt.NDArray[np.number], tp: npt.NDArray[np.number]) -> Floats:
-    """Average precision: precision at each distinct score, weighted by the recall gained there."""
+    """Average precision: precision at each distinct score, weighted by the recall gained there.
+
+    A sum of steps as in scikit-learn, not the trapezoid area, which is higher where few scores are distinct.
+    """
     hits = tp[..., 1:]
     precision = hits / np.maximum(hits + fp[..., 1:], 1)
     return np.asarray((np.diff(tp) * precision).sum(-1) / tp[..., -1])
 
 
 def f1_max(fp: npt.NDArray[np.number], tp: npt.NDArray[np.number]) -> Floats:
-    """Highest F1 over all thresholds."""
+    """Highest F1, 2 tp / (positives + predicted), over all thresholds."""
     return np.asarray((2 * tp / (tp[..., -1:] + tp + fp)).max(-1))
 
 

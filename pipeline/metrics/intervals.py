@@ -4,7 +4,7 @@ Images are drawn with replacement, normal and anomalous ones each among their ow
 both classes. Pixels of one image are not independent and stay together. Pixel values are recomputed from the
 images' sketches: a draw is a product of multiplicities with counts by score, so that a thousand draws cost
 about as much as counting the pixels once. Each series is shifted so that the sample as it is gives the exact
-value. For a mean over subsets the series of the subsets are averaged draw by draw (`mean_draws`).
+value.
 """
 
 from collections.abc import Sequence
@@ -23,16 +23,26 @@ from pipeline.metrics.values import PIXEL_METRICS, PixelMetrics
 Draws = dict[str, Floats]
 """Metric name to its value in each draw; NaN where a draw leaves it undefined."""
 
-Seed = int | Sequence[int]
-"""What `numpy.random.default_rng` takes. Series that are averaged each need their own: [seed, index]."""
-
 _EDGES = 256
 _CHUNK = 100
 _UNDEFINED = 0.05
 
 
-def image_draws(labels: npt.ArrayLike, scores: npt.ArrayLike, *, draws: int = 1000, seed: Seed = 0) -> Draws:
-    """Image metrics of `draws` bootstrap samples, arguments as `image_metrics`; empty when undefined."""
+def image_draws(labels: npt.ArrayLike, scores: npt.ArrayLike, *, draws: int = 1000, seed: int = 0) -> Draws:
+    """Image metrics of bootstrap samples of a subset.
+
+    Args:
+        labels: as `image_metrics`.
+        scores: as `image_metrics`.
+        draws: how many samples.
+        seed: same seed, same images in the same order: same series.
+
+    Returns:
+        (draws,) values in [0, 1] of each metric; empty when one of the classes is missing.
+
+    Raises:
+        ZsadError: as `image_metrics`.
+    """
     truth, values = checked(labels, scores)
     if image_metrics(truth, values).image_auroc is None:
         return {}
@@ -49,7 +59,7 @@ def image_draws(labels: npt.ArrayLike, scores: npt.ArrayLike, *, draws: int = 10
 
 
 def pixel_draws(
-    sketches: Sequence[ImageSketch], values: PixelMetrics, *, draws: int = 1000, seed: Seed = 0
+    sketches: Sequence[ImageSketch], values: PixelMetrics, *, draws: int = 1000, seed: int = 0
 ) -> Draws:
     """Pixel metrics of `draws` bootstrap samples of a subset.
 
@@ -77,17 +87,11 @@ def pixel_draws(
     }
 
 
-def mean_draws(subsets: Sequence[Draws]) -> Draws:
-    """Draw-by-draw mean over subsets of the metrics that every one of them has."""
-    names = set.intersection(*(set(subset) for subset in subsets)) if subsets else set()
-    return {name: np.mean([subset[name] for subset in subsets], axis=0) for name in sorted(names)}
-
-
-def interval(values: Floats, level: float = 0.95) -> tuple[float, float] | None:
-    """Percentile interval of a series of draws; None when more than 5 % of the draws are undefined."""
+def interval(values: Floats) -> tuple[float, float] | None:
+    """95 % percentile interval of a series of draws; None when more than 5 % of the draws are undefined."""
     if (defined := _defined(values)) is None:
         return None
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(defined, [0.025, 0.975])
     return float(low), float(high)
 
 
@@ -175,7 +179,7 @@ def _interpolate(thresholds: Floats, scores: npt.NDArray[np.float32], shares: Fl
     return np.asarray(shares[:, left] + np.clip(part, 0, 1) * (shares[:, left + 1] - shares[:, left]))
 
 
-def _multiplicities(anomalous: npt.NDArray[np.bool_], draws: int, seed: Seed) -> Floats:
+def _multiplicities(anomalous: npt.NDArray[np.bool_], draws: int, seed: int) -> Floats:
     """(draws, N) how often each image is drawn."""
     rng = np.random.default_rng(seed)
     counts = np.zeros((draws, anomalous.size))

@@ -193,6 +193,9 @@ def test_configs_beyond_plain_clip_are_refused(tmp_path: Path) -> None:
     (tmp_path / "broken.json").write_text("{")
     with pytest.raises(ParamsError, match=r"broken\.json is not JSON"):
         read_config(str(tmp_path / "broken.json"))
+    (tmp_path / "partial.json").write_text(json.dumps(SMALL.config() | {"embed_dim": None}))
+    with pytest.raises(ParamsError, match=r"partial\.json: embed_dim is missing"):
+        read_config(str(tmp_path / "partial.json"))
 
 
 @pytest.mark.parametrize("name", ["ViT-L-14-336", "ViT-B-16-plus-240"])

@@ -124,6 +124,20 @@ def test_deep_tokens_are_rounded_to_half_precision(tower: Tower) -> None:
     assert torch.equal(encode(template, context, tiny), encode(template, context, rounded))
 
 
+def test_gradients_of_deep_tokens_too_small_for_half_precision_vanish(tower: Tower) -> None:
+    """As in the reference code: below 2^-25 they are zero, where those of the context are small."""
+    context, deep = learnt(tower, 12, 2)
+    leaves = [tensor.requires_grad_() for tensor in (context, *deep)]
+    template = tower.clip.text.template(["object.", "damaged object."], n_ctx=12)
+    torch.autograd.backward(1e-10 * tower.clip.text.encode_template(template, context, deep).sum())
+    of_context, *of_deep = (leaf.grad for leaf in leaves)
+    assert of_context is not None
+    assert 0 < of_context.abs().max() < 2**-25
+    for gradient in of_deep:
+        assert gradient is not None
+        assert not gradient.any()
+
+
 def test_overwritten_context_still_acts_through_block_1(tower: Tower) -> None:
     context, deep = learnt(tower, 12, 5)
     template = tower.clip.text.template(["object.", "damaged object."], n_ctx=12)

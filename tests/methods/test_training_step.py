@@ -103,7 +103,8 @@ def test_coop_with_a_batch_of_several_classes(tmp_path: Path) -> None:
     method, losses = stepped("coop", tower, names)
     there = leaves(method)
     entropies = []
-    for image, name, label in zip(random_images(COUNT, tower.size), names, LABELS, strict=True):
+    spoken = [name.replace("_", " ") for name in names]
+    for image, name, label in zip(random_images(COUNT, tower.size), spoken, LABELS, strict=True):
         words = [prompt_ids(tokens(f"{state} {name}."), 16) for state in ("normal", "anomalous")]
         normal, abnormal = unit(text_side(tower, words, there["context"].expand(2, -1, -1)))
         head = look(tower, image).steps.head(ln_post=True)

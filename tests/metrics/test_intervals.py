@@ -12,7 +12,6 @@ from pipeline.metrics import (
     image_draws,
     image_metrics,
     interval,
-    mean_draws,
     pixel_draws,
     standard_error,
 )
@@ -171,19 +170,8 @@ def test_undefined_metrics_have_no_series() -> None:
     assert set(pixel_draws(state.sketches, state.finish(), draws=2)) == set(PIXEL_METRICS) - {"pixel_pro"}
 
 
-def test_mean_over_subsets_is_draw_by_draw_and_narrower() -> None:
-    labels = np.repeat([0, 1], 20)
-    subsets = [image_draws(labels, RNG.normal(labels), seed=[7, index]) for index in range(9)]
-    mean = mean_draws(subsets)
-    assert mean["image_ap"][3] == pytest.approx(np.mean([subset["image_ap"][3] for subset in subsets]))
-    assert mean["image_ap"].std() < 0.5 * np.mean([subset["image_ap"].std() for subset in subsets])
-    assert set(mean_draws([*subsets, {"image_ap": subsets[0]["image_ap"]}])) == {"image_ap"}
-    assert mean_draws([]) == {}
-
-
 def test_interval() -> None:
     assert interval(np.arange(1001.0)) == pytest.approx((25, 975))
-    assert interval(np.arange(1001.0), level=0.5) == pytest.approx((250, 750))
     assert interval(np.array([0.5] * 97 + [np.nan] * 3)) == (0.5, 0.5)
     assert interval(np.array([0.5] * 95 + [np.nan] * 5)) == (0.5, 0.5)
     assert interval(np.array([0.5] * 94 + [np.nan] * 6)) is None
