@@ -10,7 +10,7 @@ from pipeline.catalog.guess import Guess, guess
 from pipeline.catalog.listing import list_samples
 from pipeline.catalog.own import own_names, own_record_path
 from pipeline.catalog.record import Build, DatasetRecord, Source, Subset
-from pipeline.catalog.registry import auxiliary_names, evaluated, names, record, shipped_names
+from pipeline.catalog.registry import auxiliary_names, evaluated, is_taken, names, record, shipped_names
 from pipeline.catalog.samples import ANOMALOUS, NORMAL, Counts, Ignored, KnownCounts, Listing, Sample
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "evaluated",
     "fingerprint",
     "guess",
+    "is_taken",
     "list_samples",
     "names",
     "own_names",
