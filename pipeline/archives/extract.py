@@ -18,6 +18,14 @@ from pipeline.errors import DataError, DiskFullError, is_full
 
 _RAR: Final = b"Rar!\x1a\x07"
 _ZIP: Final = b"PK"
+_DAMAGED: Final = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    ValueError,  # a zip whose names are not the UTF-8 that they claim to be
+)
 _ADVICE: Final = "get it anew from its publisher"
 
 
@@ -41,7 +49,7 @@ def extract(archive: Path, into: Path) -> None:
     with staged(into) as out:
         try:
             unpack(archive, out, gate)
-        except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
+        except _DAMAGED as error:
             raise DataError(f"{archive}: damaged ({error}); {_ADVICE}") from None
         except (NotImplementedError, RuntimeError) as error:
             raise DataError(f"{archive}: packed in a way that is not read here ({error})") from None

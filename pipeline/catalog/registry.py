@@ -44,23 +44,40 @@ def shipped_names() -> tuple[str, ...]:
 
 
 def record(name: str) -> DatasetRecord:
-    """The record of a data set, by its name or an alias, upper or lower case; the user's own come last.
+    """The record of a data set, shipped or the user's own, by its name or an alias, upper or lower case.
 
     Raises:
-        DataError: no such data set; the message offers near matches. Or a record that cannot be used.
+        DataError: no such data set; the message offers near matches. Or a record of the user's that cannot be
+            used, or that is called like a shipped one.
     """
     wanted = name.casefold()
-    for known in shipped_names():
-        entry = _shipped(known)
-        if wanted in {label.casefold() for label in (known, entry.paper_name, *entry.aliases)}:
-            return entry
-    own = own_names()
+    shipped = _shipped_labels().get(wanted)
+    own = {own.casefold(): own for own in own_names()}
     if wanted in own:
-        return _own(wanted)
-    every = (*shipped_names(), *own)
+        if shipped is not None:
+            raise DataError(f"{own_record_path(own[wanted])}: {shipped} is called so too; rename it")
+        return _own(own[wanted])
+    if shipped is not None:
+        return _shipped(shipped)
+    every = (*shipped_names(), *own.values())
     near = difflib.get_close_matches(wanted, every, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise DataError(f"unknown data set {name!r}; {hint}Known: {', '.join(every)}")
+
+
+def is_taken(name: str) -> bool:
+    """Whether a data set has this name or alias, upper or lower case."""
+    return name.casefold() in {*_shipped_labels(), *(own.casefold() for own in own_names())}
+
+
+@cache
+def _shipped_labels() -> dict[str, str]:
+    """Every name and alias of the shipped records, in lower case, to the name of the record."""
+    return {
+        label.casefold(): known
+        for known in shipped_names()
+        for label in (known, _shipped(known).paper_name, *_shipped(known).aliases)
+    }
 
 
 @cache

@@ -13,10 +13,11 @@ from urllib.parse import quote, urljoin
 import httpx
 
 from pipeline.catalog import Source
+from pipeline.downloads.answers import get_json
 from pipeline.downloads.checks import Expected
 from pipeline.downloads.errors import DownloadError
 from pipeline.downloads.retries import Patience
-from pipeline.downloads.transfer import Remote, get_json
+from pipeline.downloads.transfer import Remote
 
 PLAIN = frozenset({"http", "s3", "figshare", "zenodo", "huggingface"})
 

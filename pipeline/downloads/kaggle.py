@@ -3,6 +3,7 @@
 kagglehub finds the account in KAGGLE_API_TOKEN, in KAGGLE_USERNAME and KAGGLE_KEY, or in ~/.kaggle.
 """
 
+import lzma
 import os
 import shutil
 import sys
@@ -21,7 +22,18 @@ from pipeline.errors import DiskFullError, is_full
 
 _CACHE = "KAGGLEHUB_CACHE"
 _OWN = "kagglehub"  # its folder beside the result
-_DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError)
+# `ValueError` is how kagglehub says that a file is no archive, the two before it how Python says that it
+# cannot unpack one.
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+)
 
 
 def fetch_dataset(id_: str, target: Path, *, meter: Meter, patience: Patience) -> None:
@@ -42,10 +54,13 @@ def fetch_dataset(id_: str, target: Path, *, meter: Meter, patience: Patience) -
             raise _status(error.response, id_, target) from None
         except RequestException as error:
             raise TransientError(f"the connection to Kaggle broke ({error})") from None
-        except _DAMAGED as error:
-            shutil.rmtree(target.with_name(_OWN))  # or kagglehub takes the same archive again
-            raise DownloadError(f"kaggle {id_}: damaged ({error}); run the command again") from None
-        except (BackendError, CredentialError, DataCorruptionError, ValueError) as error:
+        except _UNREADABLE as error:
+            # A whole archive of the right size is taken again, whatever is in it.
+            shutil.rmtree(target.with_name(_OWN), ignore_errors=True)
+            raise DownloadError(
+                f"kaggle {id_}: cannot be unpacked ({error}); run it again, or {_by_hand(id_, target)}"
+            ) from None
+        except (BackendError, CredentialError, DataCorruptionError) as error:
             raise DownloadError(f"kaggle {id_}: {error}; {_by_hand(id_, target)}") from None
         except OSError as error:
             if is_full(error):

@@ -15,11 +15,11 @@ import httpx
 from filelock import FileLock, Timeout
 
 from pipeline.catalog import Source
+from pipeline.downloads.answers import open_client
 from pipeline.downloads.hosts import Hosts
 from pipeline.downloads.ledger import Ledger
 from pipeline.downloads.meter import Meter
 from pipeline.downloads.retries import Patience
-from pipeline.downloads.transfer import open_client
 from pipeline.errors import DataError
 from pipeline.files import value_digest, write_text
 

@@ -40,7 +40,7 @@ def add_dataset(folder: Path, name: str, normal: str | None = None) -> Added:
     Raises:
         DataError: the name is taken, or the folder is not understood; nothing is written then.
     """
-    if name in (*catalog.shipped_names(), *catalog.own_names()):
+    if catalog.is_taken(name):
         raise DataError(f"{name}: there is a data set of this name; choose another with --name")
     found = catalog.guess(folder, name, normal)
     place = own.DATA / name

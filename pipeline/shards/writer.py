@@ -1,12 +1,10 @@
 """Prepare a data set: list, check, decode once, resize for every size, write shards and the manifest.
 
-Threads share the files of a subset (Pillow decodes and resizes outside the interpreter lock) and write
-each image straight into its row of a memory map, so memory does not grow with the data set. A subset
-that cannot be used is recorded with its reason and the others are prepared; all bad files of a subset are
-named at once.
+Threads share the files of a subset: Pillow decodes and resizes outside the interpreter lock. A subset that
+cannot be used is recorded with its reason and the others are prepared; all bad files of a subset are named at
+once.
 """
 
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,56 +12,22 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.catalog import (
-    ANOMALOUS,
-    DatasetRecord,
-    KnownCounts,
-    Listing,
-    Sample,
-    count_problems,
-    list_samples,
-)
-from pipeline.catalog.fingerprint import FileFact, build_digest, build_name, subset_digest
-from pipeline.catalog.images import decode
+from pipeline.catalog import DatasetRecord, KnownCounts, Listing, Sample, count_problems, list_samples
+from pipeline.catalog.fingerprint import build_digest, build_name, subset_digest
 from pipeline.errors import DataError
 from pipeline.files import atomic_path
+from pipeline.shards.arrays import Arrays, Done, create_arrays, fill_row
 from pipeline.shards.digest import shard_digest
 from pipeline.shards.manifest import IgnoredEntry, Manifest, SubsetEntry, manifest_path, write_manifest
-from pipeline.shards.preprocess import Bytes, binary, crop_to, image_array, mask_bits
-from pipeline.shards.reader import INDEX, INDEX_SCHEMA, images_name, masks_name
+from pipeline.shards.reader import INDEX, INDEX_SCHEMA
 
 Progress = Callable[[str, int, int], None]  # subset, images done, images in all
 
 _OURS = re.compile(r"index\.parquet|(images|masks)-\d+\.npy|\..+\.tmp")
 _SHOWN = 5
-
-
-@dataclass(frozen=True)
-class _Arrays:
-    """The open arrays of one size: images (N, S, S, 3), packed masks (N, ceil(S * S / 8)) or None."""
-
-    size: int
-    images: Bytes
-    masks: Bytes | None
-
-    def flush(self) -> None:
-        """Bring the arrays to disk."""
-        for array in (self.images, self.masks):
-            if isinstance(array, np.memmap):
-                array.flush()
-
-
-@dataclass(frozen=True)
-class _Done:
-    """What is known about one image after it was written."""
-
-    width: int
-    height: int
-    facts: Mapping[str, FileFact]
 
 
 def prepare(
@@ -144,7 +108,10 @@ class _Job:
         samples = self.listing.of(subset)
         folder = self.out / subset
         with ExitStack() as stack:
-            arrays = [self._arrays(stack, folder, size, len(samples)) for size in self.sizes]
+            arrays = [
+                create_arrays(stack, folder, size, len(samples), masks=self.record.has_masks)
+                for size in self.sizes
+            ]
             done = self._fill(samples, arrays)
             rows = _rows(samples, done)
             digests = {one.size: shard_digest(rows, one.images, one.masks) for one in arrays}
@@ -154,34 +121,18 @@ class _Job:
         facts = {path: fact for one in done for path, fact in one.facts.items()}
         return subset_digest(samples, facts, self.listing.base, mask_above=self.mask_above), digests
 
-    def _arrays(self, stack: ExitStack, folder: Path, size: int, count: int) -> _Arrays:
-        """Arrays on disk, under temporary names until the stack is left without an error."""
-
-        def create(name: str, shape: tuple[int, ...]) -> Bytes:
-            path = stack.enter_context(atomic_path(folder / name))
-            array: Bytes = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
-            if hasattr(os, "posix_fallocate"):
-                # Without space of its own, a full disk would kill the process at the first write to a page.
-                with path.open("r+b") as handle:
-                    os.posix_fallocate(handle.fileno(), 0, path.stat().st_size)
-            return array
-
-        images = create(images_name(size), (count, size, size, 3))
-        bits = create(masks_name(size), (count, -(-size * size // 8))) if self.record.has_masks else None
-        return _Arrays(size, images, bits)
-
-    def _fill(self, samples: Sequence[Sample], arrays: Sequence[_Arrays]) -> list[_Done]:
+    def _fill(self, samples: Sequence[Sample], arrays: Sequence[Arrays]) -> list[Done]:
         """Decode every image into its row.
 
         Raises:
             DataError: names all files that cannot be used.
         """
-        done: list[_Done] = []
+        done: list[Done] = []
         broken: list[str] = []
 
-        def work(row: int) -> _Done | DataError:
+        def work(row: int) -> Done | DataError:
             try:
-                return _fill_row(self.root, samples[row], row, arrays, self.mask_above)
+                return fill_row(self.root, samples[row], row, arrays, self.mask_above)
             except DataError as error:
                 return error
 
@@ -198,34 +149,7 @@ class _Job:
         return done
 
 
-def _fill_row(root: Path, sample: Sample, row: int, arrays: Sequence[_Arrays], mask_above: int) -> _Done:
-    """Decode one image and its mask once, and write them at every size."""
-    content = _read(root, sample.image)
-    facts = {sample.image: FileFact.of(content)}
-    picture = crop_to(decode(content, sample.image), sample.crop, sample.image)
-    for one in arrays:
-        one.images[row] = image_array(picture, one.size)
-    if sample.mask is not None:
-        content = _read(root, sample.mask)
-        facts[sample.mask] = FileFact.of(content)
-        if sample.label == ANOMALOUS:
-            mask = binary(crop_to(decode(content, sample.mask), sample.crop, sample.mask), mask_above)
-            if mask.getbbox() is None:
-                raise DataError(f"{sample.mask}: the mask of an anomalous image is empty")
-            for one in arrays:
-                if one.masks is not None:
-                    one.masks[row] = mask_bits(mask, one.size)
-    return _Done(picture.width, picture.height, facts)
-
-
-def _read(root: Path, path: str) -> bytes:
-    try:
-        return (root / path).read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from None
-
-
-def _rows(samples: Sequence[Sample], done: Sequence[_Done]) -> list[dict[str, object]]:
+def _rows(samples: Sequence[Sample], done: Sequence[Done]) -> list[dict[str, object]]:
     return [
         {
             "image": sample.name,

@@ -133,6 +133,13 @@ def test_a_name_that_is_cut_at_its_nul(tmp_path: Path) -> None:
     refused(archive, tmp_path / "out", "cannot be written")
 
 
+@pytest.mark.parametrize("damaged", [(b"\xc3\x84", b"\xff\x84"), (b"PK\3\4", b"PK\3\5")])
+def test_a_damaged_zip(damaged: tuple[bytes, bytes], tmp_path: Path) -> None:
+    archive = written("a.zip", tmp_path, Entry("\u00c4.png"))
+    archive.write_bytes(archive.read_bytes().replace(*damaged))
+    refused(archive, tmp_path / "out", r"a\.zip: damaged \(")
+
+
 @pytest.mark.parametrize("name", ONE_EACH)
 @pytest.mark.parametrize("target", ["../../etc/passwd", "/etc/passwd", "../..", "C:/x", "..\\x"])
 def test_symlinks_that_lead_out(name: str, target: str, tmp_path: Path) -> None:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.catalog import ANOMALOUS, NORMAL, Listing, Sample, record
+from pipeline.catalog import ANOMALOUS, NORMAL, Listing, Sample, list_samples, record
 from pipeline.catalog.layouts import kolektor
 
 from . import trees
 from .trees import listed
+
+SDD = record("sdd")
 
 
 class TestVisa:
@@ -111,6 +113,14 @@ class TestDagm:
         assert set(problems) == {"Class2"}
         assert "Class2/Test/Label/0003_label.PNG" in problems["Class2"]
 
+    def test_two_labels_of_one_image(self, tmp_path: Path) -> None:
+        trees.dagm(tmp_path)
+        label = tmp_path / "DAGM_KaggleUpload/Class2/Test/Label/0003_label.PNG"
+        shutil.copy(label, label.with_suffix(".png"))
+        problems = listed("dagm", tmp_path).problems
+        assert set(problems) == {"Class2"}
+        assert "no mask, or more than one, for DAGM_KaggleUpload/Class2/Test/0003.PNG" in problems["Class2"]
+
     def test_copy_beside_the_classes(self, tmp_path: Path) -> None:
         expected = trees.dagm(tmp_path)
         for folder in (tmp_path / "DAGM_KaggleUpload").iterdir():
@@ -122,7 +132,7 @@ class TestDagm:
 
 class TestKolektor:
     def pieces(self, root: Path) -> dict[str, int]:
-        return {sample.name: sample.label for sample in listed("sdd", root).samples}
+        return {sample.name: sample.label for sample in list_samples(SDD, root).samples}
 
     def test_pieces_and_their_labels(self, tmp_path: Path) -> None:
         trees.sdd(tmp_path)

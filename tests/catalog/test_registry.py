@@ -2,6 +2,7 @@ import subprocess
 import sys
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -10,16 +11,10 @@ from pydantic import ValidationError
 from pipeline.catalog import DatasetRecord, Source, auxiliary_names, evaluated, names, record
 from pipeline.errors import DataError
 
-# Test images of the benchmark as its literature has them, kept apart from the records.
-TOTALS = {
-    "mvtec": (15, 467, 1258), "visa": (12, 962, 1200), "mpdd": (6, 176, 282), "btad": (3, 451, 290),
-    "sdd": (1, 181, 74), "dagm": (10, 6996, 1054), "dtd_synthetic": (12, 357, 947),
-    "headct": (1, 100, 100), "brainmri": (1, 98, 155), "br35h": (1, 1500, 1500), "covid19": (1, 1341, 219),
-    "isic": (1, 0, 379), "cvc_colondb": (1, 0, 380), "cvc_clinicdb": (1, 0, 612), "kvasir": (1, 0, 1000),
-    "endo": (1, 0, 200), "tn3k": (1, 0, 614),
-}  # fmt: skip
-IMAGE_ONLY = {"headct", "brainmri", "br35h", "covid19"}
-PIXEL_ONLY = {"isic", "cvc_colondb", "cvc_clinicdb", "kvasir", "endo", "tn3k"}
+FACTS: dict[str, dict[str, Any]] = yaml.safe_load(
+    Path(__file__).with_name("facts.yaml").read_text(encoding="utf-8")
+)
+BY_ADDRESS = {"http", "s3", "form", "onedrive"}
 
 
 def raw(name: str) -> dict[str, object]:
@@ -30,7 +25,7 @@ def raw(name: str) -> dict[str, object]:
 
 
 def test_the_17_in_table_order() -> None:
-    assert names() == tuple(TOTALS)
+    assert names() == tuple(FACTS)
     folder = files("pipeline.catalog") / "records"
     every = (*names(), *auxiliary_names())
     assert {entry.name for entry in folder.iterdir()} == {f"{name}.yaml" for name in every}
@@ -51,14 +46,33 @@ def test_a_set_that_holds_images_of_another_says_so() -> None:
 
 
 @pytest.mark.parametrize("name", names())
-def test_record_agrees_with_the_benchmark(name: str) -> None:
+def test_record_agrees_with_the_facts(name: str) -> None:
+    entry, facts = record(name), FACTS[name]
+    assert (entry.name, entry.paper_name, entry.group) == (name, facts["paper_name"], facts["group"])
+    assert list(entry.tasks) == facts["tasks"]
+    build = entry.build()
+    assert [build.normal, build.anomalous, build.status] == facts["test_images"]
+    assert [[it.name, it.counts] for it in entry.subsets] == [
+        [subset, counts and tuple(counts)] for subset, counts in facts["subsets"].items()
+    ]
+    assert [entry.licence.name, entry.licence.url] == facts["licence"]
+    assert [described(source) for source in entry.sources] == facts["sources"]
+
+
+def described(source: Source) -> dict[str, object]:
+    """A source as `facts.yaml` has it."""
+    keys = ("kind", "confirmed", "digest_status", "bytes", "sha256", "md5")
+    found = {key: getattr(source, key) for key in keys if getattr(source, key) is not None}
+    return found | {"at": source.url if source.kind in BY_ADDRESS else source.id}
+
+
+@pytest.mark.parametrize("name", names())
+def test_what_is_undefined_follows_from_the_images(name: str) -> None:
+    """No image-level metric without normal images, no pixel-level one without masks."""
     entry = record(name)
-    assert entry.name == name
-    assert (len(entry.subsets), *entry.build().counts) == TOTALS[name]
-    assert entry.has_masks == (name not in IMAGE_ONLY)
-    assert ("image" in entry.tasks) == (name not in PIXEL_ONLY)
-    assert entry.domain == ("medical" if name in IMAGE_ONLY | PIXEL_ONLY else "industrial")
-    assert (entry.builds[0].normal == 0) == (name in PIXEL_ONLY)
+    assert ("image" in entry.tasks) == (entry.build().normal != 0)
+    assert entry.has_masks == (entry.group not in {"brain", "chest"})
+    assert entry.domain == ("industrial" if entry.tasks == ("image", "pixel") else "medical")
 
 
 @pytest.mark.parametrize("name", names())
@@ -149,3 +163,29 @@ def test_a_record_of_ones_own_that_is_no_text(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "datasets/widgets.yaml").write_bytes(b"name: \xff")
     with pytest.raises(DataError, match=r"widgets\.yaml: cannot be read as UTF-8"):
         record("widgets")
+
+
+def own_record(name: str, content: str) -> None:
+    Path("datasets").mkdir(exist_ok=True)
+    Path(f"datasets/{name}.yaml").write_text(content)
+
+
+def test_a_record_of_ones_own_with_capitals_is_found_and_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    own_record("Widgets", "name: Widgets")
+    for name in ("Widgets", "widgets"):
+        with pytest.raises(DataError, match=r"datasets/Widgets\.yaml, name: String should match pattern"):
+            record(name)
+
+
+@pytest.mark.parametrize("name", ["mvtec", "chest"])
+def test_a_record_of_ones_own_called_like_a_shipped_one(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shipped = record(name).name
+    own_record(name, "name: x")
+    with pytest.raises(DataError, match=rf"datasets/{name}\.yaml: {shipped} is called so too; rename it"):
+        record(name)

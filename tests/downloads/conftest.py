@@ -11,9 +11,9 @@ import pytest
 from rich.console import Console
 
 from pipeline.downloads import Meter, Store, open_store
+from pipeline.downloads.answers import open_client
 from pipeline.downloads.hosts import Hosts
 from pipeline.downloads.retries import Patience
-from pipeline.downloads.transfer import open_client
 from tests.downloads.server import Server, serving
 
 PATIENCE = Patience(attempts=3, first=0.01, longest=0.02, asked=2.0)

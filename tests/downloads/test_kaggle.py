@@ -65,12 +65,24 @@ def test_damaged_on_the_way(kaggle: Page, meter: Meter, tmp_path: Path) -> None:
     assert not (tmp_path / "kaggle-owner-widgets" / "files").exists()
 
 
-def test_damaged_at_the_publisher(kaggle: Page, meter: Meter, tmp_path: Path) -> None:
-    damaged = bytearray(CONTENT)
-    damaged[200_000] ^= 1
-    kaggle.content = bytes(damaged)
+def flipped(content: bytes, position: int) -> bytes:
+    return content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("damaged", "reason"),
+    [
+        (flipped(CONTENT, 200_000), "Bad CRC"),
+        (CONTENT[:-22] + bytes(22), "Unsupported archive type"),  # without its end, the size is right
+        (CONTENT.replace(b"PK\1\2\x14\3\x14\0\0", b"PK\1\2\x14\3\x14\0\1"), "encrypted"),  # says its table
+    ],
+)
+def test_damaged_at_the_publisher(
+    damaged: bytes, reason: str, kaggle: Page, meter: Meter, tmp_path: Path
+) -> None:
+    kaggle.content = damaged
     del kaggle.headers["x-goog-hash"]
-    with pytest.raises(DownloadError, match=r"kaggle owner/widgets: damaged \(Bad CRC"):
+    with pytest.raises(DownloadError, match=rf"kaggle owner/widgets: cannot be unpacked \(.*{reason}"):
         bring(tmp_path, meter)
     kaggle.content = CONTENT
     assert content(bring(tmp_path, meter)) == FILES

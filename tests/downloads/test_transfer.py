@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from pipeline.downloads import Meter
+from pipeline.downloads.answers import open_client
 from pipeline.downloads.checks import Expected
 from pipeline.downloads.errors import DownloadError
-from pipeline.downloads.transfer import Remote, fetch, get_json, open_client
+from pipeline.downloads.transfer import Remote, fetch
 from pipeline.errors import DiskFullError
 from tests.downloads.conftest import PATIENCE
 from tests.downloads.server import Server
@@ -336,10 +337,3 @@ def test_short_writes_lose_nothing(server: Server, bring: Bring, monkeypatch: py
     real = os.write
     monkeypatch.setattr("pipeline.downloads.part.os.write", lambda handle, data: real(handle, data[:5000]))
     assert bring(server.put("/file.zip", CONTENT), sha256=SHA256) == CONTENT
-
-
-def test_json(server: Server, client: httpx.Client) -> None:
-    url = server.put("/api", b'{"files": []}', type="application/json", answers=[(503, {})])
-    assert get_json(url, client=client, patience=PATIENCE) == {"files": []}
-    with pytest.raises(DownloadError, match="not JSON"):
-        get_json(server.put("/text", b"no"), client=client, patience=PATIENCE)

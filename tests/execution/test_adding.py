@@ -34,6 +34,8 @@ def test_a_name_that_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     trees.endo(tmp_path / "photos")
     with pytest.raises(DataError, match="endo: there is a data set of this name; choose another with --name"):
         add_dataset(tmp_path / "photos", "endo")
+    with pytest.raises(DataError, match="chest: there is a data set of this name"):  # an alias of covid19
+        add_dataset(tmp_path / "photos", "chest")
     add_dataset(tmp_path / "photos", "mine")
     with pytest.raises(DataError, match="mine: there is a data set of this name"):
         add_dataset(tmp_path / "photos", "mine")

@@ -16,7 +16,9 @@ from pipeline import catalog
 from pipeline.files import file_digest
 from pipeline.miniature.datasets import __main__ as command
 from pipeline.miniature.datasets import expected_counts, write_dataset
+from pipeline.miniature.datasets.generate import COUNTS_PATH, write_counts
 from pipeline.miniature.datasets.layouts.dagm import ellipse_around
+from pipeline.miniature.datasets.specification import specification
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
@@ -36,28 +38,16 @@ def mode(path: Path) -> str:
         return image.mode
 
 
-# PNG, JPEG, BMP, texts, tables and spreadsheets, and every kind of painter are among these.
-@pytest.mark.parametrize(
-    "name",
-    [
-        "visa",
-        "btad",
-        "sdd",
-        "dagm",
-        "brainmri",
-        "headct",
-        "covid19",
-        "br35h",
-        "isic",
-        "endo",
-        "tn3k",
-        "colon_auxiliary",
-    ],
-)
+@pytest.mark.parametrize("name", specification())
 def test_drawing_again_gives_the_committed_bytes(name: str, tmp_path: Path) -> None:
     counts = write_dataset(name, tmp_path)
     assert digests(tmp_path / name) == digests(SAMPLES / name)
     assert counts == expected_counts()[name]
+
+
+def test_the_committed_counts_are_those_that_are_written(tmp_path: Path) -> None:
+    write_counts(expected_counts(), tmp_path / "counts.yaml")
+    assert (tmp_path / "counts.yaml").read_bytes() == COUNTS_PATH.read_bytes()
 
 
 def test_another_seed_draws_another_data_set_of_the_same_layout(tmp_path: Path) -> None:

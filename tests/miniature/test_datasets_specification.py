@@ -69,7 +69,12 @@ def test_a_studio_keeps_its_look_and_takes_new_pictures() -> None:
 
 
 def test_combined_defects_are_all_in_the_mask() -> None:
-    studio = Studio(1, "mvtec", "pill", specification()["mvtec"].subsets["pill"])
-    shot = studio.defective("combined", 0)
-    assert len(shot.layers) == 2
-    assert (shot.mask == (shot.layers[0] | shot.layers[1])).all()
+    spec = specification()["mvtec"].subsets["pill"]
+    assert spec.defects["combined"] == ("crack", "spots")
+    both = Studio(1, "mvtec", "pill", spec).defective("combined", 0)
+    alone = spec.model_copy(update={"defects": {"combined": ("crack",)}})
+    first = Studio(1, "mvtec", "pill", alone).defective("combined", 0)
+    assert both.mask[first.mask].all()
+    added = both.mask & ~first.mask
+    assert added.any()
+    assert (both.pixels[added] != first.pixels[added]).any(axis=1).mean() > 0.9

@@ -1,8 +1,11 @@
 """The twins and the batches that are made of them."""
 
+import hashlib
+
 import numpy as np
 import pytest
 
+from pipeline.miniature.drawing import DEFECTS, OBJECTS, ORGANS, TEXTURES
 from pipeline.miniature.pretraining.batches import batches
 from pipeline.miniature.pretraining.pictures import (
     EVALUATION_VIEW,
@@ -17,6 +20,17 @@ from pipeline.miniature.pretraining.pictures import (
 @pytest.fixture(scope="module")
 def pool() -> Pool:
     return draw_pool(24, TRAINING_VIEW, seed=5)
+
+
+def test_the_drawings_are_those_that_the_shipped_weights_learnt_from() -> None:
+    """The first of them, with every kind of thing and of defect; another digest asks for other weights."""
+    pool = draw_pool(258, TRAINING_VIEW, seed=7)
+    assert {subject.kind for subject in pool.subjects} == {*OBJECTS, *TEXTURES, *ORGANS}
+    assert {subject.defect for subject in pool.subjects} == set(DEFECTS)
+    digest = hashlib.sha256()
+    for images, mask in zip(pool.images, pool.masks, strict=True):
+        digest.update(images.tobytes() + mask.tobytes())
+    assert digest.hexdigest() == "9ad222fc518917688b07873b6d6020419ab56ba5002358bcf54187455469d1eb"
 
 
 def test_twins_differ_under_the_mask_and_nowhere_far_from_it(pool: Pool) -> None:

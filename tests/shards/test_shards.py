@@ -388,7 +388,7 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(root: Path, monkeypatch: pyt
     def full(descriptor: int, start: int, length: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pipeline.shards.writer.os.posix_fallocate", full)
+    monkeypatch.setattr("pipeline.shards.arrays.os.posix_fallocate", full)
     with pytest.raises(OSError, match="No space left"):
         prepared(root)
     assert files(root.parent / "out") == {}

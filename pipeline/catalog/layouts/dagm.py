@@ -13,7 +13,6 @@ from pipeline.catalog.layouts.base import RESTORE, Layout, Reading, by_stem, mis
 from pipeline.catalog.samples import ANOMALOUS, GOOD, NORMAL, Sample
 from pipeline.catalog.tree import Tree, join, stem
 
-_LABEL_STEM = "{stem}_label"
 _REASONS = (
     ("*/Class*", "a second copy, as the archive has it"),
     ("*Train/*", "training part; only the test split is evaluated"),
@@ -52,8 +51,8 @@ class Dagm(Layout):
 def _samples(tree: Tree, subset: str, test: str) -> Iterator[Sample]:
     masks = by_stem(tree.images(join(test, "Label")))
     for name in tree.images(test):
-        found = masks.get(_LABEL_STEM.format(stem=stem(name)), [])
-        mask = join(test, f"Label/{found[0]}") if found else None
+        found = masks.get(f"{stem(name)}_label", [])
+        mask = join(test, f"Label/{found[0]}") if len(found) == 1 else None
         label, defect = (ANOMALOUS, "defect") if found else (NORMAL, GOOD)
         yield Sample(subset, join(test, name), mask, label, defect)
 

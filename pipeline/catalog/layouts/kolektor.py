@@ -12,7 +12,6 @@ from names in directory order, so its draw differs between disks; here the names
 import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from pathlib import PurePosixPath
 from typing import Literal
 
 import numpy as np
@@ -20,7 +19,7 @@ import numpy as np
 from pipeline.catalog.images import decode
 from pipeline.catalog.layouts.base import RESTORE, Layout, Reading, by_stem, find_mask
 from pipeline.catalog.samples import ANOMALOUS, GOOD, NORMAL, Sample
-from pipeline.catalog.tree import Tree, is_image, join
+from pipeline.catalog.tree import Tree, join, stem
 from pipeline.errors import DataError
 
 PIECES = 3
@@ -71,11 +70,12 @@ def _item(tree: Tree, folder: str, subset: str) -> Iterator[Sample]:
     """All pieces of one item, in the order of their names."""
     names = tree.images(folder)
     masks = by_stem(names)
-    parts = [name for name in names if _PART.fullmatch(PurePosixPath(name).stem) and is_image(name)]
-    for name in parts:
+    for name in names:
+        if not _PART.fullmatch(stem(name)):
+            continue
         image, mask = join(folder, name), find_mask(name, masks, ("{stem}_label",))
         if mask is None:
-            raise DataError(f"{image}: no mask {PurePosixPath(name).stem}_label beside it; {RESTORE}")
+            raise DataError(f"{image}: no mask {stem(name)}_label beside it, or two; {RESTORE}")
         path = join(folder, mask)
         marked = np.asarray(decode(tree.open_path(path).read_bytes(), path).convert("L")) > 0
         height, width = marked.shape

@@ -22,6 +22,11 @@ SEED = 2024
 COUNTS_PATH = Path(__file__).with_name("counts.yaml")
 """Data set to subset to [normal, anomalous], of the committed samples."""
 
+_COUNTS_HEAD = """\
+# Test images of the miniature data sets: subset -> [normal, anomalous].
+# Written by `python -m pipeline.miniature.datasets`; do not edit.
+"""
+
 
 def write_dataset(name: str, out: Path, *, seed: int = SEED) -> Counts:
     """Draw one data set to `out/name`; returns subset to (normal, anomalous) of its test split.
@@ -46,18 +51,8 @@ def write_all(out: Path, *, seed: int = SEED, names: Iterable[str] | None = None
 
 def write_counts(counts: dict[str, Counts], path: Path = COUNTS_PATH) -> None:
     """Write the counts as YAML, one subset a line."""
-    lines = ["# Test images of the miniature data sets: subset -> [normal, anomalous].", "# Written by"]
-    lines[-1] += " `python -m pipeline.miniature.datasets`; do not edit."
-    for name, subsets in counts.items():
-        lines.append(f"{name}:")
-        lines += [
-            f"  {_quoted(subset)}: [{normal}, {anomalous}]" for subset, (normal, anomalous) in subsets.items()
-        ]
-    write_text(path, "\n".join(lines) + "\n")
-
-
-def _quoted(subset: str) -> str:
-    return f'"{subset}"' if subset.isdecimal() else subset
+    plain = {name: {it: list(pair) for it, pair in subsets.items()} for name, subsets in counts.items()}
+    write_text(path, _COUNTS_HEAD + yaml.safe_dump(plain, sort_keys=False, default_flow_style=None))
 
 
 def expected_counts(path: Path = COUNTS_PATH) -> dict[str, Counts]:

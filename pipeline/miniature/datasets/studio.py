@@ -6,7 +6,7 @@ once.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -39,11 +39,10 @@ def generator(*key: object) -> np.random.Generator:
 
 @dataclass(frozen=True)
 class Defective:
-    """A picture with defects: pixels, their exact mask (h, w), and the mask of each kind of defect."""
+    """A picture with defects: pixels, and the exact mask (h, w) of all of them."""
 
     pixels: Pixels
     mask: Mask
-    layers: tuple[Mask, ...]
 
 
 @dataclass(frozen=True)
@@ -82,12 +81,17 @@ class Studio:
         """A picture with the defects of one published folder."""
         rng = self._rng(folder, *key)
         picture = self._picture(rng)
-        layers = []
+        masks = []
         for kind in self.spec.defects[folder]:
             image, mask = add_defect(kind, picture, rng, strength=rng.uniform(*self.spec.strength))
-            picture = Picture(image, picture.region, picture.backdrop)
-            layers.append(mask)
-        return Defective(self._developed(picture.image), np.any(layers, axis=0), tuple(layers))
+            picture = replace(picture, image=image)
+            masks.append(mask)
+        return Defective(self._developed(picture.image), np.any(masks, axis=0))
+
+    def anomalous(self, *key: object) -> Defective:
+        """A picture with the defects of the only folder."""
+        (folder,) = self.spec.defects
+        return self.defective(folder, *key)
 
     def _rng(self, *key: object) -> np.random.Generator:
         return generator(self.seed, self.dataset, self.subset, *key)

@@ -9,7 +9,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.miniature.drawing.plane import Field, Image, plane
+from pipeline.miniature.drawing.plane import Field, Image, plane, size_of
 
 Palette = npt.NDArray[np.float64]
 """Colours (n, 3) in [0, 1] from dark to light."""
@@ -64,7 +64,7 @@ def blended(image: Field, colour: Field, share: Field) -> Field:
 
 def finished(image: Field, rng: np.random.Generator, *, light: float = 0.12, noise: float = 0.012) -> Image:
     """The picture as a camera gives it: a gradient of `light` from a random side, and sensor noise."""
-    x, y = plane((image.shape[0], image.shape[1]))
+    x, y = plane(size_of(image))
     angle = rng.uniform(0, 2 * math.pi)
     gain = 1 + light * (0.6 * (math.cos(angle) * x + math.sin(angle) * y) + rng.uniform(-0.5, 0.5))
     grain = noise * rng.standard_normal(image.shape[:2])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.miniature.drawing import fills, shapes
+from pipeline.miniature.drawing import fills, lesions, shapes
 from pipeline.miniature.drawing.picture import Picture
 from pipeline.miniature.drawing.plane import Field, Image, Mask, Size, coverage, pixel
 
@@ -39,11 +39,8 @@ class Defect:
     opaque: bool = False
 
 
-_LINE, _PATCH, _WIDE = (
-    0.06,
-    0.45,
-    0.8,
-)  # reach: half the width of a line, the radius of a patch or of a lesion
+# Reach: half the width of a line, the radius of a patch or of a lesion.
+_LINE, _PATCH, _WIDE = 0.06, 0.45, 0.8
 _LEAST = 12  # pixels, whatever the reach
 
 DEFECTS: dict[str, Defect] = {
@@ -67,12 +64,12 @@ DEFECTS: dict[str, Defect] = {
     "bend": Defect(shapes.blob, fills.warp, (0.03, 0.08), _PATCH),
     "dent": Defect(shapes.spot, fills.dent, (0.015, 0.06), _PATCH),
     "swap": Defect(shapes.patch, fills.swap, (0.025, 0.08), _PATCH, opaque=True),
-    "lesion": Defect(shapes.blob, fills.mole, (0.05, 0.25), _WIDE, softness=3.0),
-    "polyp": Defect(shapes.lump, fills.polyp, (0.03, 0.15), _WIDE, softness=2.0),
-    "nodule": Defect(shapes.lump, fills.nodule, (0.03, 0.14), _WIDE, softness=2.5),
-    "tumour": Defect(shapes.lump, fills.tumour, (0.02, 0.09), _WIDE, softness=2.5),
-    "bleeding": Defect(shapes.lump, fills.bright, (0.015, 0.08), _WIDE, softness=3.0),
-    "opacity": Defect(shapes.mottle, fills.haze, (0.04, 0.15), _WIDE, softness=8.0),
+    "lesion": Defect(shapes.blob, lesions.mole, (0.05, 0.25), _WIDE, softness=3.0),
+    "polyp": Defect(shapes.lump, lesions.polyp, (0.03, 0.15), _WIDE, softness=2.0),
+    "nodule": Defect(shapes.lump, lesions.nodule, (0.03, 0.14), _WIDE, softness=2.5),
+    "tumour": Defect(shapes.lump, lesions.tumour, (0.02, 0.09), _WIDE, softness=2.5),
+    "bleeding": Defect(shapes.lump, lesions.bright, (0.015, 0.08), _WIDE, softness=3.0),
+    "opacity": Defect(shapes.mottle, lesions.haze, (0.04, 0.15), _WIDE, softness=8.0),
 }
 """Every kind of defect by its name."""
 
@@ -92,7 +89,7 @@ def add_defect(
         The image (h, w, 3) and the mask (h, w), True on the pixels that the defect covers by more than half.
     """
     defect = DEFECTS[kind]
-    size = picture.region.shape[0], picture.region.shape[1]
+    size = picture.size
     rank = defect.shape(picture.region, rng)
     area = rng.uniform(*defect.share) * picture.region.size
     softness = max(1.0, defect.softness * min(size) / 100)

@@ -18,8 +18,10 @@ from pipeline.miniature.drawing.plane import (
     coverage,
     pixel,
     plane,
+    size_of,
     smooth_noise,
     turned,
+    union,
 )
 from pipeline.miniature.drawing.textures import TEXTURES
 
@@ -37,6 +39,11 @@ class Picture:
     image: Image
     region: Mask
     backdrop: Image
+
+    @property
+    def size(self) -> Size:
+        """Height and width in pixels."""
+        return size_of(self.region)
 
 
 @dataclass(frozen=True)
@@ -130,7 +137,7 @@ def render(size: Size, look: Look, layers: list[Layer], unit: float, rng: np.ran
     light = -0.75 * math.pi + rng.uniform(-0.3, 0.3)
     backdrop = paint(np.clip(TEXTURES[look.backdrop](size, rng, 1.0), 0, 1), look.backdrop_palette)
     material = look.grain * (TEXTURES[look.surface](size, rng, look.scale) - 0.5)
-    outline = np.minimum.reduce([layer.distance for layer in layers if layer.solid]) * unit
+    outline = union([layer.distance for layer in layers if layer.solid]) * unit
     offset = max(1, round(0.03 / pixel(size)))
     shadow = np.clip(0.5 - np.roll(outline, (offset, offset), (0, 1)) / 0.12, 0, 1)
     image = backdrop * (1 - 0.45 * shadow[..., None])

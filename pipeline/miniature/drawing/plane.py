@@ -8,7 +8,9 @@ other modules.
 
 import itertools
 import math
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +23,11 @@ Image = npt.NDArray[np.float32]
 """Colours in [0, 1], (h, w, 3)."""
 Mask = npt.NDArray[np.bool_]
 """True where something is, (h, w)."""
+
+
+def size_of(picture: npt.NDArray[Any]) -> Size:
+    """Height and width of a field, a mask or an image."""
+    return picture.shape[0], picture.shape[1]
 
 
 def plane(size: Size) -> tuple[Field, Field]:
@@ -84,6 +91,11 @@ def fractal_noise(size: Size, cells: float, rng: np.random.Generator, *, octaves
 def coverage(distance: Field, size: Size, *, softness: float = 1.0) -> Field:
     """How much of each pixel lies inside (`distance` < 0), with an edge `softness` pixels wide."""
     return np.clip(0.5 - distance / (softness * pixel(size)), 0.0, 1.0)
+
+
+def union(distances: Sequence[Field]) -> Field:
+    """Distance to the nearest of several shapes."""
+    return np.asarray(np.minimum.reduce(distances))
 
 
 def disc(x: Field, y: Field, radius: float) -> Field:

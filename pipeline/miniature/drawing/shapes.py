@@ -9,20 +9,21 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from pipeline.miniature.drawing.plane import Field, Mask, Size, plane, polyline, smooth_noise, turned
-
-
-def _size(region: Mask) -> Size:
-    return region.shape[0], region.shape[1]
-
-
-def _nearest(ranks: list[Field]) -> Field:
-    return np.asarray(np.minimum.reduce(ranks))
+from pipeline.miniature.drawing.plane import (
+    Field,
+    Mask,
+    plane,
+    polyline,
+    size_of,
+    smooth_noise,
+    turned,
+    union,
+)
 
 
 def _somewhere(region: Mask, rng: np.random.Generator, *, depth: float = 0.2) -> tuple[float, float]:
     """A point of the region; `depth` keeps it off the border, 0 (anywhere) to 1 (at its deepest)."""
-    x, y = plane(_size(region))
+    x, y = plane(size_of(region))
     inside = np.asarray(ndimage.distance_transform_cdt(np.pad(region, 1), "taxicab"))[1:-1, 1:-1]
     rows, columns = np.nonzero(inside >= max(1.0, depth * float(inside.max())))
     index = int(rng.integers(len(rows)))
@@ -34,7 +35,7 @@ def _around(
 ) -> tuple[Field, Field]:
     """Coordinates around a random point, turned at random and stretched by up to `oval`."""
     cx, cy = _somewhere(region, rng, depth=depth)
-    x, y = plane(_size(region))
+    x, y = plane(size_of(region))
     u, v = turned(x - cx, y - cy, rng.uniform(0, math.pi))
     return u, v * rng.uniform(1, 1 + oval)
 
@@ -55,13 +56,13 @@ def lump(region: Mask, rng: np.random.Generator) -> Field:
 def blob(region: Mask, rng: np.random.Generator) -> Field:
     """A patch with an irregular outline."""
     u, v = _around(region, rng, oval=0.8)
-    return np.hypot(u, v) + 0.3 * (smooth_noise(_size(region), 7, rng) - 0.5)
+    return np.hypot(u, v) + 0.3 * (smooth_noise(size_of(region), 7, rng) - 0.5)
 
 
 def mottle(region: Mask, rng: np.random.Generator) -> Field:
     """Several irregular patches near each other."""
     u, v = _around(region, rng, oval=0.5)
-    return 0.4 * np.hypot(u, v) + smooth_noise(_size(region), 6, rng)
+    return 0.4 * np.hypot(u, v) + smooth_noise(size_of(region), 6, rng)
 
 
 def patch(region: Mask, rng: np.random.Generator) -> Field:
@@ -78,7 +79,7 @@ def edge(region: Mask, rng: np.random.Generator) -> Field:
 
 def spots(region: Mask, rng: np.random.Generator) -> Field:
     """A few separate spots."""
-    return _nearest([spot(region, rng) for _ in range(int(rng.integers(2, 6)))])
+    return union([spot(region, rng) for _ in range(int(rng.integers(2, 6)))])
 
 
 def _walk(
@@ -95,7 +96,7 @@ def _path(region: Mask, rng: np.random.Generator, *, bend: float, steps: int, le
     start = _somewhere(region, rng)
     angle = rng.uniform(0, 2 * math.pi)
     half = rng.uniform(-bend, bend, (2, steps))
-    x, y = plane(_size(region))
+    x, y = plane(size_of(region))
     forth = _walk(start, angle, half[0], length / (2 * steps))
     back = _walk(start, angle + math.pi, half[1], length / (2 * steps))
     return polyline(x, y, np.concatenate([back[::-1], forth[1:]]))
@@ -108,7 +109,7 @@ def line(region: Mask, rng: np.random.Generator) -> Field:
 
 def lines(region: Mask, rng: np.random.Generator) -> Field:
     """Two to four lines."""
-    return _nearest([line(region, rng) for _ in range(int(rng.integers(2, 5)))])
+    return union([line(region, rng) for _ in range(int(rng.integers(2, 5)))])
 
 
 def crack(region: Mask, rng: np.random.Generator) -> Field:

@@ -169,26 +169,10 @@ def tufted(size: Size, rng: np.random.Generator, scale: float) -> Field:
 TEXTURES: dict[str, Texture] = {
     function.__name__: function
     for function in (
-        smooth,
-        noise,
-        wood,
-        weave,
-        twill,
-        speckle,
-        grid,
-        leather,
-        blotchy,
-        fibrous,
-        marbled,
-        matted,
-        mesh,
-        perforated,
-        stratified,
-        brushed,
-        pcb,
-        tufted,
+        smooth, noise, wood, weave, twill, speckle, grid, leather, blotchy, fibrous, marbled, matted, mesh,
+        perforated, stratified, brushed, pcb, tufted,
     )
-}
+}  # fmt: skip
 """Every texture by its name."""
 
 

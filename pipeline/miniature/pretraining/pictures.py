@@ -9,46 +9,17 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from pipeline.miniature.drawing import (
-    COLOURS,
-    DEFECTS,
-    OBJECTS,
-    ORGANS,
-    TEXTURES,
-    Picture,
-    add_defect,
-    draw_object,
-    draw_organ,
-    random_look,
-    random_palette,
-    texture,
-)
-from pipeline.miniature.pretraining.captions import Subject, choice
+from pipeline.miniature.drawing import add_defect
+from pipeline.miniature.pretraining.captions import Subject
+from pipeline.miniature.pretraining.scenes import draw_scene
 
 Pixels = npt.NDArray[np.uint8]
-Family = Literal["object", "texture", "organ"]
-
-_FAMILIES: dict[Family, float] = {"object": 0.45, "texture": 0.25, "organ": 0.3}
 _STRENGTH = (0.6, 1.0)
-_MONOCHROME = 0.25  # of the objects and textures are seen by a camera without colour
-_ORGAN_DEFECTS = {
-    "brain_ct": ("tumour", "bleeding"),
-    "brain_mri": ("tumour", "lesion"),
-    "chest": ("opacity", "nodule"),
-    "skin": ("lesion", "blotch", "stain"),
-    "colon": ("polyp", "bleeding", "lesion"),
-    "thyroid": ("nodule", "tumour"),
-}
-_GREY_ORGANS = ("brain_ct", "brain_mri", "chest", "thyroid")
-_OTHER_DEFECTS = tuple(
-    name for name in DEFECTS if name not in ("lesion", "polyp", "nodule", "tumour", "bleeding", "opacity")
-)
 _MIN_VISIBLE = 12  # pixels of a defect inside the window
 _CHUNK = 64  # twins a task of the drawing processes
 
@@ -119,7 +90,7 @@ def draw_pool(count: int, view: View, *, seed: int, processes: int = 1) -> Pool:
 def draw_twins(index: int, *, view: View, seed: int) -> Twins:
     """Number `index` of the pool under `seed`; independent of all others."""
     rng = np.random.default_rng((seed, index))
-    scene = _draw(int(rng.integers(*view.canvas, endpoint=True)), rng)
+    scene = draw_scene(int(rng.integers(*view.canvas, endpoint=True)), rng)
     while True:
         strength = float(rng.uniform(*_STRENGTH))
         damaged, mask = add_defect(scene.defect, scene.picture, rng, strength=strength)
@@ -133,38 +104,6 @@ def draw_twins(index: int, *, view: View, seed: int) -> Twins:
         mask=seen,
         subject=Subject(scene.kind, scene.colour, scene.defect),
     )
-
-
-@dataclass(frozen=True)
-class _Scene:
-    kind: str
-    colour: str
-    picture: Picture
-    defect: str
-    grey: bool
-
-
-def _draw(canvas: int, rng: np.random.Generator) -> _Scene:
-    family = list(_FAMILIES)[int(rng.choice(len(_FAMILIES), p=list(_FAMILIES.values())))]
-    size = (canvas, canvas)
-    if family == "organ":
-        kind = choice(tuple(ORGANS), rng)
-        defect = choice(_ORGAN_DEFECTS[kind], rng)
-        return _Scene(kind, "", draw_organ(kind, size, rng), defect, kind in _GREY_ORGANS)
-    grey = bool(rng.random() < _MONOCHROME)
-    colour = choice(tuple(COLOURS), rng)
-    kind = choice(tuple(OBJECTS if family == "object" else TEXTURES), rng)
-    if family == "object":
-        picture = draw_object(kind, size, rng, look=random_look(rng, colour=colour))
-    else:
-        picture = _textured(kind, size, colour, rng)
-    return _Scene(kind, "" if grey else colour, picture, choice(_OTHER_DEFECTS, rng), grey)
-
-
-def _textured(kind: str, size: tuple[int, int], colour: str, rng: np.random.Generator) -> Picture:
-    palette = random_palette(rng, colour=colour)
-    image = texture(kind, size, rng, palette=palette, scale=float(rng.uniform(0.6, 1.8)))
-    return Picture(image, np.ones(size, dtype=np.bool_), texture("smooth", size, rng))
 
 
 def _window(

@@ -13,7 +13,7 @@ from pipeline.files import write_bytes, write_text
 from pipeline.miniature.datasets.files import encoded, save
 from pipeline.miniature.datasets.layouts.job import Counts, Job
 from pipeline.miniature.datasets.layouts.spreadsheet import workbook
-from pipeline.miniature.datasets.studio import Pixels, Studio
+from pipeline.miniature.datasets.studio import Pixels
 
 
 def write_headct(job: Job) -> Counts:
@@ -21,11 +21,11 @@ def write_headct(job: Job) -> Counts:
     studio, lines = job.only_studio(), ["id, hemorrhage"]
     for number in range(job.spec.anomalous + job.spec.normal):
         flag = number < job.spec.anomalous
-        pixels = _anomalous(studio, number) if flag else studio.normal(number)
+        pixels = studio.anomalous(number).pixels if flag else studio.normal(number)
         save(job.root / "head_ct" / "head_ct" / f"{number:03d}.png", pixels)
         lines.append(f"{number},{int(flag)}")
     write_text(job.root / "labels.csv", "\n".join(lines) + "\n")
-    return _counts(job)
+    return job.counts()
 
 
 def write_brainmri(job: Job) -> Counts:
@@ -38,13 +38,13 @@ def write_brainmri(job: Job) -> Counts:
     files: dict[str, bytes] = {}
     for folder, names, wanted in (("no", normal, job.spec.normal), ("yes", anomalous, job.spec.anomalous)):
         for number, name in zip(range(wanted), names, strict=True):
-            pixels = studio.normal(number) if folder == "no" else _anomalous(studio, number)
+            pixels = studio.normal(number) if folder == "no" else studio.anomalous(number).pixels
             pixels = pixels[..., 0] if number % 3 == 0 else pixels
             files[f"{folder}/{name}"] = encoded(np.ascontiguousarray(pixels), Path(name).suffix)
     for home in (job.root, job.root / "brain_tumor_dataset"):
         for path, content in files.items():
             write_bytes(home / path, content)
-    return _counts(job)
+    return job.counts()
 
 
 def write_br35h(job: Job) -> Counts:
@@ -53,7 +53,7 @@ def write_br35h(job: Job) -> Counts:
     for number in range(job.spec.normal):
         save(job.root / "no" / f"no{number}.jpg", studio.normal(number))
     for number in range(job.spec.anomalous):
-        save(job.root / "yes" / f"y{number}.jpg", _anomalous(studio, number))
+        save(job.root / "yes" / f"y{number}.jpg", studio.anomalous(number).pixels)
     for number in range(2):
         save(job.root / "pred" / f"pred{number}.jpg", studio.normal("pred", number))
     for number, part in enumerate(("TRAIN", "VAL", "TEST")):
@@ -64,16 +64,16 @@ def write_br35h(job: Job) -> Counts:
         region = {"shape_attributes": outline, "region_attributes": {}}
         note = {f"{name}{len(content)}": {"filename": name, "size": len(content), "regions": [region]}}
         write_text(home / f"annotations_{part.lower()}.json", json.dumps(note) + "\n")
-    return _counts(job)
+    return job.counts()
 
 
 def write_covid19(job: Job) -> Counts:
     """The COVID-19 radiographs, first release: three classes (one is not evaluated) and spreadsheets."""
     studio, root = job.only_studio(), job.root / "COVID-19 Radiography Database"
     shots: dict[str, list[Pixels]] = {
-        "COVID-19": [_anomalous(studio, number) for number in range(job.spec.anomalous)],
+        "COVID-19": [studio.anomalous(number).pixels for number in range(job.spec.anomalous)],
         "NORMAL": [studio.normal(number) for number in range(job.spec.normal)],
-        "Viral Pneumonia": [_anomalous(studio, "viral")],
+        "Viral Pneumonia": [studio.anomalous("viral").pixels],
     }
     for name, images in shots.items():
         for number, pixels in enumerate(images, start=1):
@@ -83,13 +83,4 @@ def write_covid19(job: Job) -> Counts:
             (f"{name} ({k + 1})", "PNG", "x".join(map(str, p.shape[1::-1]))) for k, p in enumerate(images)
         ]
         write_bytes(root / f"{name}.metadata.xlsx", workbook(rows))
-    return _counts(job)
-
-
-def _anomalous(studio: Studio, *key: object) -> Pixels:
-    (folder,) = studio.spec.defects
-    return studio.defective(folder, *key).pixels
-
-
-def _counts(job: Job) -> Counts:
-    return dict.fromkeys(job.spec.subsets, (job.spec.normal, job.spec.anomalous))
+    return job.counts()

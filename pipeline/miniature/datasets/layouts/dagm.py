@@ -26,12 +26,11 @@ def write(job: Job) -> Counts:
         studio = job.studio(subset)
         _part(job, studio, "Train", job.spec.train, 1)
         _part(job, studio, "Test", job.spec.normal, job.spec.anomalous)
-    return dict.fromkeys(job.spec.subsets, (job.spec.normal, job.spec.anomalous))
+    return job.counts()
 
 
 def _part(job: Job, studio: Studio, part: str, normal: int, anomalous: int) -> None:
     """Write one part; its defective images lie in between the others, as in the archive."""
-    (folder,) = studio.spec.defects
     images = normal + anomalous
     defective = {k * images // anomalous for k in range(anomalous)}
     first = 1 if part == "Test" else images + 1
@@ -40,7 +39,7 @@ def _part(job: Job, studio: Studio, part: str, normal: int, anomalous: int) -> N
     for number in range(images):
         stem = f"{first + number:04d}"
         if number in defective:
-            shot = studio.defective(folder, part, number)
+            shot = studio.anomalous(part, number)
             pixels, label = shot.pixels, f"{stem}_label.PNG"
             files[f"Label/{label}"] = encoded(ellipse_around(shot.mask).astype(np.uint8) * 255, ".png")
         else:

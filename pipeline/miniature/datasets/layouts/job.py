@@ -29,6 +29,10 @@ class Job:
         """The studio that takes the pictures of one subset."""
         return Studio(self.seed, self.name, subset, self.spec.subsets[subset])
 
+    def counts(self) -> Counts:
+        """The counts of a data set whose subsets all have as many images as the specification says."""
+        return dict.fromkeys(self.spec.subsets, (self.spec.normal, self.spec.anomalous))
+
     def only_studio(self) -> Studio:
         """The studio of a data set with a single subset."""
         (subset,) = self.spec.subsets

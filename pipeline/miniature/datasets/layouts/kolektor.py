@@ -22,7 +22,6 @@ def write(job: Job) -> Counts:
     """Write the items; defects lie on every third image or so, and the last item lacks a part."""
     (subset,) = job.spec.subsets
     studio = job.studio(subset)
-    (folder,) = job.spec.subsets[subset].defects
     images = job.spec.normal + job.spec.anomalous
     defective = {round((k + 0.5) * images / job.spec.anomalous) for k in range(job.spec.anomalous)}
     normal = anomalous = 0
@@ -30,7 +29,7 @@ def write(job: Job) -> Counts:
         home = job.root / f"kos{number // _PARTS + 1:02d}"
         stem = f"Part{number % _PARTS}"
         if number in defective:
-            shot = studio.defective(folder, number)
+            shot = studio.anomalous(number)
             pixels, mask = shot.pixels, shot.mask
         else:
             pixels = studio.normal(number)

@@ -60,8 +60,8 @@ def write_colon_auxiliary(job: Job) -> Counts:
     *stems, other = _uuids(job, job.spec.normal + 1)
     for number, (stem, folder) in enumerate(zip(stems, classes, strict=False)):
         save(root / folder / f"{stem}.jpg", studio.normal(number))
-    save(root / "polyp" / f"{other}.jpg", studio.defective("polyp", "other class").pixels)
-    return dict.fromkeys(job.spec.subsets, (job.spec.normal, job.spec.anomalous))
+    save(root / "polyp" / f"{other}.jpg", studio.anomalous("other class").pixels)
+    return job.counts()
 
 
 def write_tn3k(job: Job) -> Counts:
@@ -76,7 +76,7 @@ def write_tn3k(job: Job) -> Counts:
         held_out = fold % job.spec.train
         split = {"train": [k for k in range(job.spec.train) if k != held_out], "val": [held_out]}
         write_text(root / f"tn3k-trainval-fold{fold}.json", json.dumps(split) + "\n")
-    return _counts(job)
+    return job.counts()
 
 
 def _numbers(job: Job) -> list[str]:
@@ -95,13 +95,8 @@ def _twins(stems: list[str], suffix: str) -> Iterator[tuple[str, str]]:
 def _write(job: Job, root: Path, pairs: Iterator[tuple[str, str]], part: str = "test") -> Counts:
     """Write images and masks to the paths of `pairs`."""
     studio = job.only_studio()
-    (folder,) = studio.spec.defects
     for number, (image, mask) in enumerate(pairs):
-        shot = studio.defective(folder, part, number)
+        shot = studio.anomalous(part, number)
         save(root / image, shot.pixels)
         save_mask(root / mask, shot.mask)
-    return _counts(job)
-
-
-def _counts(job: Job) -> Counts:
-    return dict.fromkeys(job.spec.subsets, (0, job.spec.anomalous))
+    return job.counts()

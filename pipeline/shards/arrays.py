@@ -1,0 +1,97 @@
+"""The arrays of a subset on disk, and one image of it into its row.
+
+Each image is written straight into its row of a memory map, so memory does not grow with the data set.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.catalog import ANOMALOUS, Sample
+from pipeline.catalog.fingerprint import FileFact
+from pipeline.catalog.images import decode
+from pipeline.errors import DataError
+from pipeline.files import atomic_path
+from pipeline.shards.preprocess import Bytes, binary, crop_to, image_array, mask_bits
+from pipeline.shards.reader import images_name, masks_name
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """The open arrays of one size: images (N, S, S, 3), packed masks (N, ceil(S * S / 8)) or None."""
+
+    size: int
+    images: Bytes
+    masks: Bytes | None
+
+    def flush(self) -> None:
+        """Bring the arrays to disk."""
+        for array in (self.images, self.masks):
+            if isinstance(array, np.memmap):
+                array.flush()
+
+
+@dataclass(frozen=True)
+class Done:
+    """What is known about one image after it was written."""
+
+    width: int
+    height: int
+    facts: Mapping[str, FileFact]
+
+
+def create_arrays(stack: ExitStack, folder: Path, size: int, count: int, *, masks: bool) -> Arrays:
+    """Arrays for `count` images in `folder`, under temporary names until the stack is left without an error.
+
+    Raises:
+        OSError: no room for them, or the folder cannot be written.
+    """
+    images = _create(stack, folder / images_name(size), (count, size, size, 3))
+    bits = _create(stack, folder / masks_name(size), (count, -(-size * size // 8))) if masks else None
+    return Arrays(size, images, bits)
+
+
+def _create(stack: ExitStack, path: Path, shape: tuple[int, ...]) -> Bytes:
+    temporary = stack.enter_context(atomic_path(path))
+    array: Bytes = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        # Without space of its own, a full disk would kill the process at the first write to a page.
+        with temporary.open("r+b") as handle:
+            os.posix_fallocate(handle.fileno(), 0, temporary.stat().st_size)
+    return array
+
+
+def fill_row(root: Path, sample: Sample, row: int, arrays: Sequence[Arrays], mask_above: int) -> Done:
+    """Decode one image and its mask once, and write them at every size; masks as `Build.mask_above` says.
+
+    Raises:
+        DataError: a file cannot be read or decoded, is too small for the piece that is meant, or is an empty
+            mask of an anomalous image.
+    """
+    content = _read(root, sample.image)
+    facts = {sample.image: FileFact.of(content)}
+    picture = crop_to(decode(content, sample.image), sample.crop, sample.image)
+    for one in arrays:
+        one.images[row] = image_array(picture, one.size)
+    if sample.mask is not None:
+        content = _read(root, sample.mask)
+        facts[sample.mask] = FileFact.of(content)
+        if sample.label == ANOMALOUS:
+            mask = binary(crop_to(decode(content, sample.mask), sample.crop, sample.mask), mask_above)
+            if mask.getbbox() is None:
+                raise DataError(f"{sample.mask}: the mask of an anomalous image is empty")
+            for one in arrays:
+                if one.masks is not None:
+                    one.masks[row] = mask_bits(mask, one.size)
+    return Done(picture.width, picture.height, facts)
+
+
+def _read(root: Path, path: str) -> bytes:
+    try:
+        return (root / path).read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from None
