@@ -29,11 +29,12 @@ check: $(STAMP)  ## lint, types, import contract
 	mypy
 	lint-imports
 
-tables: $(STAMP)  ## regenerate the miniature tables and compare them with the committed ones
+# Not --exact: on another kind of processor trainings end elsewhere.
+tables: $(STAMP)  ## regenerate the miniature tables; fail if one is worse than the committed by more than noise
 	rm -rf .zsad/committed && mkdir -p .zsad/committed
 	git archive HEAD results/miniature/tables | tar -x -C .zsad/committed
 	dvc repro
-	zsad diff --exact .zsad/committed/results/miniature/tables results/miniature/tables
+	zsad diff .zsad/committed/results/miniature/tables results/miniature/tables
 
 release-check: $(STAMP)  ## build wheel and sdist, install them elsewhere and run a small benchmark there
 	.ci/release-check

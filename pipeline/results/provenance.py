@@ -23,7 +23,6 @@ _LIBRARIES: Final = (
     "prefect",
     "pyarrow",
     "ray",
-    "scikit-learn",
     "scipy",
     "torch",
     "zsad",

@@ -1,8 +1,10 @@
 """The code part of a cell's key: every source between image and metric is in it, and nothing else."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 import pipeline
 from pipeline.execution import keys
@@ -11,7 +13,7 @@ ROOT = Path(pipeline.__file__).parent
 
 
 @pytest.fixture
-def read(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+def read(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
     """Names of the files whose content the digest reads."""
     seen: set[str] = set()
 
@@ -21,12 +23,12 @@ def read(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
     monkeypatch.setattr(keys, "file_digest", digest)
     keys.code_digest.cache_clear()
-    return seen
+    yield seen
+    keys.code_digest.cache_clear()
 
 
 def test_what_moves_a_number_is_in_the_key(read: set[str]) -> None:
     keys.code_digest("anomalyclip")
-    keys.code_digest.cache_clear()
     expected = {
         "methods/anomalyclip.py",
         "methods/prompts/anomalyclip.yaml",
@@ -51,3 +53,10 @@ def test_a_changed_source_changes_the_digest(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(keys, "file_digest", lambda path: str(path.name == "vision.py"))
     assert keys.code_digest("clip") != before
     keys.code_digest.cache_clear()
+
+
+def test_dvc_runs_evaluate_again_when_a_source_of_the_key_changes(read: set[str]) -> None:
+    keys.code_digest("anomalyclip")
+    stage = yaml.safe_load((ROOT.parent / "dvc.yaml").read_text())["stages"]["evaluate"]
+    sources = [Path("pipeline", name) for name in read]
+    assert not [path for path in sources if not any(path.is_relative_to(dep) for dep in stage["deps"])]

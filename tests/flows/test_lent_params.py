@@ -1,7 +1,6 @@
 """params.yaml is lent to a run and given back, whatever happens."""
 
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -67,6 +66,5 @@ def test_a_killed_run_is_made_good_and_not_before_it_is_dead(project: Project) -
     assert set(load_params().methods) == {"clip"}
     process.kill()
     process.wait()
-    time.sleep(0.1)
     recover()
     assert Path("params.yaml").read_bytes() == before
