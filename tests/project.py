@@ -8,7 +8,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import yaml
 
@@ -58,7 +58,7 @@ class Project:
         self.run("dvc", "import-url", "-q", "samples", "data")
         self.run("dvc", "unfreeze", "data.dvc")
 
-    def start(self, *command: str) -> subprocess.Popen[str]:
+    def start(self, *command: str, output: IO[str] | int = subprocess.PIPE) -> subprocess.Popen[str]:
         """Start a command of the environment in the project, in a process group of its own."""
         tools = Path(sys.executable).parent
         environment = os.environ | {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
@@ -68,7 +68,7 @@ class Project:
             command,
             cwd=self.folder,
             env=environment,
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,

@@ -1,7 +1,7 @@
 """Prefect flows: when the parts of the benchmark run, and who sees it.
 
 The settings below are read when Prefect is imported. They keep everything on this machine: own home, no
-telemetry, no adverts; and they let the short-lived server of a run write down every task before it stops.
+telemetry, no adverts; and they let the own server of a run write down every task before it stops.
 """
 
 import os

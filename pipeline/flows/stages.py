@@ -23,6 +23,7 @@ from prefect.logging import get_logger
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelled, Pending
 
+from pipeline.flows.own_server import own_server
 from pipeline.flows.server import ServerGoneError, asking_server, best_effort
 
 PARENT_VARIABLE = "ZSAD_PARENT_TASK_RUN"
@@ -68,15 +69,20 @@ def _keeping(flow: Flow[P, R], kept: list[R]) -> Flow[P, R]:
 def _run(flow: Flow[P, R], parameters: dict[str, Any]) -> R:
     parent = os.environ.get(PARENT_VARIABLE)
     if parent is None:
-        return cast("R", flow(**parameters))
+        return _alone(flow, parameters)
     try:
         flow_run = _sub_run(flow, UUID(parent))
     except ServerGoneError:
-        # Nobody answers where the parent's server was: Prefect starts a short-lived one.
+        # Nobody answers where the parent's server was.
         with temporary_settings(restore_defaults={PREFECT_API_URL}):
-            return cast("R", flow(**parameters))
+            return _alone(flow, parameters)
     with _cancelled_when_interrupted(flow_run):
         return cast("R", run_flow(flow, flow_run=flow_run, parameters=parameters))
+
+
+def _alone(flow: Flow[P, R], parameters: dict[str, Any]) -> R:
+    with own_server():
+        return cast("R", flow(**parameters))
 
 
 def _sub_run(flow: Flow[P, R], parent: UUID) -> FlowRun:

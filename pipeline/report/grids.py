@@ -13,6 +13,7 @@ from pipeline.report.sources import Sources
 from pipeline.tables.model import AVERAGE, Number, Row, Section, Table
 from pipeline.tables.naming import METRIC_TITLES
 from pipeline.tables.printing import UNDEFINED
+from pipeline.tables.shortfall import Shortfall
 
 _LEVELS: Final = {"image": "image level", "pixel": "pixel level"}
 _DATASET: Final = "Data set"  # title of the labels of rows that are data sets
@@ -54,7 +55,10 @@ class GridRow:
 
 @dataclass(frozen=True)
 class Grid:
-    """A grid. `groups` are titles over `columns`, each over as many as it says; none where each has one."""
+    """A grid. `groups` are titles over `columns`, each over as many as it says; none where each has one.
+
+    `shortfall` is what the table lacks, as its other formats say it.
+    """
 
     name: str
     title: str
@@ -63,6 +67,7 @@ class Grid:
     columns: tuple[str, ...]
     rows: tuple[GridRow, ...]
     legend: tuple[str, ...] = ()
+    shortfall: Shortfall | None = None
 
 
 def grids(table: Table, sources: Sources) -> list[Grid]:
@@ -77,13 +82,12 @@ def grids(table: Table, sources: Sources) -> list[Grid]:
             Grid(
                 name=table.name if len(parts) == 1 else f"{table.name}-{index + 1}",
                 title=table.title if len(parts) == 1 else f"{table.title}: {level}",
-                label=", ".join(section.header[: section.text_columns])
-                if not _by_dataset(section)
-                else _DATASET,
+                label=_label(section),
                 groups=tuple(zip(titles, widths, strict=True)) if max(widths) > 1 else (),
                 columns=_columns(titles, metrics),
                 rows=tuple(_row(section, row, sources) for row in rows),
                 legend=table.legend if index + 1 == len(parts) else (),
+                shortfall=table.shortfall,
             )
         )
     return made

@@ -10,6 +10,7 @@ from pipeline.tables.model import Row, Section, Table, ranked
 from pipeline.tables.naming import entry_title
 from pipeline.tables.pairs import LEVEL_TITLES, over_datasets
 from pipeline.tables.paper import methods_as_published
+from pipeline.tables.shortfall import shortfall
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ def averages(sources: Sources) -> Table:
     )
     titles = (f"{domain.capitalize()}, {task} level" for domain, task in columns)
     section = Section(("Method", *titles), rows, text_columns=1)
-    return Table("averages", "Average over data sets", sources.profile, (section,))
+    lacks = shortfall(means, sources.expected)
+    return Table("averages", "Average over data sets", sources.profile, (section,), shortfall=lacks)
 
 
 def _run_facts(run: Mapping[str, object]) -> dict[str, str]:

@@ -29,6 +29,7 @@ from pipeline.tables import build_tables, read_run
 from pipeline.tables.aggregate import Entry, EntryMeans, entry_means
 from pipeline.tables.expected import Expected
 from pipeline.tables.model import Table
+from pipeline.tables.shortfall import Shortfall, shortfall
 
 _BY_SUBSET: Final = "subsets/"  # the page makes those itself
 _KEY: Final = ["dataset", "subset", "method", "variant", "seed"]
@@ -100,6 +101,11 @@ class Sources:
     shards: Path
     histories: tuple[History, ...]
     run: Mapping[str, Any]
+
+    @property
+    def shortfall(self) -> Shortfall | None:
+        """Which cells of the run have no result."""
+        return shortfall(self.means, self.expected)
 
     @cached_property
     def by_subset(self) -> dict[tuple[str, str], list[CellRow]]:

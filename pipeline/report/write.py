@@ -62,7 +62,7 @@ def _page(sources: Sources, figures: Sequence[Figure], folder: Path) -> str:
         chunks[f"figure {figure.name}"] = pack([0, len(drawing)], drawing)
     return environment.get_template("report.html").render(
         profile=sources.profile,
-        mark=profile_mark(sources.profile),
+        marks=[it for it in (profile_mark(sources.profile), sources.shortfall) if it is not None],
         facts=facts(sources),
         failures=failures(sources),
         averages=grids(averages(sources), sources),

@@ -14,6 +14,7 @@ from pipeline.tables.expected import Expected, Task
 from pipeline.tables.model import Row, Section, Table, ranked
 from pipeline.tables.naming import METHOD_TITLES, in_order, labelled
 from pipeline.tables.pairs import LEVEL_TITLES, legend, over_subsets, published_lines
+from pipeline.tables.shortfall import shortfall
 from pipeline.tables.variants import COMPARED, LOSSES, MODULES, any_run
 from pipeline.tables.verdicts import References, references
 
@@ -50,9 +51,11 @@ class AblationTable:
         own = chosen_means(self.rows, means, expected)
         section = self._section(own, expected, references(self.name, profile))
         names = labelled({entry: " ".join(labels) for entry, labels in self.rows.items()})
-        builds = build_lines(own, expected, dict.fromkeys(dataset for dataset, _ in _columns(expected)))
+        datasets = dict.fromkeys(dataset for dataset, _ in _columns(expected))
+        builds = build_lines(own, expected, datasets)
         lines = [*names, self.remark, *legend(own), *published_lines([section]), *builds]
-        return Table(self.name, self.title, profile, (section,), tuple(lines))
+        lacks = shortfall(own, datasets)
+        return Table(self.name, self.title, profile, (section,), tuple(lines), shortfall=lacks)
 
     def _section(self, own: Mapping[Entry, EntryMeans], expected: Expected, published: References) -> Section:
         columns = _columns(expected)

@@ -60,6 +60,10 @@ class EntryMeans:
         """Whether it has a row on a data set of `domain`."""
         return any(self._expected[name].domain == domain for name, _, _ in self._cells)
 
+    def cells(self, dataset: str) -> dict[Cell, CellRow | None]:
+        """Every cell that its mean of a data set is over, with its row; none for an entry not run."""
+        return self._rows(dataset, self._expected[dataset].subsets)
+
     def over_seeds(self, dataset: str, subset: str, metric: str) -> Mean:
         """Mean of one subset over seeds."""
         return self._mean(dataset, (subset,), metric)
@@ -111,15 +115,20 @@ class EntryMeans:
             return Mean(None)
         if not self._cells:
             return Mean(None, NOT_RUN)
-        cells = [(dataset, subset, seed) for seed in self.seeds for subset in subsets]
-        rows = [self._cells.get(cell) for cell in cells]
+        cells = self._rows(dataset, subsets)
+        rows = list(cells.values())
         values: list[float | None] = [None if row is None else getattr(row, metric) for row in rows]
         known = [value for value in values if value is not None]
         if len(known) == len(cells):
             return self._known(known, [row for row in rows if row is not None], metric)
         if not known and all(row is not None and row.status == "ok" for row in rows):
             return Mean(None)
-        return Mean(None, gap_reason(cells, rows, metric))
+        return Mean(None, gap_reason(list(cells), rows, metric))
+
+    def _rows(self, dataset: str, subsets: Sequence[str]) -> dict[Cell, CellRow | None]:
+        """Seed by seed."""
+        cells = [(dataset, subset, seed) for seed in self.seeds for subset in subsets]
+        return {cell: self._cells.get(cell) for cell in cells}
 
     def _known(self, values: Sequence[float], rows: Sequence[CellRow], metric: str) -> Mean:
         """The mean of `values`, of all subsets with the first seed, then with the next one, and so on."""

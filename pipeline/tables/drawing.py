@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pipeline.files import atomic_path
 from pipeline.tables.layout import profile_mark
+from pipeline.tables.shortfall import Shortfall
 
 # Okabe and Ito, Color Universal Design (2008), without yellow, which is too pale for a small marker.
 _COLOURS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
@@ -40,14 +41,21 @@ class Panel:
 
 @dataclass(frozen=True)
 class Picture:
-    """Panels side by side over the same rows; every panel has the same series."""
+    """Panels side by side over the same rows; every panel has the same series.
+
+    Attributes:
+        rows: titles, from the top down.
+        panels: from the left to the right.
+        shortfall: the cells that it stands on and that have no result.
+    """
 
     rows: Sequence[str]
     panels: Sequence[Panel]
+    shortfall: Shortfall | None = None
 
 
 def draw(picture: Picture, *, profile: str, path: Path) -> None:
-    """Draw `picture` in percent, with the profile's mark, as `.svg` or `.png`; no value, no marker."""
+    """Draw `picture` in percent, with its marks on top, as `.svg` or `.png`; no value, no marker."""
     # Slow to import, and the rest of the tables do without it.
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -58,7 +66,7 @@ def draw(picture: Picture, *, profile: str, path: Path) -> None:
         every = figure.subplots(1, len(picture.panels), sharey=True, squeeze=False)[0]
         for axes, panel in zip(every, picture.panels, strict=True):
             _draw_panel(axes, panel)
-        _finish(figure, every[0], picture.rows, profile)
+        _finish(figure, every[0], picture, profile)
         with atomic_path(path) as temporary:
             figure.savefig(temporary, format=path.suffix[1:], dpi=_DPI, metadata=_METADATA[path.suffix])
 
@@ -94,9 +102,10 @@ def _limits(panel: Panel) -> tuple[float, float]:
     return (-1.05 * max(widest, 1.0), 1.05 * max(widest, 1.0))
 
 
-def _finish(figure: Any, first: Any, rows: Sequence[str], profile: str) -> None:
-    first.set_ylim(max(len(rows), 1) - 0.5, -0.5)
-    first.set_yticks(range(len(rows)), rows)
-    if mark := profile_mark(profile):
-        first.set_title(mark, fontsize=8, loc="left")
+def _finish(figure: Any, first: Any, picture: Picture, profile: str) -> None:
+    first.set_ylim(max(len(picture.rows), 1) - 0.5, -0.5)
+    first.set_yticks(range(len(picture.rows)), picture.rows)
+    lacks = picture.shortfall and picture.shortfall.short
+    if marks := [mark for mark in (profile_mark(profile), lacks) if mark]:
+        first.set_title("\n".join(marks), fontsize=8, loc="left")
     figure.legend(*first.get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False)

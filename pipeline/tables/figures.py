@@ -9,6 +9,7 @@ from pipeline.tables.expected import Expected
 from pipeline.tables.gains import FIGURE_5, GAIN_METRICS
 from pipeline.tables.naming import METRIC_TITLES, entry_title
 from pipeline.tables.paper import FIGURE_6, methods_as_published
+from pipeline.tables.shortfall import shortfall
 
 _OVERVIEW_METRIC: Final = "pixel_auroc"
 _ATTENTION_METRICS: Final = ("image_auroc", "pixel_auroc")  # what the paper compares the strategies by
@@ -27,13 +28,16 @@ def overview(means: Mapping[Entry, EntryMeans], expected: Expected, metric: str)
     """`metric` of the data sets that have it, one series a method of the paper tables."""
     names = [name for name, record in expected.items() if metric in record.metrics]
     columns = {entry_title(entry): own for entry, own in methods_as_published(means).items()}
-    return Picture([expected[name].title for name in names], [_panel(columns, names, metric)])
+    panels = [_panel(columns, names, metric)]
+    lacks = shortfall(methods_as_published(means), names)
+    return Picture([expected[name].title for name in names], panels, lacks)
 
 
 def _attentions(means: Mapping[Entry, EntryMeans], expected: Expected) -> Picture:
     columns = {FIGURE_6.variants[entry]: own for entry, own in FIGURE_6.columns(means, expected).items()}
     panels = [_panel(columns, list(expected), metric) for metric in _ATTENTION_METRICS]
-    return Picture([record.title for record in expected.values()], panels)
+    lacks = shortfall(FIGURE_6.columns(means, expected), expected)
+    return Picture([record.title for record in expected.values()], panels, lacks)
 
 
 def _gains(means: Mapping[Entry, EntryMeans], expected: Expected) -> Picture:
@@ -42,7 +46,9 @@ def _gains(means: Mapping[Entry, EntryMeans], expected: Expected) -> Picture:
         METRIC_TITLES[metric]: [gains[name][metric].value for name in expected] for metric in GAIN_METRICS
     }
     label = "gain of object-agnostic over object-aware prompts (points)"
-    return Picture([record.title for record in expected.values()], [Panel(label, series, signed=True)])
+    lacks = shortfall(FIGURE_5.columns(means, expected), expected)
+    panels = [Panel(label, series, signed=True)]
+    return Picture([record.title for record in expected.values()], panels, lacks)
 
 
 def _panel(columns: Mapping[str, EntryMeans], names: Sequence[str], metric: str) -> Panel:

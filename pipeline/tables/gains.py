@@ -16,6 +16,7 @@ from pipeline.tables.model import AVERAGE, Number, Row, Section, Table
 from pipeline.tables.naming import METRIC_TITLES, entry_title
 from pipeline.tables.pairs import LEVEL_METRICS, auxiliary_lines
 from pipeline.tables.printing import signed
+from pipeline.tables.shortfall import shortfall
 from pipeline.tables.variants import OBJECT_AGNOSTIC, OBJECT_AWARE, any_run
 
 GAIN_METRICS: Final = tuple(metric for pair in LEVEL_METRICS.values() for metric in pair)
@@ -43,7 +44,7 @@ class GainTable:
 
     def table(self, means: Mapping[Entry, EntryMeans], expected: Expected, profile: str) -> Table:
         """The table of a run."""
-        own = chosen_means((self.ours, self.theirs), means, expected)
+        own = self.columns(means, expected)
         rows = tuple(self._row(name, it, expected) for name, it in self.gains(means, expected).items())
         section = Section(("Data set", "C", *(METRIC_TITLES[it] for it in GAIN_METRICS)), rows, 1)
         lines = [
@@ -53,7 +54,12 @@ class GainTable:
             *auxiliary_lines(own),
             *build_lines(own, expected, expected),
         ]
-        return Table(self.name, self.title, profile, (section,), tuple(lines))
+        lacks = shortfall(own, expected)
+        return Table(self.name, self.title, profile, (section,), tuple(lines), shortfall=lacks)
+
+    def columns(self, means: Mapping[Entry, EntryMeans], expected: Expected) -> dict[Entry, EntryMeans]:
+        """The two that it compares."""
+        return chosen_means((self.ours, self.theirs), means, expected)
 
     def _row(self, dataset: str, gains: Mapping[str, Mean], expected: Expected) -> Row:
         labels = ("Average", "")
@@ -64,7 +70,7 @@ class GainTable:
 
     def gains(self, means: Mapping[Entry, EntryMeans], expected: Expected) -> dict[str, dict[str, Mean]]:
         """Gains by data set (then `(average)`) and metric, in shares; each in [-1, 1]."""
-        ours, theirs = chosen_means((self.ours, self.theirs), means, expected).values()
+        ours, theirs = self.columns(means, expected).values()
         gains = {
             dataset: {
                 metric: self._gain(ours.over_subsets(dataset, metric), theirs.over_subsets(dataset, metric))

@@ -42,12 +42,15 @@ def listing(names: Sequence[str], total: int, unit: str) -> str:
     return f"{len(names)} of {total} {unit} ({', '.join(names)})"
 
 
-def _kind(row: CellRow | None, metric: str) -> str | None:
+def why_absent(row: CellRow | None) -> str | None:
+    """Why a cell has no result; None where it has one."""
     if row is None:
         return "missing"
-    if row.status == "failed":
-        return f"failed ({_one_line(row.error or '')})"
-    return "undefined" if getattr(row, metric) is None else None
+    return f"failed ({_one_line(row.error or '')})" if row.status == "failed" else None
+
+
+def _kind(row: CellRow | None, metric: str) -> str | None:
+    return why_absent(row) or ("undefined" if getattr(row, metric) is None else None)
 
 
 def _one_line(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Final
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
-from pipeline.tables.layout import NO_DATASET, Style, lay, profile_mark
+from pipeline.tables.layout import NO_DATASET, Style, lay, marks
 from pipeline.tables.model import Number, Table
 
 _ENVIRONMENT: Final = Environment(
@@ -27,9 +27,9 @@ _ENVIRONMENT.filters["prose"] = _prose
 _FRAGMENT: Final = _ENVIRONMENT.from_string("""\
 <section class="table" id="{{ table.name | replace('/', '-') }}">
 <h2>{{ table.title }}</h2>
-{% if mark %}
+{% for mark in marks %}
 <p class="mark"><strong>{{ mark }}</strong></p>
-{% endif %}
+{% endfor %}
 {% for line in table.lead %}
 <p>{{ line | prose }}</p>
 {% endfor %}
@@ -107,7 +107,7 @@ def html_fragment(table: Table) -> Markup:
     laid = lay(table, _STYLE)
     text = _FRAGMENT.render(
         table=table,
-        mark=profile_mark(table.profile),
+        marks=marks(table),
         sections=list(zip(table.sections, laid.grids, strict=True)),
         footnotes=laid.notes,
         no_dataset=NO_DATASET,

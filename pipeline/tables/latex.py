@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from pipeline.tables.layout import LINES, NO_DATASET, Footnotes, Grid, Style, lay, profile_mark
+from pipeline.tables.layout import LINES, NO_DATASET, Footnotes, Grid, Style, lay, marks
 from pipeline.tables.model import Section, Table
 
 _LETTERS: Final = {
@@ -40,10 +40,8 @@ _NEEDS: Final = (
 def latex(table: Table) -> str:
     """The whole file of `table`."""
     laid = lay(table, _STYLE)
-    mark = profile_mark(table.profile)
     lines = [_NEEDS, r"\begingroup\scriptsize\setlength{\tabcolsep}{3pt}"]
-    if mark:
-        lines += [rf"\noindent\textbf{{{escape(mark)}}}\par"]
+    lines += [rf"\noindent\textbf{{{escape(mark)}}}\par" for mark in marks(table)]
     lines += [rf"\noindent {_prose(line)}\par" for line in table.lead]
     for section, rows in zip(table.sections, laid.grids, strict=True):
         lines += _section(table, section, rows)

@@ -75,6 +75,11 @@ def profile_mark(profile: str) -> str | None:
     return _MARKS.get(profile, f"{profile.upper()} PROFILE: not comparable with the paper.")
 
 
+def marks(table: Table) -> list[str]:
+    """The sentences on top of a table: its profile's, and what it lacks."""
+    return [str(it) for it in (profile_mark(table.profile), table.shortfall) if it is not None]
+
+
 def lay(table: Table, style: Style) -> Laid:
     """The texts of `table`; a grid starts with its header and is empty where the section has no rows."""
     writer = _Writer(style, Footnotes(), Footnotes(UNLIKE_TITLE, "c"))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from pipeline.tables.layout import NO_DATASET, Footnotes, Style, lay, profile_mark
+from pipeline.tables.layout import NO_DATASET, Footnotes, Style, lay, marks
 from pipeline.tables.model import Table
 
 _STYLE: Final = Style(lambda text: f"**{text}**", lambda text: f"*{text}*")
@@ -12,7 +12,7 @@ _STYLE: Final = Style(lambda text: f"**{text}**", lambda text: f"*{text}*")
 def markdown(table: Table) -> str:
     """The whole file of `table`."""
     laid = lay(table, _STYLE)
-    lines = heading(table.title, table.profile)
+    lines = [f"# {table.title}", "", *(line for mark in marks(table) for line in (f"> **{mark}**", ""))]
     if table.lead:
         lines += [*table.lead, ""]
     for section, rows in zip(table.sections, laid.grids, strict=True):
@@ -24,12 +24,6 @@ def markdown(table: Table) -> str:
     lines += [f"- {line}" for line in table.legend]
     lines += [line for notes in laid.notes for line in _notes(notes)]
     return "\n".join(_without_gaps(lines)) + "\n"
-
-
-def heading(title: str, profile: str) -> list[str]:
-    """Title and, under it, the profile's mark."""
-    mark = profile_mark(profile)
-    return [f"# {title}", ""] + ([f"> **{mark}**", ""] if mark else [])
 
 
 def grid(header: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[bool]) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Final
 from pipeline.tables.aggregate import Entry, EntryMeans
 from pipeline.tables.mean import Mean
 from pipeline.tables.printing import printed
+from pipeline.tables.shortfall import Shortfall
 from pipeline.tables.verdicts import Comparison, References, compare
 
 AVERAGE: Final = "(average)"
@@ -100,6 +101,7 @@ class Table:
     Attributes:
         name: of its files, such as `table1` or `subsets/mvtec`.
         legend: lines below it; `lead` those above it.
+        shortfall: the cells that it stands on and that have no result.
     """
 
     name: str
@@ -108,6 +110,7 @@ class Table:
     sections: tuple[Section, ...]
     legend: tuple[str, ...] = ()
     lead: tuple[str, ...] = ()
+    shortfall: Shortfall | None = None
 
     def numbers(self) -> list[Number]:
         """All its numbers, in the order in which they stand."""

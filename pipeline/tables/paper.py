@@ -16,6 +16,7 @@ from pipeline.tables.expected import Domain, Expected
 from pipeline.tables.model import Row, Section, Table, ranked
 from pipeline.tables.naming import entry_title, group_title, in_order, labelled
 from pipeline.tables.pairs import LEVEL_TITLES, legend, over_datasets, over_subsets, published_lines
+from pipeline.tables.shortfall import shortfall
 from pipeline.tables.variants import ATTENTIONS, TUNINGS, any_run
 from pipeline.tables.verdicts import References, references
 
@@ -59,7 +60,8 @@ class PaperTable:
             *self._tuned_on(),
             *build_lines(columns, expected, self._shown(expected)),
         ]
-        return Table(self.name, self.title, profile, (section,), tuple(lines))
+        lacks = shortfall(columns, self._shown(expected))
+        return Table(self.name, self.title, profile, (section,), tuple(lines), shortfall=lacks)
 
     def columns(self, means: Mapping[Entry, EntryMeans], expected: Expected) -> dict[Entry, EntryMeans]:
         """Its columns, in order."""

@@ -13,6 +13,7 @@ from pipeline.tables.mean import Mean
 from pipeline.tables.model import MEAN, Row, Section, Table, numbers_of
 from pipeline.tables.naming import METRIC_TITLES, entry_title, in_order
 from pipeline.tables.pairs import published_lines
+from pipeline.tables.shortfall import shortfall
 from pipeline.tables.verdicts import References, references
 
 
@@ -28,6 +29,7 @@ def subsets_table(dataset: str, means: Mapping[Entry, EntryMeans], expected: Exp
         sections,
         (*published_lines(sections), *build_lines(means, expected, [dataset])),
         lead=("Percent; the last row is the plain mean over subsets.",),
+        shortfall=shortfall({entry: means[entry] for entry in entries}, [dataset]),
     )
 
 

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table as Drawn
 
-from pipeline.tables.layout import NO_DATASET, Grid, Style, lay, profile_mark
+from pipeline.tables.layout import NO_DATASET, Grid, Style, lay, marks
 from pipeline.tables.model import Section, Table
 
 _STYLE: Final = Style(lambda text: f"[bold]{text}[/bold]", lambda text: f"[italic]{text}[/italic]", escape)
@@ -17,8 +17,7 @@ def terminal(table: Table) -> RenderableType:
     """What `rich.console.Console.print` takes."""
     laid = lay(table, _STYLE)
     parts: list[RenderableType] = [f"[bold]{escape(table.title)}[/bold]"]
-    if mark := profile_mark(table.profile):
-        parts.append(f"[red]{escape(mark)}[/red]")
+    parts += [f"[red]{escape(mark)}[/red]" for mark in marks(table)]
     parts += [escape(line) for line in table.lead]
     for section, rows in zip(table.sections, laid.grids, strict=True):
         parts.append(_drawn(section, rows) if rows else NO_DATASET)

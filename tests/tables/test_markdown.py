@@ -1,14 +1,4 @@
-from pipeline.tables.markdown import grid, heading
-
-
-def test_heading() -> None:
-    assert heading("T", "paper") == ["# T", ""]
-    assert heading("T", "miniature") == [
-        "# T",
-        "",
-        "> **MINIATURE PROFILE: drawn data and a tiny CLIP; not comparable with the paper.**",
-        "",
-    ]
+from pipeline.tables.markdown import grid
 
 
 def test_grid() -> None:

@@ -1,0 +1,91 @@
+"""A server of its own for a run that nobody serves.
+
+Prefect would start one too, but never look at it again: one that dies as it starts holds the run up for two
+minutes and then ends it, one that dies later costs a minute a request, and one whose run is killed stays for
+ever. Here it is started again at once, on the same port and database, and ends with its run.
+"""
+
+import atexit
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
+
+import httpx
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from pipeline.errors import ZsadError
+
+_HOST = "127.0.0.1"
+_POLL_SECONDS = 0.1
+_START_SECONDS = 120  # a new database on a busy machine
+_STOP_SECONDS = 5
+
+
+@contextmanager
+def own_server() -> Iterator[None]:
+    """Inside, Prefect's settings name a server that answers: the one that they name already, or an own one.
+
+    Raises:
+        ZsadError: an own one does not come up.
+    """
+    if PREFECT_API_URL.value():
+        yield
+        return
+    server = _Server()
+    # At the end of the process and not of the block: by then Prefect has sent what it still has to say.
+    atexit.register(server.stop)
+    server.wait_until_up()
+    with temporary_settings({PREFECT_API_URL: f"{server.address}/api"}):
+        yield
+
+
+class _Server:
+    """A process that is kept up until `stop`."""
+
+    def __init__(self) -> None:
+        with socket.socket() as probe:
+            probe.bind((_HOST, 0))
+            self._port = probe.getsockname()[1]
+        self.address = f"http://{_HOST}:{self._port}"
+        self._stopped = Event()
+        self._process = self._start()
+        self._keeper = Thread(target=self._keep_up, daemon=True)
+        self._keeper.start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        """In a group of its own: Ctrl-C ends the run, which ends it."""
+        command = [sys.executable, "-m", "pipeline.flows.short_lived", str(self._port)]
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)  # noqa: S603 - our own
+
+    def _keep_up(self) -> None:
+        while not self._stopped.wait(_POLL_SECONDS):
+            if self._process.poll() is not None:
+                self._process = self._start()
+
+    def wait_until_up(self) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        with httpx.Client(base_url=self.address, trust_env=False) as client:
+            while time.monotonic() < deadline:
+                try:
+                    client.get("/api/health").raise_for_status()
+                except httpx.HTTPError:
+                    time.sleep(_POLL_SECONDS)
+                else:
+                    return
+        raise ZsadError(
+            f"Prefect's server does not answer at {self.address} after {_START_SECONDS} s: run again"
+        )
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._keeper.join()
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

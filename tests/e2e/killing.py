@@ -1,0 +1,102 @@
+"""Kills parts of a running command at random: which part, when and in which order is a matter of the seed.
+
+Processes are found by a mark in their environment, which children inherit, so that one whose parent was
+killed is found too.
+"""
+
+import contextlib
+import os
+import random
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+MARK = "ZSAD_SOAK"
+
+KINDS = {
+    "worker": re.compile(r"^ray::"),
+    "raylet": re.compile(r"/raylet --"),
+    "gcs": re.compile(r"/gcs_server --"),
+    "server": re.compile(r"-m pipeline\.flows\.short_lived"),
+    "stage": re.compile(r"-m stages\.(?P<stage>\w+( \w+)?)"),
+    "dvc": re.compile(r"dvc repro"),
+}
+"""What a victim's command looks like. A worker or the server of Prefect may die and the command goes on."""
+
+_SURVIVED = ("worker", "server")
+_CHANCES = {"worker": 8, "server": 2, "raylet": 1, "gcs": 1, "stage": 4, "dvc": 2}
+
+
+def marked(mark: str) -> Iterator[tuple[str, psutil.Process]]:
+    """Every process that carries `mark`, with its command."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
+                yield " ".join(process.cmdline()), process
+
+
+@dataclass
+class Killer:
+    """Kills something every few seconds.
+
+    What ends the command costs its start and the work of the stage, so the time without such a kill grows
+    by a third with each, and a run always comes to its end.
+
+    Attributes:
+        seed: the same seed makes the same choices; what is there to choose from is a matter of timing.
+        mark: value of the variable `MARK` in the environment of what may be killed.
+        say: is told of every kill.
+        kills: kinds of those killed so far.
+    """
+
+    seed: int
+    mark: str
+    say: Callable[[str], None]
+    kills: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._chance = random.Random(self.seed)  # noqa: S311 - chooses victims
+        self._start = time.monotonic()
+        self._quiet, self._quiet_until = 6.0, self._start + 6.0
+
+    def step(self, command: subprocess.Popen[str]) -> None:
+        """Wait for some seconds, then kill a process of the first kind, in a random order, that is there."""
+        pause, order, place = self._choices()
+        end = time.monotonic() + pause
+        while time.monotonic() < end:
+            if command.poll() is not None:
+                return
+            time.sleep(0.1)
+        found = list(marked(self.mark))
+        for kind in order:
+            if kind not in _SURVIVED and time.monotonic() < self._quiet_until:
+                continue
+            victims = [(name, process) for name, process in found if KINDS[kind].search(name)]
+            if victims:
+                self._kill(kind, *victims[int(place * len(victims))])
+                return
+
+    def _choices(self) -> tuple[float, list[str], float]:
+        """The same number of draws at each step, whatever is running."""
+        kinds = [kind for kind, chances in _CHANCES.items() for _ in range(chances)]
+        self._chance.shuffle(kinds)
+        return self._chance.uniform(2, 9), list(dict.fromkeys(kinds)), self._chance.random()
+
+    def _kill(self, kind: str, name: str, process: psutil.Process) -> None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+            self.kills.append(kind)
+            self.say(f"{time.monotonic() - self._start:6.1f} s: killed {kind} {process.pid} ({_short(name)})")
+        if kind not in _SURVIVED:
+            self._quiet *= 4 / 3
+            self._quiet_until = time.monotonic() + self._quiet
+
+
+def _short(command: str) -> str:
+    words = [Path(word).name if os.sep in word else word for word in command.split()]
+    return " ".join(words)[:60]
