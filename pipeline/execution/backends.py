@@ -6,6 +6,7 @@ row in it; what else may happen, and what is tried again, is in `failure_policy`
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from importlib import import_module
 from threading import Event, Lock
 from typing import Protocol
 
@@ -89,6 +90,11 @@ _BACKENDS: dict[str, Callable[[ComputeParams], AbstractContextManager[Backend]]]
     "serial": _serial,
     "ray": _ray,
 }
+
+
+def load_backend(compute: ComputeParams) -> None:
+    """Import all that a run needs on the backend that `compute.backend` names: seconds, once a process."""
+    import_module(f"pipeline.execution.{'ray_backend' if compute.backend == 'ray' else 'worker'}")
 
 
 def open_backend(compute: ComputeParams) -> AbstractContextManager[Backend]:

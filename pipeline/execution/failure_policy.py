@@ -12,8 +12,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
-import torch
-
 from pipeline.errors import ZsadError
 from pipeline.execution.tasks import GroupReport, GroupTask
 from pipeline.execution.usage import Place
@@ -44,6 +42,8 @@ class _Attempt(Protocol):
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether `error` says that memory was short, on the GPU, in torch's CPU allocator or in Python."""
+    import torch  # late: whoever hands groups out needs not load it
+
     if isinstance(error, torch.OutOfMemoryError | MemoryError | OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and "DefaultCPUAllocator: can't allocate memory" in str(error)

@@ -1,7 +1,8 @@
 """What a group cost where it ran: seconds by phase, memory high-water marks, node and process.
 
 Phases are named where they happen (`with phase("tower"):`) and gathered for the group that runs in this
-thread, so that the code between them knows nothing of it.
+thread, so that the code between them knows nothing of it. Torch is asked on a GPU only: whoever hands groups
+out needs not load it.
 """
 
 import os
@@ -12,8 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-
-import torch
 
 _phases: ContextVar[dict[str, float] | None] = ContextVar("phases", default=None)
 
@@ -67,6 +66,8 @@ class Meter:
         self._seconds, self._device = seconds, device
         self._start = time.monotonic()
         if device == "cuda":
+            import torch
+
             torch.cuda.reset_peak_memory_stats()
 
     def usage(self) -> Usage:
@@ -75,8 +76,15 @@ class Meter:
             place=Place.here(),
             seconds={**self._seconds, "all": time.monotonic() - self._start},
             memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-            gpu_memory=torch.cuda.max_memory_allocated() if self._device == "cuda" else None,
+            gpu_memory=self._gpu_memory(),
         )
+
+    def _gpu_memory(self) -> int | None:
+        if self._device != "cuda":
+            return None
+        import torch
+
+        return torch.cuda.max_memory_allocated()
 
 
 @contextmanager

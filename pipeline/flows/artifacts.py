@@ -5,6 +5,7 @@ the copy only.
 """
 
 import base64
+import time
 from threading import Lock
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from pipeline.flows.server import best_effort
 from pipeline.flows.wide_tables import narrowed
 from pipeline.params import Params
 
+_STEP_SECONDS = 1.0  # an update costs 40 ms of a worker's thread, and nobody watches more closely
 _PAGE_CHARACTERS = 118  # what an artifact's page shows beside its panel, in a window of 1400 pixels
 
 
@@ -54,10 +56,11 @@ def artifact_key(profile: str, name: str) -> str:
 
 
 class ProgressArtifact:
-    """The share of finished groups, on the page of a run. Safe to call from several threads."""
+    """The share of finished groups, on the page of a run, told once a second. Safe for several threads."""
 
     def __init__(self, key: str, total: int, description: str) -> None:
         self._total, self._done, self._lock = total, 0, Lock()
+        self._told = time.monotonic()
         self._id: UUID | None = None
         with best_effort():
             made = create_progress_artifact(0.0, key=key, description=description)
@@ -67,7 +70,9 @@ class ProgressArtifact:
         """One more is finished."""
         with self._lock:
             self._done += 1
-            share = 100 * self._done / self._total
-            if self._id is not None:
-                with best_effort():
-                    update_progress_artifact(self._id, share)
+            due = self._done == self._total or time.monotonic() - self._told >= _STEP_SECONDS
+            if self._id is None or not due:
+                return
+            self._told = time.monotonic()
+            with best_effort():
+                update_progress_artifact(self._id, 100 * self._done / self._total)

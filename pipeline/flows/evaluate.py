@@ -6,6 +6,7 @@ tasks here have no retries.
 
 import time
 from pathlib import Path
+from threading import Thread
 from typing import Any, cast
 
 from prefect import flow, get_run_logger, task
@@ -14,7 +15,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture, wait
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from pipeline.execution.backends import open_backend
+from pipeline.execution.backends import load_backend, open_backend
 from pipeline.execution.cell_store import CellStore
 from pipeline.execution.progress import progress
 from pipeline.execution.run import Run, open_run
@@ -115,6 +116,8 @@ def evaluate(params: Params) -> Summary:
     started = time.monotonic()
     # ThreadPoolTaskRunner yields a narrower future than the option is annotated with.
     flow_now = _evaluate.with_options(task_runner=cast("TaskRunner[PrefectFuture[Any]]", runner))
+    # Meanwhile Prefect waits for its server: torch and Ray cost no time of their own.
+    Thread(target=load_backend, args=(params.compute,), name="imports").start()
     summary = run_in_parent(flow_now, params=params)
     write_run(
         params.results / "run.json",

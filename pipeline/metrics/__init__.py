@@ -8,8 +8,9 @@
 `intervals` adds bootstrap intervals over images.
 """
 
+from pipeline.metrics.draws import Draws, image_draws, pixel_draws
 from pipeline.metrics.images import image_metrics
-from pipeline.metrics.intervals import Draws, image_draws, interval, pixel_draws, standard_error
+from pipeline.metrics.intervals import interval, standard_error
 from pipeline.metrics.regions import ImageRegions, label_masks
 from pipeline.metrics.state import PixelState
 from pipeline.metrics.values import ImageMetrics, PixelMetrics

@@ -29,8 +29,8 @@ class ImageSketch:
         high: highest score.
         normals: number of normal pixels.
         normal_keys: ascending middles of strata that share the normal pixels equally.
+        anomalous: number of anomalous pixels.
         hit_keys: ascending middles of strata of the anomalous pixels.
-        hits: anomalous pixels of each.
         cover: region weight of each.
     """
 
@@ -39,9 +39,14 @@ class ImageSketch:
     high: np.float32
     normals: int
     normal_keys: Keys
+    anomalous: int
     hit_keys: Keys
-    hits: Ints
     cover: Ints
+
+    @property
+    def hits(self) -> Ints:
+        """Anomalous pixels of each stratum."""
+        return np.diff(_bounds(self.anomalous, self.hit_keys.size))
 
     @property
     def order(self) -> tuple[str, bytes, bytes]:
@@ -66,17 +71,16 @@ def sketch_image(
         hits: keys and region weights of the anomalous pixels, in any order.
     """
     normal_keys = np.sort(_normal_sample(keys, regions))
-    middles, _ = _strata(normal_keys.size, _NORMAL_STRATA)
     hit_keys, weights = sort_hits(*hits)
-    hit_middles, starts = _strata(hit_keys.size, _HIT_STRATA)
+    bounds = _bounds(hit_keys.size, _HIT_STRATA)
     return ImageSketch(
         name,
         *ends,
         keys.size - hit_keys.size,
-        normal_keys[middles],
-        hit_keys[hit_middles],
-        np.diff(starts, append=hit_keys.size),
-        np.add.reduceat(weights, starts) if starts.size else weights,
+        normal_keys[_middles(_bounds(normal_keys.size, _NORMAL_STRATA))],
+        hit_keys.size,
+        hit_keys[_middles(bounds)],
+        np.add.reduceat(weights, bounds[:-1]) if weights.size else weights,
     )
 
 
@@ -88,8 +92,11 @@ def _normal_sample(keys: Keys, regions: ImageRegions) -> Keys:
     return sample if sample.size else keys[normal]
 
 
-def _strata(size: int, most: int) -> tuple[Ints, Ints]:
-    """Middle and start of each of at most `most` equal parts of `size` sorted items."""
+def _bounds(size: int, most: int) -> Ints:
+    """Start of each of at most `most` equal parts of `size` sorted items, and the end of the last."""
     count = min(size, most)
-    bounds = np.arange(count + 1, dtype=np.int64) * size // max(count, 1)
-    return (bounds[:-1] + bounds[1:]) // 2, bounds[:-1]
+    return np.arange(count + 1, dtype=np.int64) * size // max(count, 1)
+
+
+def _middles(bounds: Ints) -> Ints:
+    return (bounds[:-1] + bounds[1:]) // 2

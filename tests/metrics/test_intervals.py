@@ -15,7 +15,7 @@ from pipeline.metrics import (
     pixel_draws,
     standard_error,
 )
-from pipeline.metrics.intervals import _multiplicities
+from pipeline.metrics.draws import _multiplicities
 from pipeline.metrics.values import PIXEL_METRICS
 
 from .reference import Maps, Masks, catalogue, draw_masks, flood_regions, smooth_maps
@@ -159,6 +159,19 @@ def test_same_seed_same_series_whatever_the_order_of_images() -> None:
     for name in PIXEL_METRICS:
         assert np.array_equal(series[0][name], series[1][name])
         assert not np.array_equal(series[0][name], other[name])
+
+
+@pytest.mark.parametrize("size", ["_IMAGES", "_IMAGE_DRAWS", "_PIXEL_DRAWS"])
+def test_how_many_are_worked_on_at_a_time_changes_nothing(monkeypatch: pytest.MonkeyPatch, size: str) -> None:
+    def every() -> dict[str, Any]:
+        labels = MASKS.any((1, 2)).astype(int)
+        pixels = pixel_draws(STATE.sketches, STATE.finish(), draws=10)
+        return pixels | image_draws(labels, MAPS.max((1, 2)), draws=10)
+
+    whole = every()
+    monkeypatch.setattr(f"pipeline.metrics.draws.{size}", 3)
+    for name, series in every().items():
+        assert series == pytest.approx(whole[name], abs=1e-12), name
 
 
 def test_undefined_metrics_have_no_series() -> None:

@@ -1,0 +1,26 @@
+"""The progress on the page of a run: told now and then, and at the end in any case."""
+
+from uuid import UUID, uuid4
+
+import pytest
+
+from pipeline.flows import artifacts
+from pipeline.flows.artifacts import ProgressArtifact
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(60.0, [100.0]), (0.0, [25.0, 50.0, 75.0, 100.0])])
+def test_progress_is_told_now_and_then_and_at_the_end(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, told: list[float]
+) -> None:
+    shares: list[float] = []
+
+    def update(_artifact: UUID, share: float) -> None:
+        shares.append(share)
+
+    monkeypatch.setattr(artifacts, "_STEP_SECONDS", seconds)
+    monkeypatch.setattr(artifacts, "create_progress_artifact", lambda *_, **__: uuid4())
+    monkeypatch.setattr(artifacts, "update_progress_artifact", update)
+    page = ProgressArtifact("key", 4, "Groups")
+    for _ in range(4):
+        page.step()
+    assert shares == told
