@@ -5,6 +5,7 @@
 The miniature's cells of four data sets, none kept. Counted are the start of the backend (Ray up, or joined
 and probed) and the groups; what a group itself takes is measured inside the worker, and the rest is overhead.
 The results of all contenders are compared to the byte. Nodes are processes with one CPU and an address each.
+Two cores hold no more than two of them: more nodes are simulated with the plan's model, and say so.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.common import facts, table, write_section
 from benchmarks.miniature import miniature_params, project
@@ -26,18 +28,28 @@ from pipeline.execution.backends import open_backend
 from pipeline.execution.cell_store import CellStore
 from pipeline.execution.run import Run, open_run
 from pipeline.params import Params
+from pipeline.plan import simulate
 from pipeline.results import encode_cell
+
+_SIMULATED = (2, 4, 8, 16)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Seconds of the start, of the groups by the clock, inside the groups; the digest of all results."""
+    """Seconds of the start, of the groups by the clock, and inside each; the digest of all results.
+
+    `durations` are label and seconds of every group, in the order of the plan.
+    """
 
     start: float
     groups: float
-    inside: float
+    durations: tuple[tuple[str, float], ...]
     digest: str
-    count: int
+
+    @property
+    def inside(self) -> float:
+        """Seconds inside all groups together."""
+        return sum(seconds for _, seconds in self.durations)
 
 
 def _digest(run: Run) -> str:
@@ -47,8 +59,14 @@ def _digest(run: Run) -> str:
 
 def evaluate(params: Params, workers: int) -> Outcome:
     """Every group once, `2 * workers` in the backend's hands."""
+    seconds: dict[tuple[str, str], float] = {}
+
+    def record(event: str, **facts: Any) -> None:
+        if event == "group_finished":
+            seconds[facts["tower"], facts["group"]] = facts["usage"].seconds["all"]
+
     with tempfile.TemporaryDirectory() as folder:
-        run = open_run(params, CellStore(Path(folder)))
+        run = open_run(params, CellStore(Path(folder)), record)
         began = time.perf_counter()
         with open_backend(params.compute) as backend, ThreadPoolExecutor(2 * workers) as pool:
             up = time.perf_counter()
@@ -56,8 +74,8 @@ def evaluate(params: Params, workers: int) -> Outcome:
             done = time.perf_counter()
     if failed := [result.row.error for result in run.results if result.row.error]:
         raise SystemExit(f"a cell failed: {failed[0]}")
-    inside = sum(usage.seconds["all"] for usage in run.usages)
-    return Outcome(up - began, done - up, inside, _digest(run), len(run.usages))
+    durations = tuple((task.label, seconds[task.tower.name, task.label]) for task in run.tasks)
+    return Outcome(up - began, done - up, durations, _digest(run))
 
 
 def _with_backend(params: Params, backend: str, workers: int) -> Params:
@@ -95,13 +113,34 @@ def _row(name: str, workers: int, runs: list[Outcome], serial: float) -> list[st
     start, groups, inside = (
         statistics.median(getattr(run, part) for run in runs) for part in ("start", "groups", "inside")
     )
-    overhead = 1000 * (groups - inside / workers) / runs[0].count
+    overhead = 1000 * (groups - inside / workers) / len(runs[0].durations)
     return [
         name,
         *(f"{value:.2f}" for value in (start, groups, inside)),
         f"{overhead:.0f}",
         f"{serial / groups:.2f}",
     ]
+
+
+def _simulated(alone: list[Outcome], measured: float) -> str:
+    """More nodes by the plan's model. `alone` are runs on one node, `measured` the seconds of two."""
+    start = statistics.median(run.groups - run.inside for run in alone)
+    groups = [
+        (of_runs[0][0], statistics.median(seconds for _, seconds in of_runs))
+        for of_runs in zip(*(run.durations for run in alone), strict=True)
+    ]
+    simulations = simulate(groups, _SIMULATED, start=start)
+    rows = [
+        [str(it.workers), f"{it.seconds:.2f}", f"{it.speedup:.2f}", f"{it.busy:.0%}", it.limit]
+        for it in simulations
+    ]
+    head = ["nodes, simulated", "groups, s", "speed-up over one node", "busy", "limited by"]
+    return (
+        "Simulated, not measured: the model of `zsad plan --simulate` with what each group took on one\n"
+        f"node, and {start:.2f} s until a node's worker is at work. Every node has a core of its own there.\n"
+        f"It says {simulations[0].seconds:.2f} s of two nodes; {measured:.2f} s were measured, the cores\n"
+        f"shared with the driver.\n\n{table(head, rows)}"
+    )
 
 
 def main() -> None:
@@ -130,13 +169,14 @@ def main() -> None:
         "overhead a group, ms",
         "speed-up of groups",
     ]
-    count = outcomes["serial"][0].count
+    count = len(outcomes["serial"][0].durations)
+    two = statistics.median(run.groups for run in outcomes["2 Ray nodes"])
     body = (
         f"{count} groups of the miniature profile, median of {rounds} rounds in turn; results identical to\n"
         f"the byte in all of them. {facts()}\n\n{table(head, rows)}\n\n"
         "A worker's first group waits for its imports and its tower, which is most of the overhead of so\n"
         "few groups; `start` is Ray up (local) or joined and probed (nodes). Two workers share two cores\n"
-        "with the driver and with Ray."
+        f"with the driver and with Ray.\n\n{_simulated(outcomes['1 Ray node'], two)}"
     )
     write_section("backends", "Backends", body)
 
