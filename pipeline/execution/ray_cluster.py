@@ -117,8 +117,11 @@ def _join(address: str) -> None:
             logging_level="ERROR",
             runtime_env={"env_vars": {"PYTHONPATH": str(_CODE)}},
         )
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise ClusterError(f"RAY_ADDRESS={address} cannot be joined ({first_line(error)})") from error
+    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+        raise ClusterError(
+            f"RAY_ADDRESS={address} cannot be joined ({first_line(error)}): "
+            "Ray's version, and RAY_AUTH_MODE with its token, must be the cluster's"
+        ) from error
 
 
 @contextmanager
