@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline.doctor.finding import Finding
 from pipeline.execution.addresses import answers, host_and_port
+from pipeline.redaction import redacted
 
 _AREA = "services"
 
@@ -30,11 +31,11 @@ def _named(name: str, variable: str, otherwise: str) -> Finding:
         return Finding(_AREA, name, "ok", f"{variable} is not set: {otherwise}")
     if name == "ray" and address == "auto":
         return Finding(_AREA, name, "ok", f"{variable}=auto: the Ray that runs on this machine")
-    found = host_and_port(address)
+    found, shown = host_and_port(address), redacted(f"{variable}={address}")
     if found is None:
-        text = f"{variable}={address} names no host and port: set it to HOST:PORT, or unset it"
+        text = f"{shown} names no host and port: set it to HOST:PORT, or unset it"
         return Finding(_AREA, name, "problem", text)
     if not answers(*found):
-        text = f"nobody answers at {variable}={address}: start it there, or unset the variable"
+        text = f"nobody answers at {shown}: start it there, or unset the variable"
         return Finding(_AREA, name, "problem", text)
-    return Finding(_AREA, name, "ok", f"{variable}={address} answers")
+    return Finding(_AREA, name, "ok", f"{shown} answers")

@@ -20,6 +20,7 @@ from threading import Lock
 from typing import Any
 
 from pipeline.params import Params
+from pipeline.redaction import redacted
 from pipeline.results import git_revision, library_versions
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ class RunLog:
             "seconds": round(time.monotonic() - self._start, 3),
             **{name: value for name, value in facts.items() if value is not None},
         }
-        text = json.dumps(line, ensure_ascii=False, default=_plain) + "\n"
+        text = redacted(json.dumps(line, ensure_ascii=False, default=_plain)) + "\n"
         with self._lock:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)

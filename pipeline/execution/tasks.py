@@ -7,6 +7,7 @@ from typing import Any
 from pipeline.clip.spec import TowerSpec
 from pipeline.execution.usage import Usage
 from pipeline.plan import Cell
+from pipeline.redaction import redacted
 from pipeline.results import CellResult, CellRow
 
 
@@ -78,5 +79,5 @@ def row_identity(task: GroupTask, cell_task: CellTask) -> dict[str, Any]:
 
 
 def failed_result(task: GroupTask, cell_task: CellTask, reason: str) -> CellResult:
-    """The row of a cell of `task` that got no numbers."""
-    return CellResult(CellRow(status="failed", error=reason, **row_identity(task, cell_task)), None)
+    """The row of a cell of `task` that got no numbers; a method may have put anything into its error."""
+    return CellResult(CellRow(status="failed", error=redacted(reason), **row_identity(task, cell_task)), None)

@@ -11,6 +11,7 @@ from pathlib import Path
 from pipeline.errors import ZsadError
 from pipeline.files import file_digest, write_json
 from pipeline.plan import Cell, Entry
+from pipeline.redaction import redacted
 
 _STATUS = "status.json"
 
@@ -23,7 +24,7 @@ def weights_name(entry: Entry, seed: int) -> str:
 
 def write_status(folder: Path, failed: dict[str, str]) -> None:
     """Record which weights could not be made: file name to reason."""
-    write_json(folder / _STATUS, {"failed": failed})
+    write_json(folder / _STATUS, {"failed": {name: redacted(reason) for name, reason in failed.items()}})
 
 
 def read_status(folder: Path) -> dict[str, str]:

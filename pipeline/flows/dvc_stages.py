@@ -20,8 +20,8 @@ from prefect.states import Cancelled, Completed
 
 from pipeline.errors import ZsadError
 from pipeline.flows.processes import stream
-from pipeline.flows.redaction import redacted
 from pipeline.flows.stages import PARENT_VARIABLE
+from pipeline.redaction import redacted
 
 _EDGE = re.compile(r'^"(?P<before>[^"]+)" -> "(?P<after>[^"]+)";$')
 _NODE = re.compile(r'^"(?P<node>[^"]+)";$')
@@ -65,7 +65,7 @@ def run_stage(stage: str) -> State[None]:
     """Bring one stage up to date; its output goes to the log of the task.
 
     Raises:
-        StageError: the stage failed; the message has DVC's reason.
+        StageError: the stage failed; the message has its own reason, or else DVC's.
     """
     lines: list[str] = []
     paused = _pause_wanted()
@@ -78,10 +78,16 @@ def run_stage(stage: str) -> State[None]:
     if paused():
         return Cancelled(name="Paused", message="goes on when the run is resumed")
     if code != 0:
-        reason = next((line for line in reversed(lines) if "failed" in line.lower()), f"exit code {code}")
-        raise StageError(f"stage {stage}: {reason}")
+        raise StageError(f"stage {stage}: {reason(lines) or f'exit code {code}'}")
     changed = any(line.startswith(("Running stage", "Importing")) for line in lines)
     return Completed() if changed else Completed(name="Cached", message="didn't change")
+
+
+def reason(lines: list[str]) -> str | None:
+    """What a stage says last (see `stages.entry`); DVC itself knows no more than its exit code."""
+    told = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    failed = [line for line in lines if "failed" in line.lower()]
+    return next(reversed(told or failed), None)
 
 
 def _for_sub_runs() -> dict[str, str]:

@@ -25,7 +25,6 @@ from pipeline.execution.slots import Slots
 from pipeline.execution.summary import Summary
 from pipeline.execution.tasks import GroupTask
 from pipeline.flows.artifacts import ProgressArtifact, artifact_key
-from pipeline.flows.redaction import redacted
 from pipeline.flows.server import best_effort
 from pipeline.flows.stages import run_in_parent
 from pipeline.params import Params
@@ -47,7 +46,7 @@ def _log_cells(results: tuple[CellResult, ...]) -> int:
         row = result.row
         if row.status == "failed":
             failed += 1
-            logger.error("%s: failed: %s", row.name, redacted(str(row.error)))
+            logger.error("%s: failed: %s", row.name, row.error)
         else:
             logger.info("%s: finished", row.name)
     return failed

@@ -16,7 +16,7 @@ from prefect import Flow
 from prefect.client.schemas import FlowRun, State
 from prefect.logging.loggers import flow_run_logger
 
-from pipeline.flows.redaction import redacted
+from pipeline.redaction import redacted
 
 VARIABLE = "ZSAD_NOTIFY"
 _SECONDS = 20
@@ -30,7 +30,7 @@ def notify(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
         return
     try:
         _send(how, message(flow_run.name, state))
-    except (httpx.HTTPError, OSError, ValueError, subprocess.SubprocessError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, subprocess.SubprocessError) as error:
         flow_run_logger(flow_run, flow).warning("nobody was notified: %s", type(error).__name__)
 
 

@@ -37,6 +37,13 @@ def test_found_weights_come_with_their_digest(tmp_path: Path) -> None:
     assert (found.path, found.digest) == (path, file_digest(path))
 
 
+def test_a_reason_has_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "never_written_down")
+    write_status(tmp_path / "mvtec", {weights_name(ANOMALYCLIP, 3): "refused: never_written_down"})
+    with pytest.raises(ZsadError, match=r"refused: \*\*\*"):
+        WeightsShelf(tmp_path).find(cell())
+
+
 def test_weights_never_trained_name_the_stage(tmp_path: Path) -> None:
     with pytest.raises(ZsadError, match="dvc repro train@mvtec"):
         WeightsShelf(tmp_path).find(cell())

@@ -20,6 +20,7 @@ from tests.flows.served import (
     wait_for,
 )
 from tests.project import Project
+from tests.sockets import beyond_loopback, listening
 
 pytestmark = [pytest.mark.prefect, pytest.mark.e2e, pytest.mark.soak, pytest.mark.timeout(3 * SECONDS)]
 
@@ -120,13 +121,9 @@ def test_the_pages_show_stages_groups_and_progress(served: Served, nightly: str)
 
 def test_nothing_listens_beyond_loopback_and_a_second_serve_is_told(served: Served, nightly: str) -> None:
     run = start_and_meet(served)
-    addresses = {
-        connection.laddr.ip
-        for process in served.processes()
-        for connection in process.net_connections("inet")
-        if connection.status == psutil.CONN_LISTEN
-    }
-    assert {address.removeprefix("::ffff:") for address in addresses} == {"127.0.0.1"}
+    addresses = listening(served.process.pid)
+    assert addresses
+    assert beyond_loopback(addresses) == {}
     output = served.project.run("zsad", "serve", code=1)
     assert f"running already (process {served.process.pid}, {served.address})" in output
     served.wait_for_state(run, "Completed")

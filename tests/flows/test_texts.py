@@ -11,27 +11,10 @@ from prefect import flow
 from prefect.client.schemas import FlowRun
 from prefect.states import Cancelling, Completed, Failed
 
+from pipeline.flows.dvc_stages import reason
 from pipeline.flows.notify import VARIABLE, message, notify
-from pipeline.flows.redaction import redacted
 from pipeline.flows.wide_tables import narrowed
 from tests.project import ROOT
-
-
-@pytest.mark.parametrize(
-    ("text", "clean"),
-    [
-        ("key wJalrXUtnFEMI here", "key *** here"),
-        ("fetch https://user:pa55word@host/x", "fetch https://***@host/x"),
-        (
-            "abc stays, the value is too short to be a secret",
-            "abc stays, the value is too short to be a secret",
-        ),
-        ("a path /home/somebody", "a path /home/somebody"),
-    ],
-)
-def test_secrets_are_hidden(text: str, clean: str) -> None:
-    environment = {"AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI", "X_TOKEN": "abc", "HOME": "/home/somebody"}
-    assert redacted(text, environment) == clean
 
 
 def test_a_message_is_one_line() -> None:
@@ -84,8 +67,22 @@ def test_a_web_hook_gets_the_line_and_its_address_stays_secret(
     notify(nothing, run("two"), Completed())
     server.shutdown()
     server.server_close()
+    monkeypatch.setenv(VARIABLE, "https://[s3cret")
+    notify(nothing, run("three"), Completed())
     assert bodies == [b'{"text":"zsad: one: Completed"}', b'{"text":"zsad: two: Completed"}']
     assert "s3cret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (["Running stage 'evaluate':", "error: no room", "ERROR: failed to reproduce 'evaluate'"], "no room"),
+        (["ERROR: failed to reproduce 'evaluate'", ""], "ERROR: failed to reproduce 'evaluate'"),
+        (["killed"], None),
+    ],
+)
+def test_a_stage_that_failed_is_told_by_its_own_words(lines: list[str], told: str | None) -> None:
+    assert reason(lines) == told
 
 
 @pytest.mark.parametrize("name", ["table1", "table2", "table3"])

@@ -1,13 +1,16 @@
-"""What must not stand in a log that others read: secret environment variables, passwords in addresses."""
+"""What must not stand where others read it: secrets of the environment, and passwords in addresses.
+
+Logs, messages and failed rows go through here; whatever a library puts into an error may end up in them.
+"""
 
 import os
 import re
 from collections.abc import Mapping
 
 _SECRET_NAME = re.compile(
-    r"TOKEN|SECRET|PASSW|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|ZSAD_NOTIFY", re.IGNORECASE
+    r"TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|API_?KEY|_KEY$|_KEY_ID$|ZSAD_NOTIFY", re.IGNORECASE
 )
-_USER_INFO = re.compile(r"(?<=://)[^/\s@]+@")
+_USER_INFO = re.compile(r"(?<=://)[^/\s]+@")  # up to the last @: a password may have one
 _SHORTEST = 6  # a shorter value would blot out ordinary words
 _HIDDEN = "***"
 
