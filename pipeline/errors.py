@@ -3,6 +3,7 @@
 import errno
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 class ZsadError(Exception):
@@ -36,3 +37,16 @@ class TrainingError(ZsadError):
 def is_full(error: OSError) -> bool:
     """Whether the operating system says that a disk or a quota is full."""
     return error.errno in _FULL
+
+
+def as_message(error: ZsadError | OSError) -> str | None:
+    """The line that a user is to read; None where the system's error may be a fault of this program."""
+    if isinstance(error, ZsadError):
+        return str(error)
+    if is_full(error):
+        step = "make room"
+    elif error.errno in _FORBIDDEN:
+        step = "let yourself write there"
+    else:
+        return None
+    return f"{error.filename or 'a file'}: {error.strerror}; {step}"

@@ -110,9 +110,12 @@ class Params(_Record):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Params":
-        for key, values in (("datasets", self.every_dataset), ("seeds", self.seeds)):
+        lists = {"datasets": self.every_dataset, "auxiliaries": self.auxiliaries, "seeds": self.seeds}
+        for key, values in lists.items():
             if len(set(values)) != len(values):
                 raise ValueError(f"{key}: an entry stands there twice")
+        if strangers := sorted(set(self.builds) - set(self.every_dataset)):
+            raise ValueError(f"builds: {strangers[0]!r} is not among `datasets`")
         needed = {self.auxiliary.tuned_on(dataset): "auxiliary" for dataset in self.every_dataset}
         for variant, block in self.retuned.items():
             if set(block.datasets) & set(self.datasets):

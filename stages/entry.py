@@ -1,4 +1,4 @@
-"""How a stage ends: an error that a user is meant to read is one line on standard error and exit code 1.
+"""What a stage is asked for and how it ends: an error that a user is to read is one line and exit code 1.
 
 An interrupted stage has ten seconds to take its workers down, then it ends with exit code 130. Without this
 limit Prefect would go on for minutes: Ctrl-C ends its short-lived server too, and it keeps asking for it.
@@ -9,10 +9,11 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from threading import Timer
 from types import FrameType
 
-from pipeline.errors import ZsadError
+from pipeline.errors import ZsadError, as_message
 
 _GRACE_SECONDS = 10
 
@@ -29,12 +30,32 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def named(what: str) -> str:
+    """The one name on the command line.
+
+    Args:
+        what: what it is the name of, for the message.
+
+    Raises:
+        ZsadError: there is none, or more than one.
+    """
+    match sys.argv[1:]:
+        case [name]:
+            return name
+    part = Path(sys.argv[0]).stem
+    raise ZsadError(f"which {what}? `python -m stages.{part} NAME`, or `dvc repro {part}` for all")
+
+
 def stage(run: Callable[[], None]) -> None:
-    """Call `run`; turn a `ZsadError` into its message, SIGINT and SIGTERM into an orderly end."""
+    """Call `run`; turn what a user can mend into its message, SIGINT and SIGTERM into an orderly end."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:
         run()
-    except ZsadError as error:
-        sys.exit(f"error: {error}")
+    except (ZsadError, OSError) as error:
+        if (message := as_message(error)) is None:
+            raise
+        sys.exit(f"error: {message}")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,7 +1,6 @@
 """DVC stage `evaluate`: every cell that params ask for. Exit code 1 when a cell has no numbers."""
 
-import sys
-
+from pipeline.errors import ZsadError
 from pipeline.flows.evaluate import evaluate
 from pipeline.params import load_params
 from stages.entry import stage
@@ -13,7 +12,10 @@ def run() -> None:
     summary = evaluate(params)
     print("\n".join(f"evaluate: {line}" for line in summary.lines()))
     if not summary.complete:
-        sys.exit("evaluate: incomplete; finished cells are kept, and `zsad tables` draws what is there")
+        raise ZsadError(
+            f"{summary.failed} cells have no numbers: `zsad plan --only failed` says why, `zsad tables` draws"
+            " what is there, and finished cells are kept"
+        )
 
 
 if __name__ == "__main__":

@@ -8,12 +8,12 @@ import sys
 
 from pipeline.execution.prepare import prepare_dataset
 from pipeline.params import load_params
-from stages.entry import stage
+from stages.entry import named, stage
 
 
 def run() -> None:
     """Prepare the data set named on the command line."""
-    dataset = sys.argv[1]
+    dataset = named("data set")
     manifest = prepare_dataset(load_params(), dataset)
     usable = [entry for entry in manifest.subsets if entry.error is None]
     images = sum((entry.normal or 0) + (entry.anomalous or 0) for entry in usable)

@@ -4,12 +4,12 @@ import sys
 
 from pipeline.flows.train import train
 from pipeline.params import load_params
-from stages.entry import stage
+from stages.entry import named, stage
 
 
 def run() -> None:
     """Train on the auxiliary set named on the command line."""
-    auxiliary = sys.argv[1]
+    auxiliary = named("auxiliary set")
     outcome = train(load_params(), auxiliary)
     print(f"train on {auxiliary}: {len(outcome.trained)} weights files written")
     for name, reason in outcome.failed.items():

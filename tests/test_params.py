@@ -99,6 +99,8 @@ def test_outputs_of_two_profiles_do_not_overlap(values: dict[str, Any]) -> None:
         ({"compute": {"backend": "dask"}}, "compute.backend: Input should be 'ray' or 'serial'"),
         ({"seeds": [1, 1]}, "seeds: an entry stands there twice"),
         ({"seeds": []}, "seeds: "),
+        ({"auxiliaries": ["mvtec", "mvtec", "visa"]}, "auxiliaries: an entry stands there twice"),
+        ({"builds": {"ssd": "standard conversion"}}, "builds: 'ssd' is not among `datasets`"),
         ({"colour": "red"}, "colour: Extra inputs are not permitted"),
         ({"auxiliaries": ["mvtec", "colon_auxiliary"]}, "auxiliaries: 'visa' is missing"),
         ({"auxiliaries": ["mvtec", "visa"]}, "auxiliaries: 'colon_auxiliary' is missing; `retuned.medical`"),

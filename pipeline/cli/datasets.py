@@ -58,7 +58,9 @@ def add(folder: Path, name: str | None, normal: str | None) -> None:
 
     chosen = name or re.sub(r"\W+", "_", folder.resolve().name).strip("_").lower()
     if not re.fullmatch(r"[a-z][a-z0-9_]*", chosen):
-        raise click.UsageError(f"{chosen!r}: a name has small letters, digits and _; choose one with --name")
+        raise click.UsageError(
+            f"{chosen!r}: a name has small letters, digits and _, a letter first; choose one with --name"
+        )
     _say(add_dataset(folder, chosen, normal))
 
 

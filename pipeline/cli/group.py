@@ -5,18 +5,20 @@ from pathlib import Path
 
 import click
 
-from pipeline.errors import ZsadError
+from pipeline.errors import ZsadError, as_message
 from pipeline.params import PARAMS_FILE
 
 
 class _Group(click.Group):
-    """Shows a `ZsadError` as one line on standard error, with exit code 1."""
+    """Shows an error that a user can mend as one line on standard error, with exit code 1."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except ZsadError as error:
-            click.echo(f"error: {error}", err=True)
+        except (ZsadError, OSError) as error:
+            if (message := as_message(error)) is None:
+                raise
+            click.echo(f"error: {message}", err=True)
             sys.exit(1)
 
 

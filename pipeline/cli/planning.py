@@ -49,6 +49,8 @@ def plan(params_file: Path, simulate: tuple[int, ...] | None, only: str | None) 
     from pipeline.execution.last_failures import last_failures, only_failed
     from pipeline.execution.run import open_run
 
+    if simulate and only:
+        raise click.UsageError("--simulate is of the whole plan: leave out --only")
     params = load_params(params_file)
     run = open_run(params, CellStore())
     if only:

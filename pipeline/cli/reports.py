@@ -50,6 +50,7 @@ def tables(params_file: Path, table: str | None, kind: str | None) -> None:
 @click.argument("after")
 @click.option(
     "--tolerance",
+    type=click.FloatRange(min=0),
     default=0.05,
     show_default=True,
     help="Largest difference, in printed points, that counts as none.",
@@ -68,9 +69,8 @@ def diff(params_file: Path, before: str, after: str, tolerance: float, exact: bo
     from pipeline.tables import compare_tables, diff_markdown, diff_text
 
     with TemporaryDirectory() as scratch:
-        results = load_params(params_file).results
-        first = tables_of(before, results, Path(scratch) / "before")
-        second = tables_of(after, results, Path(scratch) / "after")
+        first = tables_of(before, params_file, Path(scratch) / "before")
+        second = tables_of(after, params_file, Path(scratch) / "after")
         differences = compare_tables(first, second, tolerance)
     click.echo((diff_markdown if kind == "markdown" else diff_text)(differences, tolerance))
     if any(exact or difference.regression for difference in differences):

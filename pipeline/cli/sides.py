@@ -10,15 +10,15 @@ from io import BytesIO
 from pathlib import Path
 
 from pipeline.errors import ZsadError
+from pipeline.params import load_params
 
 
-def tables_of(side: str, profile_folder: Path, scratch: Path) -> Path:
+def tables_of(side: str, params_file: Path, scratch: Path) -> Path:
     """The folder of tables (or results) that `side` names.
 
     Args:
         side: a folder, a git revision, or the name of a DVC experiment.
-        profile_folder: results of the profile relative to the root of the repository, such as
-            `results/miniature`.
+        params_file: says which profile's tables are meant in a revision.
         scratch: an empty folder for what comes from git.
 
     Raises:
@@ -32,7 +32,7 @@ def tables_of(side: str, profile_folder: Path, scratch: Path) -> Path:
             f"{side}: neither a folder, a git revision nor a DVC experiment here;"
             " `git log` and `dvc exp show` list what there is"
         )
-    tables = f"{profile_folder.as_posix()}/tables"
+    tables = f"{load_params(params_file).results.as_posix()}/tables"
     archive = _git("archive", "--format=tar", commit, "--", tables)
     if archive is None:
         raise ZsadError(f"{side}: this revision has no {tables}; commit the tables there first")

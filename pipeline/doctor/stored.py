@@ -11,9 +11,10 @@ from pathlib import Path
 from pipeline.doctor.finding import Finding, Level
 from pipeline.errors import ZsadError
 from pipeline.execution.cell_store import CellStore
+from pipeline.execution.prepare import data_folder
 from pipeline.execution.run_lock import BusyError, only_run
 from pipeline.params import Params
-from pipeline.results import read_metrics, read_scores
+from pipeline.results import read_examples, read_metrics, read_scores
 from pipeline.shards import SubsetEntry, read_manifest, verify_subset
 from pipeline.training import read_checkpoint
 
@@ -22,7 +23,7 @@ def stored(params: Params, *, repair: bool) -> Iterator[Finding]:
     """Weights, data, results and cells, in this order."""
     yield from _towers(params)
     yield from _learnt(params)
-    for dataset in params.datasets:
+    for dataset in params.every_dataset:
         yield from _data(params, dataset)
     yield from _results(params)
     yield from _cells(params, repair=repair)
@@ -71,13 +72,14 @@ def _broken(files: Iterable[Path], read: Callable[[Path], object]) -> Iterator[s
 
 
 def _data(params: Params, dataset: str) -> Iterator[Finding]:
-    published = Path(params.data_root) / dataset
-    if not published.is_dir():
-        text = f"{published} is missing: `dvc pull` or `dvc update data.dvc` brings it"
-        yield Finding("data", dataset, "problem", text)
+    own, images = dataset in params.own, data_folder(params, dataset)
+    if not images.is_dir():
+        brings = "`zsad datasets add` brings" if own else "`dvc pull` or `dvc update data.dvc` brings"
+        yield Finding("data", dataset, "problem", f"{images} is missing: {brings} it")
     folder = params.shards / dataset
     if not folder.is_dir():
-        yield Finding("data", dataset, "note", f"not prepared yet: `dvc repro prepare@{dataset}`")
+        stage = "prepare_own" if own else "prepare"
+        yield Finding("data", dataset, "note", f"not prepared yet: `dvc repro {stage}@{dataset}`")
         return
     try:
         entries = read_manifest(folder).subsets
@@ -101,7 +103,7 @@ def _subset_problem(folder: Path, entry: SubsetEntry) -> str | None:
 
 
 def _results(params: Params) -> Iterator[Finding]:
-    for name, read in (("metrics", read_metrics), ("scores", read_scores)):
+    for name, read in (("metrics", read_metrics), ("scores", read_scores), ("examples", read_examples)):
         folder = params.results / name
         if folder.is_dir():
             yield _checked("results", name, partial(read, folder), f"{folder} is whole")

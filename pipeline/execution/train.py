@@ -80,6 +80,9 @@ class Trainer:
     """Everything that is tuned on one auxiliary set."""
 
     def __init__(self, params: Params, auxiliary: str) -> None:
+        if auxiliary not in params.auxiliaries:
+            known = ", ".join(params.auxiliaries)
+            raise ParamsError(f"params.yaml: auxiliaries: {auxiliary!r} is not among them; there are {known}")
         self._params, self._auxiliary = params, auxiliary
         self._folder = params.weights / auxiliary
         self.outcome = TrainOutcome()

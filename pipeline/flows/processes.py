@@ -50,6 +50,7 @@ def _process(command: list[str], environment: dict[str, str]) -> Iterator[subpro
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        errors="replace",  # a file name may be in any encoding
         process_group=0,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,  # noqa: PLW1509 - before any thread of ours
     )

@@ -45,7 +45,7 @@ class Request:
                 name: block for name, block in values["variants"].items() if name in self.methods
             }
         if self.datasets:
-            _check("data set", self.datasets, values["datasets"])
+            _check("data set", self.datasets, [*values["datasets"], *values["own"]])
             _narrow(values, self.datasets)
         parse_params(values, "the parameters of this run")
         return values
@@ -66,13 +66,18 @@ def _check(kind: str, chosen: Sequence[str], known: Collection[str]) -> None:
 
 def _composed(profile: str) -> dict[str, Any]:
     from hydra import compose, initialize_config_dir
+    from hydra.errors import HydraException
     from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
 
     if profile not in profiles():
         raise ParamsError(f"{CONFIG_FOLDER} has no profile {profile!r}: it has {', '.join(profiles())}")
-    with initialize_config_dir(str(CONFIG_FOLDER.resolve()), version_base=None):
-        composed = compose("config", [f"profile={profile}"])
-    values: dict[str, Any] = yaml.safe_load(OmegaConf.to_yaml(composed, resolve=True))
+    try:
+        with initialize_config_dir(str(CONFIG_FOLDER.resolve()), version_base=None):
+            composed = compose("config", [f"profile={profile}"])
+        values: dict[str, Any] = yaml.safe_load(OmegaConf.to_yaml(composed, resolve=True))
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+        raise ParamsError(f"{CONFIG_FOLDER}: profile {profile!r} cannot be composed: {error}") from error
     return values
 
 
@@ -89,5 +94,6 @@ def _narrow(values: dict[str, Any], chosen: Sequence[str]) -> None:
         wanted.add(dataset)
         waiting.append(rule.tuned_on(dataset))
         waiting += [block["auxiliary"] for block in retuned if dataset in block["datasets"]]
-    for key in ("datasets", "auxiliaries"):
+    for key in ("datasets", "own", "auxiliaries"):
         values[key] = [dataset for dataset in values[key] if dataset in wanted]
+    values["builds"] = {dataset: build for dataset, build in values["builds"].items() if dataset in wanted}

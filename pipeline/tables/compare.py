@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from pipeline.results import ResultsError, read_scores
-from pipeline.tables.long_form import KEY_COLUMNS, Value, read_csv
+from pipeline.tables.long_form import KEY_COLUMNS, Value, is_table, read_csv
 from pipeline.tables.model import AVERAGE, MEAN
 from pipeline.tables.paired import paired_errors
 from pipeline.tables.significance import Measured, Noise, noise, significant
@@ -80,8 +80,8 @@ def compare_tables(before: Path, after: Path, tolerance: float) -> list[Differen
 
 def _lines(folder: Path) -> dict[str, Value]:
     tables = folder / "tables" if (folder / "tables").is_dir() else folder
-    paths = sorted(tables.rglob("*.csv"), key=lambda path: (len(path.parts), path))
-    if not paths:
+    paths = [*sorted(tables.glob("*.csv")), *sorted(tables.glob("*/*.csv"))]
+    if not any(is_table(path) for path in paths):
         raise ResultsError(f"{folder}: no tables here; run `dvc repro tables` first")
     return {_name(line): line for path in paths for line in read_csv(path)}
 

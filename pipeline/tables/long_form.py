@@ -78,6 +78,12 @@ def csv_text(table: Table) -> str:
     return sink.getvalue()
 
 
+def is_table(path: Path) -> bool:
+    """Whether a file begins as the tables of all versions do, whatever else it says."""
+    with path.open("rb") as handle:
+        return handle.readline().startswith(",".join(KEY_COLUMNS).encode())
+
+
 def read_csv(path: Path) -> list[Value]:
     """The values of a file that `csv_text` made, by this version or an earlier one.
 

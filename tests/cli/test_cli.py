@@ -1,5 +1,6 @@
 """The `zsad` command: quick help, scoring and converting from end to end, errors as one line."""
 
+import errno
 import resource
 import subprocess
 import sys
@@ -173,6 +174,24 @@ def test_impossible_numbers_of_workers_are_usage_errors(counts: str) -> None:
     result = zsad("plan", "--simulate", counts)
     assert result.exit_code == 2
     assert "is not a list of positive numbers" in result.stderr
+
+
+def test_a_cluster_is_simulated_for_the_whole_plan_alone() -> None:
+    result = zsad("plan", "--simulate", "2", "--only", "failed")
+    assert result.exit_code == 2
+    assert "leave out --only" in result.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def create(folder: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+
+    monkeypatch.setattr("pipeline.project.create", create)
+    result = zsad("init", "closed")
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "error: closed: Permission denied; let yourself write there\n",
+    )
 
 
 def test_missing_params_are_named(tmp_path: Path) -> None:

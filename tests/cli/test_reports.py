@@ -109,6 +109,13 @@ def test_revisions_experiments_and_folders_are_compared(repository: Path) -> Non
     assert "better: miniature table 2: headct, clip, image_auroc" in better.stdout
 
 
+def test_two_folders_need_no_project(repository: Path) -> None:
+    folder = repository / TABLES
+    Path("params.yaml").unlink()
+    assert zsad("diff", folder, folder).exit_code == 0
+    assert "params.yaml is missing" in zsad("diff", folder, "main").stderr
+
+
 def test_exact_takes_every_move(repository: Path) -> None:
     assert zsad("diff", "poor-drop", "main", "--exact").exit_code == 1
     assert zsad("diff", "main", "main", "--exact").exit_code == 0

@@ -58,6 +58,14 @@ def test_an_unusable_subset_and_missing_data_are_problems(trained: Project) -> N
     assert "shards/miniature/endo/manifest.json" in found[1]
 
 
+def test_a_users_own_data_are_looked_at_too(trained: Project) -> None:
+    trained.set_param("own", ["widgets"])
+    findings = [it for it in stored(load_params(), repair=False) if it.name == "widgets"]
+    assert [it.level for it in findings] == ["problem", "note"]
+    assert "data-own/widgets is missing: `zsad datasets add` brings it" in findings[0].text
+    assert "dvc repro prepare_own@widgets" in findings[1].text
+
+
 def test_damaged_cells_are_found_and_repaired_and_made_again(trained: Project) -> None:
     use_plain_methods(trained)
     evaluate()
@@ -80,10 +88,13 @@ def test_damaged_cells_are_found_and_repaired_and_made_again(trained: Project) -
 def test_a_damaged_result_file_is_a_problem(trained: Project) -> None:
     use_plain_methods(trained)
     evaluate()
-    victim = next(Path("results/miniature/scores").rglob("*.parquet"))
-    victim.write_bytes(victim.read_bytes()[:100])
-    (found,) = problems(stored(load_params(), repair=False))
-    assert str(victim) in found
+    for kind in ("examples", "metrics", "scores"):
+        victim = next(Path("results/miniature", kind).rglob("*.parquet"))
+        whole = victim.read_bytes()
+        victim.write_bytes(whole[:100])
+        (found,) = problems(stored(load_params(), repair=False))
+        assert str(victim) in found
+        victim.write_bytes(whole)
 
 
 def test_packages_are_compared_with_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,13 @@ def test_a_profile_is_composed_as_dvc_composes_it(project: Project) -> None:
     assert profiles() == ("miniature", "paper")
 
 
+@pytest.mark.parametrize("text", ["towers: [", "data_root: ${nowhere}"])
+def test_a_profile_that_cannot_be_composed_is_named(project: Project, text: str) -> None:
+    (project.folder / "pipeline" / "conf" / "profile" / "paper.yaml").write_text(text)
+    with pytest.raises(ParamsError, match="profile 'paper' cannot be composed"):
+        Request("paper").params()
+
+
 def test_methods_are_narrowed_with_their_variants(project: Project) -> None:
     project.set_param("variants", {"anomalyclip": {"base": {"n_ctx": 0}}, "clip": {"wide": {"sigma": 2.0}}})
     asked = parse_params(Request(methods=["clip"]).params())
@@ -43,6 +50,15 @@ def test_data_sets_bring_the_auxiliary_sets_that_they_need(project: Project) -> 
     project.set_param("retuned", {"medical": block})
     assert "colon_auxiliary" in Request(datasets=["headct"]).params()["auxiliaries"]
     assert "colon_auxiliary" not in Request(datasets=["endo"]).params()["datasets"]
+
+
+def test_what_is_not_chosen_is_left_out_a_users_own_data_and_builds_included(project: Project) -> None:
+    project.set_param("own", ["widgets", "gears"])
+    project.set_param("builds", {"sdd": "standard conversion", "headct": "1/1"})
+    asked = parse_params(Request(datasets=["gears"]).params())
+    assert asked.own == ("gears",)
+    assert set(asked.datasets) == {"btad", "sdd"}
+    assert set(asked.builds) == {"sdd"}
 
 
 @pytest.mark.parametrize(

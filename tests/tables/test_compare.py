@@ -73,10 +73,18 @@ def test_a_folder_without_tables_is_an_error(tmp_path: Path) -> None:
         compare_tables(tmp_path, tmp_path, 0.05)
 
 
-def test_a_csv_that_is_no_table_is_named(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_alone_has_no_tables(tmp_path: Path) -> None:
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(ResultsError, match=r"other\.csv: not a table of this version"):
+    _tables(full_run("clip", SHARES), tmp_path / "far" / "below")
+    with pytest.raises(ResultsError, match="no tables here"):
         compare_tables(tmp_path, tmp_path, 0.05)
+
+
+def test_a_csv_that_is_no_table_among_tables_is_named(tmp_path: Path) -> None:
+    tables = _tables(full_run("clip", SHARES), tmp_path)
+    (tables / "other.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(ResultsError, match=r"other\.csv: not a table of this version"):
+        compare_tables(tables, tables, 0.05)
 
 
 values = st.none() | st.floats(0, 100)

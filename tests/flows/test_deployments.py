@@ -1,0 +1,25 @@
+"""`prefect.yaml` and `zsad serve` offer the same two deployments."""
+
+from importlib import import_module, metadata
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline.flows import deployments
+from tests.project import ROOT
+
+
+def test_both_offer_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[Any] = []
+    monkeypatch.setattr(deployments, "serve", lambda *given, **_: served.extend(given))
+    deployments.main("0 2 * * *")
+    written = yaml.safe_load((ROOT / "prefect.yaml").read_text())
+    assert written["prefect-version"] == metadata.version("prefect")
+    for one, other in zip(written["deployments"], served, strict=True):
+        assert (one["name"], one["description"]) == (other.name, other.description)
+        assert one["concurrency_limit"]["limit"] == 1
+        file, _, flow = one["entrypoint"].partition(":")
+        module = import_module(file.removesuffix(".py").replace("/", "."))
+        assert getattr(module, flow).name == other.flow_name
+    assert [len(one.get("schedules", [])) for one in written["deployments"]] == [1, 0]

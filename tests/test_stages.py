@@ -1,0 +1,64 @@
+"""Stages typed by hand, and how they end."""
+
+import errno
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import ParamsError, ZsadError
+from pipeline.execution.train import Trainer
+from pipeline.params import load_params
+from stages.entry import named, stage
+from tests.project import Project
+
+
+@pytest.fixture
+def _handlers() -> Iterator[None]:
+    """`stage` sets handlers of signals; a test gives them back."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("typed", [[], ["mvtec", "visa"]])
+def test_a_stage_of_one_data_set_says_which_it_wants(
+    typed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["/somewhere/stages/prepare.py", *typed])
+    with pytest.raises(ZsadError, match=r"which data set\? `python -m stages\.prepare NAME`"):
+        named("data set")
+    monkeypatch.setattr(sys, "argv", ["/somewhere/stages/prepare.py", "mvtec"])
+    assert named("data set") == "mvtec"
+
+
+def test_an_auxiliary_set_that_params_do_not_name_is_refused(project: Project) -> None:
+    with pytest.raises(ParamsError, match=r"auxiliaries: 'headct' is not among them; there are btad, sdd"):
+        Trainer(load_params(), "headct")
+
+
+@pytest.mark.usefixtures("_handlers")
+@pytest.mark.parametrize(
+    ("raised", "code"),
+    [
+        (ZsadError("no room"), "error: no room"),
+        (OSError(errno.ENOSPC, "No space left", "a.csv"), "error: a.csv: No space left; make room"),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_the_end_of_a_stage_is_one_line_and_an_exit_code(raised: BaseException, code: object) -> None:
+    def run() -> None:
+        raise raised
+
+    with pytest.raises(SystemExit) as caught:
+        stage(run)
+    assert caught.value.code == code
+
+
+@pytest.mark.usefixtures("_handlers")
+def test_an_error_that_may_be_our_own_keeps_its_traceback() -> None:
+    with pytest.raises(FileNotFoundError):
+        stage(Path("no such file").unlink)
