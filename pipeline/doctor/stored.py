@@ -13,7 +13,7 @@ from pipeline.errors import ZsadError
 from pipeline.execution.cell_store import CellStore
 from pipeline.execution.run_lock import BusyError, only_run
 from pipeline.params import Params
-from pipeline.results import read_metrics, read_scores
+from pipeline.results.read import read_metrics, read_scores
 from pipeline.shards import SubsetEntry, read_manifest, verify_subset
 from pipeline.training import read_checkpoint
 
