@@ -14,7 +14,7 @@ from pipeline.execution.cell_store import CellStore
 from pipeline.execution.prepare import data_folder
 from pipeline.execution.run_lock import BusyError, only_run
 from pipeline.params import Params
-from pipeline.results import read_examples, read_metrics, read_scores
+from pipeline.results.read import read_examples, read_metrics, read_scores
 from pipeline.shards import SubsetEntry, read_manifest, verify_subset
 from pipeline.training import read_checkpoint
 

@@ -94,6 +94,7 @@ _BACKENDS: dict[str, Callable[[ComputeParams], AbstractContextManager[Backend]]]
 
 def load_backend(compute: ComputeParams) -> None:
     """Import all that a run needs on the backend that `compute.backend` names: seconds, once a process."""
+    import_module("pandas")  # Arrow loads it at its first use
     import_module(f"pipeline.execution.{'ray_backend' if compute.backend == 'ray' else 'worker'}")
 
 

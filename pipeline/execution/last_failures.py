@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from pipeline.execution.run import Run
 from pipeline.plan import Cell
-from pipeline.results import CellKey, CellRow, cell_rows, read_metrics
+from pipeline.results import CellKey, CellRow
+from pipeline.results.read import cell_rows, read_metrics
 
 
 def last_failures(run: Run) -> list[CellRow]:

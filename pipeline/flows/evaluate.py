@@ -115,7 +115,7 @@ def evaluate(params: Params) -> Summary:
     started = time.monotonic()
     # ThreadPoolTaskRunner yields a narrower future than the option is annotated with.
     flow_now = _evaluate.with_options(task_runner=cast("TaskRunner[PrefectFuture[Any]]", runner))
-    # Meanwhile Prefect waits for its server: torch and Ray cost no time of their own.
+    # Meanwhile Prefect waits for its server, so that torch and Ray cost no time of their own.
     Thread(target=load_backend, args=(params.compute,), name="imports").start()
     summary = run_in_parent(flow_now, params=params)
     write_run(

@@ -17,14 +17,8 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ZsadError
 from pipeline.params import Params
-from pipeline.results import (
-    CellKey,
-    CellRow,
-    Role,
-    cell_rows,
-    read_examples,
-    read_scores,
-)
+from pipeline.results import CellKey, CellRow, Role
+from pipeline.results.read import cell_rows, read_examples, read_scores
 from pipeline.tables import build_tables, read_run
 from pipeline.tables.aggregate import Entry, EntryMeans, entry_means
 from pipeline.tables.expected import Expected

@@ -1,10 +1,12 @@
-"""Results in stable Parquet files: a row a cell in `metrics/`, an image in `scores/`, and `examples/`."""
+"""Results in stable Parquet files: a row a cell in `metrics/`, an image in `scores/`, and `examples/`.
+
+`pipeline.results.read` gives them back as pandas tables; writing them does not ask for pandas.
+"""
 
 from pipeline.results.cells import decode_cell, encode_cell
 from pipeline.results.examples import ROLES, SIDE, Example, Role, decode_heatmap, encode_heatmap
 from pipeline.results.intervals import INTERVAL_COLUMNS, Spread, spread_columns
 from pipeline.results.provenance import git_revision, library_versions, write_run
-from pipeline.results.read import cell_rows, read_examples, read_metrics, read_scores
 from pipeline.results.records import CellResult, CellRow, CellScores
 from pipeline.results.schema import (
     EXAMPLES_SCHEMA,
@@ -40,16 +42,12 @@ __all__ = [
     "Role",
     "Spread",
     "Status",
-    "cell_rows",
     "decode_cell",
     "decode_heatmap",
     "encode_cell",
     "encode_heatmap",
     "git_revision",
     "library_versions",
-    "read_examples",
-    "read_metrics",
-    "read_scores",
     "slug",
     "spread_columns",
     "write_results",

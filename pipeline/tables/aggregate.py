@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from pipeline.results import CellRow, ResultsError, cell_rows
+from pipeline.results import CellRow, ResultsError
+from pipeline.results.read import cell_rows
 from pipeline.tables.expected import Expected, ExpectedSet
 from pipeline.tables.gaps import NOT_RUN, Cell, gap_reason, listing
 from pipeline.tables.mean import (
@@ -154,7 +155,7 @@ def entry_means(metrics: pd.DataFrame, expected: Expected) -> dict[Entry, EntryM
     """The means of every method and variant that was run.
 
     Args:
-        metrics: rows as `pipeline.results.read_metrics` returns them.
+        metrics: rows as `pipeline.results.read.read_metrics` returns them.
         expected: what the run ought to contain.
 
     Raises:

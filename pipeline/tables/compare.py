@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from pipeline.results import ResultsError, read_scores
+from pipeline.results import ResultsError
+from pipeline.results.read import read_scores
 from pipeline.tables.long_form import KEY_COLUMNS, Value, is_table, read_csv
 from pipeline.tables.model import AVERAGE, MEAN
 from pipeline.tables.paired import paired_errors

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.params import Params
-from pipeline.results import read_metrics
+from pipeline.results.read import read_metrics
 from pipeline.tables.expected import Expected, expected_sets
 from pipeline.tables.write import write_tables
 

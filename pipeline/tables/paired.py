@@ -22,7 +22,7 @@ def paired_errors(before: pd.DataFrame, after: pd.DataFrame) -> dict[tuple[CellN
     """Standard errors of differences in points, by cell and metric.
 
     Args:
-        before: rows of `pipeline.results.read_scores`, of any number of seeds.
+        before: rows of `pipeline.results.read.read_scores`, of any number of seeds.
         after: those of the other run.
 
     Returns:

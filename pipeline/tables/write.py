@@ -41,7 +41,7 @@ def build_tables(metrics: pd.DataFrame, expected: Expected, profile: str) -> dic
     """Every table of a run by name: `table1`, `table2`, those whose variants were run, `subsets/<data set>`.
 
     Args:
-        metrics: rows as `pipeline.results.read_metrics` returns them, of one profile.
+        metrics: rows as `pipeline.results.read.read_metrics` returns them, of one profile.
         expected: the data sets of the run, in table order.
         profile: its name; every table of another profile than `paper` says so on top.
 
@@ -55,7 +55,7 @@ def write_tables(metrics: pd.DataFrame, expected: Expected, profile: str, out: P
     """Write every table of a profile; the same metrics give the same bytes.
 
     Args:
-        metrics: rows as `pipeline.results.read_metrics` returns them, of one profile.
+        metrics: rows as `pipeline.results.read.read_metrics` returns them, of one profile.
         expected: the data sets of the run, in table order.
         profile: its name; every table of another profile than `paper` says so on top.
         out: folder of tables, such as `results/miniature/tables`.

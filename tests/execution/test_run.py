@@ -20,14 +20,8 @@ from pipeline.execution.run import open_run
 from pipeline.execution.summary import Summary
 from pipeline.execution.train import Trainer
 from pipeline.params import load_params
-from pipeline.results import (
-    IMAGE_METRICS,
-    METRICS,
-    PIXEL_METRICS,
-    decode_heatmap,
-    read_examples,
-    read_scores,
-)
+from pipeline.results import IMAGE_METRICS, METRICS, PIXEL_METRICS, decode_heatmap
+from pipeline.results.read import read_examples, read_scores
 from tests.project import ROOT, Project
 
 SUBSETS = 3 + 1 + 1 + 1

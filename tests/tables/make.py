@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline import catalog
-from pipeline.results import METRICS, CellResult, CellRow, CellScores, read_metrics, write_results
+from pipeline.results import METRICS, CellResult, CellRow, CellScores, write_results
+from pipeline.results.read import read_metrics
 from pipeline.tables import ExpectedSet, expected_sets, write_tables
 
 GOLDEN = Path(__file__).parent / "golden"
