@@ -73,6 +73,13 @@ def test_a_folder_without_tables_is_an_error(tmp_path: Path) -> None:
         compare_tables(tmp_path, tmp_path, 0.05)
 
 
+def test_files_deeper_in_a_folder_are_none_of_its_tables(tmp_path: Path) -> None:
+    (tmp_path / "other" / "place").mkdir(parents=True)
+    (tmp_path / "other" / "place" / "measured.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(ResultsError, match="no tables here"):
+        compare_tables(tmp_path, tmp_path, 0.05)
+
+
 def test_a_csv_that_is_no_table_is_named(tmp_path: Path) -> None:
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     with pytest.raises(ResultsError, match=r"other\.csv: not a table of this version"):
