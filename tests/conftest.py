@@ -16,8 +16,12 @@ DATASETS = ("btad", "sdd", "headct", "endo")
 
 
 def read_small_params() -> dict[str, Any]:
-    """The committed params, cut down to `DATASETS`, one tower, three methods and little training."""
+    """params.yaml, cut down to `DATASETS`, one tower, three methods and little training.
+
+    Whatever the last `dvc exp run -S` wrote there, of own data sets, builds, seeds or variants, has no part.
+    """
     values: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
+    values |= {"own": [], "builds": {}, "seeds": [111], "variants": {}}
     values["datasets"] = list(DATASETS)
     values["auxiliaries"] = ["btad", "sdd"]
     values["auxiliary"] = {"default": "btad", "exceptions": {"btad": "sdd"}}

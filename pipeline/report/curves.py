@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
-from pipeline.report.canvas import COLOURS, LINES, canvas
 from pipeline.report.sources import History
+from pipeline.tables.canvas import COLOURS, GRID, canvas
 from pipeline.tables.naming import METHOD_TITLES
+
+_LINES: Final = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
 
 
 def training_curves(histories: Sequence[History], profile: str, path: Path) -> None:
@@ -22,7 +25,7 @@ def training_curves(histories: Sequence[History], profile: str, path: Path) -> N
                     range(1, len(losses) + 1),
                     losses,
                     color=COLOURS[index % len(COLOURS)],
-                    linestyle=LINES[(index + index // len(COLOURS)) % len(LINES)],
+                    linestyle=_LINES[(index + index // len(COLOURS)) % len(_LINES)],
                     linewidth=1.2,
                     marker="o" if len(losses) == 1 else None,
                     label=_label(history),
@@ -30,7 +33,7 @@ def training_curves(histories: Sequence[History], profile: str, path: Path) -> N
             axes.set_title(METHOD_TITLES.get(method, method))
             axes.set_xlabel("epoch")
             axes.set_ylabel("loss")
-            axes.grid(color="#dddddd", linewidth=0.6)
+            axes.grid(**GRID)
             axes.legend(fontsize=6, frameon=False, loc="upper left", bbox_to_anchor=(0, -0.2))
 
 

@@ -7,9 +7,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.report.canvas import BLUE, ORANGE, canvas
 from pipeline.report.sources import ImageScores, Sources
 from pipeline.tables.aggregate import Entry
+from pipeline.tables.canvas import BLUE, ORANGE, canvas
 from pipeline.tables.naming import entry_title
 
 _BINS: Final = 30

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from pipeline.report.sources import Sources
 from pipeline.tables.model import AVERAGE, Number, Row, Section, Table
 from pipeline.tables.naming import METRIC_TITLES
-from pipeline.tables.printing import UNDEFINED
+from pipeline.tables.printing import SOURCE_MARKS, UNDEFINED
 from pipeline.tables.shortfall import Shortfall
 
 _LEVELS: Final = {"image": "image level", "pixel": "pixel level"}
@@ -151,7 +151,8 @@ def _cell(number: Number, sources: Sources) -> GridCell:
         hint = f"95 % interval {show(mean.interval[0])} to {show(mean.interval[1])}"
     published = verdict = ""
     if (found := number.comparison) is not None:
-        published, verdict = f"{found.published.percent:.1f} published", found.verdict
+        mark = SOURCE_MARKS[found.published.source]
+        published, verdict = f"{found.published.percent:.1f}{mark} published", found.verdict
         hint = "; ".join(part for part in (hint, found.reason) if part)
     return GridCell(
         text=UNDEFINED if mean.value is None else show(mean.value),

@@ -53,7 +53,12 @@ def averages(sources: Sources) -> Table:
         domain: [name for name, it in sources.expected.items() if it.domain == domain]
         for domain in get_args(Domain)
     }
-    columns = [(domain, task) for domain, names in domains.items() if names for task in LEVEL_TITLES]
+    columns = [
+        (domain, task)
+        for domain, names in domains.items()
+        for task in LEVEL_TITLES
+        if any(task in sources.expected[name].tasks for name in names)
+    ]
     by_column = [
         ranked([over_datasets(entry, own, domains[domain], task) for entry, own in means.items()])
         for domain, task in columns

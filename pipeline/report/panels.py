@@ -9,11 +9,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.report.canvas import canvas
 from pipeline.report.pictures import HEATMAP_COLOURS, Pictures
 from pipeline.report.sources import Shown, Sources
 from pipeline.results import decode_heatmap
 from pipeline.tables.aggregate import Entry
+from pipeline.tables.canvas import canvas
 
 _INCHES: Final = 0.95  # of one picture and its gap
 _GAP: Final = 0.02

@@ -81,7 +81,7 @@ def compare_tables(before: Path, after: Path, tolerance: float) -> list[Differen
 
 def _lines(folder: Path) -> dict[str, Value]:
     tables = folder / "tables" if (folder / "tables").is_dir() else folder
-    paths = [*sorted(tables.glob("*.csv")), *sorted(tables.glob("*/*.csv"))]
+    paths = [*sorted(tables.glob("*.csv")), *sorted(tables.glob("subsets/*.csv"))]
     if not any(is_table(path) for path in paths):
         raise ResultsError(f"{folder}: no tables here; run `dvc repro tables` first")
     return {_name(line): line for path in paths for line in read_csv(path)}

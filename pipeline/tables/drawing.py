@@ -1,6 +1,5 @@
-"""How figures look: data sets from the top down, values across, a marker a series, as SVG with stable bytes.
+"""Dot plots: data sets from the top down, values across; every series has its own colour and marker.
 
-Colours are Okabe and Ito's, which colour-blind readers tell apart; every series has its own marker as well.
 Knows nothing of methods or metrics.
 """
 
@@ -9,17 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from pipeline.files import atomic_path
-from pipeline.tables.layout import profile_mark
+from pipeline.tables.canvas import COLOURS, GRID, canvas
 from pipeline.tables.shortfall import Shortfall
 
-# Okabe and Ito, Color Universal Design (2008), without yellow, which is too pale for a small marker.
-_COLOURS: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
 _MARKERS: Final = "osD^vPX"
-_STYLE: Final = {"svg.hashsalt": "zsad", "svg.fonttype": "path", "font.family": "DejaVu Sans", "font.size": 9}
-# What would change from one drawing to the next.
-_METADATA: Final = {".svg": {"Date": None, "Creator": None}, ".png": {"Software": None}}
-_DPI: Final = 150
 
 Series = Mapping[str, Sequence[float | None]]
 
@@ -56,19 +48,12 @@ class Picture:
 
 def draw(picture: Picture, *, profile: str, path: Path) -> None:
     """Draw `picture` in percent, with its marks on top, as `.svg` or `.png`; no value, no marker."""
-    # Slow to import, and the rest of the tables do without it.
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context(_STYLE):
-        size = (4 + 3 * len(picture.panels), 1.6 + 0.27 * len(picture.rows))
-        figure = Figure(figsize=size, layout="constrained")
+    size = (4 + 3 * len(picture.panels), 1.6 + 0.27 * len(picture.rows))
+    with canvas(path, size, profile, picture.shortfall) as figure:
         every = figure.subplots(1, len(picture.panels), sharey=True, squeeze=False)[0]
         for axes, panel in zip(every, picture.panels, strict=True):
             _draw_panel(axes, panel)
-        _finish(figure, every[0], picture, profile)
-        with atomic_path(path) as temporary:
-            figure.savefig(temporary, format=path.suffix[1:], dpi=_DPI, metadata=_METADATA[path.suffix])
+        _finish(figure, every[0], picture.rows)
 
 
 def _draw_panel(axes: Any, panel: Panel) -> None:
@@ -79,7 +64,7 @@ def _draw_panel(axes: Any, panel: Panel) -> None:
             [row for _, row in points],
             linestyle="none",
             marker=_MARKERS[index % len(_MARKERS)],
-            color=_COLOURS[index % len(_COLOURS)],
+            color=COLOURS[index % len(COLOURS)],
             markersize=6,
             label=title,
         )
@@ -87,9 +72,7 @@ def _draw_panel(axes: Any, panel: Panel) -> None:
     if panel.signed:
         axes.axvline(0, color="#888888", linewidth=0.8, zorder=1)
     axes.set_xlabel(panel.label)
-    axes.grid(color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(**GRID)
 
 
 def _limits(panel: Panel) -> tuple[float, float]:
@@ -102,10 +85,7 @@ def _limits(panel: Panel) -> tuple[float, float]:
     return (-1.05 * max(widest, 1.0), 1.05 * max(widest, 1.0))
 
 
-def _finish(figure: Any, first: Any, picture: Picture, profile: str) -> None:
-    first.set_ylim(max(len(picture.rows), 1) - 0.5, -0.5)
-    first.set_yticks(range(len(picture.rows)), picture.rows)
-    lacks = picture.shortfall and picture.shortfall.short
-    if marks := [mark for mark in (profile_mark(profile), lacks) if mark]:
-        first.set_title("\n".join(marks), fontsize=8, loc="left")
+def _finish(figure: Any, first: Any, rows: Sequence[str]) -> None:
+    first.set_ylim(max(len(rows), 1) - 0.5, -0.5)
+    first.set_yticks(range(len(rows)), rows)
     figure.legend(*first.get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False)

@@ -30,8 +30,11 @@ _LETTERS: Final = {
     "×": r"$\times$",
     "✗": r"$\times$",
     "✓": r"$\checkmark$",
+    "†": r"$^\dagger$",
+    "‡": r"$^\ddagger$",
     "²": "$^2$",
 }
+_MINUS: Final = re.compile(r"(?<![\w.-])-(?=\d)")
 _NEEDS: Final = (
     r"% Needs \usepackage[T1]{fontenc} and \usepackage{amssymb,booktabs,longtable}, a wide page and two runs."
 )
@@ -101,7 +104,7 @@ def _lines(section: Section, rows: Grid) -> Iterator[str]:
 
 def _line(cells: Sequence[str]) -> str:
     """A row; `{}` keeps a first cell from being read as an argument of the line break before it."""
-    return f"{{}}{' & '.join(cells)} \\\\"
+    return f"{{}}{_MINUS.sub('$-$', ' & '.join(cells))} \\\\"
 
 
 def _notes(notes: Footnotes) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pipeline.tables.model import BEST, SECOND, Number, Row, Section, Slot, Table
-from pipeline.tables.printing import UNDEFINED, signed
+from pipeline.tables.printing import SOURCE_MARKS, UNDEFINED, signed
 from pipeline.tables.verdicts import PAPER_PROFILE
 
 NO_DATASET: Final = "This run has no data set of this table."
@@ -119,7 +119,7 @@ class _Writer:
 
     def _compared(self, labels: list[str], row: Row, measured: list[str]) -> Iterator[list[str]]:
         shows = (_interval, _published, _difference, self._verdict)
-        lines = [measured, *([show(slot) for slot in row.slots] for show in shows)]
+        lines = [measured, *([self.style.escape(show(slot)) for slot in row.slots] for show in shows)]
         for name, line in zip(LINES, lines, strict=True):
             if any(line):
                 yield [*labels, self.style.escape(name), *line]
@@ -153,9 +153,10 @@ def _ends(number: Number) -> str:
 
 
 def _published(slot: Slot) -> str:
-    return _joined(
-        [f"{number.comparison.published.percent:.1f}" if number.comparison else "" for number in slot]
-    )
+    values = [number.comparison.published for number in slot if number.comparison]
+    marks = dict.fromkeys(SOURCE_MARKS[value.source] for value in values)
+    texts = [f"{number.comparison.published.percent:.1f}" if number.comparison else "" for number in slot]
+    return _joined(texts) + "".join(marks)
 
 
 def _difference(slot: Slot) -> str:

@@ -112,6 +112,7 @@ def mean_of_means(means: Sequence[Mean], values: Sequence[float]) -> Mean:
         by_seed=by_seed,
         seeds=means[0].seeds,
         retrained=independent_se([mean.retrained for mean in means]) or 0.0,
+        ends=means[0].ends if len(means) == 1 else None,
     )
 
 

@@ -10,7 +10,9 @@ from pipeline.tables.aggregate import Entry, EntryMeans
 from pipeline.tables.expected import Task
 from pipeline.tables.mean import MEASURED_FROM
 from pipeline.tables.model import AVERAGE, Section, Slot, numbers_of
-from pipeline.tables.naming import METHOD_TITLES, entry_title
+from pipeline.tables.naming import entry_title
+from pipeline.tables.printing import SOURCE_MARKS
+from pipeline.tables.published import Source
 from pipeline.tables.verdicts import OTHER_MACHINES, ROUNDING, References
 
 LEVEL_TITLES: Final[dict[Task, str]] = {
@@ -20,6 +22,11 @@ LEVEL_TITLES: Final[dict[Task, str]] = {
 LEVEL_METRICS: Final[dict[Task, tuple[str, str]]] = {
     "image": ("image_auroc", "image_ap"),
     "pixel": ("pixel_auroc", "pixel_pro"),
+}
+_SOURCES: Final[dict[Source, str]] = {
+    "paper": "the paper",
+    "other paper": "the method's own paper",
+    "authors' log": "the log that the authors published with their checkpoints",
 }
 
 
@@ -39,6 +46,7 @@ def legend(means: Mapping[Entry, EntryMeans]) -> list[str]:
     """How to read a table of pairs, and what stands behind its learnt entries."""
     return [
         "Percent. Plain mean over the subsets of a data set, and over seeds where a method is learnt.",
+        "PRO: 200 thresholds, false positive rates below 0.3, as in the paper's code (docs/protocol.md).",
         "Best in bold, second best in italics, compared as printed. `-`: undefined, unless a note says why.",
         *auxiliary_lines(means),
     ]
@@ -46,18 +54,15 @@ def legend(means: Mapping[Entry, EntryMeans]) -> list[str]:
 
 def published_lines(sections: Sequence[Section]) -> list[str]:
     """How to read the published numbers, and where they are from; nothing where there are none."""
-    values = [it.comparison.published for section in sections for it in section.numbers() if it.comparison]
-    if not values:
+    told = [it.comparison for section in sections for it in section.numbers() if it.comparison]
+    if not told:
         return []
-    sources: dict[str, dict[str, None]] = {}
-    for value in values:
-        name = f"{METHOD_TITLES.get(value.method, value.method)} on {value.dataset}"
-        sources.setdefault(value.source, {})[name if not value.subset else f"{name}, {value.metric}"] = None
-    others = [f"{source}: {', '.join(names)}" for source, names in sources.items() if source != "paper"]
+    found = {it.published.source for it in told}
+    sources = [f"{SOURCE_MARKS[it]} {text}".strip() for it, text in _SOURCES.items() if it in found]
     return [
         "95 % interval: another draw of test images, and other trainings where there are "
         f"{MEASURED_FROM} seeds or more.",
-        "; ".join(["Published by the paper", *(f"by {other}" for other in others)]) + ".",
+        f"Published by {'; '.join(sources)}.",
         f"Reproduced: measured and published differ by no more than rounding ({ROUNDING}) and other machines "
         f"({OTHER_MACHINES}), for a learnt method rounding and another training.",
     ]

@@ -1,9 +1,14 @@
 """How a number is printed, in every format: percent with one decimal, halves rounded up, `-` for none."""
 
+from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
+from pipeline.tables.published import Source
+
 UNDEFINED: Final = "-"
+SOURCE_MARKS: Final[Mapping[Source, str]] = {"paper": "", "other paper": "†", "authors' log": "‡"}
+"""What marks a published number that is not of the paper's own experiments; † as in its Table 1."""
 
 
 def printed(value: float) -> str:

@@ -20,7 +20,7 @@ def terminal(table: Table) -> RenderableType:
     parts += [f"[red]{escape(mark)}[/red]" for mark in marks(table)]
     parts += [escape(line) for line in table.lead]
     for section, rows in zip(table.sections, laid.grids, strict=True):
-        parts.append(_drawn(section, rows) if rows else NO_DATASET)
+        parts += [*map(escape, section.remarks), _drawn(section, rows) if rows else NO_DATASET]
     parts += [escape(f"- {line}") for line in table.legend]
     for notes in laid.notes:
         parts += [notes.title, *(escape(line) for line in notes.lines())]

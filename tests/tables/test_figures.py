@@ -8,7 +8,7 @@ from pipeline.tables.figures import figures, overview
 
 from .make import ABLATION_EXPECTED, EXPECTED, ablation_run, frame, full_run, row
 
-COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7")  # of the first four series
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")  # of the first four series
 SHARES = {"bottle": 0.9, "cable": 0.6, "01": 0.5, "headct": 0.8, "isic": 0.7}
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.results import CellRow
 from pipeline.tables import build_tables
 from pipeline.tables.latex import escape, latex
 
-from .make import EXPECTED, failed, frame, full_run, row
+from .make import ABLATION_EXPECTED, EXPECTED, ablation_run, failed, frame, full_run, row
 from .paper_run import EXPECTED as PAPER
 from .paper_run import paper_rows
 
@@ -58,6 +59,17 @@ def test_hostile_texts_compile_and_do_nothing(tmp_path: Path) -> None:
     text = "\n".join(latex(table) for table in built.values())
     assert "\\input" not in text
     compiled(text, tmp_path)
+
+
+def test_a_minus_is_no_hyphen(tmp_path: Path) -> None:
+    rows = ablation_run("", 0.8) + ablation_run("object_aware", 0.9)
+    built = build_tables(frame(rows, tmp_path), ABLATION_EXPECTED, "miniature")
+    assert "VisA & 2 & $-$10.0 & $-$10.0 & $-$10.0 & $-$10.0 \\\\" in latex(built["figure5"])
+    assert "& CLIP-AC &" in latex(build_tables(frame(_methods(), tmp_path), EXPECTED, "miniature")["table1"])
+
+
+def _methods() -> list[CellRow]:
+    return [*full_run("clip", SHARES), *full_run("clip_ac", SHARES), *full_run("vand", SHARES)]
 
 
 @pytest.mark.parametrize(

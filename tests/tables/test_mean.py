@@ -55,6 +55,13 @@ def test_data_sets_are_independent_and_count_once() -> None:
     assert mean.se == pytest.approx(math.hypot(0.025, 0.06) / 2)
 
 
+def test_an_average_of_one_data_set_is_that_of_the_data_set() -> None:
+    own = means(cell("headct", "headct", 0.9, 0.02))
+    average = own.over_datasets(["headct"], "image_ap")
+    assert average == own.over_subsets("headct", "image_ap")
+    assert average.interval == (0.9 - 0.02, 0.9 + 0.02)
+
+
 def test_seeds_see_the_same_images() -> None:
     """Standard errors over images are averaged; from three seeds on the spread of the means comes on top."""
     rows = [

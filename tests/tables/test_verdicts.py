@@ -93,8 +93,13 @@ def test_sources(tables: dict[str, Table]) -> None:
     told = {(it["method"], it["dataset"]): it["source"] for it in lines(tables, "table1") if it["source"]}
     others = {("winclip", "mvtec"), ("winclip", "visa"), ("vand", "mvtec"), ("vand", "visa")}
     assert {key for key, source in told.items() if source == "other paper"} == others
-    legend = tables["table1"].legend
-    assert any("by other paper: WinCLIP on mvtec, VAND on mvtec, WinCLIP on visa" in line for line in legend)
+    assert "Published by the paper; † the method's own paper." in tables["table1"].legend
+    text = FORMATS["markdown"](tables["table1"])
+    mvtec = next(line for line in text.splitlines() if "published" in line)
+    assert mvtec.split(" | ")[5:9] == ["(74.1, 87.6)", "(71.5, 86.4)", "(91.8, 96.5)†", "(86.1, 93.5)†"]
+    assert text.count("†") == 8 + 1  # two methods, two data sets, two levels; the legend
+    assert r"(91.8, 96.5)$^\dagger$" in FORMATS["latex"](tables["table1"])
+    assert "80.8‡" in FORMATS["markdown"](tables["subsets/mvtec"])
     by_subset = {it["metric"]: it["source"] for it in lines(tables, "subsets/mvtec") if it["source"]}
     assert by_subset["pixel_pro"] == "authors' log"
 

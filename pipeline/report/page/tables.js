@@ -61,5 +61,5 @@ function sortableTable({ name, label, columns, rows }) {
 function ranks(numbers) {
   const printed = numbers.map((number) => (number === null ? null : percent(number)));
   const order = [...new Set(printed.filter((text) => text !== null))].sort((a, b) => b - a).slice(0, -1);
-  return printed.map((text) => (text !== null && order.indexOf(text) in [0, 1] ? order.indexOf(text) + 1 : 0));
+  return printed.map((text) => (text !== null && order.indexOf(text) < 2 ? order.indexOf(text) + 1 : 0));
 }

@@ -1,0 +1,63 @@
+"""What the terminal shows of a table: the same texts as the other formats, no mark lost to rich's markup."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from pipeline.results import CellRow
+from pipeline.tables import Table, build_tables
+from pipeline.tables.terminal import terminal
+
+from .make import EXPECTED, failed, frame, full_run, row
+from .paper_run import EXPECTED as PAPER
+from .paper_run import paper_rows
+
+SHARES = {"bottle": 0.9, "cable": 0.6, "01": 0.5, "headct": 0.8, "isic": 0.7}
+
+
+def shown(table: Table) -> str:
+    """The lines of a wide terminal, without the spaces at their ends."""
+    console = Console(width=400, record=True, quiet=True)
+    console.print(terminal(table))
+    return "\n".join(line.rstrip() for line in console.export_text().splitlines())
+
+
+def built(rows: list[CellRow], folder: Path) -> dict[str, Table]:
+    return build_tables(frame(rows, folder), EXPECTED, "miniature")
+
+
+def test_title_mark_legend_and_what_a_method_was_tuned_on(tmp_path: Path) -> None:
+    tables = built(full_run("anomalyclip", SHARES), tmp_path)
+    text = shown(tables["subsets/mvtec"])
+    assert text.startswith("MVTec AD, by subset\nMINIATURE PROFILE: drawn data")
+    assert "Percent; the last row is the plain mean over subsets.\n" in text
+    assert "Auxiliary set: btad; mean over seeds: 111.\n" in text
+    assert "\n- Builds (normal/anomalous test images, fingerprint): MVTec AD 2/2 `" in text
+
+
+def test_reasons_stand_below_however_they_are_written(tmp_path: Path) -> None:
+    rows = [*full_run("clip", SHARES)[1:], failed("mvtec", "bottle", "clip", "[bold]broken[/bold] [link=x]")]
+    text = shown(built(rows, tmp_path)["table1"])
+    assert "MVTec AD    2         (-, -) [1]\n" in text
+    assert "[1] 1 of 2 subsets (bottle): failed ([bold]broken[/bold] [link=x])" in text
+
+
+def test_a_table_without_rows_says_so(tmp_path: Path) -> None:
+    tables = build_tables(
+        frame([row("btad", "01", "clip", 0.5)], tmp_path), {"btad": EXPECTED["btad"]}, "paper_like"
+    )
+    assert "This run has no data set of this table." in shown(tables["table2"])
+    assert "PAPER_LIKE PROFILE" in shown(tables["table2"])
+
+
+def test_another_build_is_marked_in_the_line_of_verdicts(tmp_path: Path) -> None:
+    rows = [
+        replace(it, n_normal=99) if it.dataset == "sdd" else it
+        for it in paper_rows()
+        if it.method == "clip" and it.dataset == "sdd"
+    ]
+    tables = build_tables(frame(rows, tmp_path), {"sdd": PAPER["sdd"]}, "paper")
+    text = shown(tables["table1"])
+    assert "not comparable [c1]\n" in text
+    assert "[c1] sdd: " in text
