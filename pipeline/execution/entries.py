@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline import catalog, methods
 from pipeline.errors import ParamsError
+from pipeline.methods.base import LearntSettings
 from pipeline.params import Params
 from pipeline.plan import Entry
 
@@ -31,7 +32,8 @@ def _resolve(params: Params, method: str, variant: str, raw: dict[str, Any]) -> 
     except ParamsError as error:
         reason = f"params.yaml: {f'variants.{method}.{variant}: ' if variant else ''}{error}"
         return Resolved(Entry(method, variant, tower="", learnt=False, error=reason))
-    entry = Entry(method, variant, settings.tower, method_type.learnt)
+    learnt = isinstance(settings, LearntSettings) and settings.learns
+    entry = Entry(method, variant, settings.tower, learnt)
     return Resolved(entry, settings.model_dump(mode="json"))
 
 

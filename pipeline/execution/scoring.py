@@ -55,7 +55,7 @@ def _clip(tower: TowerSpec, device: str) -> Clip:
 
 def _build(task: CellTask, clip: Clip) -> Method:
     method = methods.build(task.cell.entry.method, task.settings, clip)
-    if isinstance(method, LearntMethod):
+    if isinstance(method, LearntMethod) and task.cell.entry.learnt:
         if task.weights is None:
             raise ZsadError(f"{task.cell.label}: has no learnt weights")
         load_checkpoint(task.weights, method)

@@ -54,6 +54,11 @@ class AnomalyClipSettings(LearntSettings):
     global_weight: float = Field(default=1.0, ge=0)
     local_weight: float = Field(default=4.0, ge=0)
 
+    @property
+    def learns(self) -> bool:
+        """Not with the words alone (Table 4, Base and +T1): deep tokens need learnt vectors to overwrite."""
+        return self.n_ctx > 0
+
 
 class AnomalyClip(PromptTuned):
     """Two learnt prompts that name no class."""

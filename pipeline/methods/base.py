@@ -59,6 +59,11 @@ class LearntSettings(MethodSettings):
 
     training: Training = Training()
 
+    @property
+    def learns(self) -> bool:
+        """Whether there is anything to tune; where not, neither seed nor auxiliary set can move a number."""
+        return True
+
     def training_on(self, auxiliary: str) -> Training:  # noqa: ARG002 - VAND's depends on it
         """How the method is tuned on the auxiliary set of that name."""
         return self.training

@@ -33,6 +33,16 @@ def test_settings_are_complete(small_params: dict[str, Any]) -> None:
     assert not by_label["clip_ac"].entry.learnt
 
 
+def test_a_variant_without_learnt_vectors_is_not_tuned(small_params: dict[str, Any]) -> None:
+    """So it has one cell, of no seed and no auxiliary set, however many seeds there are."""
+    small_params["seeds"] = [1, 2]
+    small_params["variants"] = {
+        "anomalyclip": {"t1": {"n_ctx": 0, "deep_layers": 0}, "t2": {"deep_layers": 0}}
+    }
+    learnt = {it.entry.label: it.entry.learnt for it in resolve_entries(parse_params(small_params))}
+    assert (learnt["anomalyclip[t1]"], learnt["anomalyclip[t2]"]) == (False, True)
+
+
 @pytest.mark.parametrize(
     ("methods", "message"),
     [

@@ -58,6 +58,14 @@ def train(auxiliary: str) -> None:
     trainer.close()
 
 
+def test_prompts_without_learnt_vectors_need_no_training(trained: Project) -> None:
+    trained.set_param("methods", {"anomalyclip": trained.params()["methods"]["anomalyclip"]})
+    trained.set_param("variants", {"anomalyclip": {"t1": {"n_ctx": 0, "deep_layers": 0}}})
+    assert evaluate().counts() == {"run": 2 * SUBSETS, "reused": 0, "failed": 0}
+    own = [row for row in trained.rows() if row.variant == "t1"]
+    assert {(row.status, row.seed, row.auxiliary) for row in own} == {("ok", None, None)}
+
+
 def test_every_cell_gets_its_row_and_a_second_run_reuses_all(trained: Project) -> None:
     assert evaluate().counts() == {"run": CELLS, "reused": 0, "failed": 0}
     rows = trained.rows()

@@ -168,6 +168,15 @@ def test_three_seeds_measure_what_trainings_do() -> None:
     assert agreed.verdict == "differs"
 
 
+def test_prompts_by_hand_are_allowed_no_training(tables: dict[str, Table]) -> None:
+    allowed = {it["variant"]: it["allowed"] for it in lines(tables, "table4")}
+    assert allowed["base"] == allowed["t1"] == "0.2500"
+    assert float(allowed["t2"]) > 1
+    assert "Auxiliary set of AnomalyCLIP (t2), AnomalyCLIP: mvtec, visa for mvtec; seeds: 111." in (
+        tables["table4"].legend
+    )
+
+
 def test_a_single_subset_varies_more_than_a_mean() -> None:
     own = Mean(0.9, by_seed=(0.9,), retrained=RETRAINED_SUBSET)
     many = Mean(0.9, by_seed=(0.9,), retrained=RETRAINED_DATASET)
