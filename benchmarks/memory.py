@@ -1,4 +1,4 @@
-"""Peak memory of evaluation against the number of images: miniature shapes, six methods, fresh processes.
+"""Peak memory of evaluation against the number of images: miniature shapes, four methods, fresh processes.
 
     python -m benchmarks.memory
 

@@ -92,7 +92,7 @@ def _stage(name: str) -> None:
 
 
 def _make_project() -> None:
-    """Two DVC stages in the current directory, which `miniature.project` has prepared."""
+    """Three DVC stages in the current directory, which `miniature.project` has prepared."""
     Path("params.yaml").write_text(yaml.safe_dump(miniature_params().model_dump(mode="json")))
     for name, script in _STAGES.items():
         Path(f"{name}.py").write_text(script)

@@ -159,6 +159,8 @@ class _Group:
             for run in tuple(self.runs):
                 with self.cell(run.task):
                     run.score(features, batch.regions, batch.names)
+            if not self.runs:
+                return
 
     def finish(self, shard: SubsetShard) -> tuple[CellResult, ...]:
         for run in tuple(self.runs):

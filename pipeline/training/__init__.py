@@ -5,7 +5,13 @@ cache = collect_features(clip, auxiliary, frozenset().union(*(method.taps for me
 for method in methods:
     train(method, auxiliary, cache, seed=111)
     save_checkpoint(path, method, provenance)
+
+The setting below is read when cuBLAS starts: without it a GPU may give other parameters at every run.
 """
+
+import os
+
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 from pipeline.training.auxiliary import AuxiliarySet
 from pipeline.training.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint

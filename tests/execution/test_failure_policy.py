@@ -153,6 +153,32 @@ def test_a_method_that_never_fits_costs_its_own_cells(
     assert [note for note in run.notes if "halved to 1" in note]
 
 
+def test_images_are_not_passed_on_for_cells_that_have_all_failed(
+    trained: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.clip import Clip
+    from pipeline.methods.clip import ClipMethod
+
+    trained.set_param("methods", {"clip": {"layers": [8], "sigma": 1.0}})
+    trained.set_param("compute.batch", 2)
+    passes: list[int] = []
+    encode = Clip.encode_image
+
+    def counted(clip: Clip, images: torch.Tensor, taps: Any) -> Any:
+        passes.append(len(images))
+        return encode(clip, images, taps)
+
+    def broken(*_: object) -> Any:
+        raise ValueError("no score")
+
+    monkeypatch.setattr(Clip, "encode_image", counted)
+    monkeypatch.setattr(ClipMethod, "score", broken)
+    run = open_run(load_params(), _store())
+    (result,) = run.evaluate(run.tasks[0], SerialBackend())
+    assert result.row.error == "ValueError: no score"
+    assert passes == [2]
+
+
 def _store() -> Any:
     from pipeline.execution.cell_store import CellStore
 
