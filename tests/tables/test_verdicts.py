@@ -89,15 +89,9 @@ def test_the_layout_of_a_data_set(tables: dict[str, Table]) -> None:
     assert "(-, -) [1]" in dtd  # CoOp, which the paper leaves blank and nobody ran
 
 
-@pytest.mark.parametrize(
-    ("name", "line"),
-    [
-        ("table4", "| + T2 | measured | (89.5, 81.2) | (90.8, 96.0) | (95.0, 85.3) | (81.7, 85.2) |"),
-        ("table5", "| ✓ | ✗ | measured | (91.0, 80.4) | (89.9, 96.0) | (95.2, 86.5) | (79.5, 83.2) |"),
-    ],
-)
-def test_the_layout_of_the_ablations(tables: dict[str, Table], name: str, line: str) -> None:
-    assert line in FORMATS["markdown"](tables[name]).replace("*", "")
+def test_the_layout_of_an_ablation(tables: dict[str, Table]) -> None:
+    line = "| + T2 | measured | (89.5, 81.2) | (90.8, 96.0) | (95.0, 85.3) | (81.7, 85.2) |"
+    assert line in FORMATS["markdown"](tables["table4"]).replace("*", "")
 
 
 def test_sources(tables: dict[str, Table]) -> None:
