@@ -5,13 +5,21 @@ from typing import Any
 
 import pytest
 import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
 from pipeline import catalog
 from pipeline.errors import ParamsError
+from pipeline.execution.entries import resolve_entries
 from pipeline.params import Params, load_params, parse_params
 from pipeline.tables import published_table
+from tests.project import ROOT
 
-ROOT = Path(__file__).parents[1]
+
+def composed(*overrides: str) -> Any:
+    """The params that `dvc exp run -S ...` writes."""
+    with initialize_config_dir(str(ROOT / "pipeline" / "conf"), version_base=None):
+        return OmegaConf.to_container(compose("config", overrides=list(overrides)), resolve=True)
 
 
 @pytest.fixture
@@ -32,13 +40,9 @@ def test_committed_params_are_the_miniature_profile(values: dict[str, Any]) -> N
 
 @pytest.mark.parametrize(("profile", "committed"), [("miniature", True), ("paper", False)])
 def test_profiles_compose_to_valid_params(profile: str, committed: bool, values: dict[str, Any]) -> None:
-    from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
-
-    with initialize_config_dir(str(ROOT / "pipeline" / "conf"), version_base=None):
-        composed = OmegaConf.to_container(compose("config", overrides=[f"profile={profile}"]), resolve=True)
-    assert parse_params(composed).profile == profile
-    assert (composed == values) is committed
+    made = composed(f"profile={profile}")
+    assert parse_params(made).profile == profile
+    assert (made == values) is committed
 
 
 @pytest.mark.parametrize(
@@ -50,14 +54,8 @@ def test_profiles_compose_to_valid_params(profile: str, committed: bool, values:
     ],
 )
 def test_variants_compose_to_entries_without_an_error(choice: str, variants: int, one: str) -> None:
-    from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
-
-    from pipeline.execution.entries import resolve_entries
-
-    with initialize_config_dir(str(ROOT / "pipeline" / "conf"), version_base=None):
-        composed = OmegaConf.to_container(compose("config", overrides=[f"variants={choice}"]), resolve=True)
-    labels = [item.entry.label for item in resolve_entries(parse_params(composed)) if not item.entry.error]
+    entries = resolve_entries(parse_params(composed(f"variants={choice}")))
+    labels = [item.entry.label for item in entries if not item.entry.error]
     assert len(labels) == 6 + variants + 2
     assert one in labels
 
@@ -71,12 +69,7 @@ def test_committed_params_tune_two_methods_for_table_3(values: dict[str, Any]) -
 
 
 def test_table_3_can_be_left_out(values: dict[str, Any]) -> None:
-    from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
-
-    with initialize_config_dir(str(ROOT / "pipeline" / "conf"), version_base=None):
-        composed = OmegaConf.to_container(compose("config", overrides=["retuned=none"]), resolve=True)
-    assert composed == values | {"retuned": {}}
+    assert composed("retuned=none") == values | {"retuned": {}}
 
 
 def test_a_run_without_the_data_sets_of_a_retuned_variant_needs_no_auxiliary_set_for_it(

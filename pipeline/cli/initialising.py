@@ -18,6 +18,6 @@ def init(folder: Path) -> None:
     from pipeline.project import create
 
     create(folder)
-    click.echo(f"{folder}: settings in params.yaml, stages in dvc.yaml, 17 drawn data sets in data/")
+    click.echo(f"{folder}: settings in params.yaml, stages in dvc.yaml, drawn data sets in data/")
     click.echo(f"run it: cd {folder} && dvc repro")
     click.echo("`dvc exp run` needs one commit: git add . && git commit -m start")

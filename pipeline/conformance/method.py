@@ -77,7 +77,7 @@ def has_name_title_and_docstring(method: Method) -> None:
     """The class is known under its name, and says what it is."""
     kind = type(method)
     require(kind.name in methods.names(), f"{kind.name!r} is no known method")
-    require(bool(kind.title), "the class attribute `title` is empty; tables print it")
+    require(bool(kind.title), "the class attribute `title` is empty; messages print it")
     require(bool(inspect.getdoc(kind)), "the class has no docstring")
     require(kind.learnt == isinstance(method, LearntMethod), "`learnt` is for subclasses of LearntMethod")
 

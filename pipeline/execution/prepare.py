@@ -33,7 +33,7 @@ def expected_counts(params: Params, dataset: str) -> dict[str, KnownCounts]:
 
 def data_folder(params: Params, dataset: str) -> Path:
     """Where the published files of a data set lie."""
-    return (own.DATA if dataset in params.own else Path(params.data_root)) / dataset
+    return (Path(params.data_root) if dataset in catalog.shipped_names() else own.DATA) / dataset
 
 
 def prepare_dataset(params: Params, dataset: str) -> Manifest:

@@ -49,7 +49,8 @@ def test_add_says_what_it_understood(tmp_path: Path) -> None:
     assert "02: 2 normal and 2 anomalous images, with masks; called '02' in prompts" in ran.output
     assert "training part" in ran.output
     assert ran.output.splitlines()[-1] == "evaluate it: dvc exp run -S 'own=[line_3]'"
-    assert "line_3" in zsad("datasets").output
+    (line,) = (line for line in zsad("datasets").output.splitlines() if line.startswith("line_3"))
+    assert "there" in line
 
 
 def test_one_message_for_a_folder_that_is_not_understood(tmp_path: Path) -> None:

@@ -34,8 +34,22 @@ class Clone:
 
     folder: Path
 
+    def keep(self) -> None:
+        """From now on `reset` goes back to tracked files as they are."""
+        identity = ("-c", "user.name=docs", "-c", "user.email=docs@example.org", "-c", "commit.gpgsign=false")
+        self._git(
+            *identity,
+            "commit",
+            "-q",
+            "--all",
+            "--allow-empty",
+            "--no-verify",
+            "-m",
+            "as `make repro` leaves it",
+        )
+
     def reset(self) -> None:
-        """Tracked files as committed, others that git does not ignore gone."""
+        """Tracked files as kept, others that git does not ignore gone."""
         self._git("reset", "-q", "--hard")
         self._git("clean", "-fdq")
 

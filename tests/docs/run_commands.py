@@ -2,8 +2,8 @@
 
     python -m tests.docs.run_commands [PAGE ...]
 
-Page by page; between two pages the tracked files are put back, what `make repro` has written stays. A line
-that .ci/run has too is left to it. Exit code 1 when a block does not end as its page says.
+Page by page; between two pages the tracked files are put back as the first page, with `make repro`, leaves
+them. A line that .ci/run has too is left to it. Exit code 1 when a block does not end as its page says.
 """
 
 import sys
@@ -68,8 +68,10 @@ def run_pages(chosen: list[Path], clone: Clone) -> Iterator[tuple[Block, str, st
     """All pages, one after the other."""
     lines = (ROOT / ".ci" / "run").read_text().splitlines()
     done_by_ci = {line for line in lines if line.startswith("make ")}
-    for page in chosen:
+    for place, page in enumerate(chosen):
         yield from run_page(page, clone, done_by_ci)
+        if place == 0:
+            clone.keep()
         clone.reset()
 
 

@@ -1,6 +1,7 @@
 """Back-pressure: twice the workers that the backend has now, not those that it had."""
 
 import threading
+import time
 from collections.abc import Callable
 
 from pipeline.execution.slots import Slots
@@ -60,9 +61,12 @@ def test_a_cluster_without_nodes_for_a_moment_still_takes_one() -> None:
     assert taken_within(Slots(Width(0)), 1, 5) == 1
 
 
-def test_draining_ends_when_all_are_back_or_time_is_up() -> None:
+def test_draining_waits_until_all_are_back_or_time_is_up() -> None:
     slots = Slots(Width(1))
     slots.take()
-    slots.drain(0.05)
-    slots.give()
+    began = time.monotonic()
+    slots.drain(0.1)
+    assert time.monotonic() - began >= 0.1
+    threading.Timer(0.2, slots.give).start()
     slots.drain(60)
+    assert 0.3 <= time.monotonic() - began < 30

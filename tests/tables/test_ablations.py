@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.results import CellRow
-from pipeline.tables import compare_tables, published_table
-from pipeline.tables.variants import PUBLISHED
+from pipeline.tables import compare_tables
 
 from .make import ABLATION_EXPECTED, GOLDEN, ablation_run, failed, files_of, renew_golden, row, write
 
@@ -111,29 +110,6 @@ def test_a_run_without_the_papers_two_data_sets(tmp_path: Path) -> None:
     texts = write(tmp_path, [row("headct", "headct", "anomalyclip", 0.5, variant="t1")], own)
     assert "no data set of this table" in texts["table4.md"]
     assert len(texts["table4.csv"].splitlines()) == 1
-
-
-@pytest.mark.parametrize("number", [4, 5])
-def test_the_papers_own_numbers_come_out_where_they_were(tmp_path: Path, number: int) -> None:
-    published = published_table(number)
-    expected = {name: ABLATION_EXPECTED[name] for name in ("mvtec", "visa")}
-    variants = {name: entry.variant for (_, name), entry in PUBLISHED[number].items()}
-    shares: dict[tuple[str, str], dict[str, float]] = {}
-    for it in published:
-        shares.setdefault((variants[it.variant], it.dataset), {})[it.metric] = it.percent / 100
-    rows = [
-        row(dataset, subset, "anomalyclip", 0.5, variant=variant, profile="paper", **values)
-        for (variant, dataset), values in shares.items()
-        for subset in expected[dataset].subsets
-    ]
-    texts = write(tmp_path, rows, expected, "paper")
-    lines = csv.DictReader(texts[f"table{number}.csv"].splitlines())
-    printed = {(it["variant"], it["dataset"], it["metric"]): it["printed"] for it in lines}
-    assert printed == {(variants[it.variant], it.dataset, it.metric): f"{it.percent:.1f}" for it in published}
-    plain = texts[f"table{number}.md"].replace("*", "")
-    row_4 = "| + T2 | measured | (89.5, 81.2) | (90.8, 96.0) | (95.0, 85.3) | (81.7, 85.2) |"
-    row_5 = "| ✓ | ✗ | measured | (91.0, 80.4) | (89.9, 96.0) | (95.2, 86.5) | (79.5, 83.2) |"
-    assert (row_4 if number == 4 else row_5) in plain
 
 
 def test_gains_are_differences_of_means_and_average_over_data_sets(tables: dict[str, str]) -> None:

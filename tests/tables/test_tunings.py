@@ -7,7 +7,6 @@ import pytest
 
 from pipeline.catalog import record
 from pipeline.results import CellRow
-from pipeline.tables import published_table
 
 from .make import GOLDEN, MEDICAL_EXPECTED, failed, renew_golden, row, write
 
@@ -66,25 +65,6 @@ def test_a_variant_has_no_section_where_it_was_not_meant_to_run(tables: dict[str
 def test_without_such_a_variant_there_is_no_table_3(tmp_path: Path) -> None:
     written = write(tmp_path, [it for it in _rows() if not it.variant], EXPECTED)
     assert not [name for name in written if name.startswith("table3")]
-
-
-def test_the_papers_own_numbers_come_out_where_they_were(tmp_path: Path) -> None:
-    published = published_table(3)
-    shares: dict[tuple[str, str], dict[str, float]] = {}
-    for it in published:
-        shares.setdefault((it.method, it.dataset), {})[it.metric] = it.percent / 100
-    rows = [
-        tuned(dataset, method, "medical", 0.5, profile="paper", **values)
-        for (method, dataset), values in shares.items()
-    ]
-    text = write(tmp_path, rows, MEDICAL_EXPECTED, "paper")
-    lines = csv.DictReader(text["table3.csv"].splitlines())
-    printed = {
-        (line["method"], line["dataset"], line["metric"]): line["printed"]
-        for line in lines
-        if line["variant"] and line["dataset"] != "(average)"
-    }
-    assert printed == {(it.method, it.dataset, it.metric): f"{it.percent:.1f}" for it in published}
 
 
 if __name__ == "__main__":

@@ -4,11 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from pipeline.results import CellRow, ResultsError
-from pipeline.tables import ExpectedSet, published_table, write_tables
+from pipeline.tables import write_tables
 
 from .make import EXPECTED, GOLDEN, failed, files_of, frame, full_run, renew_golden, row, write
 
@@ -139,65 +138,6 @@ def test_a_run_without_medical_data_sets(tmp_path: Path) -> None:
     assert len((tmp_path / "tables" / "table2.csv").read_text().splitlines()) == 1
     summary = json.loads((tmp_path / "tables" / "summary.json").read_text())
     assert list(summary["clip"]) == ["industrial"]
-
-
-def test_the_papers_own_numbers_come_out_where_they_were(tmp_path: Path) -> None:
-    """Tables 1 and 2 filled with published values: every pair as printed, blank where the paper is blank."""
-    published = [*published_table(1), *published_table(2)]
-    expected, rows = _published_run()
-    write_tables(frame_of(rows, tmp_path), expected, "paper", tmp_path / "tables")
-    for number in (1, 2):
-        lines = pd.read_csv(tmp_path / "tables" / f"table{number}.csv", keep_default_na=False)
-        own = lines[lines["dataset"] != "(average)"]
-        printed = {
-            (line.dataset, line.method, line.metric): line.printed
-            for line in own.itertuples()
-            if line.printed
-        }
-        wanted = {(v.dataset, v.method, v.metric): f"{v.percent:.1f}" for v in published if v.table == number}
-        assert {key: str(value) for key, value in printed.items()} == wanted
-    text = (tmp_path / "tables" / "table1.md").read_text()
-    assert (
-        "| Task | Category | Data set | C |  | CLIP | CLIP-AC | WinCLIP | VAND | CoOp | AnomalyCLIP |" in text
-    )
-    assert "(74.1, 87.6) | (71.5, 86.4) | (**91.8**, **96.5**) | (86.1, 93.5) | (88.8, 94.8) |" in text
-
-
-def frame_of(rows: list[CellRow], folder: Path) -> pd.DataFrame:
-    return frame(rows, folder / "results")
-
-
-def _published_run() -> tuple[dict[str, ExpectedSet], list[CellRow]]:
-    shares: dict[tuple[str, str], dict[str, float]] = {}
-    domains = {}
-    for value in (*published_table(1), *published_table(2)):
-        shares.setdefault((value.dataset, value.method), {})[value.metric] = value.percent / 100
-        domains[value.dataset] = "industrial" if value.table == 1 else "medical"
-    expected = {}
-    for dataset, domain in domains.items():
-        metrics = {metric for (name, _), values in shares.items() if name == dataset for metric in values}
-        tasks = tuple(task for task in ("image", "pixel") if f"{task}_auroc" in metrics)
-        expected[dataset] = ExpectedSet(dataset, domain, "object", tasks, ("all",))  # type: ignore[arg-type]
-    rows = [
-        CellRow(
-            profile="paper",
-            dataset=dataset,
-            subset="all",
-            method=method,
-            status="ok",
-            image_size=518,
-            n_images=2,
-            n_normal=1,
-            n_anomalous=1,
-            build="b",
-            params="p",
-            code="c",
-            cell_key="k",
-            **values,  # type: ignore[arg-type]
-        )
-        for (dataset, method), values in shares.items()
-    ]
-    return expected, rows
 
 
 if __name__ == "__main__":
