@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pipeline.clip.spec import TowerSpec
+from pipeline.errors import DataError
 from pipeline.execution.entries import Resolved
 from pipeline.execution.keys import code_digest, tower_digest
 from pipeline.execution.tasks import CellTask, GroupTask
@@ -39,6 +40,11 @@ class Assignment:
     def _moves_numbers(self, cell: Cell, weights: LearntWeights | None) -> dict[str, Any]:
         tower = self._params.towers[cell.entry.tower]
         subset = self._manifests[cell.dataset].subset(cell.subset)
+        if tower.image_size not in subset.digests:
+            raise DataError(
+                f"{cell.dataset}/{cell.subset} is not prepared at {tower.image_size} pixels: "
+                f"run `dvc repro prepare@{cell.dataset}`"
+            )
         return {
             "profile": self._params.profile,
             "cell": [
@@ -61,7 +67,7 @@ class Assignment:
         """The task of one cell.
 
         Raises:
-            ZsadError: its learnt weights are not there; the message says why.
+            ZsadError: its learnt weights are not there, or its subset is not prepared at the tower's size.
         """
         weights = self._shelf.find(cell)
         tower = self._params.towers[cell.entry.tower]

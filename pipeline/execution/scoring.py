@@ -36,7 +36,7 @@ from pipeline.metrics import (
     standard_error,
 )
 from pipeline.results import CellResult, CellRow, CellScores, spread_columns
-from pipeline.shards import SubsetShard, open_subset
+from pipeline.shards import SubsetShard, open_subset, verify_subset
 from pipeline.training import load_checkpoint
 
 log = logging.getLogger(__name__)
@@ -171,6 +171,7 @@ class _Group:
 
 def _evaluate(task: GroupTask) -> tuple[CellResult, ...]:
     shard = open_subset(task.shards, task.subset, task.tower.image_size)
+    verify_subset(task.shards, task.subset, task.tower.image_size)  # its digest is in the keys of the cells
     with phase("tower"):
         clip = _clip(task.tower, task.device)
     group = _Group(task)

@@ -7,6 +7,8 @@ which DVC then runs again. Training on what is left of a broken auxiliary set is
 be those of another data set under the same name.
 """
 
+import os
+import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,7 +30,7 @@ from pipeline.files import write_json
 from pipeline.methods.base import LearntMethod
 from pipeline.params import Params
 from pipeline.plan import Entry
-from pipeline.shards import open_subset, read_manifest
+from pipeline.shards import open_subset, read_manifest, verify_subset
 from pipeline.training import AuxiliarySet, FeatureCache, History, collect_features, save_checkpoint, train
 
 _FEATURES = Path(".zsad") / "features"
@@ -60,10 +62,12 @@ def auxiliary_set(params: Params, auxiliary: str, size: int) -> AuxiliarySet:
     """The test split of `auxiliary` at one resolution, all subsets.
 
     Raises:
-        DataError: a subset could not be prepared, or the set has no masks.
+        DataError: a subset could not be prepared or is damaged, or the set has no masks.
     """
     folder = params.shards / auxiliary
     shards = [open_subset(folder, entry.name, size) for entry in read_manifest(folder).subsets]
+    for shard in shards:
+        verify_subset(folder, shard.subset, size)
     masks = [shard.masks(0, len(shard)) for shard in shards]
     if any(mask is None for mask in masks):
         raise DataError(f"{auxiliary} has no masks and cannot be an auxiliary set")
@@ -90,7 +94,7 @@ class Trainer:
 
         self._by_tower: dict[str, list[Resolved]] = defaultdict(list)
         for item in resolve_entries(params):
-            if item.entry.learnt and self._tunes(item.entry):
+            if item.entry.learnt and not item.entry.error and self._tunes(item.entry):
                 self._by_tower[item.entry.tower].append(item)
 
     def __len__(self) -> int:
@@ -119,8 +123,7 @@ class Trainer:
         if not built:
             return
         taps = frozenset().union(*(method.taps for method in built.values()))
-        _FEATURES.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=_FEATURES) as folder:
+        with _features_folder() as folder:
             batch = self._params.compute.batch
             try:
                 cache = collect_features(clip, auxiliary, taps, batch=batch, folder=Path(folder))
@@ -180,3 +183,22 @@ class Trainer:
         """Write down what failed, and return the outcome."""
         write_status(self._folder, self.outcome.failed)
         return self.outcome
+
+
+def _features_folder() -> TemporaryDirectory[str]:
+    """A folder for the features of this process; what killed ones left, gigabytes perhaps, is deleted."""
+    _FEATURES.mkdir(parents=True, exist_ok=True)
+    for folder in _FEATURES.iterdir():
+        if not _runs(int(folder.name.partition("-")[0])):
+            shutil.rmtree(folder, ignore_errors=True)
+    return TemporaryDirectory(prefix=f"{os.getpid()}-", dir=_FEATURES)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # of somebody else
+        return True
+    return True

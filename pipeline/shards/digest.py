@@ -5,7 +5,7 @@ as they lie on disk, so a flipped byte anywhere changes it.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import DataError
 from pipeline.files import value_digest
-from pipeline.shards.manifest import SubsetEntry
+from pipeline.shards.manifest import read_manifest
 from pipeline.shards.preprocess import Bytes
 from pipeline.shards.reader import INDEX, images_name, masks_name
+
+_PIECE = 1 << 20  # bytes
 
 
 def shard_digest(rows: Sequence[dict[str, Any]], images: Bytes, masks: Bytes | None) -> str:
@@ -29,25 +31,34 @@ def shard_digest(rows: Sequence[dict[str, Any]], images: Bytes, masks: Bytes | N
     return digest.hexdigest()
 
 
-def verify_subset(folder: Path, entry: SubsetEntry) -> None:
-    """Read a prepared subset, at every size, and compare it with what the manifest says of it.
+def verify_subset(folder: Path, subset: str, size: int) -> None:
+    """Compare the prepared files of a subset at one size with what the manifest says of them.
 
-    Args:
-        folder: of the prepared data set.
-        entry: the subset, as its manifest describes it; usable.
+    They are read through, a piece at a time: an array is never in memory as a whole.
 
     Raises:
         DataError: a file is missing or damaged, or its content is not what was prepared.
     """
-    subset = folder / entry.name
-    for size, expected in entry.digests.items():
-        try:
-            rows = pq.read_table(subset / INDEX).to_pylist()
-            images = np.load(subset / images_name(size), mmap_mode="r", allow_pickle=False)
-            masks = (
-                np.load(subset / masks_name(size), mmap_mode="r", allow_pickle=False) if entry.masks else None
-            )
-        except (OSError, EOFError, ValueError, pa.ArrowException) as error:
-            raise DataError(f"{subset}: damaged ({error}); prepare the data set again") from None
-        if shard_digest(rows, images, masks) != expected:
-            raise DataError(f"{subset}: its content at {size} pixels has changed; prepare the data set again")
+    entry = read_manifest(folder).subset(subset)
+    names = [images_name(size), *([masks_name(size)] if entry.masks else [])]
+    try:
+        digest = hashlib.sha256(value_digest(pq.read_table(folder / subset / INDEX).to_pylist()).encode())
+        for name in names:
+            for piece in _content(folder / subset / name):
+                digest.update(piece)
+    except (OSError, EOFError, ValueError, pa.ArrowException) as error:
+        raise DataError(f"{folder / subset}: damaged ({error}); prepare the data set again") from None
+    if digest.hexdigest() != entry.digests.get(size):
+        raise DataError(
+            f"{folder / subset}: its content at {size} pixels is not what was prepared; "
+            f"run `dvc repro --force prepare@{folder.name}`"
+        )
+
+
+def _content(path: Path) -> Iterator[bytes]:
+    """The content of an array without its header."""
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    with path.open("rb") as handle:
+        handle.seek(array.offset)
+        while piece := handle.read(_PIECE):
+            yield piece

@@ -44,7 +44,7 @@ def test_stored_files_are_verified_and_each_damage_is_named(trained: Project) ->
     found = problems(stored(load_params(), repair=False))
     assert len(found) == 4
     assert f"{weights} is damaged" in found[0]
-    assert "shards/miniature/btad/02: its content at 112 pixels has changed" in found[1]
+    assert "shards/miniature/btad/02: its content at 112 pixels is not what was prepared" in found[1]
     assert "shards/miniature/headct/brain: damaged" in found[2]
     assert "shards/miniature/endo/colon: its content" in found[3]
 

@@ -1,4 +1,4 @@
-"""Runs of the evaluation without Prefect, for tests: serial or, with several threads, on Ray."""
+"""Stages without Prefect, for tests; the evaluation serial or, with several threads, on Ray."""
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -7,8 +7,10 @@ from typing import Any
 from pipeline.execution.backends import open_backend
 from pipeline.execution.cell_store import CellStore
 from pipeline.execution.failure_policy import Record
+from pipeline.execution.prepare import prepare_dataset
 from pipeline.execution.run import open_run
 from pipeline.execution.summary import Summary
+from pipeline.execution.train import Trainer
 from pipeline.params import load_params
 from tests.project import Project
 
@@ -49,3 +51,16 @@ def evaluate(record: Record | None = None, threads: int = 1) -> Summary:
             for future in [pool.submit(run.evaluate, task, backend) for task in run.tasks]:
                 future.result()
     return run.finish()
+
+
+def prepare(dataset: str) -> None:
+    """What the stage does."""
+    prepare_dataset(load_params(), dataset)
+
+
+def train(auxiliary: str) -> None:
+    """What the flow does, without Prefect."""
+    trainer = Trainer(load_params(), auxiliary)
+    for job in trainer.jobs():
+        job.run()
+    trainer.close()

@@ -13,29 +13,15 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 
 from pipeline.cli import main
-from pipeline.execution.backends import open_backend
-from pipeline.execution.cell_store import CellStore
-from pipeline.execution.prepare import prepare_dataset
-from pipeline.execution.run import open_run
 from pipeline.execution.summary import Summary
-from pipeline.execution.train import Trainer
 from pipeline.params import load_params
 from pipeline.results import IMAGE_METRICS, METRICS, PIXEL_METRICS, decode_heatmap
 from pipeline.results.read import read_examples, read_scores
+from tests.execution.running import evaluate, prepare, train
 from tests.project import ROOT, Project
 
 SUBSETS = 3 + 1 + 1 + 1
 CELLS = SUBSETS * 3
-
-
-def evaluate() -> Summary:
-    """What the flow does, without Prefect."""
-    params = load_params()
-    run = open_run(params, CellStore())
-    with open_backend(params.compute) as backend:
-        for task in run.tasks:
-            run.evaluate(task, backend)
-    return run.finish()
 
 
 def examples(project: Project) -> dict[tuple[str, ...], NDArray[np.int_]]:
@@ -45,17 +31,6 @@ def examples(project: Project) -> dict[tuple[str, ...], NDArray[np.int_]]:
         frame[["dataset", "subset", "method", "image", "role"]].astype(str).itertuples(index=False, name=None)
     )
     return {key: decode_heatmap(it).astype(int) for key, it in zip(names, frame["heatmap"], strict=True)}
-
-
-def prepare(dataset: str) -> None:
-    prepare_dataset(load_params(), dataset)
-
-
-def train(auxiliary: str) -> None:
-    trainer = Trainer(load_params(), auxiliary)
-    for job in trainer.jobs():
-        job.run()
-    trainer.close()
 
 
 def test_prompts_without_learnt_vectors_need_no_training(trained: Project) -> None:
