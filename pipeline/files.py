@@ -24,7 +24,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         OSError: the folder cannot be written. Nothing is left under either name.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")  # of any path, however long its name is
     try:
         yield temporary
         with temporary.open("rb") as handle:

@@ -27,6 +27,12 @@ def test_write_makes_missing_folders(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "b" / "c.txt").read_text() == "x"
 
 
+def test_a_name_may_be_as_long_as_the_file_system_takes(tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 251 + ".txt")
+    write_text(path, "x")
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_equal_values_have_equal_bytes_and_digests(tmp_path: Path) -> None:
     write_json(tmp_path / "1.json", {"b": 1, "a": [None, 0.1]})
     write_json(tmp_path / "2.json", {"a": [None, 0.1], "b": 1})

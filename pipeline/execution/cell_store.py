@@ -33,8 +33,8 @@ class CellStore:
             return _read(path)
         except FileNotFoundError:
             return None
-        except ZsadError as error:
-            log.warning("%s is damaged and is computed again: %s", path, error)
+        except (ZsadError, OSError) as error:
+            log.warning("%s cannot be read and is computed again: %s", path, error)
             return None
 
     def audit(self) -> tuple[int, list[Path], list[Path]]:
@@ -71,6 +71,6 @@ def _read(path: Path) -> CellResult:
 def _is_whole(path: Path) -> bool:
     try:
         _read(path)
-    except ZsadError:
+    except (ZsadError, OSError):
         return False
     return True

@@ -24,14 +24,16 @@ class Resolved:
 
 
 def _resolve(params: Params, method: str, variant: str, raw: dict[str, Any]) -> Resolved:
+    learnt = False
     try:
         method_type = methods.get(method)
+        learnt = method_type.learnt
         settings = method_type.parse(raw)
         if settings.tower not in params.towers:
             raise ParamsError(f"methods.{method}.tower: {settings.tower!r} is not under `towers`")
     except ParamsError as error:
         reason = f"params.yaml: {f'variants.{method}.{variant}: ' if variant else ''}{error}"
-        return Resolved(Entry(method, variant, tower="", learnt=False, error=reason))
+        return Resolved(Entry(method, variant, tower="", learnt=learnt, error=reason))
     learnt = isinstance(settings, LearntSettings) and settings.learns
     entry = Entry(method, variant, settings.tower, learnt)
     return Resolved(entry, settings.model_dump(mode="json"))

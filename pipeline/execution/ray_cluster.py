@@ -96,15 +96,21 @@ def _check_nodes(demand: Demand, workplace: Workplace) -> None:
 
 
 def _start(compute: ComputeParams) -> None:
-    ray.init(
-        address="local",
-        num_cpus=compute.workers * compute.threads,
-        num_gpus=compute.gpus,
-        include_dashboard=False,
-        object_store_memory=_STORE_BYTES,
-        logging_level="ERROR",
-        _node_ip_address="127.0.0.1",
-    )
+    try:
+        ray.init(
+            address="local",
+            num_cpus=compute.workers * compute.threads,
+            num_gpus=compute.gpus,
+            include_dashboard=False,
+            object_store_memory=_STORE_BYTES,
+            logging_level="ERROR",
+            _node_ip_address="127.0.0.1",
+        )
+    except Exception as error:  # Ray raises plain ones, too
+        raise ClusterError(
+            f"Ray does not start on this machine ({first_line(error)}): look at its free memory, or set "
+            "compute.backend to serial"
+        ) from error
 
 
 def _join(address: str) -> None:
@@ -129,7 +135,7 @@ def ray_session(compute: ComputeParams) -> Iterator[Workplace]:
     """Ray is up, and able to take a group, inside the `with` block.
 
     Raises:
-        ClusterError: it cannot be joined, no node is large enough, or a node lacks the project.
+        ClusterError: it cannot be started or joined, no node is large enough, or a node lacks the project.
     """
     workplace, address = Workplace.here(), os.environ.get("RAY_ADDRESS")
     demand = Demand.of(compute)

@@ -72,6 +72,11 @@ def test_a_damaged_file_counts_as_absent(tmp_path: Path, damage: str) -> None:
     assert store.get(KEY) == FINISHED
 
 
+def test_what_cannot_be_read_counts_as_absent(tmp_path: Path) -> None:
+    (tmp_path / KEY[:2] / f"{KEY}.parquet").mkdir(parents=True)
+    assert CellStore(tmp_path).get(KEY) is None
+
+
 def test_a_file_under_another_key_is_not_taken(tmp_path: Path) -> None:
     store = CellStore(tmp_path)
     store.put(FINISHED)

@@ -61,6 +61,13 @@ def test_a_mistake_stays_with_its_entry(
     assert fine.entry.error is None
 
 
+def test_a_learnt_method_with_a_mistake_still_counts_its_seeds(small_params: dict[str, Any]) -> None:
+    small_params["methods"]["anomalyclip"]["n_ctx"] = "many"
+    *_, broken = resolve_entries(parse_params(small_params))
+    assert broken.entry.error
+    assert broken.entry.learnt
+
+
 def test_a_variant_names_itself_in_its_mistake(small_params: dict[str, Any]) -> None:
     small_params["variants"] = {"clip": {"bad": {"sigma": -1}}}
     _, broken, *_ = resolve_entries(parse_params(small_params))
