@@ -1,7 +1,7 @@
 """What a stage is asked for and how it ends: an error that a user is to read is one line and exit code 1.
 
 An interrupted stage has ten seconds to take its workers down, then it ends with exit code 130. Without this
-limit Prefect would go on for minutes: Ctrl-C ends its short-lived server too, and it keeps asking for it.
+limit Prefect would go on for minutes where its server is gone: it keeps asking for it.
 """
 
 import logging

@@ -14,7 +14,7 @@ _AREA = "services"
 def services() -> Iterator[Finding]:
     """Ray, Prefect's server, and Prefect's home."""
     yield _named("ray", "RAY_ADDRESS", "Ray starts on this machine with the run")
-    yield _named("prefect", "PREFECT_API_URL", "a short-lived server starts with the run")
+    yield _named("prefect", "PREFECT_API_URL", "a run starts one of its own")
     home = Path(os.environ.get("PREFECT_HOME", Path.cwd() / ".prefect"))
     existing = next(folder for folder in (home, *home.parents) if folder.exists())
     if os.access(existing, os.W_OK):

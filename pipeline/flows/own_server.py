@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from threading import Event, Thread
 
 import httpx
@@ -35,12 +36,17 @@ def own_server() -> Iterator[None]:
     if PREFECT_API_URL.value():
         yield
         return
+    with temporary_settings({PREFECT_API_URL: f"{_server().address}/api"}):
+        yield
+
+
+@cache
+def _server() -> "_Server":
+    """The one of this process. It ends with the process: by then Prefect has sent what it has to say."""
     server = _Server()
-    # At the end of the process and not of the block: by then Prefect has sent what it still has to say.
     atexit.register(server.stop)
     server.wait_until_up()
-    with temporary_settings({PREFECT_API_URL: f"{server.address}/api"}):
-        yield
+    return server
 
 
 class _Server:
