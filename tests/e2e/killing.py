@@ -19,17 +19,17 @@ import psutil
 MARK = "ZSAD_SOAK"
 
 KINDS = {
-    "worker": re.compile(r"^ray::"),
+    "worker": re.compile(r"^ray::(?!IDLE)"),
     "raylet": re.compile(r"/raylet --"),
     "gcs": re.compile(r"/gcs_server --"),
     "server": re.compile(r"-m pipeline\.flows\.short_lived"),
-    "stage": re.compile(r"-m stages\.(?P<stage>\w+( \w+)?)"),
+    "stage": re.compile(r"-m stages\."),
     "dvc": re.compile(r"dvc repro"),
 }
-"""What a victim's command looks like. A worker or the server of Prefect may die and the command goes on."""
+"""What a victim's command looks like; a worker is one that has a group."""
 
-_SURVIVED = ("worker", "server")
-_CHANCES = {"worker": 8, "server": 2, "raylet": 1, "gcs": 1, "stage": 4, "dvc": 2}
+_SURVIVED = ("worker", "server")  # the command goes on without
+_CHANCES = {"worker": 8, "server": 2, "raylet": 2, "gcs": 2, "stage": 3, "dvc": 2}
 
 
 def marked(mark: str) -> Iterator[tuple[str, psutil.Process]]:
@@ -45,7 +45,7 @@ class Killer:
     """Kills something every few seconds.
 
     What ends the command costs its start and the work of the stage, so the time without such a kill grows
-    by a third with each, and a run always comes to its end.
+    by a quarter with each, and a run always comes to its end.
 
     Attributes:
         seed: the same seed makes the same choices; what is there to choose from is a matter of timing.
@@ -62,30 +62,23 @@ class Killer:
     def __post_init__(self) -> None:
         self._chance = random.Random(self.seed)  # noqa: S311 - chooses victims
         self._start = time.monotonic()
-        self._quiet, self._quiet_until = 6.0, self._start + 6.0
+        self._quiet, self._quiet_until = 5.0, self._start + 5.0
 
     def step(self, command: subprocess.Popen[str]) -> None:
-        """Wait for some seconds, then kill a process of the first kind, in a random order, that is there."""
-        pause, order, place = self._choices()
+        """Wait for some seconds, then kill a process of a kind, if there is one."""
+        pause = self._chance.uniform(1, 6)
+        (kind,) = self._chance.choices(list(_CHANCES), list(_CHANCES.values()))
+        place = self._chance.random()
         end = time.monotonic() + pause
         while time.monotonic() < end:
             if command.poll() is not None:
                 return
             time.sleep(0.1)
-        found = list(marked(self.mark))
-        for kind in order:
-            if kind not in _SURVIVED and time.monotonic() < self._quiet_until:
-                continue
-            victims = [(name, process) for name, process in found if KINDS[kind].search(name)]
-            if victims:
-                self._kill(kind, *victims[int(place * len(victims))])
-                return
-
-    def _choices(self) -> tuple[float, list[str], float]:
-        """The same number of draws at each step, whatever is running."""
-        kinds = [kind for kind, chances in _CHANCES.items() for _ in range(chances)]
-        self._chance.shuffle(kinds)
-        return self._chance.uniform(2, 9), list(dict.fromkeys(kinds)), self._chance.random()
+        if kind not in _SURVIVED and time.monotonic() < self._quiet_until:
+            return
+        victims = [(name, process) for name, process in marked(self.mark) if KINDS[kind].search(name)]
+        if victims:
+            self._kill(kind, *victims[int(place * len(victims))])
 
     def _kill(self, kind: str, name: str, process: psutil.Process) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -93,7 +86,7 @@ class Killer:
             self.kills.append(kind)
             self.say(f"{time.monotonic() - self._start:6.1f} s: killed {kind} {process.pid} ({_short(name)})")
         if kind not in _SURVIVED:
-            self._quiet *= 4 / 3
+            self._quiet *= 5 / 4
             self._quiet_until = time.monotonic() + self._quiet
 
 

@@ -1,9 +1,6 @@
 """Faults injected into the real commands: each ends with undisturbed numbers, or says what is missing."""
 
-import contextlib
 import os
-import random
-import re
 import shutil
 import signal
 import subprocess
@@ -11,7 +8,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from pipeline.execution.cell_store import CellStore
@@ -168,57 +164,3 @@ def test_stop_and_restart_at_every_stage_boundary(project: Project) -> None:
     project.run("dvc", "repro")
     assert "up to date" in project.run("dvc", "status")
     assert results(project) == whole
-
-
-def _members(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    """The driver, and its workers and raylet once groups run: what a soak may kill."""
-    driver = psutil.Process(process.pid)
-    found = [driver]
-    with contextlib.suppress(psutil.NoSuchProcess):
-        for child in driver.children(recursive=True):
-            command = " ".join(child.cmdline())
-            if re.match(r"ray::\w+/", command) or ("/raylet " in command and len(found) > 1):
-                found.append(child)
-    return found
-
-
-@pytest.mark.soak
-@pytest.mark.ray
-def test_a_run_in_which_something_dies_every_few_seconds(trained: Project) -> None:
-    trained.set_param("compute.backend", "serial")
-    assert evaluate().complete
-    whole = results(trained)
-    forget(trained)
-    trained.set_param("compute.backend", "ray")
-    trained.set_param("compute.retries", 50)
-    chance = random.Random(20240311)  # noqa: S311 - chooses victims
-    killed: list[str] = []
-    for _ in range(40):
-        process = trained.start(*EVALUATE)
-        while process.poll() is None:
-            time.sleep(chance.uniform(0.2, 2.0))
-            driver, *others = _members(process)
-            if not others or len(killed) == 12:
-                continue  # not at work yet, or dead often enough
-            # Mostly workers: without its driver or its raylet a run ends.
-            victim = chance.choice(others) if chance.random() < 0.8 else driver
-            with contextlib.suppress(psutil.NoSuchProcess):
-                name = " ".join(victim.cmdline())[:40]
-                victim.kill()
-                killed.append(name)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # Prefect's server outlives its driver and keeps the pipe
-        output, _ = process.communicate()
-        if process.returncode == 0:
-            break
-    assert process.returncode == 0, (killed, output)
-    assert len(killed) >= 3, killed
-    logs = [read_log(path) for path in Path(".zsad/runs").glob("*.jsonl")]
-    lost = [line for events in logs for line in events if line["event"] == "worker_lost"]
-    assert lost or len(logs) > 1, "nobody was hit at work"
-    names = [row.name for row in trained.rows()]
-    assert len(names) == len(set(names))
-    assert {row.status for row in trained.rows()} == {"ok"}
-    assert results(trained) == whole
-    _, damaged, _ = CellStore().audit()
-    assert damaged == []
