@@ -11,6 +11,7 @@ from pipeline.report.sources import ImageScores, Sources
 from pipeline.tables.aggregate import Entry
 from pipeline.tables.canvas import BLUE, ORANGE, canvas
 from pipeline.tables.naming import entry_title
+from pipeline.tables.shortfall import shortfall
 
 _BINS: Final = 30
 _WIDTH, _HEIGHT = 0.9, 0.8  # of a histogram in its unit square
@@ -21,7 +22,8 @@ def score_distributions(
 ) -> None:
     """Draw the histograms; each is scaled to its own highest bar, and an empty place had no scores."""
     size = (1.35 * len(entries) + 1.2, 0.55 * len(datasets) + 0.9)
-    with canvas(path, size, sources.profile) as figure:
+    lacks = shortfall({entry: sources.means[entry] for entry in entries}, datasets)
+    with canvas(path, size, sources.profile, lacks) as figure:
         # One pair of axes for all of them: sixty would take ten seconds.
         axes = figure.subplots()
         axes.spines[:].set_visible(False)
