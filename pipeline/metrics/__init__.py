@@ -5,7 +5,7 @@
         state.update(maps, masks, names)
     values = state.finish()
 
-`intervals` adds bootstrap intervals over images.
+`draws` redraws the images for the bootstrap, `intervals` says how far the values then move.
 """
 
 from pipeline.metrics.draws import Draws, image_draws, pixel_draws
