@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.catalog import Ignored
+from pipeline.catalog.tree import some
 from pipeline.errors import DataError
 
 from . import trees
@@ -67,3 +69,29 @@ def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("pipeline.catalog.tree.os.scandir", locked)
     with pytest.raises(DataError, match="yes: cannot be listed"):
         listed("br35h", tmp_path)
+
+
+@pytest.mark.parametrize(("wrapped", "found"), [(3, True), (4, False)])
+def test_how_deep_a_data_set_is_looked_for(wrapped: int, found: bool, tmp_path: Path) -> None:
+    trees.br35h(tmp_path.joinpath(*"abcd"[:wrapped]))
+    assert bool(listed("br35h", tmp_path).samples) == found
+
+
+def test_a_long_list_is_shown_in_part() -> None:
+    assert some(list("abcde")) == "a, b, c, d, e"
+    assert some(["", *"abcdef"]) == "the root, a, b, c, d and 2 more"
+
+
+@pytest.mark.parametrize("name", ["Thumbs.db", "desktop.ini", ".hidden.png"])
+def test_litter_is_no_problem(name: str, tmp_path: Path) -> None:
+    expected = trees.br35h(tmp_path)
+    (tmp_path / "no" / name).touch()
+    listing = listed("br35h", tmp_path)
+    assert listing.counts() == expected
+    assert Ignored(f"no/{name}", "left behind by a file system or a tool") in listing.ignored
+
+
+def test_what_is_neither_a_file_nor_a_folder(tmp_path: Path) -> None:
+    trees.br35h(tmp_path)
+    os.mkfifo(tmp_path / "no/pipe.png")
+    assert "no/pipe.png: neither a file nor a folder" in listed("br35h", tmp_path).problems["brain"]

@@ -1,0 +1,71 @@
+"""What a record refuses, beside what `test_registry` holds of the shipped ones."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from pipeline.catalog import Build, DatasetRecord, Source, record
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"kind": "form", "url": "u", "archive": "a.zip"}, "the name of the archive and instructions"),
+        ({"kind": "onedrive", "url": "u", "instructions": "log in"}, "the name of the archive and instr"),
+        ({"kind": "http", "url": "u"}, "http needs the url and the name of the archive"),
+        ({"kind": "s3", "id": "bucket", "archive": "a.zip"}, "s3 needs the url"),
+        *(({"kind": kind, "url": "u", "archive": "a.zip"}, f"{kind} needs an id")
+          for kind in ("gdrive", "figshare", "zenodo", "kaggle", "huggingface")),
+        ({"kind": "huggingface", "id": "a/b"}, "huggingface needs the name of the archive"),
+        ({"kind": "kaggle", "id": "a/b", "bytes": 0}, "bytes"),
+        ({"kind": "kaggle", "id": "a/b", "sha256": "0" * 63, "digest_status": "tool"}, "sha256"),
+        ({"kind": "kaggle", "id": "a/b", "sha256": "0" * 64}, "digest_status"),
+    ],
+)  # fmt: skip
+def test_a_source_that_cannot_be_fetched(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Source.model_validate(values | {"confirmed": True})
+
+
+def test_what_is_named_only_to_be_known_needs_less() -> None:
+    page = Source.model_validate({"kind": "form", "url": "u", "use": False, "confirmed": True})
+    assert page.by_hand
+    assert page.key == "form:u"
+    assert page.file_name == "archive.zip"
+
+
+def changed(name: str, **values: Any) -> DatasetRecord:
+    return DatasetRecord.model_validate(record(name).model_dump() | values)
+
+
+def test_a_source_of_an_unknown_build() -> None:
+    source = {"kind": "kaggle", "id": "a/b", "build": "mine", "confirmed": True}
+    with pytest.raises(ValidationError, match="a source is of the unknown build 'mine'"):
+        changed("sdd", sources=[source])
+    assert changed("sdd", sources=[source | {"build": "paper"}]).sources[0].build == "paper"
+
+
+def test_several_builds_are_of_one_subset() -> None:
+    builds = record("sdd").model_dump()["builds"]
+    with pytest.raises(ValidationError, match="several builds are only described for a set of one subset"):
+        changed("btad", builds=builds)
+    with pytest.raises(ValidationError, match="names occur twice: paper, paper"):
+        changed("sdd", builds=[builds[0], builds[0]])
+
+
+@pytest.mark.parametrize("above", [-1, 255])
+def test_a_rule_of_masks_that_leaves_none_or_all(above: int) -> None:
+    with pytest.raises(ValidationError, match="mask_above"):
+        Build(name="b", normal=1, anomalous=1, status="confirmed", mask_above=above)
+
+
+def test_another_build_takes_the_place_of_the_first() -> None:
+    entry = record("sdd").accepting("standard conversion")
+    assert [build.name for build in entry.builds] == ["standard conversion", "paper"]
+    assert entry.subsets[0].counts is None
+    assert record("sdd").accepting("paper") is record("sdd")
+    counted = record("mvtec").accepting("467/1257")
+    assert [build.name for build in counted.builds] == ["467/1257", "published"]
+    assert counted.build().status == "accepted"
+    assert counted.expected() == {}
