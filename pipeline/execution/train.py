@@ -189,7 +189,8 @@ def _features_folder() -> TemporaryDirectory[str]:
     """A folder for the features of this process; what killed ones left, gigabytes perhaps, is deleted."""
     _FEATURES.mkdir(parents=True, exist_ok=True)
     for folder in _FEATURES.iterdir():
-        if not _runs(int(folder.name.partition("-")[0])):
+        pid = folder.name.partition("-")[0]
+        if not (pid.isdecimal() and _runs(int(pid))):
             shutil.rmtree(folder, ignore_errors=True)
     return TemporaryDirectory(prefix=f"{os.getpid()}-", dir=_FEATURES)
 

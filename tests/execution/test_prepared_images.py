@@ -39,12 +39,13 @@ def test_prepared_images_that_changed_by_themselves_teach_nothing(trained: Proje
 
 
 def test_features_that_a_killed_training_left_are_deleted(trained: Project) -> None:
-    mine, dead = (Path(f".zsad/features/{pid}-x") for pid in (os.getpid(), 2**22 + 1))  # no process has it
-    for folder in (mine, dead):
+    no_process = 2**22 + 1
+    folders = [Path(f".zsad/features/{name}") for name in (f"{os.getpid()}-x", f"{no_process}-x", "tmpx")]
+    for folder in folders:
         folder.mkdir(parents=True)
         (folder / "features.npy").touch()
     train("sdd")
-    assert list(Path(".zsad/features").iterdir()) == [mine]
+    assert list(Path(".zsad/features").iterdir()) == folders[:1]
 
 
 def test_a_size_at_which_nothing_is_prepared_is_named(trained: Project) -> None:
