@@ -1,4 +1,4 @@
-"""Weights files in, one plain float32 state dict out.
+"""Weights files in, one plain state dict out.
 
 Reads safetensors, plain state dicts, open_clip's training checkpoints, and the TorchScript archives in which
 OpenAI published CLIP. Nothing is unpickled beyond tensors.
@@ -26,7 +26,7 @@ _NOT_WEIGHTS = (
 
 
 def read_state_dict(model: str, weights: str) -> dict[str, Tensor]:
-    """The tensors of a weights file or tag, as float32 on the CPU.
+    """The tensors of a weights file or tag on the CPU, in the precision they are stored in.
 
     Args:
         model: Name of the open_clip model that a tag belongs to.
@@ -81,14 +81,12 @@ def _read(path: Path) -> object:
 
 
 def _plain(content: Any, path: Path) -> dict[str, Tensor]:
-    """Unwrap a training checkpoint, drop what is no weight, cast up to float32."""
+    """Unwrap a training checkpoint, drop what is no weight."""
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
         raise WeightsError(f"{path} holds no state dict: expected names mapped to tensors")
     tensors = cast("dict[str, Tensor]", content)
     return {
-        name.removeprefix("module."): tensor.float()
-        for name, tensor in tensors.items()
-        if name not in _NOT_WEIGHTS
+        name.removeprefix("module."): tensor for name, tensor in tensors.items() if name not in _NOT_WEIGHTS
     }
