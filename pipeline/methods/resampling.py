@@ -22,7 +22,7 @@ def upsampling_matrix(source: int, target: int, *, align_corners: bool) -> NDArr
         position = index * (source - 1) / max(target - 1, 1)
     else:
         position = np.clip((index + 0.5) * source / target - 0.5, 0, None)
-    low = np.minimum(position.astype(np.int64), source - 1)
+    low = position.astype(np.int64)
     high = np.minimum(low + 1, source - 1)
     share = position - low
     matrix = np.zeros((target, source))
@@ -60,12 +60,7 @@ def upsample(grids: Tensor, size: int, *, align_corners: bool = False) -> Tensor
     return _apply(upsampling_matrix(grids.shape[-1], size, align_corners=align_corners), grids)
 
 
-def smooth(maps: Tensor, sigma: float) -> Tensor:
-    """Gaussian smoothing of (..., S, S); σ in pixels, 0 leaves the maps as they are."""
-    return _apply(smoothing_matrix(maps.shape[-1], sigma), maps)
-
-
 def upsample_smooth(grids: Tensor, size: int, sigma: float) -> Tensor:
-    """`smooth(upsample(grids, size), sigma)` in one product."""
+    """`upsample`, then a Gaussian of σ pixels of the result, in one product; σ 0 smooths nothing."""
     upsampling = upsampling_matrix(grids.shape[-1], size, align_corners=False)
     return _apply(smoothing_matrix(size, sigma) @ upsampling, grids)

@@ -103,6 +103,16 @@ def test_impossible_settings_name_their_key(
         methods.build(name, FITTING[name] | values, tower.clip)
 
 
+def test_settings_at_their_bounds(tower: Tower) -> None:
+    """As many vectors as the text tower has room for, deep tokens over all of them, and no smoothing."""
+    for name, values in {
+        "anomalyclip": {"n_ctx": 72, "deep_tokens": 72, "sigma": 0},
+        "coop": {"sigma": 0},
+        "clip": {"sigma": 0},
+    }.items():
+        methods.build(name, FITTING[name] | values, tower.clip).text_features("screw")
+
+
 def test_every_bad_key_gets_a_line(tower: Tower) -> None:
     with pytest.raises(ParamsError) as caught:
         methods.build("clip", {"sigma": -1, "temperature": 0, "tower": 3}, tower.clip)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from pipeline.methods.resampling import smooth, upsample, upsample_smooth
+from pipeline.methods.resampling import upsample, upsample_smooth
 from tests.clip.reference import close
 
 
@@ -32,21 +32,21 @@ def test_upsampling_is_torchs(source: int, target: int, align_corners: bool) -> 
 def test_smoothing_is_scipys(size: int, sigma: float) -> None:
     maps = noise(2, size, size)
     expected = np.stack([gaussian_filter(one.double().numpy(), sigma=sigma) for one in maps])
-    close(smooth(maps, sigma), expected, 2e-6)
+    close(upsample_smooth(maps, size, sigma), expected, 2e-6)
 
 
 def test_the_papers_smoothing() -> None:
     maps = noise(1, 518, 518)
-    close(smooth(maps, 4.0)[0], gaussian_filter(maps[0].double().numpy(), sigma=4), 2e-6)
+    close(upsample_smooth(maps, 518, 4.0)[0], gaussian_filter(maps[0].double().numpy(), sigma=4), 2e-6)
 
 
 def test_no_sigma_changes_nothing() -> None:
-    assert torch.equal(smooth(noise(2, 11, 11), 0.0), noise(2, 11, 11))
+    assert torch.equal(upsample_smooth(noise(2, 11, 11), 11, 0.0), noise(2, 11, 11))
 
 
 def test_one_product_equals_two_steps() -> None:
     grids = noise(4, 14, 14)
-    close(upsample_smooth(grids, 112, 4.0), smooth(upsample(grids, 112), 4.0), 1e-6)
+    close(upsample_smooth(grids, 112, 4.0), upsample_smooth(upsample(grids, 112), 112, 4.0), 1e-6)
 
 
 def test_upsampling_passes_gradients() -> None:
