@@ -15,7 +15,7 @@ from pipeline.metrics import (
     pixel_draws,
     standard_error,
 )
-from pipeline.metrics.draws import _multiplicities
+from pipeline.metrics.draws import _interpolate, _multiplicities
 from pipeline.metrics.values import PIXEL_METRICS
 
 from .reference import Maps, Masks, catalogue, draw_masks, flood_regions, smooth_maps
@@ -95,6 +95,13 @@ def test_draws_of_images_that_sketches_hold_whole_are_exact() -> None:
             assert draws[name][index] == pytest.approx(getattr(drawn.finish(), name), abs=1e-12), name
         moved = interpolated_pro(FEW[order], FEW_MASKS[order]) - interpolated_pro(FEW, FEW_MASKS)
         assert draws["pixel_pro"][index] == pytest.approx(values.pixel_pro + moved, abs=1e-6)
+
+
+def test_shares_are_straight_between_scores_and_end_with_the_last() -> None:
+    """Rounding may put the paper's last threshold on the highest score, which is then there twice."""
+    scores, shares = np.array([1, 2, 4, 4], np.float32), np.array([[1, 0.5, 0.25, 0], [1, 1, 0.5, 0]])
+    got = _interpolate(np.array([1, 1.5, 2, 3, 4, 5]), scores, shares)
+    assert got.tolist() == [[1, 0.75, 0.5, 0.375, 0, 0], [1, 1, 1, 0.75, 0, 0]]
 
 
 def test_series_are_shares_however_far_they_are_shifted() -> None:

@@ -83,6 +83,15 @@ def test_beyond_the_default_budget_the_values_hardly_move(scale: float) -> None:
         assert abs(exact[name] - counted[name]) <= (most if scale == 1 else 1e-12), name
 
 
+def test_exact_up_to_the_budget_and_no_further() -> None:
+    maps, masks = KINDS["wild"]
+    within, beyond = (
+        state_of(maps, masks, budget).brackets()["pixel_auroc"] for budget in (maps.size, maps.size - 1)
+    )
+    assert within[0] == within[1]
+    assert beyond[0] < beyond[1]
+
+
 def test_an_outlier_costs_a_counted_state_nothing() -> None:
     masks = MASKS
     maps = (0.48 + SMOOTH / 1000).astype(np.float32)
@@ -269,6 +278,12 @@ def test_other_refusals() -> None:
         PixelState().merge(PixelState(0))
     with pytest.raises(ZsadError, match="too large"):
         PixelState().update(np.broadcast_to(np.float32(0), (1, 6000, 6000)), [])
+
+
+def test_a_long_and_narrow_map_is_not_too_large() -> None:
+    state = state_of(np.zeros((1, 1, 6000), np.float32), np.zeros((1, 1, 6000), np.uint8))
+    state.update(np.zeros((1, 6000, 1), np.float32), np.zeros((1, 6000, 1), np.uint8))
+    assert state.finish().n_regions == 0
 
 
 # Properties that hold for any scores.

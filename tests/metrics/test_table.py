@@ -44,6 +44,16 @@ def test_rows_stay_inexact_once_a_score_has_used_their_low_bits() -> None:
     assert two.ranking().row_bits == 4
 
 
+def test_rows_whose_low_bits_no_score_uses_are_exact() -> None:
+    """16 pages ask for rows of 4 bits; the scores are whole multiples of a row, odd ones too."""
+    keys = random_keys(0, 16) >> np.uint32(4) << np.uint32(4)
+    table = CountTable(ROWS)
+    table.add(keys)
+    ranking = table.ranking()
+    assert ranking.row_bits == 0
+    assert np.array_equal(ranking.keys, np.unique(keys))
+
+
 def test_every_page_in_use_leaves_a_row_a_page() -> None:
     table = CountTable(0)
     table.add(np.arange(0, 1 << 32, 4099, dtype=np.uint32))
