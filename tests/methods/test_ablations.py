@@ -1,10 +1,12 @@
 """The ablations of the paper as settings of AnomalyCLIP, and what each must leave unchanged."""
 
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import yaml
 
 from pipeline import methods
 from pipeline.methods.anomalyclip import AnomalyClip
@@ -16,9 +18,9 @@ from .reference import text_side
 from .test_methods_reference import tokens
 
 FULL: dict[str, Any] = {"layers": [6], "dpam_start": 3, "deep_layers": 4, "sigma": 1.5}
-BASE = {"attention": "qk", "n_ctx": 0, "deep_layers": 0}
-T1 = {"n_ctx": 0, "deep_layers": 0}
-T2 = {"deep_layers": 0}
+SHIPPED = (files("pipeline") / "conf/variants/ablations.yaml").read_text("utf-8")
+VARIANTS: dict[str, dict[str, Any]] = yaml.safe_load(SHIPPED)["anomalyclip"]
+BASE, T1, T2 = (VARIANTS[row] for row in ("base", "t1", "t2"))
 
 
 @pytest.fixture(scope="module")
@@ -63,35 +65,31 @@ def test_table_5_switches_single_losses(tower: Tower) -> None:
     images, labels = random_images(3, tower.size), torch.tensor([0, 1, 1])
     masks = torch.zeros(3, tower.size, tower.size, dtype=torch.bool)
     masks[1:, :9] = True
-    totals = {}
-    rows: dict[str, dict[str, Any]] = {
-        "both": {},
-        "global": {"local_weight": 0},
-        "local": {"global_weight": 0},
-        "neither": {"local_weight": 0, "global_weight": 0},
-    }
-    for key, weights in rows.items():
-        method = built(tower, weights)
-        totals[key] = method.loss(
-            tower.clip.encode_image(images, method.taps), labels, masks, ["x"] * 3
-        ).total.item()
-    assert totals["both"] == pytest.approx(totals["global"] + totals["local"], rel=1e-6)
-    assert totals["neither"] == 0
-    assert totals["global"] > 0
-    assert totals["local"] > 0
+    features = tower.clip.encode_image(images, built(tower, {}).taps)
+    both, global_only, local_only = (
+        built(tower, changes).loss(features, labels, masks, ["x"] * 3)
+        for changes in ({}, VARIANTS["global_only"], VARIANTS["local_only"])
+    )
+    image = both.parts["global"].item()
+    assert 0 < image < both.total.item()
+    assert global_only.total.item() == pytest.approx(image, rel=1e-6)
+    assert local_only.total.item() == pytest.approx(both.total.item() - image, rel=1e-5)
+    assert built(tower, VARIANTS["untrained"]).settings.training.epochs == 0
 
 
 def test_figure_5_twin_reads_the_class_name(tower: Tower) -> None:
-    assert built(tower, {"prompts": "object_aware"}).class_aware
+    assert built(tower, VARIANTS["object_aware"]).class_aware
     assert not built(tower, {}).class_aware
-    aware = [scores(tower, {"prompts": "object_aware"}, name).image for name in ("screw", "tile")]
+    aware = [scores(tower, VARIANTS["object_aware"], name).image for name in ("screw", "tile")]
     assert (aware[0] - aware[1]).abs().max() > 1e-5
     agnostic = [scores(tower, {}, name).image for name in ("screw", "tile")]
     assert torch.equal(agnostic[0], agnostic[1])
 
 
 def test_figure_6_attentions_differ_on_the_map_only(tower: Tower) -> None:
-    found = [scores(tower, {"attention": kind}) for kind in ("vv", "qq", "kk", "qk")]
+    kinds = [{}, VARIANTS["qq"], VARIANTS["kk"], {"attention": "qk"}]
+    found = [scores(tower, changes) for changes in kinds]
+    assert [built(tower, changes).settings.attention for changes in kinds] == ["vv", "qq", "kk", "qk"]
     for one in range(4):
         for other in range(one):
             assert torch.equal(found[one].image, found[other].image)
@@ -116,9 +114,7 @@ def test_appendix_sweeps_run_and_differ(tower: Tower, sweep: list[dict[str, Any]
 
 
 def test_all_variants_ride_on_one_pass(tmp_path: Path, tower: Tower) -> None:
-    variants = [
-        built(tower, changes) for changes in (BASE, T1, T2, {}, {"attention": "qq"}, {"attention": "kk"})
-    ]
+    variants = [built(tower, changes) for changes in (BASE, T1, T2, {}, VARIANTS["qq"], VARIANTS["kk"])]
     images = random_images(2, tower.size)
     taps = frozenset().union(*(method.taps for method in variants))
     assert len(taps) == 5

@@ -244,6 +244,35 @@ def test_mosaics_are_four_images_of_the_class(tower: Tower) -> None:
     assert none is batch
 
 
+def plain_set(levels: list[int], class_names: list[str], size: int) -> AuxiliarySet:
+    """Images of one grey level each; the mask is full where the level is odd."""
+    grey = np.array(levels, np.uint8)[:, None, None]
+    images = np.broadcast_to(grey[..., None], (len(levels), size, size, 3))
+    masks = np.broadcast_to(grey % 2, (len(levels), size, size))
+    return AuxiliarySet("mvtec", images, masks, np.array(levels) % 2, class_names)
+
+
+def test_mosaics_stay_within_the_class(tower: Tower) -> None:
+    auxiliary = plain_set([0, 0, 255, 255, 255], ["dark"] * 2 + ["bright"] * 3, tower.size)
+    method = built(tower, "vand")
+    batch = whole_batch(collect_features(tower.clip, auxiliary, method.taps), method.taps)
+    made = Mosaics(tower.clip, auxiliary, 1.0)(batch, torch.arange(5), torch.Generator().manual_seed(0))
+    assert made.labels.tolist() == [0, 0, 1, 1, 1]
+    for tap, value in batch.features.items():
+        close(made.features[tap], value.double())
+
+
+def test_a_mosaic_holds_its_images_row_by_row(tower: Tower) -> None:
+    levels = [10, 21, 30, 41, 50, 61]
+    mosaics = Mosaics(tower.clip, plain_set(levels, ["cup"] * 6, 48), 1.0)
+    image, mask = mosaics._make("cup", torch.Generator().manual_seed(0))
+    drawn = torch.randint(6, (4,), generator=torch.Generator().manual_seed(0)).tolist()
+    assert len(set(drawn)) == 4
+    places = [(12, 12), (12, 36), (36, 12), (36, 36)]
+    assert [int(image[place][0]) for place in places] == [levels[row] for row in drawn]
+    assert [int(mask[place]) for place in places] == [levels[row] % 2 for row in drawn]
+
+
 def test_a_mosaic_of_one_image_is_that_image_four_times(tmp_path: Path) -> None:
     tower = make_tower(tmp_path, size=48)
     parts = auxiliary_set(tower.size, 3)
