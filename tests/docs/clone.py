@@ -37,21 +37,15 @@ class Clone:
     def keep(self) -> None:
         """From now on `reset` goes back to tracked files as they are."""
         identity = ("-c", "user.name=docs", "-c", "user.email=docs@example.org", "-c", "commit.gpgsign=false")
-        self._git(
-            *identity,
-            "commit",
-            "-q",
-            "--all",
-            "--allow-empty",
-            "--no-verify",
-            "-m",
-            "as `make repro` leaves it",
-        )
+        self._git(*identity, "commit", "-qa", "--allow-empty", "--no-verify", "-m", "kept")
 
     def reset(self) -> None:
-        """Tracked files as kept, others that git does not ignore gone."""
+        """Tracked files as kept, others that git does not ignore gone, own data sets too."""
         self._git("reset", "-q", "--hard")
         self._git("clean", "-fdq")
+        for own in self.folder.glob("data-own/*"):
+            for folder in (own, *self.folder.glob(f"shards/*/{own.name}")):
+                shutil.rmtree(folder)
 
     def write(self, file: str, text: str) -> None:
         """Make a file of the project say `text`."""
