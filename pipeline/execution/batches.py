@@ -1,7 +1,8 @@
 """The images of a prepared subset, batch by batch, with the next batch read while this one is worked on.
 
 Reading, unpacking and labelling masks, and copying into pinned memory happen in one thread beside the tower.
-One batch is read ahead and no more, so memory does not grow with the number of images.
+One batch is read ahead and no more, and what earlier ones left free goes back to the system now and then, so
+memory does not grow with the number of images.
 """
 
 from collections.abc import Iterator
@@ -13,10 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pipeline.execution.heap import give_back
 from pipeline.metrics import ImageRegions, label_masks
 from pipeline.shards import SubsetShard
 
 T = TypeVar("T")
+
+_GIVE_BACK = 16  # batches between two times that free memory is given back
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,9 @@ def read_batches(shard: SubsetShard, size: int, *, pin: bool = False) -> Iterato
         size: Images a batch.
         pin: Into pinned memory, from which a copy to a CUDA device runs beside the work there.
     """
-    for start in range(0, len(shard), size):
+    for number, start in enumerate(range(0, len(shard), size)):
+        if number % _GIVE_BACK == _GIVE_BACK - 1:
+            give_back()
         rows = slice(start, min(start + size, len(shard)))
         images = torch.from_numpy(np.array(shard.images[rows]))
         names, masks = shard.paths[rows], shard.masks(rows.start, rows.stop)

@@ -5,12 +5,9 @@ is kept as its middle score. So any share of the image's pixels is known to 1/25
 ones), whatever the scale of the scores. Sketches serve intervals only; values come from all pixels.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from pipeline.metrics.keys import Ints, Keys
 from pipeline.metrics.ranking import sort_hits
@@ -85,68 +82,6 @@ def sketch_image(
         hit_keys[_middles(bounds)],
         np.add.reduceat(weights, bounds[:-1]) if weights.size else weights,
     )
-
-
-_Number = TypeVar("_Number", bound=np.generic)
-
-
-class _Pile(Generic[_Number]):
-    """An array that grows at its end; parts of it that were handed out stay as they are."""
-
-    def __init__(self, dtype: type[_Number]) -> None:
-        self._room = np.empty(0, dtype)
-        self._size = 0
-
-    def __getstate__(self) -> dict[str, object]:
-        return {"_room": self.values(), "_size": self._size}
-
-    def values(self) -> npt.NDArray[_Number]:
-        return self._room[: self._size]
-
-    def add(self, values: npt.NDArray[_Number]) -> None:
-        size = self._size + values.size
-        if size > self._room.size or not self._room.flags.writeable:  # read-only: from Ray's object store
-            room = np.empty(2 * size, self._room.dtype)
-            room[: self._size] = self.values()
-            self._room = room
-        self._room[self._size : size] = values
-        self._size = size
-
-
-class Sketches:
-    """The sketches of a subset, packed into few arrays.
-
-    Thousands of small arrays that stay, made between the large ones of every batch that go, would break up
-    the heap, until each batch needs new memory.
-    """
-
-    def __init__(self) -> None:
-        self._heads: list[tuple[str, np.float32, np.float32, int, int, int, int]] = []
-        self._normal_keys = _Pile(np.uint32)
-        self._hit_keys = _Pile(np.uint32)
-        self._cover = _Pile(np.int64)
-
-    def add(self, sketch: ImageSketch) -> None:
-        """Add one image."""
-        lengths = sketch.normal_keys.size, sketch.hit_keys.size
-        self._heads.append((sketch.name, sketch.low, sketch.high, sketch.normals, sketch.anomalous, *lengths))
-        self._normal_keys.add(sketch.normal_keys)
-        self._hit_keys.add(sketch.hit_keys)
-        self._cover.add(sketch.cover)
-
-    def __iter__(self) -> Iterator[ImageSketch]:
-        normal_keys, hit_keys, cover = (
-            self._normal_keys.values(),
-            self._hit_keys.values(),
-            self._cover.values(),
-        )
-        normal = hit = 0
-        for name, low, high, normals, anomalous, n_normal, n_hit in self._heads:
-            own, hits = slice(normal, normal + n_normal), slice(hit, hit + n_hit)
-            yield ImageSketch(
-                name, low, high, normals, normal_keys[own], anomalous, hit_keys[hits], cover[hits]
-            )
-            normal, hit = own.stop, hits.stop
 
 
 def _normal_sample(keys: Keys, regions: ImageRegions) -> Keys:

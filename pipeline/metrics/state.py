@@ -23,7 +23,7 @@ from pipeline.metrics.keys import Ints, Keys, score_keys, threshold_keys
 from pipeline.metrics.protocol import ProtocolPro, protocol_pro, protocol_thresholds
 from pipeline.metrics.ranking import Ranking, group_hits
 from pipeline.metrics.regions import WEIGHT_BITS, ImageRegions, label_masks, region_weights
-from pipeline.metrics.sketch import ImageSketch, Sketches, sketch_image
+from pipeline.metrics.sketch import ImageSketch, sketch_image
 from pipeline.metrics.table import CountTable
 from pipeline.metrics.values import PIXEL_METRICS, PixelMetrics
 
@@ -56,7 +56,7 @@ class PixelState:
         self._keys: list[Keys] = []
         self._hits: list[tuple[Keys, Ints]] = []
         self._table: CountTable | None = None
-        self._sketches = Sketches()
+        self._sketches: list[ImageSketch] = []
 
     def update(self, maps: Any, masks: Any, names: Sequence[str] | None = None) -> None:
         """Add a batch of images.
@@ -82,7 +82,7 @@ class PixelState:
             low, high = ends[index]
             self._low, self._high = min(self._low, low), max(self._high, high)
             self._gather(keys.size, [keys], [hits])
-            self._sketches.add(sketch_image(names[index] if names else "", (low, high), keys, image, hits))
+            self._sketches.append(sketch_image(names[index] if names else "", (low, high), keys, image, hits))
 
     def merge(self, other: "PixelState") -> None:
         """Add what `other` has gathered; `other` stays as it is.
@@ -98,8 +98,7 @@ class PixelState:
         self._gather(other._pixels, other._keys, other._hits)
         if self._table is not None and other._table is not None:
             self._table.merge(other._table)
-        for sketch in other.sketches:
-            self._sketches.add(sketch)
+        self._sketches += other._sketches
 
     def finish(self) -> PixelMetrics:
         """The values of all images so far; all None when no pixel, or every pixel, is anomalous."""

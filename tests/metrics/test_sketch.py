@@ -52,17 +52,3 @@ def test_a_lone_normal_pixel_is_not_missed() -> None:
     mask = np.ones_like(MASK)
     mask[100, 101] = False
     assert list(sketch_of(mask).normal_keys) == list(score_keys(MAP[100, 101:102]))
-
-
-def test_sketches_that_were_handed_out_stay_as_they_are_when_images_are_added() -> None:
-    masks = [MASK, np.zeros_like(MASK), np.ones_like(MASK)]
-    alone = [sketch_of(mask) for mask in masks]
-    state, handed_out = PixelState(), []
-    for number in range(30):
-        state.update(MAP[None], masks[number % 3][None], ["a.png"])
-        handed_out.append(state.sketches[number])
-    for number, (early, late) in enumerate(zip(handed_out, state.sketches, strict=True)):
-        for sketch in (early, late):
-            assert sketch.order == alone[number % 3].order
-            assert np.array_equal(sketch.hits, alone[number % 3].hits)
-            assert np.array_equal(sketch.cover, alone[number % 3].cover)
