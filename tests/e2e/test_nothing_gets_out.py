@@ -110,8 +110,10 @@ def ran(trained_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     project = Project(folder)
     _add_telltale(project)
     shutil.rmtree(folder / "samples")
-    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="ray") as ray:
-        for name, value in {**SECRETS, "RAY_AUTH_MODE": "token", "RAY_TMPDIR": ray}.items():
+    short = tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True)  # for names of sockets
+    with pytest.MonkeyPatch.context() as patch, short as ray:
+        settings = {"RAY_AUTH_MODE": "token", "RAY_TMPDIR": ray, "PYTHONPATH": str(folder)}
+        for name, value in {**SECRETS, **settings}.items():
             patch.setenv(name, value)
         process = project.start(sys.executable, "-m", "stages.evaluate")
         listened = _watch(process)
