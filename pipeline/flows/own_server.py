@@ -36,7 +36,9 @@ def own_server() -> Iterator[None]:
     if PREFECT_API_URL.value():
         yield
         return
-    with temporary_settings({PREFECT_API_URL: f"{_server().address}/api"}):
+    server = _server()
+    server.wait_until_up()
+    with temporary_settings({PREFECT_API_URL: f"{server.address}/api"}):
         yield
 
 
@@ -45,7 +47,6 @@ def _server() -> "_Server":
     """The one of this process. It ends with the process: by then Prefect has sent what it has to say."""
     server = _Server()
     atexit.register(server.stop)
-    server.wait_until_up()
     return server
 
 
