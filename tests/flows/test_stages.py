@@ -1,5 +1,6 @@
 """A flow's result does not depend on Prefect's server: it dies early or late, or was never there."""
 
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -8,6 +9,7 @@ from uuid import uuid4
 import psutil
 import pytest
 
+from pipeline.errors import ZsadError
 from pipeline.flows.stages import PARENT_VARIABLE
 from tests.project import Project
 
@@ -80,6 +82,16 @@ def test_a_server_that_dies_again_and_again_is_started_anew(project: Project) ->
         assert f"servers killed {when} 1" in output
     assert "result: 2" in output
     assert time.monotonic() - started < 60  # Prefect alone would give up after two minutes
+
+
+def test_a_server_that_cannot_start_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline.flows.own_server import _Server
+
+    monkeypatch.setattr(_Server, "_start", lambda _: subprocess.Popen([sys.executable, "-c", ""]))
+    started = time.monotonic()
+    with pytest.raises(ZsadError, match="does not come up"):
+        _Server().wait_until_up()
+    assert time.monotonic() - started < 60
 
 
 def test_a_server_ends_with_its_run_however_that_ends(project: Project) -> None:
