@@ -16,3 +16,5 @@ for _name, _value in {
 if "RAY_ADDRESS" not in os.environ:
     # Ray's name for "this machine alone": its servers then listen on loopback and on no other address.
     os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    # Nobody starts a lost control service anew: the run ends soon, and the next one goes on from its cells.
+    os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "5")

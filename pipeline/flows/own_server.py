@@ -24,6 +24,7 @@ _HOST = "127.0.0.1"
 _POLL_SECONDS = 0.1
 _START_SECONDS = 120  # a new database on a busy machine
 _STOP_SECONDS = 5
+_QUICK_SECONDS, _QUICK_ENDS = 30, 5  # a server that ends so soon, so often, will not stay up
 
 
 @contextmanager
@@ -36,7 +37,9 @@ def own_server() -> Iterator[None]:
     if PREFECT_API_URL.value():
         yield
         return
-    with temporary_settings({PREFECT_API_URL: f"{_server().address}/api"}):
+    server = _server()
+    server.wait_until_up()
+    with temporary_settings({PREFECT_API_URL: f"{server.address}/api"}):
         yield
 
 
@@ -45,7 +48,6 @@ def _server() -> "_Server":
     """The one of this process. It ends with the process: by then Prefect has sent what it has to say."""
     server = _Server()
     atexit.register(server.stop)
-    server.wait_until_up()
     return server
 
 
@@ -68,23 +70,24 @@ class _Server:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)  # noqa: S603 - our own
 
     def _keep_up(self) -> None:
-        while not self._stopped.wait(_POLL_SECONDS):
+        started, ends = time.monotonic(), 0
+        while ends < _QUICK_ENDS and not self._stopped.wait(_POLL_SECONDS):
             if self._process.poll() is not None:
+                ends = ends + 1 if time.monotonic() - started < _QUICK_SECONDS else 1
+                started = time.monotonic()
                 self._process = self._start()
 
     def wait_until_up(self) -> None:
         deadline = time.monotonic() + _START_SECONDS
         with httpx.Client(base_url=self.address, trust_env=False) as client:
-            while time.monotonic() < deadline:
+            while time.monotonic() < deadline and self._keeper.is_alive():
                 try:
                     client.get("/api/health").raise_for_status()
                 except httpx.HTTPError:
                     time.sleep(_POLL_SECONDS)
                 else:
                     return
-        raise ZsadError(
-            f"Prefect's server does not answer at {self.address} after {_START_SECONDS} s: run again"
-        )
+        raise ZsadError(f"Prefect's server does not come up at {self.address}: what it says stands above")
 
     def stop(self) -> None:
         self._stopped.set()

@@ -6,10 +6,12 @@ from contextlib import contextmanager, suppress
 import httpx
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
+from pipeline.errors import ZsadError
+
 _PREFECTS_OWN_WORDS = "Failed to reach API"
 
 
-class ServerGoneError(RuntimeError):
+class ServerGoneError(ZsadError):
     """Prefect's server does not answer, or not as it should."""
 
 

@@ -29,6 +29,7 @@ from pipeline.flows.server import ServerGoneError, asking_server, best_effort
 PARENT_VARIABLE = "ZSAD_PARENT_TASK_RUN"
 # The server hears of tasks a few seconds late, and one that was killed is up again well within this.
 _PARENT_SECONDS = 40
+_STARTS = 3
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -37,18 +38,26 @@ R = TypeVar("R")
 def run_in_parent(flow: Flow[P, R], **parameters: Any) -> R:
     """Run `flow` as a sub-run of the task that started this process, or alone when no task did.
 
-    Its result counts as soon as its body has returned, whatever becomes of the server afterwards.
+    Its result counts as soon as its body has returned, whatever becomes of the server afterwards. One that
+    goes before that is soon back, and the run starts again; it finds what it had finished.
+
+    Raises:
+        ServerGoneError: the server went each time.
     """
     kept: list[R] = []
     keeping = _keeping(flow, kept)
-    try:
-        with asking_server():
-            return _run(keeping, parameters)
-    except ServerGoneError as error:
-        if not kept:
-            raise
-        get_logger("zsad").warning("Prefect's server is gone (%s); the run itself has ended", error)
-        return kept[0]
+    starts = 0
+    while True:
+        starts += 1
+        try:
+            with asking_server():
+                return _run(keeping, parameters)
+        except ServerGoneError as error:
+            if kept:
+                get_logger("zsad").warning("Prefect's server is gone (%s); the run itself has ended", error)
+                return kept[0]
+            if starts == _STARTS:
+                raise
 
 
 def _keeping(flow: Flow[P, R], kept: list[R]) -> Flow[P, R]:

@@ -29,7 +29,7 @@ KINDS = {
 """What a victim's command looks like; a worker is one that has a group."""
 
 _SURVIVED = ("worker", "server")  # the command goes on without
-_CHANCES = {"worker": 8, "server": 2, "raylet": 2, "gcs": 2, "stage": 3, "dvc": 2}
+_CHANCES = {"worker": 5, "server": 2, "raylet": 1, "gcs": 1, "stage": 3, "dvc": 2}
 
 
 def marked(mark: str) -> Iterator[tuple[str, psutil.Process]]:
@@ -66,7 +66,7 @@ class Killer:
 
     def step(self, command: subprocess.Popen[str]) -> None:
         """Wait for some seconds, then kill a process of a kind, if there is one."""
-        pause = self._chance.uniform(1, 6)
+        pause = self._chance.uniform(2, 8)
         (kind,) = self._chance.choices(list(_CHANCES), list(_CHANCES.values()))
         place = self._chance.random()
         end = time.monotonic() + pause

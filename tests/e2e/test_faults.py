@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pipeline.execution.cell_store import CellStore
@@ -126,6 +127,25 @@ def test_an_interrupt_keeps_what_is_finished(plain: Project, undisturbed: dict[s
     assert {"run_stopped", "run_finished"} & {line["event"] for line in read_log(log)}
     output = plain.run(*EVALUATE)
     assert f"cells: {CELLS - kept} run, {kept} reused, 0 failed: complete" in output
+    assert results(plain) == undisturbed
+
+
+@pytest.mark.soak
+@pytest.mark.ray
+def test_a_run_that_loses_rays_control_service_ends_soon(
+    plain: Project, undisturbed: dict[str, bytes]
+) -> None:
+    plain.set_param("compute.backend", "ray")
+    process = plain.start(*EVALUATE)
+    wait_for_cells(process, 2)
+    children = psutil.Process(process.pid).children(recursive=True)
+    (service,) = (child for child in children if "gcs_server" in child.name())
+    service.kill()
+    output, _ = process.communicate(timeout=40)  # a minute, and on, as Ray has it
+    assert process.returncode != 0
+    assert "Failed to connect to GCS" in output
+    assert CellStore().audit()[1] == []
+    assert "0 failed: complete" in plain.run(*EVALUATE)
     assert results(plain) == undisturbed
 
 

@@ -1,5 +1,6 @@
 """A flow's result does not depend on Prefect's server: it dies early or late, or was never there."""
 
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -8,6 +9,7 @@ from uuid import uuid4
 import psutil
 import pytest
 
+from pipeline.errors import ZsadError
 from pipeline.flows.stages import PARENT_VARIABLE
 from tests.project import Project
 
@@ -20,7 +22,7 @@ import time
 
 import psutil
 from prefect import flow
-from pipeline.flows import stages
+from pipeline.flows import own_server, stages
 
 stages._PARENT_SECONDS = 1
 
@@ -44,6 +46,13 @@ def lonely(number):
         time.sleep(60)
     return number + 1
 
+if "between" in sys.argv:
+    whole = own_server._Server.wait_until_up
+    def kill_once(server):
+        whole(server)
+        own_server._Server.wait_until_up = whole
+        kill("between")
+    own_server._Server.wait_until_up = kill_once
 if "early" in sys.argv:
     threading.Thread(target=kill, args=["early"]).start()
 print("result:", stages.run_in_parent(lonely, number=1))
@@ -65,14 +74,24 @@ def test_the_result_is_there_without_the_server(project: Project, monkeypatch: p
     assert "result: 2" in output
 
 
-def test_a_server_that_dies_as_it_starts_and_again_later_is_started_anew(project: Project) -> None:
+def test_a_server_that_dies_again_and_again_is_started_anew(project: Project) -> None:
     started = time.monotonic()
-    output = project.run(sys.executable, "-c", SCRIPT, "early", "inside")
+    output = project.run(sys.executable, "-c", SCRIPT, "early", "between", "inside")
     project.stop()
-    assert "servers killed early 1" in output
-    assert "servers killed inside 1" in output
+    for when in ("early", "between", "inside"):
+        assert f"servers killed {when} 1" in output
     assert "result: 2" in output
     assert time.monotonic() - started < 60  # Prefect alone would give up after two minutes
+
+
+def test_a_server_that_cannot_start_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline.flows.own_server import _Server
+
+    monkeypatch.setattr(_Server, "_start", lambda _: subprocess.Popen([sys.executable, "-c", ""]))
+    started = time.monotonic()
+    with pytest.raises(ZsadError, match="does not come up"):
+        _Server().wait_until_up()
+    assert time.monotonic() - started < 60
 
 
 def test_a_server_ends_with_its_run_however_that_ends(project: Project) -> None:
