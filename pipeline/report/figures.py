@@ -70,7 +70,7 @@ def _dots(found: dict[str, Picture], name: str, sources: Sources) -> Iterator[Fi
     yield Figure(
         name,
         _TITLES[name],
-        "One marker a data set; data sets from the top down, values across.",
+        "A row a data set; a marker a series of the legend, a little apart so that none hides another.",
         _words(picture),
         lambda path: draw(picture, profile=sources.profile, path=path),
     )

@@ -16,6 +16,7 @@ from pipeline.report.grids import grids
 from pipeline.report.index import page_index
 from pipeline.report.overview import averages, facts, failures
 from pipeline.report.sources import Sources
+from pipeline.tables.html import prose
 from pipeline.tables.layout import profile_mark
 
 _PACKAGE: Final = "pipeline.report"
@@ -52,6 +53,7 @@ def _page(sources: Sources, figures: Sequence[Figure], folder: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["prose"] = prose
     chunks = {
         f"{dataset}/{subset}": subset_chunk(sources, dataset, subset)
         for dataset, record in sources.expected.items()

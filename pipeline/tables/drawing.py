@@ -1,4 +1,4 @@
-"""Dot plots: data sets from the top down, values across; every series has its own colour and marker.
+"""Dot plots: data sets from the top down, values across; every series has its own colour, marker and height.
 
 Knows nothing of methods or metrics.
 """
@@ -12,6 +12,7 @@ from pipeline.tables.canvas import COLOURS, GRID, canvas
 from pipeline.tables.shortfall import Shortfall
 
 _MARKERS: Final = "osD^vPX"
+_SPREAD: Final = 0.64  # of a row, from the first series to the last: equal values do not hide each other
 
 Series = Mapping[str, Sequence[float | None]]
 
@@ -48,7 +49,7 @@ class Picture:
 
 def draw(picture: Picture, *, profile: str, path: Path) -> None:
     """Draw `picture` in percent, with its marks on top, as `.svg` or `.png`; no value, no marker."""
-    size = (4 + 3 * len(picture.panels), 1.6 + 0.27 * len(picture.rows))
+    size = (4 + 3 * len(picture.panels), 1.4 + 0.34 * len(picture.rows))
     with canvas(path, size, profile, picture.shortfall) as figure:
         every = figure.subplots(1, len(picture.panels), sharey=True, squeeze=False)[0]
         for axes, panel in zip(every, picture.panels, strict=True):
@@ -58,30 +59,32 @@ def draw(picture: Picture, *, profile: str, path: Path) -> None:
 
 def _draw_panel(axes: Any, panel: Panel) -> None:
     for index, (title, values) in enumerate(panel.series.items()):
-        points = [(100 * value, row) for row, value in enumerate(values) if value is not None]
+        height = _SPREAD * (index / max(len(panel.series) - 1, 1) - 0.5)
+        points = [(100 * value, row + height) for row, value in enumerate(values) if value is not None]
         axes.plot(
             [value for value, _ in points],
             [row for _, row in points],
             linestyle="none",
             marker=_MARKERS[index % len(_MARKERS)],
             color=COLOURS[index % len(COLOURS)],
-            markersize=6,
+            markersize=5,
             label=title,
         )
     axes.set_xlim(*_limits(panel))
     if panel.signed:
         axes.axvline(0, color="#888888", linewidth=0.8, zorder=1)
     axes.set_xlabel(panel.label)
-    axes.grid(**GRID)
+    axes.grid(**GRID, axis="x")
+    for edge in range(1, len(next(iter(panel.series.values()), ()))):
+        axes.axhline(edge - 0.5, **GRID)
 
 
 def _limits(panel: Panel) -> tuple[float, float]:
+    """Differences about zero; shares from the ten below the lowest, so that near ones stand apart."""
+    known = [100 * value for values in panel.series.values() for value in values if value is not None]
     if not panel.signed:
-        return (-2, 102)
-    widest = max(
-        (abs(100 * value) for values in panel.series.values() for value in values if value is not None),
-        default=0.0,
-    )
+        return (10 * (min(known, default=0.0) // 10) - 1, 101)
+    widest = max(map(abs, known), default=0.0)
     return (-1.05 * max(widest, 1.0), 1.05 * max(widest, 1.0))
 
 

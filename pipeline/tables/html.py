@@ -18,12 +18,12 @@ _ENVIRONMENT: Final = Environment(
 )
 
 
-def _prose(line: str) -> Markup:
+def prose(line: str) -> Markup:
     """A line of ours, what stands between backticks as code."""
     return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(line))))  # noqa: S704 - escaped
 
 
-_ENVIRONMENT.filters["prose"] = _prose
+_ENVIRONMENT.filters["prose"] = prose
 _FRAGMENT: Final = _ENVIRONMENT.from_string("""\
 <section class="table" id="{{ table.name | replace('/', '-') }}">
 <h2>{{ table.title }}</h2>

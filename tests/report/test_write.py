@@ -53,6 +53,11 @@ def test_names_and_messages_cannot_become_markup(report: Path) -> None:
     assert page.count("<script") == page.count("</script>")
 
 
+def test_what_stands_between_backticks_is_code(report: Path) -> None:
+    page = (report / "report.html").read_text()
+    assert re.search(r"<li>Builds [^<]*BTAD 15/18 <code>[0-9a-f]{12}</code>", page)
+
+
 def test_the_page_asks_for_nothing_outside_itself(report: Path) -> None:
     page = (report / "report.html").read_text()
     assert "default-src 'none'" in page

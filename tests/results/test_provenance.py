@@ -1,11 +1,13 @@
 import json
+import os
+import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from pipeline.results import write_run
+from pipeline.results import SCHEMA_VERSION, write_run
 from pipeline.results.provenance import git_revision
 
 
@@ -46,6 +48,13 @@ def test_run_record(tmp_path: Path, checkout: Path) -> None:
     path = tmp_path / "run.json"
     write_run(path, seconds={"evaluate": 1.23456}, cells={"run": 3, "reused": 4}, repository=checkout)
     content = json.loads(path.read_text())
+    assert set(content) == {"schema_version", "cells", "seconds", "libraries", "git", "machine"}
+    assert content["schema_version"] == SCHEMA_VERSION
+    assert content["machine"] == {
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "processors": os.cpu_count(),
+    }
     assert content["seconds"] == {"evaluate": 1.235}
     assert content["cells"] == {"run": 3, "reused": 4}
     assert content["libraries"]["pyarrow"] == metadata.version("pyarrow")

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from pipeline.results import CellRow
 from pipeline.tables.aggregate import entry_means
-from pipeline.tables.drawing import Panel, Picture, draw
+from pipeline.tables.drawing import Panel, Picture, _limits, draw
 from pipeline.tables.figures import figures, overview
 
 from .make import ABLATION_EXPECTED, EXPECTED, ablation_run, frame, full_run, row
@@ -13,13 +13,22 @@ SHARES = {"bottle": 0.9, "cable": 0.6, "01": 0.5, "headct": 0.8, "isic": 0.7}
 
 
 def _markers(path: Path, panel: int = 1) -> int:
+    """How many there are in a plot."""
+    return len(_places(path, panel))
+
+
+def _places(path: Path, panel: int = 1) -> list[tuple[float, float]]:
     """Markers in a plot: uses of a symbol, in the colour of a series, inside the axes, not of the legend."""
     root = ET.parse(path).getroot()  # noqa: S314 - our own file
     svg = "{http://www.w3.org/2000/svg}"
     axes = next(group for group in root.iter(f"{svg}g") if group.get("id") == f"axes_{panel}")
     lines = [group for group in axes.iter(f"{svg}g") if (group.get("id") or "").startswith("line2d")]
-    styles = [(use.get("style") or "").lower() for group in lines for use in group.iter(f"{svg}use")]
-    return sum(any(colour in style for colour in COLOURS) for style in styles)
+    return [
+        (float(use.get("x") or 0), float(use.get("y") or 0))
+        for group in lines
+        for use in group.iter(f"{svg}use")
+        if any(colour in (use.get("style") or "").lower() for colour in COLOURS)
+    ]
 
 
 def test_one_marker_a_method_and_data_set_with_a_value(tmp_path: Path) -> None:
@@ -70,3 +79,16 @@ def test_gains_are_drawn_about_zero_however_small_or_absent(tmp_path: Path) -> N
         picture = Picture(["a"], [Panel("gain", {"AUROC": values}, signed=True)])
         draw(picture, profile="paper", path=tmp_path / f"{name}.svg")
         assert _markers(tmp_path / f"{name}.svg") == (0 if name == "none" else 1)
+
+
+def test_equal_values_do_not_hide_each_other(tmp_path: Path) -> None:
+    picture = Picture(["a", "b"], [Panel("share", {"one": [0.5, 0.7], "other": [0.5, None]})])
+    draw(picture, profile="paper", path=tmp_path / "p.svg")
+    one, below, other = _places(tmp_path / "p.svg")
+    assert one[0] == other[0]
+    assert one[1] < other[1] < below[1]
+
+
+def test_shares_are_drawn_from_the_ten_below_the_lowest() -> None:
+    assert _limits(Panel("share", {"a": [0.731, 0.9], "b": [None, 0.8]})) == (69, 101)
+    assert _limits(Panel("share", {"a": [None]})) == (-1, 101)

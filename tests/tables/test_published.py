@@ -5,6 +5,7 @@ from statistics import fmean
 import pytest
 
 from pipeline.catalog import names
+from pipeline.results import ResultsError
 from pipeline.tables import PublishedValue, published_table
 from pipeline.tables.naming import METHOD_TITLES
 
@@ -31,6 +32,16 @@ def test_names_are_those_of_the_catalog(number: int) -> None:
 
 def test_the_paper_leaves_coop_on_dtd_synthetic_blank() -> None:
     assert not [it for it in published_table(1) if (it.method, it.dataset) == ("coop", "dtd_synthetic")]
+
+
+@pytest.mark.parametrize("percent", [-0.1, 100.1])
+def test_what_is_no_percent_is_refused(percent: float) -> None:
+    for possible in (0.0, 100.0):
+        assert PublishedValue(1, "clip", "", "mvtec", "image_ap", possible).percent == possible
+    with pytest.raises(ResultsError, match="no metric in percent"):
+        PublishedValue(1, "clip", "", "mvtec", "image_ap", percent)
+    with pytest.raises(ResultsError, match="no metric in percent"):
+        PublishedValue(1, "clip", "", "mvtec", "image_apple", 50.0)
 
 
 def test_values_as_printed() -> None:
