@@ -105,12 +105,13 @@ def test_impossible_settings_name_their_key(
 
 def test_settings_at_their_bounds(tower: Tower) -> None:
     """As many vectors as there is room for, all of them overwritten, no smoothing, any window that fits."""
-    for name, values in {
+    bounds: dict[str, dict[str, Any]] = {
         "anomalyclip": {"n_ctx": 72, "deep_tokens": 72, "sigma": 0},
         "coop": {"sigma": 0},
         "clip": {"sigma": 0},
         "winclip": {"windows": [1, 6]},
-    }.items():
+    }
+    for name, values in bounds.items():
         methods.build(name, FITTING[name] | values, tower.clip).text_features("screw")
 
 
