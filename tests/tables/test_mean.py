@@ -104,6 +104,8 @@ def test_intervals_stay_in_the_range() -> None:
     assert difference(Mean(0.1, se=0.03), Mean(0.98, se=0.04)).interval == pytest.approx(
         (-0.978, -0.782), abs=1e-3
     )
+    least = difference(Mean(0.01, se=0.03), Mean(0.99, se=0.04)).interval
+    assert least == pytest.approx((-1, -0.882), abs=1e-3)
 
 
 def test_a_difference_without_a_value_has_none() -> None:
