@@ -1,11 +1,9 @@
 """One finished cell as one Parquet file: scores and examples as its table, the row as JSON in its footer.
 
-The bytes depend on the result alone, and the result comes back exactly. A digest over row, scores and
-examples is kept in the footer, so that damage which Parquet itself would not notice is refused too. Where
-cells are kept is up to the cell store.
+The bytes depend on the result alone, and the result comes back exactly. Where cells are kept is up to the
+cell store.
 """
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -23,13 +21,13 @@ _IMAGE_SCHEMA: Final = pa.schema(IMAGE_FIELDS)
 _CELL_SCHEMA: Final = pa.schema(
     [*IMAGE_FIELDS, *(pa.field(name, kind) for name, kind in EXAMPLE_COLUMNS.items())]
 )
-_ROW, _DIGEST = "zsad.row", "zsad.digest"
+_ROW = "zsad.row"
 
 
 def encode_cell(result: CellResult) -> bytes:
     """The Parquet file of `result`; equal results have equal bytes."""
     row = json.dumps(asdict(result.row), sort_keys=True, ensure_ascii=False, allow_nan=False)
-    return parquet.to_bytes(_table(result), {_ROW: row, _DIGEST: _digest(row, result)})
+    return parquet.to_bytes(_table(result), {_ROW: row})
 
 
 def decode_cell(content: bytes, source: str = "cell") -> CellResult:
@@ -46,10 +44,7 @@ def decode_cell(content: bytes, source: str = "cell") -> CellResult:
     try:
         row = CellRow(**json.loads(metadata[_ROW]))
         failed = row.status == "failed"
-        result = CellResult(row, None if failed else _scores(table), () if failed else _examples(table))
-        if metadata[_DIGEST] != _digest(metadata[_ROW], result):
-            raise ResultsError("content and digest disagree")
-        return result
+        return CellResult(row, None if failed else _scores(table), () if failed else _examples(table))
     except (KeyError, TypeError, ValueError, ResultsError) as error:
         raise ResultsError(f"{source}: damaged cell ({error}); delete it and run again") from error
 
@@ -92,16 +87,3 @@ def _examples(table: pa.Table) -> tuple[Example, ...]:
     return tuple(
         Example(place=place, **line) for place, line in enumerate(lines) if line["heatmap"] is not None
     )
-
-
-def _digest(row: str, result: CellResult) -> str:
-    digest = hashlib.sha256(row.encode())
-    if (scores := result.scores) is not None:
-        digest.update(json.dumps(scores.images).encode())
-        digest.update(scores.labels.tobytes())
-        digest.update(scores.scores.tobytes())
-    for example in result.examples:
-        facts = [example.place, example.role, example.reference, example.low, example.high]
-        digest.update(json.dumps(facts).encode())
-        digest.update(example.heatmap)
-    return digest.hexdigest()

@@ -1,10 +1,11 @@
 """Parquet in one way: the same rows give the same bytes, and reading accepts the declared columns only.
 
-No pandas or Arrow schema is embedded (their versions would be part of the bytes), and pages carry checksums.
-The footer holds the schema version, what the caller names, and pyarrow's own version, which is why that is
-pinned.
+No pandas or Arrow schema is embedded (their versions would be part of the bytes). The footer holds the schema
+version, what the caller names, a digest of the whole file, because Parquet itself does not notice every
+flipped byte, and pyarrow's own version, which is why that is pinned.
 """
 
+import hashlib
 import io
 from collections.abc import Mapping
 from typing import Any, Final
@@ -15,10 +16,15 @@ import pyarrow.parquet as pq
 from pipeline.results.schema import SCHEMA_VERSION, ResultsError
 
 _VERSION: Final = "zsad.schema_version"
+_DIGEST: Final = "zsad.sha256"
+_BLANK: Final = "0" * 64  # stands where the digest goes while it is computed
 
 
 def to_bytes(table: pa.Table, metadata: Mapping[str, str]) -> bytes:
-    """The Parquet file of `table` (zstd, one row group), with schema version and `metadata` in its footer."""
+    """The Parquet file of `table` (zstd, one row group), with schema version and `metadata` in its footer.
+
+    Pages carry checksums too, for other readers.
+    """
     sink = io.BytesIO()
     options: dict[str, Any] = {
         "compression": "zstd",
@@ -30,8 +36,10 @@ def to_bytes(table: pa.Table, metadata: Mapping[str, str]) -> bytes:
     with pq.ParquetWriter(sink, table.schema, **options) as writer:
         writer.write_table(table)
         # Metadata on the schema itself would be dropped without a word, since the schema is not stored.
-        writer.add_key_value_metadata({_VERSION: str(SCHEMA_VERSION), **metadata})
-    return sink.getvalue()
+        writer.add_key_value_metadata({_VERSION: str(SCHEMA_VERSION), **metadata, _DIGEST: _BLANK})
+    content = sink.getvalue()
+    place = content.rindex(_BLANK.encode())
+    return content[:place] + _sha256(content).encode() + content[place + len(_BLANK) :]
 
 
 def from_bytes(content: bytes, schema: pa.Schema, source: str) -> tuple[pa.Table, dict[str, str]]:
@@ -46,7 +54,7 @@ def from_bytes(content: bytes, schema: pa.Schema, source: str) -> tuple[pa.Table
         ResultsError: the file is damaged, of another schema version, or has other columns.
     """
     try:
-        file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
+        file = pq.ParquetFile(pa.BufferReader(content))
         # A thread of Arrow's that lets go of Python's bytes while the interpreter ends would abort it.
         table = file.read(use_threads=False)
         footer = file.metadata.metadata or {}
@@ -59,12 +67,22 @@ def from_bytes(content: bytes, schema: pa.Schema, source: str) -> tuple[pa.Table
         raise ResultsError(
             f"{source}: schema version {version}, this code has {SCHEMA_VERSION}; delete it and run again"
         )
+    digest = metadata.pop(_DIGEST, "")
+    if len(digest) != len(_BLANK) or digest != _sha256(content.replace(digest.encode(), _BLANK.encode())):
+        raise ResultsError(
+            f"{source}: damaged Parquet file (not what was written, or older than its digest); "
+            "delete it and run again"
+        )
     if not table.schema.equals(schema):
         unlike = [field.name for field in schema if field not in list(table.schema)]
         raise ResultsError(
             f"{source}: its columns are not those of this version (see {unlike or table.column_names})"
         )
     return table.replace_schema_metadata(None), metadata
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _first_line(error: BaseException) -> str:
