@@ -10,7 +10,6 @@ from typing import Any
 
 from pipeline import catalog, methods
 from pipeline.errors import ParamsError
-from pipeline.methods.base import LearntSettings
 from pipeline.params import Params
 from pipeline.plan import Entry
 
@@ -24,6 +23,8 @@ class Resolved:
 
 
 def _resolve(params: Params, method: str, variant: str, raw: dict[str, Any]) -> Resolved:
+    from pipeline.methods.base import LearntSettings  # late, as torch comes with it
+
     learnt = False
     try:
         method_type = methods.get(method)
