@@ -1,7 +1,8 @@
 """An empty clone of the committed project, in which the commands of the documentation run.
 
-It takes three things from the present checkout, so that `make repro` restores what is known instead of
-computing it: the environment, the DVC cache and the finished cells.
+It takes four things from the present checkout, so that `make repro` restores what is known instead of
+computing it: the environment, the DVC cache, the finished cells, and dvc.lock. The committed one names
+weights of the processor on which it was made, and DVC would look for those alone.
 """
 
 import contextlib
@@ -93,6 +94,7 @@ def make_clone(folder: Path) -> Clone:
     """Clone what is committed into `folder`."""
     subprocess.run(["git", "clone", "-q", str(ROOT), str(folder)], check=True)
     _share_environment(folder / ".venv")
+    shutil.copy(ROOT / "dvc.lock", folder)
     clone = Clone(folder)
     cache = subprocess.run(["dvc", "cache", "dir"], cwd=ROOT, check=True, capture_output=True, text=True)
     clone.run(["dvc", "config", "--local", "cache.dir", cache.stdout.strip()], seconds=60)
