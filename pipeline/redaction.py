@@ -3,6 +3,7 @@
 Logs, messages and failed rows go through here; whatever a library puts into an error may end up in them.
 """
 
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -23,3 +24,17 @@ def redacted(text: str, environment: Mapping[str, str] = os.environ) -> str:
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, _HIDDEN)
     return _USER_INFO.sub(f"{_HIDDEN}@", text)
+
+
+class _Formatter(logging.Formatter):
+    """Hides secrets in what is logged, tracebacks included."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redacted(super().format(record))
+
+
+def log_to_stderr() -> None:
+    """Send warnings and worse of this process to standard error, secrets hidden."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Formatter("%(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])

@@ -14,6 +14,7 @@ from threading import Timer
 from types import FrameType
 
 from pipeline.errors import ZsadError, as_message
+from pipeline.redaction import log_to_stderr
 
 _GRACE_SECONDS = 10
 
@@ -48,7 +49,7 @@ def named(what: str) -> str:
 
 def stage(run: Callable[[], None]) -> None:
     """Call `run`; turn what a user can mend into its message, SIGINT and SIGTERM into an orderly end."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    log_to_stderr()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:

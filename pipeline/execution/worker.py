@@ -16,6 +16,7 @@ from pipeline.execution.scoring import evaluate_group
 from pipeline.execution.tasks import GroupReport, GroupTask
 from pipeline.execution.usage import Place, measured
 from pipeline.files import file_digest, value_digest
+from pipeline.redaction import log_to_stderr
 from pipeline.results import library_versions
 
 _ENGINES = frozenset({"dvc", "prefect", "zsad"})  # move no number
@@ -84,6 +85,7 @@ def report_group(task: GroupTask) -> GroupReport:
 def evaluate(task: GroupTask, workplace: Workplace) -> Iterator[Place | GroupReport]:
     """On a Ray worker: where the group runs, as soon as it does, then its report."""
     workplace.enter()
+    log_to_stderr()
     yield Place.here()
     yield report_group(task)
 
