@@ -103,6 +103,12 @@ def test_what_unar_wrote_is_held_against_its_list(
     refused(archive, tmp_path / "out", "no plain file|not what the list|was not unpacked")
 
 
+def test_folders_above_are_made(tmp_path: Path) -> None:
+    archive = written("zip", tmp_path, Entry("a.png", b"x"))
+    extract(archive, tmp_path / "not/yet/there")
+    assert (tmp_path / "not/yet/there/a.png").read_bytes() == b"x"
+
+
 def test_a_dot_in_front_is_no_harm(tmp_path: Path) -> None:
     extract(written("a.tar", tmp_path, Entry(".", folder=True), Entry("./b/./c", b"c")), tmp_path / "out")
     assert (tmp_path / "out/b/c").read_bytes() == b"c"

@@ -166,3 +166,12 @@ def test_an_image_with_two_labels_is_refused(tmp_path: Path) -> None:
     text(tmp_path / "labels.csv", "image,label\nx.png,0\ny.png,1\nx.png,1\n")
     with pytest.raises(DataError, match=r"listed more than once: x\.png"):
         guess(tmp_path, "widgets")
+
+
+def test_a_mask_of_a_normal_image_is_not_read(tmp_path: Path) -> None:
+    """Some tools write an empty mask for every image, or name one that is not there."""
+    csv_with_least(tmp_path)
+    mask(tmp_path / "m.png")
+    text(tmp_path / "labels.csv", "image,label,mask\nx.png,0,nowhere.png\ny.png,1,m.png\n")
+    samples = guess(tmp_path, "widgets").listing.samples
+    assert {sample.image: sample.mask for sample in samples} == {"x.png": None, "y.png": "m.png"}
