@@ -104,7 +104,7 @@ def test_what_unar_wrote_is_held_against_its_list(
 
 
 def test_folders_above_are_made(tmp_path: Path) -> None:
-    archive = written("zip", tmp_path, Entry("a.png", b"x"))
+    archive = written("a.zip", tmp_path, Entry("a.png", b"x"))
     extract(archive, tmp_path / "not/yet/there")
     assert (tmp_path / "not/yet/there/a.png").read_bytes() == b"x"
 
