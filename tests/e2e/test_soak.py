@@ -109,7 +109,7 @@ def test_whatever_dies_the_outputs_are_those_of_an_undisturbed_run(
                 killer.step(process)
         say(f"dvc repro ended with {code}")
     say(f"{time.monotonic() - started:.0f} s; killed: {dict(Counter(killer.kills))}")
-    assert len(killer.kills) > 20
+    assert len(killer.kills) >= 10
     assert {"worker", "stage"} <= set(killer.kills)
     assert outputs(miniature.folder / "dvc.lock") == undisturbed
     assert "up to date" in miniature.run("dvc", "status")

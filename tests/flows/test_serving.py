@@ -145,7 +145,7 @@ def test_cancel_stops_all_work_and_keeps_what_is_finished(
     logged = [
         line["message"] for line in served.post("/logs/filter", {"limit": 200, "sort": "TIMESTAMP_DESC"})
     ]
-    assert f"evaluate: cells: {CELLS - kept} run, {kept} reused, 0 failed" in logged
+    assert f"evaluate: cells: {CELLS - kept} run, {kept} reused, 0 failed: complete" in logged
     assert served.project.files("results/miniature/metrics") == metrics(undisturbed)
 
 
