@@ -57,9 +57,14 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def write_section(name: str, title: str, body: str) -> None:
-    """Replace the section `name` of RESULTS.md, or add it at the end, and print it."""
+    """Replace the section `name` of RESULTS.md, or add it at the end, and print it.
+
+    `name` is the benchmark's, with `_gpu` behind it for what was measured on one.
+    """
     begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
-    section = f"{begin}\n## {title}\n\n    python -m benchmarks.{name}\n\n{body.strip()}\n{end}"
+    module = name.removesuffix("_gpu")
+    command = f"python -m benchmarks.{module}" + (" --device cuda" if module != name else "")
+    section = f"{begin}\n## {title}\n\n    {command}\n\n{body.strip()}\n{end}"
     text = RESULTS.read_text(encoding="utf-8")
     pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
     found = pattern.search(text)

@@ -145,7 +145,6 @@ CONTENDERS: dict[str, tuple[Callable[[Maps, Masks], Values], int]] = {
 
 
 def time_all(maps: Maps, masks: Masks, quick: bool) -> tuple[dict[str, list[float]], dict[str, Values]]:
-    """What any exact method has to beat."""
     """Processor seconds of each contender, and its values."""
     order = [name for name, (_, rounds) in CONTENDERS.items() for _ in range(1 if quick else rounds)]
     random.Random(0).shuffle(order)  # noqa: S311 - an order, not a secret
