@@ -4,6 +4,6 @@ One entry: `extract`. What a member may be called, be and weigh is decided in `r
 `tars`, `zips` and `rars` only know how their format is read. Nothing here knows data sets.
 """
 
-from pipeline.archives.extract import extract
+from pipeline.archives.extract import DAMAGED, extract
 
-__all__ = ["extract"]
+__all__ = ["DAMAGED", "extract"]

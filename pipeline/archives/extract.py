@@ -18,7 +18,7 @@ from pipeline.errors import DataError, DiskFullError, is_full
 
 _RAR: Final = b"Rar!\x1a\x07"
 _ZIP: Final = b"PK"
-_DAMAGED: Final = (
+DAMAGED: Final = (
     tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,
@@ -26,6 +26,8 @@ _DAMAGED: Final = (
     EOFError,
     ValueError,  # a zip whose names are not the UTF-8 that they claim to be
 )
+"""What Python's readers of archives raise at a damaged one."""
+
 _ADVICE: Final = "get it anew from its publisher"
 
 
@@ -49,7 +51,7 @@ def extract(archive: Path, into: Path) -> None:
     with staged(into) as out:
         try:
             unpack(archive, out, gate)
-        except _DAMAGED as error:
+        except DAMAGED as error:
             raise DataError(f"{archive}: damaged ({error}); {_ADVICE}") from None
         except (NotImplementedError, RuntimeError) as error:
             raise DataError(f"{archive}: packed in a way that is not read here ({error})") from None

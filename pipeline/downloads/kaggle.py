@@ -3,17 +3,14 @@
 kagglehub finds the account in KAGGLE_API_TOKEN, in KAGGLE_USERNAME and KAGGLE_KEY, or in ~/.kaggle.
 """
 
-import lzma
 import os
 import shutil
 import sys
-import tarfile
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
+from pipeline.archives import DAMAGED
 from pipeline.downloads.errors import DownloadError, TransientError
 from pipeline.downloads.meter import Meter
 from pipeline.downloads.optional import load
@@ -22,18 +19,9 @@ from pipeline.errors import DiskFullError, is_full
 
 _CACHE = "KAGGLEHUB_CACHE"
 _OWN = "kagglehub"  # its folder beside the result
-# `ValueError` is how kagglehub says that a file is no archive, the two before it how Python says that it
-# cannot unpack one.
-_UNREADABLE = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    ValueError,
-)
+# `ValueError`, among the damaged, is also how kagglehub says that a file is no archive; the two others are
+# how Python says that it cannot unpack one.
+_UNREADABLE = (*DAMAGED, NotImplementedError, RuntimeError)
 
 
 def fetch_dataset(id_: str, target: Path, *, meter: Meter, patience: Patience) -> None:

@@ -17,7 +17,7 @@ from pipeline.report.index import page_index
 from pipeline.report.overview import averages, facts, failures
 from pipeline.report.sources import Sources
 from pipeline.tables.html import prose
-from pipeline.tables.layout import profile_mark
+from pipeline.tables.layout import marks
 
 _PACKAGE: Final = "pipeline.report"
 _ASSETS: Final = "page"
@@ -64,7 +64,7 @@ def _page(sources: Sources, figures: Sequence[Figure], folder: Path) -> str:
         chunks[f"figure {figure.name}"] = pack([0, len(drawing)], drawing)
     return environment.get_template("report.html").render(
         profile=sources.profile,
-        marks=[it for it in (profile_mark(sources.profile), sources.shortfall) if it is not None],
+        marks=marks(sources.profile, sources.shortfall),
         facts=facts(sources),
         failures=failures(sources),
         averages=grids(averages(sources), sources),

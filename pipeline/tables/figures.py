@@ -27,16 +27,18 @@ def figures(means: Mapping[Entry, EntryMeans], expected: Expected) -> Iterator[t
 def overview(means: Mapping[Entry, EntryMeans], expected: Expected, metric: str) -> Picture:
     """`metric` of the data sets that have it, one series a method of the paper tables."""
     names = [name for name, record in expected.items() if metric in record.metrics]
-    columns = {entry_title(entry): own for entry, own in methods_as_published(means).items()}
+    own = methods_as_published(means)
+    columns = {entry_title(entry): it for entry, it in own.items()}
     panels = [_panel(columns, names, metric)]
-    lacks = shortfall(methods_as_published(means), names)
+    lacks = shortfall(own, names)
     return Picture([expected[name].title for name in names], panels, lacks)
 
 
 def _attentions(means: Mapping[Entry, EntryMeans], expected: Expected) -> Picture:
-    columns = {FIGURE_6.variants[entry]: own for entry, own in FIGURE_6.columns(means, expected).items()}
+    own = FIGURE_6.columns(means, expected)
+    columns = {FIGURE_6.variants[entry]: it for entry, it in own.items()}
     panels = [_panel(columns, list(expected), metric) for metric in _ATTENTION_METRICS]
-    lacks = shortfall(FIGURE_6.columns(means, expected), expected)
+    lacks = shortfall(own, expected)
     return Picture([record.title for record in expected.values()], panels, lacks)
 
 

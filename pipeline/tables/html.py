@@ -107,7 +107,7 @@ def html_fragment(table: Table) -> Markup:
     laid = lay(table, _STYLE)
     text = _FRAGMENT.render(
         table=table,
-        marks=marks(table),
+        marks=marks(table.profile, table.shortfall),
         sections=list(zip(table.sections, laid.grids, strict=True)),
         footnotes=laid.notes,
         no_dataset=NO_DATASET,

@@ -44,7 +44,7 @@ def latex(table: Table) -> str:
     """The whole file of `table`."""
     laid = lay(table, _STYLE)
     lines = [_NEEDS, r"\begingroup\scriptsize\setlength{\tabcolsep}{3pt}"]
-    lines += [rf"\noindent\textbf{{{escape(mark)}}}\par" for mark in marks(table)]
+    lines += [rf"\noindent\textbf{{{escape(mark)}}}\par" for mark in marks(table.profile, table.shortfall)]
     lines += [rf"\noindent {_prose(line)}\par" for line in table.lead]
     for section, rows in zip(table.sections, laid.grids, strict=True):
         lines += _section(table, section, rows)

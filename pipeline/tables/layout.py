@@ -11,6 +11,7 @@ from typing import Final
 
 from pipeline.tables.model import BEST, SECOND, Number, Row, Section, Slot, Table
 from pipeline.tables.printing import SOURCE_MARKS, UNDEFINED, signed
+from pipeline.tables.shortfall import Shortfall
 from pipeline.tables.verdicts import PAPER_PROFILE
 
 NO_DATASET: Final = "This run has no data set of this table."
@@ -75,9 +76,9 @@ def profile_mark(profile: str) -> str | None:
     return _MARKS.get(profile, f"{profile.upper()} PROFILE: not comparable with the paper.")
 
 
-def marks(table: Table) -> list[str]:
-    """The sentences on top of a table: its profile's, and what it lacks."""
-    return [str(it) for it in (profile_mark(table.profile), table.shortfall) if it is not None]
+def marks(profile: str, shortfall: Shortfall | None) -> list[str]:
+    """The sentences on top of a table or a page: its profile's, and what it lacks."""
+    return [str(it) for it in (profile_mark(profile), shortfall) if it is not None]
 
 
 def lay(table: Table, style: Style) -> Laid:

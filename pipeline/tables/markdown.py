@@ -12,7 +12,11 @@ _STYLE: Final = Style(lambda text: f"**{text}**", lambda text: f"*{text}*")
 def markdown(table: Table) -> str:
     """The whole file of `table`."""
     laid = lay(table, _STYLE)
-    lines = [f"# {table.title}", "", *(line for mark in marks(table) for line in (f"> **{mark}**", ""))]
+    lines = [
+        f"# {table.title}",
+        "",
+        *(line for mark in marks(table.profile, table.shortfall) for line in (f"> **{mark}**", "")),
+    ]
     if table.lead:
         lines += [*table.lead, ""]
     for section, rows in zip(table.sections, laid.grids, strict=True):

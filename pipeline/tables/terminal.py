@@ -17,7 +17,7 @@ def terminal(table: Table) -> RenderableType:
     """What `rich.console.Console.print` takes."""
     laid = lay(table, _STYLE)
     parts: list[RenderableType] = [f"[bold]{escape(table.title)}[/bold]"]
-    parts += [f"[red]{escape(mark)}[/red]" for mark in marks(table)]
+    parts += [f"[red]{escape(mark)}[/red]" for mark in marks(table.profile, table.shortfall)]
     parts += [escape(line) for line in table.lead]
     for section, rows in zip(table.sections, laid.grids, strict=True):
         parts += [*map(escape, section.remarks), _drawn(section, rows) if rows else NO_DATASET]
