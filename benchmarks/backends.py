@@ -25,8 +25,8 @@ from benchmarks.common import facts, table, write_section
 from benchmarks.miniature import miniature_params, project
 from benchmarks.ray_nodes import ray_nodes
 from pipeline.execution.backends import open_backend
-from pipeline.execution.cell_store import CellStore
 from pipeline.execution.run import Run, open_run
+from pipeline.execution.store import CellStore
 from pipeline.params import Params
 from pipeline.plan import simulate
 from pipeline.results import encode_cell

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
-from pipeline.execution.calibration import machine
 from pipeline.files import write_text
+from pipeline.speed.calibration import machine
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 

@@ -16,12 +16,11 @@ import torch
 from benchmarks.common import facts, table, write_section
 from benchmarks.subjects import paper_params
 from pipeline import catalog
-from pipeline.execution.assignment import tower_spec
-from pipeline.execution.calibration import as_work, rates
-from pipeline.execution.entries import Resolved, resolve_entries
-from pipeline.execution.tasks import CellTask, GroupTask
+from pipeline.execution.systems import Resolved, resolve_entries
+from pipeline.execution.tasks import CellTask, GroupTask, tower_spec
 from pipeline.params import Params
 from pipeline.plan import Group, Simulation, Subset, make_plan, simulate, total_cost
+from pipeline.speed.calibration import as_work, rates
 
 WORKERS = (1, 2, 4, 8, 16, 32, 64)
 

@@ -23,9 +23,8 @@ from benchmarks.miniature import miniature_params, project, tasks
 from pipeline.execution.scoring import evaluate_group
 from pipeline.execution.tasks import GroupTask
 from pipeline.metrics.state import BUDGET
-from pipeline.shards.digest import shard_digest
 from pipeline.shards.manifest import read_manifest, write_manifest
-from pipeline.shards.reader import INDEX, images_name, masks_name
+from pipeline.shards.reader import INDEX, images_name, masks_name, shard_digest
 
 COUNTS = (150, 300, 600, 1200, 2400, 4800)
 _SAMPLE_SECONDS = 0.005

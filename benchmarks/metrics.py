@@ -27,9 +27,9 @@ import torch
 from scipy import ndimage
 from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_auc_score
 
-from pipeline.clip.torchvision_ops import import_open_clip
+from pipeline.clip.architecture import import_open_clip
 from pipeline.metrics import PixelState, pixel_draws
-from pipeline.metrics.values import PIXEL_METRICS
+from pipeline.metrics.curves import PIXEL_METRICS
 
 Maps = npt.NDArray[np.float32]
 Masks = npt.NDArray[np.uint8]

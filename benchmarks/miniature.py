@@ -15,12 +15,11 @@ import yaml
 from benchmarks.subjects import ROOT
 from pipeline import methods
 from pipeline.clip import load_clip
-from pipeline.execution.assignment import tower_spec
-from pipeline.execution.cell_store import CellStore
-from pipeline.execution.entries import resolve_entries
-from pipeline.execution.prepare import prepare_dataset
+from pipeline.datasets import prepare_dataset
 from pipeline.execution.run import open_run
-from pipeline.execution.tasks import GroupTask
+from pipeline.execution.store import CellStore
+from pipeline.execution.systems import resolve_entries
+from pipeline.execution.tasks import GroupTask, tower_spec
 from pipeline.execution.weights import weights_name
 from pipeline.methods.base import LearntMethod
 from pipeline.params import Params, parse_params

@@ -19,7 +19,7 @@ from pathlib import Path
 import yaml
 from playwright.sync_api import Page, sync_playwright
 
-from pipeline.execution.prepare import prepare_dataset
+from pipeline.datasets import prepare_dataset
 from pipeline.params import Params, parse_params
 from pipeline.report import read_sources, write_report
 from tests.report.make import write_run

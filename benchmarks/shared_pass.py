@@ -22,7 +22,7 @@ import torch
 from benchmarks.common import facts, interleaved, synchronise, table, write_section
 from benchmarks.subjects import build, paper_params, paper_values, random_clip, random_images
 from pipeline.clip import Clip, Local
-from pipeline.execution.entries import Resolved, resolve_entries
+from pipeline.execution.systems import Resolved, resolve_entries
 from pipeline.methods.base import Method
 from pipeline.metrics import PixelState, label_masks
 

@@ -15,7 +15,7 @@ from pipeline import methods
 from pipeline.clip import Clip, TowerSpec, load_clip
 from pipeline.clip.architecture import build_model, read_config
 from pipeline.clip.spec import Precision
-from pipeline.execution.entries import Resolved
+from pipeline.execution.systems import Resolved
 from pipeline.methods.base import Method
 from pipeline.params import Params, parse_params
 

@@ -20,9 +20,9 @@ from benchmarks.miniature import miniature_params, project
 from benchmarks.subjects import build, paper_params, random_clip, random_images
 from pipeline import methods
 from pipeline.clip import Clip, Tap, load_clip
-from pipeline.execution.assignment import tower_spec
-from pipeline.execution.entries import resolve_entries
-from pipeline.execution.train import auxiliary_set
+from pipeline.execution.systems import resolve_entries
+from pipeline.execution.tasks import tower_spec
+from pipeline.execution.training import auxiliary_set
 from pipeline.methods.base import LearntMethod
 from pipeline.training import AuxiliarySet, FeatureCache, collect_features
 from pipeline.training.features import Batch

@@ -6,7 +6,7 @@ its cells fail by name in evaluate.
 
 import sys
 
-from pipeline.execution.prepare import prepare_dataset
+from pipeline.datasets import prepare_dataset
 from pipeline.params import load_params
 from stages.entry import named, stage
 

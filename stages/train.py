@@ -2,7 +2,7 @@
 
 import sys
 
-from pipeline.flows.train import train
+from pipeline.flows.evaluate import train
 from pipeline.params import load_params
 from stages.entry import named, stage
 

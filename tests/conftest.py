@@ -65,8 +65,8 @@ def project(
 @pytest.fixture(scope="session")
 def trained_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose shards and weights are made, for `trained` to copy."""
-    from pipeline.execution.prepare import prepare_dataset
-    from pipeline.execution.train import Trainer
+    from pipeline.datasets import prepare_dataset
+    from pipeline.execution.training import Trainer
     from pipeline.params import load_params
 
     made = make_project(tmp_path_factory.mktemp("template") / "project", read_small_params())

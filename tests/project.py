@@ -13,7 +13,7 @@ from typing import IO, Any
 import yaml
 
 from pipeline.results import CellRow
-from pipeline.results.read import cell_rows, read_metrics
+from pipeline.results.parquet import cell_rows, read_metrics
 
 ROOT = Path(__file__).parents[1]
 SECONDS = 240

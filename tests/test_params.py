@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from pipeline import catalog
 from pipeline.errors import ParamsError
-from pipeline.execution.entries import resolve_entries
+from pipeline.execution.systems import resolve_entries
 from pipeline.params import Params, load_params, parse_params
 from pipeline.tables import published_table
 from tests.project import ROOT

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ParamsError, ZsadError
-from pipeline.execution.train import Trainer
+from pipeline.execution.training import Trainer
 from pipeline.params import load_params
 from stages.entry import named, stage
 from tests.project import Project

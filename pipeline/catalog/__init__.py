@@ -8,11 +8,18 @@ from pipeline.catalog.counts import count_problems
 from pipeline.catalog.fingerprint import Fingerprint, fingerprint
 from pipeline.catalog.guess import Guess, guess
 from pipeline.catalog.listing import list_samples
-from pipeline.catalog.own import own_names, own_record_path
-from pipeline.catalog.record import Build, DatasetRecord, Subset
-from pipeline.catalog.registry import auxiliary_names, evaluated, is_taken, names, record, shipped_names
+from pipeline.catalog.record import Build, DatasetRecord, Source, Subset
+from pipeline.catalog.registry import (
+    auxiliary_names,
+    evaluated,
+    is_taken,
+    names,
+    own_names,
+    own_record_path,
+    record,
+    shipped_names,
+)
 from pipeline.catalog.samples import ANOMALOUS, NORMAL, Counts, Ignored, KnownCounts, Listing, Sample
-from pipeline.catalog.source import Source
 
 __all__ = [
     "ANOMALOUS",

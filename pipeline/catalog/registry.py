@@ -1,16 +1,37 @@
-"""Records by name. A data set is known when its YAML file lies in `records/`, or among the user's own."""
+"""Where the data sets lie that a user brings: one record in `datasets/`, one folder in `data-own/`.
+
+Both are folders of the project, the current directory. Such a record is like the shipped ones and is found
+in the same way; its name is that of its file.
+
+
+Records by name. A data set is known when its YAML file lies in `records/`, or among the user's own.
+"""
 
 import difflib
 from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
 import yaml
 from pydantic import ValidationError
 
-from pipeline.catalog.own import own_names, own_record_path
 from pipeline.catalog.record import DatasetRecord
 from pipeline.errors import DataError
+
+RECORDS = Path("datasets")
+DATA = Path("data-own")
+
+
+def own_names() -> tuple[str, ...]:
+    """The names of all records of the user, sorted."""
+    return tuple(sorted(path.stem for path in RECORDS.glob("*.yaml")))
+
+
+def own_record_path(name: str) -> Path:
+    """Where the record of a user's data set lies."""
+    return RECORDS / f"{name}.yaml"
+
 
 # The order of the rows in Tables 1 and 2 of the paper.
 _ORDER = (

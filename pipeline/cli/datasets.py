@@ -11,8 +11,7 @@ import click
 from pipeline.params import load_params
 
 if TYPE_CHECKING:
-    from pipeline.execution.adding import Added
-    from pipeline.execution.overview import DatasetState
+    from pipeline.datasets import Added, DatasetState
 
 
 @click.group(invoke_without_command=True)
@@ -28,7 +27,7 @@ def datasets(ctx: click.Context, as_json: bool) -> None:
     """  # noqa: D301 - click reads the backspace
     if ctx.invoked_subcommand is not None:
         return
-    from pipeline.execution.overview import overview
+    from pipeline.datasets import overview
 
     states = overview(load_params(ctx.obj))
     if as_json:
@@ -54,7 +53,7 @@ def add(folder: Path, name: str | None, normal: str | None) -> None:
       zsad datasets add photos/widgets
       dvc exp run -S 'own=[widgets]'
     """  # noqa: D301 - click reads the backspace
-    from pipeline.execution.adding import add_dataset
+    from pipeline.datasets import add_dataset
 
     chosen = name or re.sub(r"\W+", "_", folder.resolve().name).strip("_").lower()
     if not re.fullmatch(r"[a-z][a-z0-9_]*", chosen):

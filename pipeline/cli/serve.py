@@ -13,7 +13,7 @@ def serve(port: int, cron: str) -> None:
 
     Example: zsad serve --cron "30 1 * * 1-5"
     """
-    from pipeline.flows.lent_params import recover
+    from pipeline.flows.request import recover
     from pipeline.flows.serving import Service
     from pipeline.flows.serving import serve as keep_serving
 

@@ -6,8 +6,7 @@ outside this package imports open_clip or torchvision.
 
 from typing import TYPE_CHECKING, Any
 
-from pipeline.clip.spec import TowerSpec
-from pipeline.clip.taps import Global, Local, Stream, Tap, Windows
+from pipeline.clip.spec import Global, Local, Stream, Tap, TowerSpec, Windows
 
 if TYPE_CHECKING:
     from pipeline.clip.loading import load_clip

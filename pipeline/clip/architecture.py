@@ -1,18 +1,54 @@
-"""From a model's name or config file to an open_clip module without weights.
+"""Lets open_clip import on a torchvision whose compiled operators do not load beside a CPU build of torch.
+
+torchvision registers fake kernels for `nms` and `qnms` at import and fails when the operators are unknown.
+Declaring their schemas is enough: nothing here calls them. A torchvision that matches its torch keeps its own
+operators.
+
+
+From a model's name or config file to an open_clip module without weights.
 
 Plain CLIP with a ViT only: a config with any other key is refused, because the passes of this package are
 written out for the plain blocks and would give other numbers than the config asks for.
 """
 
 import json
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
 
 from pipeline.clip.spec import Activation
-from pipeline.clip.torchvision_ops import import_open_clip
 from pipeline.errors import ParamsError
+
+_SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+_declared: list[torch.library.Library] = []  # a library's operators go when its object goes
+
+
+def _load_compiled() -> bool:
+    spec = find_spec("torchvision")
+    folders = [Path(folder) for folder in (spec.submodule_search_locations or [])] if spec else []
+    for library in (file for folder in folders for file in sorted(folder.glob("_C*.so"))):
+        try:
+            torch.ops.load_library(str(library))  # type: ignore[no-untyped-call]
+        except OSError:
+            continue
+        return True
+    return False
+
+
+def import_open_clip() -> ModuleType:
+    """The module open_clip, its operators declared first where they have to be."""
+    if not _declared and not _load_compiled():
+        library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
+        for name in ("nms", "qnms"):
+            if not hasattr(torch.ops.torchvision, name):
+                library.define(name + _SCHEMA)  # type: ignore[no-untyped-call]
+        _declared.append(library)
+    return import_module("open_clip")
+
 
 _VISION_KEYS = frozenset({"image_size", "layers", "width", "head_width", "patch_size", "mlp_ratio"})
 _TEXT_KEYS = frozenset({"context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio"})

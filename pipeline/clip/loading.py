@@ -1,18 +1,55 @@
-"""From a `TowerSpec` to a frozen `Clip`: float32, but for the image blocks of a tower of lower precision."""
+"""Position embeddings carried from the pretraining grid to the grid of the input.
+
+From a `TowerSpec` to a frozen `Clip`: float32, but for the image blocks of a tower of lower precision.
+"""
 
 from collections.abc import Mapping
+from math import isqrt
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from pipeline.clip.architecture import build_model, read_config
 from pipeline.clip.model import Clip
-from pipeline.clip.positions import fit_positions
 from pipeline.clip.spec import TowerSpec
 from pipeline.clip.vision import VisionTower
 from pipeline.clip.weights import read_state_dict
 from pipeline.errors import ParamsError, WeightsError
+
+
+def fit_positions(positions: Tensor, grid: int, spec: TowerSpec) -> Tensor:
+    """Interpolate the rows of the patches; the row of the class token stays as it is.
+
+    Args:
+        positions: (1 + n², W), class token first.
+        grid: Patches a side of the input.
+        spec: Gives the rule.
+
+    Returns:
+        (1 + grid², W).
+
+    Raises:
+        ParamsError: the rule is `native` and the grids differ.
+    """
+    native = isqrt(positions.shape[0] - 1)
+    if native == grid:
+        return positions
+    if spec.position == "native":
+        raise ParamsError(
+            f"towers.{spec.name}.image_size: {spec.image_size} px are {grid} patches a side, the weights have"
+            f" {native}; with position: native they must agree"
+        )
+    square = positions[1:].T.reshape(1, -1, native, native)
+    resized = functional.interpolate(
+        square,
+        size=(grid, grid),
+        mode=spec.position,
+        align_corners=False,
+        antialias=spec.position == "bicubic",
+    )
+    return torch.cat([positions[:1], resized.flatten(2)[0].T])
 
 
 def load_clip(spec: TowerSpec, device: str = "cpu", state_dict: Mapping[str, Tensor] | None = None) -> Clip:

@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline.clip.spec import TowerSpec
-from pipeline.clip.taps import Tap
+from pipeline.clip.spec import Tap, TowerSpec
 from pipeline.clip.text import TextTower
 from pipeline.clip.vision import VisionTower
 from pipeline.files import value_digest

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from pipeline.clip.blocks import feed_forward, mix, project, residual_block
-from pipeline.clip.taps import Global, Local, Stream, Tap, Windows
+from pipeline.clip.spec import Global, Local, Stream, Tap, Windows
 
 # Of CLIP's image normalisation, as open_clip and the reference codes have it.
 _MEAN = (0.48145466, 0.4578275, 0.40821073)

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from pipeline.clip.torchvision_ops import import_open_clip
+from pipeline.clip.architecture import import_open_clip
 from pipeline.errors import WeightsError
 
 _SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")

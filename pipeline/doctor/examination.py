@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator
 
-from pipeline.doctor.environment import environment
 from pipeline.doctor.finding import Finding
-from pipeline.doctor.machine import machine
-from pipeline.doctor.services import services
+from pipeline.doctor.machine import environment, machine, services
 from pipeline.doctor.stored import stored
 from pipeline.params import Params
 

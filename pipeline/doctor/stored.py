@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
+from pipeline.datasets import data_folder
 from pipeline.doctor.finding import Finding, Level
 from pipeline.errors import ZsadError
-from pipeline.execution.cell_store import CellStore
-from pipeline.execution.prepare import data_folder
 from pipeline.execution.run_lock import BusyError, only_run
+from pipeline.execution.store import CellStore
 from pipeline.params import Params
-from pipeline.results.read import read_examples, read_metrics, read_scores
+from pipeline.results.parquet import read_examples, read_metrics, read_scores
 from pipeline.shards import SubsetEntry, read_manifest, verify_subset
 from pipeline.training import read_checkpoint
 

@@ -4,10 +4,9 @@ Records say where; `routes` in which order; `acquire` gets verified archives (pl
 Drive and Kaggle through their libraries); `assemble` unpacks, checks and places. Nothing is re-hosted.
 """
 
-from pipeline.downloads.batch import Failure, obtain_all
-from pipeline.downloads.errors import DownloadError
 from pipeline.downloads.meter import Meter, open_meter
-from pipeline.downloads.obtain import Outcome, bytes_to_fetch, obtain
+from pipeline.downloads.obtain import Failure, Outcome, bytes_to_fetch, obtain, obtain_all
+from pipeline.downloads.retries import DownloadError
 from pipeline.downloads.store import Store, open_store
 from pipeline.errors import DiskFullError
 

@@ -11,12 +11,11 @@ from pathlib import Path
 
 from pipeline.catalog import Source
 from pipeline.downloads import drive, kaggle
-from pipeline.downloads.checks import Expected, tree_bytes, tree_digest, verify, verify_tree
-from pipeline.downloads.errors import DownloadError
+from pipeline.downloads.digests import Entry, Expected, tree_bytes, tree_digest, verify, verify_tree
 from pipeline.downloads.hosts import PLAIN, remotes
-from pipeline.downloads.ledger import Entry
+from pipeline.downloads.http import fetch
+from pipeline.downloads.retries import DownloadError
 from pipeline.downloads.store import Store
-from pipeline.downloads.transfer import fetch
 from pipeline.files import file_digest
 
 _TREE = "files"

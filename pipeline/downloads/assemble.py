@@ -12,7 +12,7 @@ from pathlib import Path
 from pipeline.archives import extract
 from pipeline.catalog import Counts, DatasetRecord, count_problems, list_samples
 from pipeline.downloads.acquire import Held
-from pipeline.downloads.errors import DownloadError
+from pipeline.downloads.retries import DownloadError
 from pipeline.errors import DataError, DiskFullError
 
 _PACKED = frozenset({".zip", ".tar", ".gz", ".tgz", ".xz", ".bz2", ".rar"})

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from pipeline.downloads.errors import DownloadError, TransientError
+from pipeline.downloads.hosts import load
 from pipeline.downloads.meter import Meter
-from pipeline.downloads.optional import load
-from pipeline.downloads.retries import Patience, retry_after, retrying
+from pipeline.downloads.retries import DownloadError, Patience, TransientError, retry_after, retrying
 from pipeline.errors import DiskFullError, is_full
 
 _RETRIES = 5  # of broken connections, by gdown itself

@@ -1,23 +1,60 @@
-"""Which files a source stands for, and where they are: plain addresses, or what an interface answers.
+"""Which sources together give a data set, in the order in which they are tried.
+
+The libraries for single hosts, which are an extra of the package.
+
+Which files a source stands for, and where they are: plain addresses, or what an interface answers.
 
 figshare and Zenodo are asked for the files of an article, and say their sizes and MD5. Nothing is fetched
 here but those answers.
 """
 
+import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import quote, urljoin
 
 import httpx
 
-from pipeline.catalog import Source
-from pipeline.downloads.answers import get_json
-from pipeline.downloads.checks import Expected
-from pipeline.downloads.errors import DownloadError
-from pipeline.downloads.retries import Patience
-from pipeline.downloads.transfer import Remote
+from pipeline.catalog import DatasetRecord, Source
+from pipeline.downloads.digests import Expected
+from pipeline.downloads.http import Remote, get_json
+from pipeline.downloads.retries import DownloadError, Patience
+
+Route: TypeAlias = tuple[Source, ...]
+
+
+def routes(record: DatasetRecord, build: str | None = None) -> tuple[Route, ...]:
+    """The ways to a build (without a name, the first) of a data set; each is complete by itself.
+
+    Sources of parts make one route, which stands where the first of them stands.
+    """
+    usual, wanted = record.builds[0].name, record.build(build).name
+    if wanted not in {source.build for source in record.sources}:
+        wanted = usual  # another reading of the same files, or counts that the user accepts
+    usable = [source for source in record.sources if source.use and (source.build or usual) == wanted]
+    parts = tuple(source for source in usable if source.part is not None)
+    found: list[Route] = []
+    for source in usable:
+        if source.part is None:
+            found.append((source,))
+        elif source is parts[0]:
+            found.append(parts)
+    return tuple(found)
+
+
+def load(name: str) -> Any:
+    """Import `gdown` or `kagglehub`.
+
+    Raises:
+        DownloadError: it is not installed; the message says how to install it.
+    """
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError:
+        raise DownloadError(f"{name} is not installed; run: pip install 'zsad[downloads]'") from None
+
 
 PLAIN = frozenset({"http", "s3", "figshare", "zenodo", "huggingface"})
 

@@ -11,10 +11,9 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 from pipeline.archives import DAMAGED
-from pipeline.downloads.errors import DownloadError, TransientError
+from pipeline.downloads.hosts import load
 from pipeline.downloads.meter import Meter
-from pipeline.downloads.optional import load
-from pipeline.downloads.retries import Patience, retry_after, retrying
+from pipeline.downloads.retries import DownloadError, Patience, TransientError, retry_after, retrying
 from pipeline.errors import DiskFullError, is_full
 
 _CACHE = "KAGGLEHUB_CACHE"

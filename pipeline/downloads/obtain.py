@@ -2,10 +2,13 @@
 
 What a person has put there is taken first, then sources are tried in the order of the record. A route that
 needs a person and has nothing yet is not tried; the error says what to fetch.
+
+
+Several data sets one after the other: one that fails does not stop the others.
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +19,8 @@ from rich.filesize import decimal
 from pipeline.catalog import Counts, DatasetRecord, Source
 from pipeline.downloads.acquire import Held, acquire, by_hand, is_held, note_digest, remove
 from pipeline.downloads.assemble import assemble, check
-from pipeline.downloads.errors import DownloadError
-from pipeline.downloads.routes import Route, routes
+from pipeline.downloads.hosts import Route, routes
+from pipeline.downloads.retries import DownloadError
 from pipeline.downloads.store import Store
 from pipeline.errors import DataError, DiskFullError
 
@@ -162,3 +165,45 @@ def _nothing_worked(
     if len(lines) == 1:
         lines.append(f"the record names no source; put the data set at {store.root / record.name}")
     return "\n  ".join(lines)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A data set that could not be put in its place, and why."""
+
+    dataset: str
+    error: str
+    status: Literal["failed"] = "failed"
+
+
+def obtain_all(
+    records: Sequence[DatasetRecord], store: Store, *, builds: Mapping[str, str], keep: bool
+) -> Iterator[Outcome | Failure]:
+    """Obtain each data set in turn.
+
+    Args:
+        records: the data sets.
+        store: where they go.
+        builds: data set to the name of a build other than the first.
+        keep: keep the archives that were fetched. Those put there by hand stay in any case, and those that a
+            later or failed data set needs stay until it is placed.
+    """
+    waiting = {record.name: record for record in records}
+    for record in records:
+        try:
+            outcome = obtain(record, store, builds.get(record.name))
+        except DataError as error:
+            yield Failure(record.name, str(error))
+            continue
+        del waiting[record.name]
+        needed = {
+            source.key
+            for other in waiting.values()
+            for route in routes(other, builds.get(other.name))
+            for source in route
+        }
+        for held in outcome.held:
+            if held.fetched and not keep and held.source.key not in needed:
+                with store.lock(held.path.parent.name):
+                    remove(held)
+        yield outcome

@@ -1,4 +1,6 @@
-"""How long to go on with a host that fails: exponential back-off, and never against what the server asks.
+"""What can go wrong on the way from a host to a folder of data, as far as the caller acts on it.
+
+How long to go on with a host that fails: exponential back-off, and never against what the server asks.
 
 An attempt that brought new bytes does not count as failed, so a server that cuts every connection is
 followed to the end of the file, and one that sends the same piece again and again is not.
@@ -12,7 +14,24 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
-from pipeline.downloads.errors import DownloadError, TransientError
+from pipeline.errors import DataError
+
+
+class DownloadError(DataError):
+    """A source that cannot be used now; another source of the same data may do."""
+
+
+class TransientError(Exception):
+    """An attempt that failed and may work when it is made again.
+
+    Attributes:
+        after: seconds that the server asks to wait, None when it does not say.
+    """
+
+    def __init__(self, reason: str, after: float | None = None) -> None:
+        super().__init__(reason)
+        self.after = after
+
 
 T = TypeVar("T")
 

@@ -15,9 +15,9 @@ import httpx
 from filelock import FileLock, Timeout
 
 from pipeline.catalog import Source
-from pipeline.downloads.answers import open_client
+from pipeline.downloads.digests import Ledger
 from pipeline.downloads.hosts import Hosts
-from pipeline.downloads.ledger import Ledger
+from pipeline.downloads.http import open_client
 from pipeline.downloads.meter import Meter
 from pipeline.downloads.retries import Patience
 from pipeline.errors import DataError

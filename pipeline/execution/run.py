@@ -1,26 +1,108 @@
-"""A run of the benchmark: from params and disk to groups of missing cells, and from results to files.
+"""How a run ended, for people and for the exit code: cells, failures, what was tried again, cost.
+
+A run of the benchmark: from params and disk to groups of missing cells, and from results to files.
 
 `open_run` plans and looks up the cell store, `Run.evaluate` does one group, `Run.finish` writes `metrics/`
 and `scores/`. Who calls `evaluate` in which thread, and who watches, is the flow's business.
+
+
+What failed in the last evaluation, by its result files: cells that the next one tries again.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline import catalog
 from pipeline.errors import ZsadError
-from pipeline.execution.assignment import Assignment
 from pipeline.execution.backends import Backend
-from pipeline.execution.cell_store import CellStore
-from pipeline.execution.entries import resolve_entries
-from pipeline.execution.failure_policy import Record, run_group
-from pipeline.execution.summary import Cost, Summary
-from pipeline.execution.tasks import CellTask, GroupTask, failed_result
+from pipeline.execution.retries import Record, run_group
+from pipeline.execution.store import CellStore
+from pipeline.execution.systems import resolve_entries
+from pipeline.execution.tasks import Assignment, CellTask, GroupTask, failed_result
 from pipeline.execution.usage import Usage
 from pipeline.params import Params
-from pipeline.plan import Failure, Subset, make_plan
-from pipeline.results import CellResult, CellRow, ResultsError, write_results
+from pipeline.plan import Cell, Failure, Subset, make_plan
+from pipeline.results import CellKey, CellResult, CellRow, ResultsError, write_results
+from pipeline.results.parquet import cell_rows, read_metrics
 from pipeline.shards import Manifest, read_manifest
+
+
+def _cells(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{len(names)} cells, first {names[0]}"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of all groups together by phase, and the highest memory of any, bytes."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    memory: int = 0
+    gpu_memory: int | None = None
+
+    @classmethod
+    def of(cls, usages: Iterable[Usage]) -> "Cost":
+        """Together."""
+        usages = tuple(usages)
+        names = dict.fromkeys(name for usage in usages for name in usage.seconds)
+        gpu = [usage.gpu_memory for usage in usages if usage.gpu_memory is not None]
+        return cls(
+            {name: sum(usage.seconds.get(name, 0.0) for usage in usages) for name in names},
+            max((usage.memory for usage in usages), default=0),
+            max(gpu, default=None),
+        )
+
+    def named(self) -> dict[str, float]:
+        """The seconds as `groups.<phase>`."""
+        return {f"groups.{name}": seconds for name, seconds in self.seconds.items()}
+
+    def lines(self) -> list[str]:
+        """Times, then memory; nothing where no group ran."""
+        if not self.seconds:
+            return []
+        times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.seconds.items())
+        gpu = "" if self.gpu_memory is None else f", {_gib(self.gpu_memory)} on the GPU"
+        return [f"time in groups: {times}", f"memory of a worker, at most: {_gib(self.memory)}{gpu}"]
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.2f} GiB"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Cells by what became of them, and each reason of failure with the cells that it cost.
+
+    `notes` says what was tried again and what could not be kept.
+    """
+
+    run: int
+    reused: int
+    failures: Mapping[str, list[str]]
+    notes: tuple[str, ...] = ()
+    cost: Cost = field(default_factory=Cost)
+
+    @property
+    def failed(self) -> int:
+        """Cells without numbers."""
+        return sum(len(cells) for cells in self.failures.values())
+
+    @property
+    def complete(self) -> bool:
+        """Whether every cell that params ask for has its numbers."""
+        return not self.failures
+
+    def counts(self) -> dict[str, int]:
+        """Cells run, reused and failed."""
+        return {"run": self.run, "reused": self.reused, "failed": self.failed}
+
+    def lines(self) -> list[str]:
+        """One line a reason of failure and a note, then cost, then the counts and whether that is all."""
+        reasons = [f"failed: {reason} ({_cells(names)})" for reason, names in self.failures.items()]
+        counts = ", ".join(f"{count} {kind}" for kind, count in self.counts().items())
+        end = "complete" if self.complete else "incomplete"
+        return [*reasons, *self.notes, *self.cost.lines(), f"cells: {counts}: {end}"]
+
 
 _NOTES = {
     "worker_lost": "{group}: lost its worker ({reason})",
@@ -146,7 +228,7 @@ def open_run(params: Params, store: CellStore, record: Record = _silent) -> Run:
     Args:
         params: what is asked for.
         store: where finished cells lie.
-        record: is told what happens while the run goes on (see `pipeline.execution.run_log`).
+        record: is told what happens while the run goes on (see `pipeline.execution.log`).
     """
     resolved = resolve_entries(params)
     subsets, manifests = _prepared(params)
@@ -170,3 +252,32 @@ def open_run(params: Params, store: CellStore, record: Record = _silent) -> Run:
         if missing:
             run.tasks.append(assignment.group_task(group, tuple(missing)))
     return run
+
+
+def last_failures(run: Run) -> list[CellRow]:
+    """The failed rows of the last evaluation, in the order of its files.
+
+    Raises:
+        ResultsError: there are no results yet, or they cannot be read.
+    """
+    rows = cell_rows(read_metrics(run.params.results / "metrics"))
+    return [row for row in rows if row.status == "failed"]
+
+
+def only_failed(run: Run, failures: list[CellRow]) -> Run:
+    """`run` cut down to the cells of `failures`: those that it would try again and those that it refuses."""
+    keys = {row.key for row in failures}
+    tasks = [
+        replace(task, cells=tuple(cell for cell in task.cells if _key(cell.cell) in keys))
+        for task in run.tasks
+    ]
+    return replace(
+        run,
+        tasks=[task for task in tasks if task.cells],
+        reused=[],
+        refused=[failure for failure in run.refused if _key(failure.cell) in keys],
+    )
+
+
+def _key(cell: Cell) -> CellKey:
+    return (cell.dataset, cell.subset, cell.entry.method, cell.entry.variant, cell.seed)

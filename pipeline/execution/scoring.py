@@ -1,27 +1,43 @@
-"""One group of cells from prepared images to metrics: the inside of a worker.
+"""Gives memory that is free back to the system.
+
+A batch makes large arrays that go and small ones that stay. What is free then lies in holes between the small
+ones; glibc keeps these pages, and as new arrays do not always fit the old holes, a process would grow with
+the number of images, whatever it holds.
+
+
+The images of a prepared subset, batch by batch, with the next batch read while this one is worked on.
+
+Reading, unpacking and labelling masks, and copying into pinned memory happen in one thread beside the tower.
+One batch is read ahead and no more, and what earlier ones left free goes back to the system now and then, so
+memory does not grow with the number of images.
+
+
+One group of cells from prepared images to metrics: the inside of a worker.
 
 The images of the subset go through the tower once, and every cell of the group is scored from that pass.
 What goes wrong with one cell ends that cell, not the group.
 """
 
+import ctypes
 import logging
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
+from torch import Tensor
 
 from pipeline import methods
 from pipeline.clip import Clip, Features, Tap, TowerSpec, load_clip
 from pipeline.errors import ZsadError
-from pipeline.execution.batches import ahead, read_batches
 from pipeline.execution.examples import ExampleSelection
-from pipeline.execution.failure_policy import OutOfMemoryError, out_of_memory
+from pipeline.execution.retries import OutOfMemoryError, out_of_memory
 from pipeline.execution.tasks import CellTask, GroupTask, failed_result, row_identity
 from pipeline.execution.usage import phase
 from pipeline.methods.base import LearntMethod, Method
@@ -32,12 +48,63 @@ from pipeline.metrics import (
     image_draws,
     image_metrics,
     interval,
+    label_masks,
     pixel_draws,
     standard_error,
 )
 from pipeline.results import CellResult, CellRow, CellScores, spread_columns
 from pipeline.shards import SubsetShard, open_subset, verify_subset
 from pipeline.training import load_checkpoint
+
+_TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's own; other allocators have no such call
+
+
+def give_back() -> None:
+    """Return every free page; some 10 ms, and as much again until they are in use again."""
+    if _TRIM is not None:
+        _TRIM(0)
+
+
+T = TypeVar("T")
+
+_GIVE_BACK = 16  # batches between two times that free memory is given back
+
+
+@dataclass(frozen=True)
+class ImageBatch:
+    """Some images: uint8 (B, S, S, 3), their names, and the regions of their masks where there are masks."""
+
+    images: Tensor
+    names: tuple[str, ...]
+    regions: list[ImageRegions] | None
+
+
+def read_batches(shard: SubsetShard, size: int, *, pin: bool = False) -> Iterator[ImageBatch]:
+    """The images of `shard` in order, at most `size` at a time.
+
+    Args:
+        shard: A prepared subset.
+        size: Images a batch.
+        pin: Into pinned memory, from which a copy to a CUDA device runs beside the work there.
+    """
+    for number, start in enumerate(range(0, len(shard), size)):
+        if number % _GIVE_BACK == _GIVE_BACK - 1:
+            give_back()
+        rows = slice(start, min(start + size, len(shard)))
+        images = torch.from_numpy(np.array(shard.images[rows]))
+        names, masks = shard.paths[rows], shard.masks(rows.start, rows.stop)
+        regions = None if masks is None else label_masks(masks, names)
+        yield ImageBatch(images.pin_memory() if pin else images, names, regions)
+
+
+def ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same items in the same order; the next one is made in a thread while this one is in use."""
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="ahead") as thread:
+        coming = thread.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = thread.submit(next, items, None)
+            yield item
+
 
 log = logging.getLogger(__name__)
 

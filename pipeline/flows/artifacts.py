@@ -1,4 +1,9 @@
-"""What a run shows on its page: the paper's tables, the figures, where the report lies, how far evaluate is.
+"""Markdown tables that are too wide for a page, as several narrower ones below each other.
+
+The left-aligned columns say what a row is and are repeated in each part; no value is changed.
+
+
+What a run shows on its page: the paper's tables, the figures, where the report lies, how far evaluate is.
 
 All of it is a copy for the eye: the files on disk are what is true, and a server that does not answer costs
 the copy only.
@@ -6,6 +11,8 @@ the copy only.
 
 import base64
 import time
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 from threading import Lock
 from uuid import UUID
 
@@ -17,8 +24,43 @@ from prefect.artifacts import (
 )
 
 from pipeline.flows.server import best_effort
-from pipeline.flows.wide_tables import narrowed
 from pipeline.params import Params
+
+_GAP = 3  # characters that the space between two columns takes
+
+
+def narrowed(text: str, width: int) -> str:
+    """`text` with every table whose rows are longer than `width` printed characters split by columns."""
+    parts: list[str] = []
+    for is_table, group in groupby(text.split("\n"), lambda line: line.startswith("|")):
+        lines = list(group)
+        parts += _split([_cells(line) for line in lines], width) if is_table else lines
+    return "\n".join(parts)
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip()[1:-1].split("|")]
+
+
+def _split(rows: Sequence[Sequence[str]], width: int) -> list[str]:
+    aligned = rows[1]
+    labels = [column for column, mark in enumerate(aligned) if not mark.endswith(":")]
+    values = [column for column in range(len(aligned)) if column not in labels]
+    room = [max(len(row[column].replace("*", "")) for row in rows) + _GAP for column in range(len(aligned))]
+    parts: list[list[int]] = [[]]
+    for column in values:
+        if parts[-1] and sum(room[each] for each in (*labels, *parts[-1], column)) > width:
+            parts.append([])
+        parts[-1].append(column)
+    lines: list[str] = []
+    for part in parts:
+        lines += [*([""] if lines else []), *_lines(rows, sorted((*labels, *part)))]
+    return lines
+
+
+def _lines(rows: Iterable[Sequence[str]], columns: Sequence[int]) -> list[str]:
+    return [f"| {' | '.join(row[column] for column in columns)} |" for row in rows]
+
 
 _STEP_SECONDS = 1.0  # an update costs 40 ms of a worker's thread, and nobody watches more closely
 _PAGE_CHARACTERS = 118  # what an artifact's page shows beside its panel, in a window of 1400 pixels

@@ -20,7 +20,7 @@ from prefect.states import Cancelled, Completed
 
 from pipeline.errors import ZsadError
 from pipeline.flows.processes import stream
-from pipeline.flows.stages import PARENT_VARIABLE
+from pipeline.flows.sub_runs import PARENT_VARIABLE
 from pipeline.redaction import redacted
 
 _EDGE = re.compile(r'^"(?P<before>[^"]+)" -> "(?P<after>[^"]+)";$')

@@ -2,9 +2,13 @@
 
 Prefect shows the groups, their cells and how far they are; Ray places them and survives lost workers, so the
 tasks here have no retries.
+
+
+The flow `train`: the learnt methods of one auxiliary set, one after the other on the one device.
 """
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from typing import Any, cast
@@ -15,20 +19,21 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture, wait
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from pipeline.execution.backends import load_backend, open_backend
-from pipeline.execution.cell_store import CellStore
-from pipeline.execution.progress import progress
-from pipeline.execution.run import Run, open_run
+from pipeline.errors import TrainingError
+from pipeline.execution.backends import Slots, load_backend, open_backend
+from pipeline.execution.log import RunLog, recorded
+from pipeline.execution.run import Run, Summary, open_run
 from pipeline.execution.run_lock import only_run
-from pipeline.execution.run_log import RunLog, recorded
-from pipeline.execution.slots import Slots
-from pipeline.execution.summary import Summary
+from pipeline.execution.store import CellStore
 from pipeline.execution.tasks import GroupTask
+from pipeline.execution.training import Trainer, TrainJob, TrainOutcome
 from pipeline.flows.artifacts import ProgressArtifact, artifact_key
 from pipeline.flows.server import best_effort
-from pipeline.flows.stages import run_in_parent
+from pipeline.flows.sub_runs import run_in_parent
 from pipeline.params import Params
+from pipeline.progress import progress
 from pipeline.results import CellResult, write_run
+from pipeline.training import History
 
 _STOP_SECONDS = 2
 
@@ -125,3 +130,28 @@ def evaluate(params: Params) -> Summary:
         repository=Path.cwd(),
     )
     return summary
+
+
+def _fit(job: TrainJob) -> History:
+    # Closes over the job: Prefect would walk through and serialise whatever is passed as an argument.
+    @task(name="fit", task_run_name=job.name, cache_policy=NO_CACHE)
+    def fit() -> History:
+        return job.run()
+
+    return fit()
+
+
+@flow(name="train", flow_run_name="train on {auxiliary}", validate_parameters=False)
+def _train(params: Params, auxiliary: str) -> TrainOutcome:
+    trainer = Trainer(params, auxiliary)
+    with progress(f"train on {auxiliary}", len(trainer)) as steps:
+        for job in trainer.jobs():
+            with suppress(TrainingError):  # its task says so, and the outcome names it
+                _fit(job)
+            steps.step(job.name)
+    return trainer.close()
+
+
+def train(params: Params, auxiliary: str) -> TrainOutcome:
+    """Tune every learnt method, variant and seed of `params` on `auxiliary` and write the weights."""
+    return run_in_parent(_train, params=params, auxiliary=auxiliary)

@@ -1,4 +1,9 @@
-"""`zsad serve`: a Prefect server and the process that runs what is due, kept up together, on loopback.
+"""Cancel what a runner has under way, and wait until it is over: what the Cancel button does, for all runs.
+
+By plain requests, because `zsad serve` itself does not load Prefect.
+
+
+`zsad serve`: a Prefect server and the process that runs what is due, kept up together, on loopback.
 
 Both are children with logs under `.prefect/`. A server that dies is started again at once, on the same
 database: a run that is under way goes on and finds it back. Ctrl-C cancels that run, then ends both.
@@ -11,17 +16,47 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import httpx
 from filelock import FileLock, Timeout
 
 from pipeline.errors import ZsadError
 from pipeline.files import write_text
-from pipeline.flows.cancelling import cancel_served_runs
+
+_POLL_SECONDS = 0.5
+_WAIT_SECONDS = 40  # Prefect's runner gives a run 30 before it kills it
+_UNDER_WAY = ("PENDING", "RUNNING", "CANCELLING")
+
+
+def cancel_served_runs(api: str) -> None:
+    """Cancel the runs of deployments that are under way at the server `api`, and wait for their end.
+
+    A server that does not answer has no runs to cancel.
+    """
+    with suppress(httpx.HTTPError), httpx.Client(base_url=api, timeout=5) as client:
+        for run in _under_way(client):
+            client.post(f"/flow_runs/{run}/set_state", json={"state": {"type": "CANCELLING"}})
+        deadline = time.monotonic() + _WAIT_SECONDS
+        while _under_way(client) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+
+
+def _under_way(client: httpx.Client) -> list[str]:
+    wanted = {
+        "flow_runs": {
+            "state": {"type": {"any_": _UNDER_WAY}},
+            "deployment_id": {"is_null_": False},
+        }
+    }
+    answer = client.post("/flow_runs/filter", json=wanted).raise_for_status()
+    runs: list[dict[str, Any]] = answer.json()
+    return [str(run["id"]) for run in runs]
+
 
 HOST = "127.0.0.1"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

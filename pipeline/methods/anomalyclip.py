@@ -20,9 +20,8 @@ from pipeline.methods.base import LearntSettings, Losses, MethodSettings
 from pipeline.methods.losses import dice, focal, total
 from pipeline.methods.prompt_learner import PromptLearner, choose_words
 from pipeline.methods.prompt_tuned import PromptTuned
-from pipeline.methods.readout import Readout
+from pipeline.methods.readout import Readout, probabilities, similarities, to_grid
 from pipeline.methods.resampling import upsample
-from pipeline.methods.similarity import probabilities, similarities, to_grid
 
 
 class AnomalyClipSettings(LearntSettings):

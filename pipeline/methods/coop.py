@@ -19,8 +19,7 @@ from pipeline.clip import Clip, Features, Global, Local
 from pipeline.methods.base import LearntSettings, Losses, MethodSettings, Training
 from pipeline.methods.prompt_learner import PromptLearner, choose_words
 from pipeline.methods.prompt_tuned import PromptTuned
-from pipeline.methods.readout import Readout
-from pipeline.methods.similarity import similarities
+from pipeline.methods.readout import Readout, similarities
 
 
 class CoOpTraining(Training):

@@ -1,12 +1,62 @@
-"""Scores from a class token and the patch tokens of some blocks, as all but WinCLIP and VAND do it."""
+"""From embeddings to probabilities of normal and abnormal: the arithmetic that the methods share.
 
+Scores from a class token and the patch tokens of some blocks, as all but WinCLIP and VAND do it.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass
+from math import isqrt
 
+import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from pipeline.clip import Features, Global, Local, Tap
 from pipeline.methods.base import Scores
-from pipeline.methods.similarity import anomaly_maps, probabilities
+from pipeline.methods.resampling import upsample_smooth
+
+
+def similarities(features: Tensor, text: Tensor) -> Tensor:
+    """Cosine similarities to both text features, differentiable.
+
+    Args:
+        features: (B, D) or (B, N, D), not normalised.
+        text: (2, D), or (B, 2, D) with a text side an image; normalised.
+
+    Returns:
+        (B, 2) or (B, N, 2), in [-1, 1], normal first.
+    """
+    unit = normalize(features, dim=-1)
+    if features.dim() == 2:
+        return (unit.unsqueeze(1) @ text.mT).squeeze(1)
+    return unit @ text.mT
+
+
+def probabilities(features: Tensor, text: Tensor, temperature: float) -> Tensor:
+    """Softmax over both classes of cosine similarity / temperature, in [0, 1]; shapes as `similarities`."""
+    return (similarities(features, text) / temperature).softmax(dim=-1)
+
+
+def to_grid(patches: Tensor) -> Tensor:
+    """(B, g·g, C), row-major, to (B, C, g, g)."""
+    side = isqrt(patches.shape[1])
+    return patches.transpose(1, 2).reshape(len(patches), -1, side, side)
+
+
+def anomaly_maps(layers: Iterable[Tensor], size: int, sigma: float) -> Tensor:
+    """The paper's map (section 3.3): Σ over layers of upsampled ½(1 − S_n) + ½S_a, then Gaussian smoothing.
+
+    Args:
+        layers: Patch probabilities, each (B, g·g, 2).
+        size: Side of the maps.
+        sigma: Of the Gaussian, in pixels.
+
+    Returns:
+        (B, size, size), from 0 to the number of layers. Summed before upsampling, which is linear.
+    """
+    abnormal = [0.5 * (1 - patches[..., 0]) + 0.5 * patches[..., 1] for patches in layers]
+    total = torch.stack(abnormal).sum(dim=0)
+    return upsample_smooth(to_grid(total.unsqueeze(-1))[:, 0], size, sigma)
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from pipeline.clip import Clip, Features, Global, Local, Tap
 from pipeline.methods.base import LearntMethod, LearntSettings, Losses, MethodSettings, Scores, Training
 from pipeline.methods.losses import dice, focal, total
+from pipeline.methods.readout import probabilities, similarities, to_grid
 from pipeline.methods.resampling import upsample
-from pipeline.methods.similarity import probabilities, similarities, to_grid
 from pipeline.methods.text_ensemble import choose_templates, ensemble_features
 
 _HEAD = Global(ln_post=True)

@@ -8,12 +8,11 @@
 `draws` redraws the images for the bootstrap, `intervals` says how far the values then move.
 """
 
-from pipeline.metrics.draws import Draws, image_draws, pixel_draws
+from pipeline.metrics.curves import ImageMetrics, PixelMetrics
+from pipeline.metrics.draws import Draws, image_draws, interval, pixel_draws, standard_error
 from pipeline.metrics.images import image_metrics
-from pipeline.metrics.intervals import interval, standard_error
 from pipeline.metrics.regions import ImageRegions, label_masks
 from pipeline.metrics.state import PixelState
-from pipeline.metrics.values import ImageMetrics, PixelMetrics
 
 __all__ = [
     "Draws",

@@ -22,8 +22,8 @@ curve; only the path between them is unknown, and both coordinates grow along it
 import numpy as np
 
 from pipeline.metrics import curves
+from pipeline.metrics.arrays import Floats, Keys
 from pipeline.metrics.curves import PRO_LIMIT, Curve
-from pipeline.metrics.keys import Floats, Keys
 from pipeline.metrics.protocol import protocol_pro
 from pipeline.metrics.ranking import Ranking
 

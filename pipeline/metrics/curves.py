@@ -1,4 +1,6 @@
-"""The areas and maxima under a ranking curve, for images and for pixels alike.
+"""The metric values of one subset: what evaluation stores. Shares in [0, 1]; undefined is None.
+
+The areas and maxima under a ranking curve, for images and for pixels alike.
 
 A curve is a list of cumulative counts, from the highest score down and starting at zero: false
 positives `fp`, true positives `tp`, and for PRO the covered share of the regions `cover`. Neighbouring
@@ -12,7 +14,39 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.metrics.keys import Floats, Ints
+from pipeline.metrics.arrays import Floats, Ints
+
+PIXEL_METRICS = ("pixel_auroc", "pixel_ap", "pixel_f1_max", "pixel_pro", "pixel_pro_exact")
+"""The fields of `PixelMetrics` that are metrics, and the keys of brackets and draws."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageMetrics:
+    """Ranking of images by their image score. All None when the images are of one class."""
+
+    image_auroc: float | None
+    image_ap: float | None
+    image_f1_max: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PixelMetrics:
+    """Ranking of all pixels of a subset. All None without an anomalous or without a normal pixel.
+
+    `pixel_pro` is the paper's PRO on 200 thresholds, `pixel_pro_exact` the area over all thresholds.
+    `pro_points` says how many of the 200 thresholds the paper's rule kept and `pro_fpr_max` the false
+    positive rate where its curve ends; far below 0.3, `pixel_pro` says little (`pipeline.metrics.protocol`).
+    """
+
+    pixel_auroc: float | None
+    pixel_ap: float | None
+    pixel_f1_max: float | None
+    pixel_pro: float | None
+    pixel_pro_exact: float | None
+    n_regions: int
+    pro_points: int
+    pro_fpr_max: float | None
+
 
 PRO_LIMIT = 0.3
 """PRO is integrated up to this false positive rate (Bergmann et al., MVTec AD, IJCV 2021, section 5.2)."""

@@ -1,4 +1,6 @@
-"""Bootstrap draws: the values that a subset would have with other draws of its test images.
+"""From a series of bootstrap draws (`pipeline.metrics.draws`) to an interval and a standard error.
+
+Bootstrap draws: the values that a subset would have with other draws of its test images.
 
 Images are drawn with replacement, normal and anomalous ones each among their own, so that every draw keeps
 both classes. Pixels of one image are not independent and stay together. Pixel values are recomputed from the
@@ -15,11 +17,33 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.metrics import curves
+from pipeline.metrics.arrays import Floats, Ints, Keys, key_scores
+from pipeline.metrics.curves import PIXEL_METRICS, PixelMetrics
 from pipeline.metrics.images import checked, image_metrics
-from pipeline.metrics.keys import Floats, Ints, Keys, key_scores
 from pipeline.metrics.protocol import protocol_areas, protocol_thresholds
 from pipeline.metrics.sketch import ImageSketch
-from pipeline.metrics.values import PIXEL_METRICS, PixelMetrics
+
+_UNDEFINED = 0.05
+
+
+def interval(values: Floats) -> tuple[float, float] | None:
+    """95 % percentile interval of a series of draws; None when more than 5 % of the draws are undefined."""
+    if (defined := _defined(values)) is None:
+        return None
+    low, high = np.quantile(defined, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def standard_error(values: Floats) -> float | None:
+    """Standard deviation of a series of draws; None when more than 5 % of the draws are undefined."""
+    defined = _defined(values)
+    return None if defined is None else float(defined.std(ddof=1))
+
+
+def _defined(values: Floats) -> Floats | None:
+    defined = values[~np.isnan(values)]
+    return defined if defined.size and defined.size >= (1 - _UNDEFINED) * values.size else None
+
 
 Draws = dict[str, Floats]
 """Metric name to its value in each draw; NaN where a draw leaves it undefined."""

@@ -5,9 +5,8 @@ import numpy.typing as npt
 
 from pipeline.errors import ZsadError
 from pipeline.metrics import curves
-from pipeline.metrics.arrays import to_numpy
-from pipeline.metrics.keys import Floats, Ints
-from pipeline.metrics.values import ImageMetrics
+from pipeline.metrics.arrays import Floats, Ints, to_numpy
+from pipeline.metrics.curves import ImageMetrics
 
 
 def image_metrics(labels: npt.ArrayLike, scores: npt.ArrayLike) -> ImageMetrics:

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.metrics.arrays import Floats
 from pipeline.metrics.curves import PRO_LIMIT
-from pipeline.metrics.keys import Floats
 
 STEPS = 200
 

@@ -11,8 +11,8 @@ from typing import Literal
 
 import numpy as np
 
+from pipeline.metrics.arrays import Ints, Keys
 from pipeline.metrics.curves import Curve
-from pipeline.metrics.keys import Ints, Keys
 from pipeline.metrics.regions import WEIGHT_BITS
 
 _Side = Literal["left", "right"]

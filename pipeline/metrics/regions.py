@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.metrics.arrays import mask_array
-from pipeline.metrics.keys import Ints, Keys
+from pipeline.metrics.arrays import Ints, Keys, mask_array
 
 WEIGHT_BITS = 38
 """A region weighs 2^38. Regions, and pixels of a region, may number 2^25 before 64 bits overflow."""

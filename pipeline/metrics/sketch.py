@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.metrics.keys import Ints, Keys
+from pipeline.metrics.arrays import Ints, Keys
 from pipeline.metrics.ranking import sort_hits
 from pipeline.metrics.regions import ImageRegions
 

@@ -17,15 +17,14 @@ import numpy.typing as npt
 
 from pipeline.errors import ZsadError
 from pipeline.metrics import curves
-from pipeline.metrics.arrays import image_name, map_array
+from pipeline.metrics.arrays import Ints, Keys, image_name, map_array, score_keys, threshold_keys
 from pipeline.metrics.bounds import Bracket, counted_brackets
-from pipeline.metrics.keys import Ints, Keys, score_keys, threshold_keys
+from pipeline.metrics.curves import PIXEL_METRICS, PixelMetrics
 from pipeline.metrics.protocol import ProtocolPro, protocol_pro, protocol_thresholds
 from pipeline.metrics.ranking import Ranking, group_hits
 from pipeline.metrics.regions import WEIGHT_BITS, ImageRegions, label_masks, region_weights
 from pipeline.metrics.sketch import ImageSketch, sketch_image
 from pipeline.metrics.table import CountTable
-from pipeline.metrics.values import PIXEL_METRICS, PixelMetrics
 
 BUDGET = 1 << 22
 """Pixels that are kept exactly: 15 images of 518 x 518, 334 of 112 x 112."""

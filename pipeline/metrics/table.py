@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.metrics.keys import Ints, Keys
+from pipeline.metrics.arrays import Ints, Keys
 from pipeline.metrics.ranking import Ranking
 
 _PAGE_BITS = 16

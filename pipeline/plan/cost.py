@@ -2,9 +2,17 @@
 
 A group costs a fixed part (methods built, text features), and for every image one tower pass and one scoring
 a cell. A worker's start (imports, weights) is paid once a worker and is the makespan's business.
+
+
+How long a plan takes on N equal workers, and where more of them stop helping. Pure arithmetic.
+
+Groups are handed out in the order of the plan, most images first, each to the worker that is free first, as
+the backends do it. Longest first, the makespan is at most 4/3 of the best possible one (Graham, 1969).
 """
 
-from collections.abc import Iterable
+import heapq
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -71,3 +79,91 @@ def total_cost(works: Iterable[Work], rates: dict[str, Rates]) -> Cost:
         seconds=sum(work.seconds(rates[work.tower]) for work in works),
         memory=sum(rates[tower].memory for tower in towers),
     )
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """A plan on some workers.
+
+    Attributes:
+        workers: How many, each with a GPU or with CPUs of its own.
+        seconds: Until the last group ends, the workers' start included.
+        speedup: Times as fast as one worker.
+        busy: Share of the workers' time that is work.
+        limit: What keeps it from being faster.
+    """
+
+    workers: int
+    seconds: float
+    speedup: float
+    busy: float
+    limit: str
+
+
+def makespan(durations: Iterable[float], workers: int) -> float:
+    """Seconds until the last of the groups ends; they start in the given order.
+
+    Raises:
+        ValueError: there is no worker.
+
+    Examples:
+        >>> makespan([5, 4, 3, 3], workers=2)
+        8.0
+    """
+    if workers < 1:
+        raise ValueError(f"{workers} workers cannot run anything")
+    free = [0.0] * workers
+    for seconds in durations:
+        heapq.heapreplace(free, free[0] + seconds)
+    return max(free)
+
+
+def simulate(
+    groups: Sequence[tuple[str, float]], workers: Iterable[int], *, start: float
+) -> tuple[Simulation, ...]:
+    """The same groups on clusters of several sizes.
+
+    Args:
+        groups: Label and seconds of each, in the order of the plan.
+        workers: Sizes of the clusters.
+        start: Seconds until a worker can take its first group.
+    """
+    durations = [seconds for _, seconds in groups]
+    work = sum(durations)
+    alone = start + work
+    simulations = []
+    for count in workers:
+        seconds = start + makespan(durations, count)
+        busy = work / (count * seconds) if seconds else 0.0
+        speedup = alone / seconds if seconds else 1.0
+        simulations.append(Simulation(count, seconds, speedup, busy, _limit(groups, count, start)))
+    return tuple(simulations)
+
+
+def useful_workers(durations: Sequence[float]) -> int:
+    """The fewest workers with which the makespan is that of the longest group: more of them are of no use.
+
+    Examples:
+        >>> useful_workers([5, 4, 3, 3])
+        4
+    """
+    longest = max(durations, default=0.0)
+    if longest <= 0:
+        return 1
+    count = math.ceil(sum(durations) / longest)
+    while makespan(durations, count) > longest:
+        count += 1
+    return count
+
+
+def _limit(groups: Sequence[tuple[str, float]], workers: int, start: float) -> str:
+    if not groups:
+        return "nothing to run"
+    durations = [seconds for _, seconds in groups]
+    span = makespan(durations, workers)
+    label, longest = max(groups, key=lambda group: group[1])
+    if workers > 1 and span <= longest:
+        return f"its longest group, {label}; more workers than {useful_workers(durations)} are of no use"
+    if start > span:
+        return "the start of the workers"
+    return "its work" if span <= 1.1 * sum(durations) / workers else "uneven groups at the end"

@@ -10,10 +10,9 @@ from typing import Final
 from urllib.parse import quote
 
 from pipeline.report.sources import Sources
-from pipeline.tables.model import AVERAGE, Number, Row, Section, Table
-from pipeline.tables.naming import METRIC_TITLES
-from pipeline.tables.printing import SOURCE_MARKS, UNDEFINED
-from pipeline.tables.shortfall import Shortfall
+from pipeline.tables.incomplete import Shortfall
+from pipeline.tables.legend import METRIC_TITLES
+from pipeline.tables.model import AVERAGE, SOURCE_MARKS, UNDEFINED, Number, Row, Section, Table
 
 _LEVELS: Final = {"image": "image level", "pixel": "pixel level"}
 _DATASET: Final = "Data set"  # title of the labels of rows that are data sets

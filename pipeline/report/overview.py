@@ -6,11 +6,10 @@ from typing import get_args
 
 from pipeline.report.sources import Sources
 from pipeline.tables.expected import Domain
+from pipeline.tables.incomplete import shortfall
+from pipeline.tables.legend import LEVEL_TITLES, entry_title, over_datasets
 from pipeline.tables.model import Row, Section, Table, ranked
-from pipeline.tables.naming import entry_title
-from pipeline.tables.pairs import LEVEL_TITLES, over_datasets
 from pipeline.tables.paper import methods_as_published
-from pipeline.tables.shortfall import shortfall
 
 
 @dataclass(frozen=True)

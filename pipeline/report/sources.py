@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from pipeline.errors import ZsadError
 from pipeline.params import Params
 from pipeline.results import CellKey, CellRow, Role
-from pipeline.results.read import cell_rows, read_examples, read_scores
+from pipeline.results.parquet import cell_rows, read_examples, read_scores
 from pipeline.tables import build_tables, read_run
 from pipeline.tables.aggregate import Entry, EntryMeans, entry_means
 from pipeline.tables.expected import Expected
+from pipeline.tables.incomplete import Shortfall, shortfall
 from pipeline.tables.model import Table
-from pipeline.tables.shortfall import Shortfall, shortfall
 
 _BY_SUBSET: Final = "subsets/"  # the page makes those itself
 _KEY: Final = ["dataset", "subset", "method", "variant", "seed"]

@@ -10,10 +10,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from pipeline.files import write_text
-from pipeline.report.chunks import pack, subset_chunk
+from pipeline.report.chunks import pack, page_index, subset_chunk
 from pipeline.report.figures import Figure, report_figures
 from pipeline.report.grids import grids
-from pipeline.report.index import page_index
 from pipeline.report.overview import averages, facts, failures
 from pipeline.report.sources import Sources
 from pipeline.tables.html import prose

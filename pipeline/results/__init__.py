@@ -5,12 +5,12 @@
 
 from pipeline.results.cells import decode_cell, encode_cell
 from pipeline.results.examples import ROLES, SIDE, Example, Role, decode_heatmap, encode_heatmap
-from pipeline.results.intervals import INTERVAL_COLUMNS, Spread, spread_columns
 from pipeline.results.provenance import git_revision, library_versions, write_run
 from pipeline.results.records import CellResult, CellRow, CellScores
 from pipeline.results.schema import (
     EXAMPLES_SCHEMA,
     IMAGE_METRICS,
+    INTERVAL_COLUMNS,
     METRICS,
     METRICS_SCHEMA,
     PIXEL_METRICS,
@@ -18,7 +18,9 @@ from pipeline.results.schema import (
     SCORES_SCHEMA,
     CellKey,
     ResultsError,
+    Spread,
     Status,
+    spread_columns,
 )
 from pipeline.results.write import slug, write_results
 

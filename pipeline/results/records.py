@@ -14,8 +14,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.results.examples import Example, problem
-from pipeline.results.intervals import INTERVAL_COLUMNS, IntervalColumns, spread_columns
-from pipeline.results.schema import METRICS, CellKey, ResultsError, Status
+from pipeline.results.schema import (
+    INTERVAL_COLUMNS,
+    METRICS,
+    CellKey,
+    IntervalColumns,
+    ResultsError,
+    Status,
+    spread_columns,
+)
 
 _NEEDED_WHEN_OK: Final = (
     "image_size",

@@ -8,9 +8,8 @@ One folder a data set:
     <subset>/masks-<S>.npy           uint8 (N, ceil(S * S / 8)), packed bits; only where masks exist
 """
 
-from pipeline.shards.digest import verify_subset
 from pipeline.shards.manifest import Manifest, SubsetEntry, read_manifest
-from pipeline.shards.reader import SubsetShard, open_subset
+from pipeline.shards.reader import SubsetShard, open_subset, verify_subset
 from pipeline.shards.writer import prepare
 
 __all__ = [

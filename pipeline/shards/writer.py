@@ -20,9 +20,8 @@ from pipeline.catalog.fingerprint import build_digest, build_name, subset_digest
 from pipeline.errors import DataError
 from pipeline.files import atomic_path
 from pipeline.shards.arrays import Arrays, Done, create_arrays, fill_row
-from pipeline.shards.digest import shard_digest
 from pipeline.shards.manifest import IgnoredEntry, Manifest, SubsetEntry, manifest_path, write_manifest
-from pipeline.shards.reader import INDEX, INDEX_SCHEMA
+from pipeline.shards.reader import INDEX, INDEX_SCHEMA, shard_digest
 
 Progress = Callable[[str, int, int], None]  # subset, images done, images in all
 

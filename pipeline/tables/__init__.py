@@ -1,12 +1,10 @@
 """Tables: published numbers as data, means over subsets, the paper's tables, and what a change moved."""
 
-from pipeline.tables.compare import Difference, compare_tables
-from pipeline.tables.difference_text import diff_markdown, diff_text
+from pipeline.tables.compare import Difference, compare_tables, diff_markdown, diff_text
 from pipeline.tables.expected import Expected, ExpectedSet, expected_sets
 from pipeline.tables.model import Table
-from pipeline.tables.of_run import read_run, write_run_tables
 from pipeline.tables.published import PublishedValue, published_table
-from pipeline.tables.write import FORMATS, build_tables, write_tables
+from pipeline.tables.write import FORMATS, build_tables, read_run, write_run_tables, write_tables
 
 __all__ = [
     "FORMATS",

@@ -3,20 +3,24 @@
 The unit is the printed point, a hundredth of the full scale, so that a tolerance means what a reader sees.
 A cell or mean that stands in several tables is judged once. Figure 5 shows differences of other values; what
 moves there is told and never a regression of its own.
+
+
+The differences of two runs as text: lines for a terminal, or Markdown for a pull request.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from pipeline.results import ResultsError
-from pipeline.results.read import read_scores
-from pipeline.tables.long_form import KEY_COLUMNS, Value, is_table, read_csv
+from pipeline.results.parquet import read_scores
+from pipeline.tables.markdown import grid
 from pipeline.tables.model import AVERAGE, MEAN
-from pipeline.tables.paired import paired_errors
-from pipeline.tables.significance import Measured, Noise, noise, significant
+from pipeline.tables.significance import Measured, Noise, noise, paired_errors, significant
+from pipeline.tables.values import KEY_COLUMNS, Value, is_table, read_csv
 
 # Two values that are printed with four decimals and differ by the tolerance exactly are within it.
 _ROUNDING: Final = 1e-6
@@ -189,3 +193,67 @@ def _moved(before: float | None, after: float | None, tolerance: float) -> bool:
 
 def _text(value: float | None) -> str:
     return "no value" if value is None else f"{value:.4f}"
+
+
+_MOST_ROWS: Final = 60  # of a section: a comment on a pull request may have 65536 characters
+_SHOWN: Final[tuple[Verdict, ...]] = ("worse", "gone", "better", "new")
+
+
+def headline(differences: Sequence[Difference], tolerance: float) -> str:
+    """One line: how many values moved, by verdict."""
+    counts = Counter(difference.verdict for difference in differences)
+    parts = [f"{counts[verdict]} {verdict}" for verdict in get_args(Verdict) if counts[verdict]]
+    told = f": {', '.join(parts)}" if parts else ""
+    return f"{len(differences)} values differ by more than {tolerance} points{told}"
+
+
+def diff_text(differences: Sequence[Difference], tolerance: float) -> str:
+    """A line a value, and the headline last."""
+    return "\n".join([*(str(difference) for difference in differences), headline(differences, tolerance)])
+
+
+def diff_markdown(differences: Sequence[Difference], tolerance: float) -> str:
+    """The headline, then a table of what got worse, went, got better or is new; the rest folded."""
+    lines = [f"**{headline(differences, tolerance)}**"]
+    for verdict in _SHOWN:
+        if chosen := [it for it in differences if it.verdict == verdict]:
+            lines += ["", f"### {verdict.capitalize()}", "", *_rows(chosen)]
+    if rest := [it for it in differences if it.verdict not in _SHOWN]:
+        lines += [
+            "",
+            "<details><summary>Within noise, or not judged</summary>",
+            "",
+            *_rows(rest),
+            "",
+            "</details>",
+        ]
+    return "\n".join(lines)
+
+
+def _rows(differences: Sequence[Difference]) -> list[str]:
+    rows = [
+        [
+            it.name.replace("|", "\\|"),
+            _points(it.before),
+            _points(it.after),
+            _moved_text(it),
+            _points(it.noise),
+        ]
+        for it in differences[:_MOST_ROWS]
+    ]
+    more = len(differences) - len(rows)
+    tail = ["", f"and {more} more; `zsad diff` lists them"] if more else []
+    return [
+        *grid(["Value", "before", "after", "difference", "noise"], rows, [True, False, False, False, False]),
+        *tail,
+    ]
+
+
+def _points(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _moved_text(difference: Difference) -> str:
+    if difference.before is None or difference.after is None:
+        return ""
+    return f"{difference.after - difference.before:+.2f}"

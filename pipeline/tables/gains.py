@@ -9,15 +9,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from pipeline.tables.aggregate import Entry, EntryMeans, chosen_means
-from pipeline.tables.builds import build_lines
 from pipeline.tables.expected import Expected
+from pipeline.tables.incomplete import shortfall
+from pipeline.tables.legend import LEVEL_METRICS, METRIC_TITLES, auxiliary_lines, build_lines, entry_title
 from pipeline.tables.mean import Mean, difference
-from pipeline.tables.model import AVERAGE, Number, Row, Section, Table
-from pipeline.tables.naming import METRIC_TITLES, entry_title
-from pipeline.tables.pairs import LEVEL_METRICS, auxiliary_lines
-from pipeline.tables.printing import signed
-from pipeline.tables.shortfall import shortfall
-from pipeline.tables.variants import OBJECT_AGNOSTIC, OBJECT_AWARE, any_run
+from pipeline.tables.model import AVERAGE, Number, Row, Section, Table, signed
+from pipeline.tables.verdicts import OBJECT_AGNOSTIC, OBJECT_AWARE, any_run
 
 GAIN_METRICS: Final = tuple(metric for pair in LEVEL_METRICS.values() for metric in pair)
 

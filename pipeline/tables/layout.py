@@ -9,9 +9,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from pipeline.tables.model import BEST, SECOND, Number, Row, Section, Slot, Table
-from pipeline.tables.printing import SOURCE_MARKS, UNDEFINED, signed
-from pipeline.tables.shortfall import Shortfall
+from pipeline.tables.incomplete import Shortfall
+from pipeline.tables.model import (
+    BEST,
+    SECOND,
+    SOURCE_MARKS,
+    UNDEFINED,
+    Number,
+    Row,
+    Section,
+    Slot,
+    Table,
+    signed,
+)
 from pipeline.tables.verdicts import PAPER_PROFILE
 
 NO_DATASET: Final = "This run has no data set of this table."

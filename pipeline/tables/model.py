@@ -1,4 +1,6 @@
-"""A table before it has a format: rows of slots, a slot holding one number or a pair of them.
+"""How a number is printed, in every format: percent with one decimal, halves rounded up, `-` for none.
+
+A table before it has a format: rows of slots, a slot holding one number or a pair of them.
 
 Every format is rendered from this one model (`markdown`, `latex`, `html`, `terminal`, `long_form`). Numbers
 know their cell, their mean with its uncertainty, their rank, and what is published beside them.
@@ -6,14 +8,47 @@ know their cell, their mean with its uncertainty, their rank, and what is publis
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
 from typing import Final
 
 from pipeline.tables.aggregate import Entry, EntryMeans
+from pipeline.tables.incomplete import Shortfall
 from pipeline.tables.mean import Mean
-from pipeline.tables.printing import printed
-from pipeline.tables.shortfall import Shortfall
+from pipeline.tables.published import Source
 from pipeline.tables.verdicts import Comparison, References, compare
+
+UNDEFINED: Final = "-"
+SOURCE_MARKS: Final[Mapping[Source, str]] = {"paper": "", "other paper": "†", "authors' log": "‡"}
+"""What marks a published number that is not of the paper's own experiments; † as in its Table 1."""
+
+
+def printed(value: float) -> str:
+    """A share as the paper prints it: in percent with one decimal, halves rounded up.
+
+    Means of small subsets are often exact halves; float noise of 1e-14 must not decide how they print.
+
+    Examples:
+        >>> printed(0.91050000000000009), printed(0.9104999999999999)
+        ('91.1', '91.1')
+    """
+    return f"{_rounded(value):.1f}"
+
+
+def signed(value: float) -> str:
+    """A difference of shares, printed likewise with its sign; a difference that rounds to zero has none.
+
+    Examples:
+        >>> signed(0.0123), signed(-0.0001)
+        ('+1.2', '0.0')
+    """
+    rounded = _rounded(value)
+    return f"{rounded:+.1f}" if rounded else "0.0"
+
+
+def _rounded(value: float) -> Decimal:
+    return Decimal(f"{100 * value:.9f}").quantize(Decimal("0.1"), ROUND_HALF_UP)
+
 
 AVERAGE: Final = "(average)"
 MEAN: Final = "(mean)"

@@ -10,15 +10,24 @@ ones, and their part is the standard error of the paired difference instead.
 - Spreads of few seeds are uncertain: p-values are Student's, with Satterthwaite's degrees of freedom.
 - Many values are looked at together: Holm's bound, at 5 % for each level (cells, data sets, averages) among
   the values that moved at all, be it within the tolerance.
+
+
+How far image metrics of two runs would move apart with another draw of the images that they share.
+
+Both sides are drawn alike (`image_draws` with one seed), so what the runs have in common cancels. Pixel
+metrics have no such pairing: their maps are not kept.
 """
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
+import numpy as np
+import pandas as pd
 from scipy.special import stdtr
 
+from pipeline.metrics import Draws, image_draws, standard_error
 from pipeline.tables.mean import MEASURED_FROM, satterthwaite
 
 ALPHA: Final = 0.05
@@ -104,3 +113,56 @@ def _images(before: Measured, after: Measured) -> float | None:
     if before.se is None or after.se is None:
         return None
     return math.hypot(before.se, after.se)
+
+
+CellName = tuple[str, str, str, str]
+"""Data set, subset, method, variant."""
+
+_DRAWS: Final = 500
+_CELL: Final = ["dataset", "subset", "method", "variant"]
+
+
+def paired_errors(before: pd.DataFrame, after: pd.DataFrame) -> dict[tuple[CellName, str], float]:
+    """Standard errors of differences in points, by cell and metric.
+
+    Args:
+        before: rows of `pipeline.results.parquet.read_scores`, of any number of seeds.
+        after: those of the other run.
+
+    Returns:
+        What both sides have on the same images with the same labels; values are means over seeds.
+    """
+    groups = _by_cell(before), _by_cell(after)
+    errors: dict[tuple[CellName, str], float] = {}
+    for cell in groups[0].keys() & groups[1].keys():
+        sides = [_by_seed(group[cell]) for group in groups]
+        if not _same_images([*sides[0], *sides[1]]):
+            continue
+        first, second = (_mean_draws(side) for side in sides)
+        for metric in first.keys() & second.keys():
+            error = standard_error(second[metric] - first[metric])
+            if error is not None:
+                errors[cell, metric] = 100 * error
+    return errors
+
+
+def _by_cell(scores: pd.DataFrame) -> dict[CellName, pd.DataFrame]:
+    return {cast("CellName", cell): rows for cell, rows in scores.groupby(_CELL, sort=False)}
+
+
+def _by_seed(rows: pd.DataFrame) -> list[pd.DataFrame]:
+    return [group for _, group in rows.groupby("seed", dropna=False)]
+
+
+def _same_images(frames: list[pd.DataFrame]) -> bool:
+    first, *others = ([*zip(frame["image"], frame["label"], strict=True)] for frame in frames)
+    return all(other == first for other in others)
+
+
+def _mean_draws(seeds: list[pd.DataFrame]) -> Draws:
+    series = [_draws(seed) for seed in seeds]
+    return {metric: np.mean([it[metric] for it in series], axis=0) for metric in series[0]}
+
+
+def _draws(rows: pd.DataFrame) -> Draws:
+    return image_draws(rows["label"].to_numpy(int), rows["score"].to_numpy(float), draws=_DRAWS)

@@ -13,11 +13,9 @@ import os
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
-from pipeline.training.auxiliary import AuxiliarySet
 from pipeline.training.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
-from pipeline.training.features import FeatureCache, collect_features
-from pipeline.training.fit import History, fit
-from pipeline.training.tuning import train
+from pipeline.training.features import AuxiliarySet, FeatureCache, collect_features
+from pipeline.training.fit import History, fit, train
 
 __all__ = [
     "AuxiliarySet",

@@ -1,4 +1,6 @@
-"""Frozen features of an auxiliary set: one pass of the tower, read by every method and epoch.
+"""An auxiliary set in memory: the images, masks and labels that learnt methods are tuned on.
+
+Frozen features of an auxiliary set: one pass of the tower, read by every method and epoch.
 
 CLIP is frozen and there is no augmentation, so this is exact. With a folder, features of more than `MEMORY`
 bytes are memory-mapped files, of which the system keeps in memory what fits.
@@ -9,12 +11,46 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.clip import Clip, Tap
 from pipeline.errors import DataError
-from pipeline.training.auxiliary import AuxiliarySet
+
+
+@dataclass(frozen=True)
+class AuxiliarySet:
+    """One data set at one resolution; arrays may be memory-mapped.
+
+    Attributes:
+        name: Of the data set.
+        images: uint8 (N, S, S, 3) RGB.
+        masks: (N, S, S), non-zero where anomalous.
+        labels: (N,), 0 normal and 1 anomalous.
+        class_names: N names, as the prompts use them.
+
+    Raises:
+        DataError: the set is empty or the parts differ in length.
+    """
+
+    name: str
+    images: NDArray[np.uint8]
+    masks: NDArray[np.uint8]
+    labels: NDArray[np.integer]
+    class_names: Sequence[str]
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.images), len(self.masks), len(self.labels), len(self.class_names)}
+        if len(lengths) != 1 or not lengths.pop():
+            raise DataError(
+                f"auxiliary set {self.name}: images, masks, labels and class names must be equally many"
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
 
 MEMORY = 2 * 2**30
 """Bytes of features in memory. One V-V tap of MVTec AD at 518 px is 7.3 GB, VAND's four are 39 GB."""

@@ -21,9 +21,7 @@ from pipeline.clip import Clip
 from pipeline.errors import WeightsError
 from pipeline.files import file_digest, write_bytes
 from pipeline.methods.base import LearntMethod
-from pipeline.training.interchange_anomalyclip import AnomalyClipFormat
-from pipeline.training.interchange_format import Format
-from pipeline.training.interchange_vand import VandFormat
+from pipeline.training.formats import AnomalyClipFormat, Format, VandFormat
 
 FORMATS: tuple[Format, ...] = (AnomalyClipFormat(), VandFormat())
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from pipeline import methods
 from pipeline.cli import main
-from pipeline.execution.detector import DetectorRequest, GivenTower, open_detector
+from pipeline.detection.detector import DetectorRequest, GivenTower, open_detector
 from pipeline.methods.base import LearntMethod
 from pipeline.plan import Rates
 from pipeline.training import read_checkpoint
@@ -146,7 +146,7 @@ def test_the_target_of_a_conversion_must_look_like_what_it_is(official: Path, tm
 
 def test_plan_prints_cost_and_simulates_clusters(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     rate = Rates(start=1.0, cell=0.0, image=0.5, score=0.0, memory=3 * 2**30)
-    monkeypatch.setattr("pipeline.execution.calibration.rates", lambda _tasks, **_: {"main": rate})
+    monkeypatch.setattr("pipeline.speed.calibration.rates", lambda _tasks, **_: {"main": rate})
     result = zsad("plan", "--simulate", "1,2,64")
     assert result.exit_code == 0, result.stderr
     images = 3 * 11 + 30 + 24 + 12  # btad, sdd, headct, endo
@@ -160,7 +160,7 @@ def test_plan_prints_cost_and_simulates_clusters(trained: Project, monkeypatch: 
 
 
 def test_plan_says_one_reason_once(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.cli.planning._show_cost", lambda *_: None)
+    monkeypatch.setattr("pipeline.cli.plan._show_cost", lambda *_: None)
     next(trained.folder.glob("shards/*/sdd/manifest.json")).unlink()
     result = zsad("plan")
     assert result.exit_code == 1

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from pipeline.clip import TowerSpec
-from pipeline.clip.positions import fit_positions
+from pipeline.clip.architecture import import_open_clip
+from pipeline.clip.loading import fit_positions
 from pipeline.clip.spec import Position
-from pipeline.clip.torchvision_ops import import_open_clip
 from pipeline.errors import ParamsError
 
 from .reference import bilinear_positions, close

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.clip.architecture import build_model
+from pipeline.clip.architecture import build_model, import_open_clip
 from pipeline.clip.text import Template
-from pipeline.clip.torchvision_ops import import_open_clip
 from pipeline.errors import ParamsError
 
 from .reference import close, doubled, text_features

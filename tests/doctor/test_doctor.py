@@ -10,11 +10,9 @@ from click.testing import CliRunner
 
 from pipeline.cli import main
 from pipeline.doctor import Finding
-from pipeline.doctor.environment import environment
-from pipeline.doctor.machine import machine
-from pipeline.doctor.services import services
+from pipeline.doctor.machine import environment, machine, services
 from pipeline.doctor.stored import stored
-from pipeline.execution.cell_store import CellStore
+from pipeline.execution.store import CellStore
 from pipeline.params import load_params
 from tests.execution.running import CELLS, evaluate, use_plain_methods
 from tests.project import Project

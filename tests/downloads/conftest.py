@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from pipeline.downloads import Meter, Store, open_store
-from pipeline.downloads.answers import open_client
 from pipeline.downloads.hosts import Hosts
+from pipeline.downloads.http import open_client
 from pipeline.downloads.retries import Patience
 from tests.downloads.server import Server, serving
 

@@ -1,8 +1,8 @@
 import httpx
 import pytest
 
-from pipeline.downloads import DownloadError, answers
-from pipeline.downloads.answers import get_json
+from pipeline.downloads import DownloadError, http
+from pipeline.downloads.http import get_json
 from tests.downloads.conftest import PATIENCE
 from tests.downloads.server import Server
 
@@ -22,7 +22,7 @@ def test_what_is_not_json(content: bytes, server: Server, client: httpx.Client) 
 def test_only_a_reasonable_length_of_an_answer_is_read(
     server: Server, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answers, "_LONGEST_JSON", 1000)
+    monkeypatch.setattr(http, "_LONGEST_JSON", 1000)
     fits = server.put("/fits", b"[1]".ljust(1000), length=False)
     assert get_json(fits, client=client, patience=PATIENCE) == [1]
     endless = server.put("/endless", b"[1]".ljust(1_000_000), length=False)

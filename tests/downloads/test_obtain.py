@@ -23,9 +23,9 @@ from pipeline.downloads import (
     obtain,
     obtain_all,
 )
+from pipeline.downloads.hosts import routes
 from pipeline.downloads.meter import open_meter
 from pipeline.downloads.obtain import bytes_to_fetch
-from pipeline.downloads.routes import routes
 from pipeline.downloads.store import open_store
 from pipeline.errors import DataError
 from tests.downloads.conftest import PATIENCE

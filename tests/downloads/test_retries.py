@@ -4,8 +4,7 @@ from email.utils import format_datetime
 import pytest
 
 from pipeline.downloads import DownloadError
-from pipeline.downloads.errors import TransientError
-from pipeline.downloads.retries import Patience, retry_after, retrying
+from pipeline.downloads.retries import Patience, TransientError, retry_after, retrying
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from pipeline.catalog import Source, auxiliary_names, names, record
 from pipeline.downloads import Store
-from pipeline.downloads.routes import routes
+from pipeline.downloads.hosts import routes
 from tests.downloads.sets import http
 from tests.downloads.sets import record as widgets
 

@@ -13,10 +13,9 @@ import numpy as np
 import pytest
 
 from pipeline.downloads import Meter
-from pipeline.downloads.answers import open_client
-from pipeline.downloads.checks import Expected
-from pipeline.downloads.errors import DownloadError
-from pipeline.downloads.transfer import Remote, fetch
+from pipeline.downloads.digests import Expected
+from pipeline.downloads.http import Remote, fetch, open_client
+from pipeline.downloads.retries import DownloadError
 from pipeline.errors import DiskFullError
 from tests.downloads.conftest import PATIENCE
 from tests.downloads.server import Server
@@ -324,7 +323,7 @@ def test_a_disk_that_fills_up_meanwhile(
 
     url = server.put("/file.zip", CONTENT)
     with monkeypatch.context() as patched:
-        patched.setattr("pipeline.downloads.part.os.write", write)
+        patched.setattr("pipeline.downloads.http.os.write", write)
         with pytest.raises(DiskFullError, match=r"goes on behind the 300000 bytes in file\.zip\.part"):
             bring(url)
     assert bring.files["file.zip.part"] == 300_000
@@ -335,5 +334,5 @@ def test_a_disk_that_fills_up_meanwhile(
 
 def test_short_writes_lose_nothing(server: Server, bring: Bring, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.write
-    monkeypatch.setattr("pipeline.downloads.part.os.write", lambda handle, data: real(handle, data[:5000]))
+    monkeypatch.setattr("pipeline.downloads.http.os.write", lambda handle, data: real(handle, data[:5000]))
     assert bring(server.put("/file.zip", CONTENT), sha256=SHA256) == CONTENT

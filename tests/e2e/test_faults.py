@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.execution.cell_store import CellStore
-from pipeline.execution.run_log import read_log
+from pipeline.execution.log import read_log
+from pipeline.execution.store import CellStore
 from pipeline.results import ResultsError
 from tests.execution.running import CELLS, evaluate, forget, use_plain_methods
 from tests.project import SECONDS, Project

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.cli import main
-from pipeline.execution.prepare import prepare_dataset
+from pipeline.datasets import prepare_dataset
 from pipeline.params import load_params
 from tests.execution.running import evaluate
 from tests.project import Project

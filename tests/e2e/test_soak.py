@@ -18,8 +18,8 @@ import pytest
 import yaml
 
 from pipeline.doctor.stored import stored
-from pipeline.execution.cell_store import CellStore
-from pipeline.execution.run_log import read_log
+from pipeline.execution.log import read_log
+from pipeline.execution.store import CellStore
 from pipeline.params import load_params
 from tests.e2e.killing import MARK, Killer, marked
 from tests.project import ROOT, Project

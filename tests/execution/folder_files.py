@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 from safetensors.torch import save_file
 
-from pipeline.execution.detector import GivenTower
+from pipeline.detection.detector import GivenTower
 from tests.clip.towers import SMALL, random_images, random_state
 
 SIZE = 40

@@ -4,13 +4,12 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from pipeline.datasets import prepare_dataset
 from pipeline.execution.backends import open_backend
-from pipeline.execution.cell_store import CellStore
-from pipeline.execution.failure_policy import Record
-from pipeline.execution.prepare import prepare_dataset
-from pipeline.execution.run import open_run
-from pipeline.execution.summary import Summary
-from pipeline.execution.train import Trainer
+from pipeline.execution.retries import Record
+from pipeline.execution.run import Summary, open_run
+from pipeline.execution.store import CellStore
+from pipeline.execution.training import Trainer
 from pipeline.params import load_params
 from tests.project import Project
 

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from pipeline import catalog
+from pipeline.datasets import add_dataset
 from pipeline.errors import DataError
-from pipeline.execution.adding import add_dataset
 from tests.catalog import trees
 
 

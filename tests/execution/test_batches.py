@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from pipeline.execution.batches import ahead, read_batches
+from pipeline.execution.scoring import ahead, read_batches
 from pipeline.metrics import label_masks
 from pipeline.params import load_params
 from pipeline.shards import open_subset

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ZsadError
-from pipeline.execution import calibration
-from pipeline.execution.calibration import as_work, rates
-from pipeline.execution.cell_store import CellStore
-from pipeline.execution.rates import measure
 from pipeline.execution.run import open_run
 from pipeline.execution.scoring import evaluate_group
+from pipeline.execution.store import CellStore
 from pipeline.execution.tasks import GroupTask
 from pipeline.params import load_params
 from pipeline.plan import Rates
+from pipeline.speed import calibration
+from pipeline.speed.calibration import as_work, rates
+from pipeline.speed.rates import measure
 from tests.project import Project
 
 FAKE = Rates(start=1.0, cell=2.0, image=3.0, score=4.0, memory=5)

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import pytest
 
-from pipeline.execution.cell_store import CellStore
+from pipeline.execution.store import CellStore
 from pipeline.results import CellResult, CellRow, CellScores
 
 KEY: Final = "ab" * 32

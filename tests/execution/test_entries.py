@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import DataError, ParamsError
-from pipeline.execution.entries import resolve_entries
+from pipeline.execution.systems import resolve_entries
 from pipeline.params import parse_params
 
 

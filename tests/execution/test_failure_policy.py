@@ -10,7 +10,7 @@ import torch
 from pipeline.clip.spec import TowerSpec
 from pipeline.errors import ZsadError
 from pipeline.execution.backends import SerialBackend
-from pipeline.execution.failure_policy import (
+from pipeline.execution.retries import (
     GroupFailedError,
     LostWorkerError,
     OutOfMemoryError,
@@ -180,6 +180,6 @@ def test_images_are_not_passed_on_for_cells_that_have_all_failed(
 
 
 def _store() -> Any:
-    from pipeline.execution.cell_store import CellStore
+    from pipeline.execution.store import CellStore
 
     return CellStore()

@@ -11,11 +11,19 @@ import torch
 from PIL import Image
 
 from pipeline import methods
+from pipeline.detection.detector import Detector, DetectorRequest, GivenTower, open_detector
+from pipeline.detection.folder import (
+    DETECTOR_KEY,
+    SCHEMA,
+    FolderTask,
+    Picture,
+    Unreadable,
+    list_images,
+    read_batches,
+    score_folder,
+    write_overlay,
+)
 from pipeline.errors import DataError, ParamsError, WeightsError
-from pipeline.execution.detector import Detector, DetectorRequest, GivenTower, open_detector
-from pipeline.execution.folder_images import Picture, Unreadable, list_images, read_batches
-from pipeline.execution.folder_outputs import DETECTOR_KEY, SCHEMA, write_overlay
-from pipeline.execution.folder_scoring import FolderTask, score_folder
 from pipeline.files import file_digest
 from pipeline.methods.base import LearntMethod, Method, Scores
 from pipeline.params import parse_params

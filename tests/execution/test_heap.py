@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.execution import heap
+from pipeline.execution import scoring
 
 
 def anonymous() -> int:
@@ -14,7 +14,7 @@ def anonymous() -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon"))
 
 
-@pytest.mark.skipif(heap._TRIM is None, reason="another allocator than glibc's")
+@pytest.mark.skipif(scoring._TRIM is None, reason="another allocator than glibc's")
 def test_holes_are_given_back() -> None:
     pieces, size = 500, 100_000  # below the size from which glibc maps an array by itself
     stay, go = [], []
@@ -23,6 +23,6 @@ def test_holes_are_given_back() -> None:
         stay.append(np.ones(1000, np.uint8))
     del go
     before = anonymous()
-    heap.give_back()
+    scoring.give_back()
     assert before - anonymous() > pieces * size / 2
     assert all(piece.all() for piece in stay)

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 import pipeline
-from pipeline.execution import keys
+from pipeline.execution import tasks
 
 ROOT = Path(pipeline.__file__).parent
 
@@ -21,14 +21,14 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
         seen.add(path.relative_to(ROOT).as_posix())
         return "0"
 
-    monkeypatch.setattr(keys, "file_digest", digest)
-    keys.code_digest.cache_clear()
+    monkeypatch.setattr(tasks, "file_digest", digest)
+    tasks.code_digest.cache_clear()
     yield seen
-    keys.code_digest.cache_clear()
+    tasks.code_digest.cache_clear()
 
 
 def test_what_moves_a_number_is_in_the_key(read: set[str]) -> None:
-    keys.code_digest("anomalyclip")
+    tasks.code_digest("anomalyclip")
     expected = {
         "methods/anomalyclip.py",
         "methods/prompts/anomalyclip.yaml",
@@ -47,16 +47,16 @@ def test_what_moves_a_number_is_in_the_key(read: set[str]) -> None:
 
 
 def test_a_changed_source_changes_the_digest(monkeypatch: pytest.MonkeyPatch) -> None:
-    keys.code_digest.cache_clear()
-    before = keys.code_digest("clip")
-    keys.code_digest.cache_clear()
-    monkeypatch.setattr(keys, "file_digest", lambda path: str(path.name == "vision.py"))
-    assert keys.code_digest("clip") != before
-    keys.code_digest.cache_clear()
+    tasks.code_digest.cache_clear()
+    before = tasks.code_digest("clip")
+    tasks.code_digest.cache_clear()
+    monkeypatch.setattr(tasks, "file_digest", lambda path: str(path.name == "vision.py"))
+    assert tasks.code_digest("clip") != before
+    tasks.code_digest.cache_clear()
 
 
 def test_dvc_runs_evaluate_again_when_a_source_of_the_key_changes(read: set[str]) -> None:
-    keys.code_digest("anomalyclip")
+    tasks.code_digest("anomalyclip")
     stage = yaml.safe_load((ROOT.parent / "dvc.yaml").read_text())["stages"]["evaluate"]
     sources = [Path("pipeline", name) for name in read]
     assert not [path for path in sources if not any(path.is_relative_to(dep) for dep in stage["deps"])]

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from pipeline.execution.progress import progress
+from pipeline.progress import progress
 
 
 def test_one_line_a_step(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,10 +13,10 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 
 from pipeline.cli import main
-from pipeline.execution.summary import Summary
+from pipeline.execution.run import Summary
 from pipeline.params import load_params
 from pipeline.results import IMAGE_METRICS, METRICS, PIXEL_METRICS, decode_heatmap
-from pipeline.results.read import read_examples, read_scores
+from pipeline.results.parquet import read_examples, read_scores
 from tests.execution.running import evaluate, prepare, train
 from tests.project import ROOT, Project
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.execution.run_log import RunLog, read_log, recorded
+from pipeline.execution.log import RunLog, read_log, recorded
 from pipeline.execution.usage import Place, Usage, measured, phase
 from pipeline.params import load_params
 from tests.execution.running import CELLS, evaluate, use_plain_methods

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from pipeline.execution.slots import Slots
+from pipeline.execution.backends import Slots
 from pipeline.execution.tasks import GroupReport, GroupTask
 from pipeline.execution.usage import Place
 

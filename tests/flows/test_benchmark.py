@@ -29,7 +29,7 @@ import os
 from pathlib import Path
 
 from prefect import flow
-from pipeline.flows.stages import run_in_parent
+from pipeline.flows.sub_runs import run_in_parent
 
 @flow(name="inner", validate_parameters=False)
 def inner(number):

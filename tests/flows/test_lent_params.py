@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ParamsError
-from pipeline.flows.lent_params import BusyError, lent_params, recover
-from pipeline.flows.request import Request
+from pipeline.flows.request import BusyError, Request, lent_params, recover
 from pipeline.params import load_params
 from tests.project import Project
 
@@ -49,7 +48,7 @@ def test_two_runs_do_not_share_a_project(project: Project) -> None:
 
 HOLD = """
 import time
-from pipeline.flows.lent_params import lent_params
+from pipeline.flows.request import lent_params
 from pipeline.flows.request import Request
 with lent_params(Request(methods=["clip"])):
     print("lent", flush=True)

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from pipeline.errors import ZsadError
-from pipeline.flows.stages import PARENT_VARIABLE
+from pipeline.flows.sub_runs import PARENT_VARIABLE
 from tests.project import Project
 
 pytestmark = [pytest.mark.prefect]
@@ -85,7 +85,7 @@ def test_a_server_that_dies_again_and_again_is_started_anew(project: Project) ->
 
 
 def test_a_server_that_cannot_start_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pipeline.flows.own_server import _Server
+    from pipeline.flows.server import _Server
 
     monkeypatch.setattr(_Server, "_start", lambda _: subprocess.Popen([sys.executable, "-c", ""]))
     started = time.monotonic()

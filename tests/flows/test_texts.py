@@ -11,9 +11,9 @@ from prefect import flow
 from prefect.client.schemas import FlowRun
 from prefect.states import Cancelling, Completed, Failed
 
+from pipeline.flows.artifacts import narrowed
+from pipeline.flows.benchmark import VARIABLE, message, notify
 from pipeline.flows.dvc_stages import reason
-from pipeline.flows.notify import VARIABLE, message, notify
-from pipeline.flows.wide_tables import narrowed
 from tests.project import ROOT
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 import pipeline.methods
 from pipeline import methods
 from pipeline.clip import Windows
-from pipeline.clip.torchvision_ops import import_open_clip
+from pipeline.clip.architecture import import_open_clip
 from pipeline.methods.base import LearntMethod, Method
 from tests.clip.reference import close, unit
 from tests.clip.towers import Shape, Tower, make_tower, random_images

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline import methods
-from pipeline.clip.torchvision_ops import import_open_clip
+from pipeline.clip.architecture import import_open_clip
 from pipeline.methods.prompt_data import ensemble, pairs, published_prompts
 
 NORMAL = ["{}", "flawless {}", "perfect {}", "unblemished {}"]

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline import methods
 from pipeline.errors import ParamsError, WeightsError
-from pipeline.execution.keys import code_digest
+from pipeline.execution.tasks import code_digest
 from pipeline.methods.base import LearntMethod
 from tests.clip.towers import Tower, make_tower
 
@@ -148,7 +148,7 @@ def test_learnt_weights_of_other_settings_are_refused(tower: Tower) -> None:
 
 def test_source_files_follow_the_method() -> None:
     files = {path.name for path in methods.source_files("clip_ac")}
-    assert {"clip_ac.py", "clip_ac.yaml", "clip.py", "base.py", "similarity.py"} <= files
+    assert {"clip_ac.py", "clip_ac.yaml", "clip.py", "base.py", "readout.py"} <= files
     assert "vand.py" not in files
     assert "vand.yaml" not in files
 

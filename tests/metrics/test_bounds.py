@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.metrics import curves
+from pipeline.metrics.arrays import Floats, Ints, Keys, key_scores, score_keys, threshold_keys
 from pipeline.metrics.bounds import auroc_bracket, counted_brackets, pro_exact_bracket, protocol_bracket
-from pipeline.metrics.keys import Floats, Ints, Keys, key_scores, score_keys, threshold_keys
 from pipeline.metrics.protocol import protocol_pro, protocol_thresholds
 from pipeline.metrics.ranking import Ranking, group_hits
 from pipeline.metrics.regions import WEIGHT_BITS, label_masks, region_weights

@@ -15,8 +15,8 @@ from pipeline.metrics import (
     pixel_draws,
     standard_error,
 )
+from pipeline.metrics.curves import PIXEL_METRICS
 from pipeline.metrics.draws import _interpolate, _multiplicities
-from pipeline.metrics.values import PIXEL_METRICS
 
 from .reference import Maps, Masks, catalogue, draw_masks, flood_regions, smooth_maps
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.metrics.keys import key_scores, score_keys, threshold_keys
+from pipeline.metrics.arrays import key_scores, score_keys, threshold_keys
 
 finite = st.floats(width=32, allow_nan=False, allow_infinity=False)
 

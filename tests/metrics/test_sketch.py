@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from pipeline.metrics import PixelState
-from pipeline.metrics.keys import score_keys
+from pipeline.metrics.arrays import score_keys
 from pipeline.metrics.regions import WEIGHT_BITS
 from pipeline.metrics.sketch import ImageSketch
 

@@ -13,10 +13,10 @@ from scipy.ndimage import gaussian_filter
 
 from pipeline.errors import ZsadError
 from pipeline.metrics import PixelMetrics, PixelState, label_masks, pixel_draws
-from pipeline.metrics.keys import key_scores, score_keys
+from pipeline.metrics.arrays import key_scores, score_keys
+from pipeline.metrics.curves import PIXEL_METRICS
 from pipeline.metrics.state import BUDGET
 from pipeline.metrics.table import CountTable
-from pipeline.metrics.values import PIXEL_METRICS
 
 from .reference import Maps, catalogue, reference
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.metrics.keys import Keys
+from pipeline.metrics.arrays import Keys
 from pipeline.metrics.table import CountTable
 
 ROWS = 1 << 16

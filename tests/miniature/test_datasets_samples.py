@@ -17,7 +17,7 @@ from pipeline.files import file_digest
 from pipeline.miniature.datasets import __main__ as command
 from pipeline.miniature.datasets import expected_counts, write_dataset
 from pipeline.miniature.datasets.generate import COUNTS_PATH, write_counts
-from pipeline.miniature.datasets.layouts.dagm import ellipse_around
+from pipeline.miniature.datasets.layouts.industrial import ellipse_around
 from pipeline.miniature.datasets.specification import specification
 
 SAMPLES = Path(__file__).parents[2] / "samples"

@@ -13,10 +13,19 @@ from torch.nn import functional
 
 from pipeline.clip import TowerSpec, load_clip
 from pipeline.miniature.pretraining import __main__ as command
-from pipeline.miniature.pretraining.losses import PATCH_TEMPERATURE, TOUCHED, caption_loss, patch_loss
 from pipeline.miniature.pretraining.pictures import EVALUATION_VIEW, TRAINING_VIEW, draw_pool
 from pipeline.miniature.pretraining.probe import probe
-from pipeline.miniature.pretraining.training import Progress, Schedule, Towers, learning_rate, train
+from pipeline.miniature.pretraining.training import (
+    PATCH_TEMPERATURE,
+    TOUCHED,
+    Progress,
+    Schedule,
+    Towers,
+    caption_loss,
+    learning_rate,
+    patch_loss,
+    train,
+)
 from pipeline.miniature.pretraining.weights import read_facts, save_weights
 
 CONFIG = {

@@ -11,8 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from pipeline.clip import Clip, TowerSpec, load_clip
-from pipeline.clip.architecture import build_model, read_config
-from pipeline.clip.torchvision_ops import import_open_clip
+from pipeline.clip.architecture import build_model, import_open_clip, read_config
 from pipeline.files import value_digest
 from pipeline.miniature import tiny_clip
 from pipeline.miniature.pretraining.pictures import EVALUATION_VIEW, draw_pool

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.execution.prepare import prepare_dataset
+from pipeline.datasets import prepare_dataset
 from pipeline.params import load_params
 from pipeline.report import Sources, read_sources, write_report
 from tests.conftest import make_project, read_small_params

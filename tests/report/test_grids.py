@@ -9,7 +9,7 @@ from pipeline.report import Sources
 from pipeline.report.grids import Grid, grids
 from pipeline.report.overview import averages
 from pipeline.tables import build_tables
-from pipeline.tables.long_form import csv_text
+from pipeline.tables.values import csv_text
 from tests.tables.make import ABLATION_EXPECTED, ablation_run, frame
 
 

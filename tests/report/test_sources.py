@@ -9,7 +9,7 @@ import pytest
 from pipeline.errors import ZsadError
 from pipeline.params import load_params
 from pipeline.report import Sources, read_sources, write_report
-from pipeline.results.read import read_examples, read_scores
+from pipeline.results.parquet import read_examples, read_scores
 from pipeline.tables.aggregate import Entry
 
 KEY = ("btad", "01", "anomalyclip", "", 111)

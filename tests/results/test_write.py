@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from pipeline.results import SCHEMA_VERSION, ResultsError, slug, write_results
-from pipeline.results.read import cell_rows, read_examples, read_metrics, read_scores
+from pipeline.results.parquet import cell_rows, read_examples, read_metrics, read_scores
 
 from .make import EXAMPLES, failed_cell, failed_row, ok_cell, ok_row
 

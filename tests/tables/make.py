@@ -10,7 +10,7 @@ import pandas as pd
 
 from pipeline import catalog
 from pipeline.results import METRICS, CellResult, CellRow, CellScores, write_results
-from pipeline.results.read import read_metrics
+from pipeline.results.parquet import read_metrics
 from pipeline.tables import ExpectedSet, expected_sets, write_tables
 
 GOLDEN = Path(__file__).parent / "golden"

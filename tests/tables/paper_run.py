@@ -9,7 +9,7 @@ from pipeline import catalog
 from pipeline.results import CellRow, spread_columns
 from pipeline.tables import expected_sets, published_table
 from pipeline.tables.aggregate import Entry
-from pipeline.tables.variants import PUBLISHED
+from pipeline.tables.verdicts import PUBLISHED
 
 EXPECTED = expected_sets(catalog.names())
 LEARNT = ("vand", "coop", "anomalyclip")

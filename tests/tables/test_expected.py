@@ -3,7 +3,7 @@ import pytest
 from pipeline.catalog import auxiliary_names, names
 from pipeline.errors import DataError
 from pipeline.tables import expected_sets
-from pipeline.tables.naming import group_title
+from pipeline.tables.legend import group_title
 
 # Table 1 and 2 of the paper, by hand: data set, C, category, levels that its rows stand in.
 PAPER = [

@@ -3,8 +3,7 @@ from pathlib import Path
 
 from pipeline.results import CellRow
 from pipeline.tables.aggregate import entry_means
-from pipeline.tables.drawing import Panel, Picture, _limits, draw
-from pipeline.tables.figures import figures, overview
+from pipeline.tables.figures import Panel, Picture, _limits, draw, figures, overview
 
 from .make import ABLATION_EXPECTED, EXPECTED, ablation_run, frame, full_run, row
 

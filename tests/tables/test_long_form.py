@@ -7,9 +7,9 @@ import pytest
 
 from pipeline.results import ResultsError
 from pipeline.tables.aggregate import Entry
-from pipeline.tables.long_form import COLUMNS, KEY_COLUMNS, csv_text, read_csv, values
 from pipeline.tables.mean import Mean
 from pipeline.tables.model import Number, Row, Section, Table
+from pipeline.tables.values import COLUMNS, KEY_COLUMNS, csv_text, read_csv, values
 
 MEAN = Mean(0.5, se=0.01, by_seed=(0.49, 0.51), seeds=(1, 2), retrained=0.02)
 NUMBERS = (

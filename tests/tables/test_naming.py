@@ -1,7 +1,7 @@
 """Names and order of entries, those of somebody else's included."""
 
 from pipeline.tables.aggregate import Entry
-from pipeline.tables.naming import entry_title, group_title, in_order, labelled
+from pipeline.tables.legend import entry_title, group_title, in_order, labelled
 
 
 def test_the_papers_methods_first_then_others_by_name_and_variants_by_their_numbers() -> None:

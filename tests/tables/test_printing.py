@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.tables.printing import printed, signed
+from pipeline.tables.model import printed, signed
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from pipeline.catalog import names
 from pipeline.results import ResultsError
 from pipeline.tables import PublishedValue, published_table
-from pipeline.tables.naming import METHOD_TITLES
+from pipeline.tables.legend import METHOD_TITLES
 
 
 def _value(table: Sequence[PublishedValue], **wanted: str) -> float:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipeline.tables.aggregate import Entry, EntryMeans, entry_means
-from pipeline.tables.shortfall import Shortfall, shortfall
+from pipeline.tables.incomplete import Shortfall, shortfall
 
 from .make import EXPECTED, failed, frame, full_run, row, write
 

@@ -16,8 +16,7 @@ from pipeline.results import CellRow
 from pipeline.tables import FORMATS, Difference, build_tables, compare_tables
 from pipeline.tables.aggregate import Entry
 from pipeline.tables.mean import RETRAINED_SUBSET
-from pipeline.tables.paired import paired_errors
-from pipeline.tables.significance import Measured, Noise, noise, significant
+from pipeline.tables.significance import Measured, Noise, noise, paired_errors, significant
 
 from .make import frame
 from .paper_run import EXPECTED, SE, paper_rows

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from pipeline.results import CellRow
 from pipeline.tables import Table, build_tables
-from pipeline.tables.terminal import terminal
+from pipeline.tables.markdown import terminal
 
 from .make import EXPECTED, failed, frame, full_run, row
 from .paper_run import EXPECTED as PAPER

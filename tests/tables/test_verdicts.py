@@ -11,12 +11,11 @@ from pipeline.results import CellRow
 from pipeline.tables import FORMATS, PublishedValue, build_tables, published_table
 from pipeline.tables.aggregate import Entry, EntryMeans
 from pipeline.tables.expected import ExpectedSet
-from pipeline.tables.long_form import values
 from pipeline.tables.mean import RETRAINED_DATASET, RETRAINED_SUBSET, Mean, Z
 from pipeline.tables.model import Table
 from pipeline.tables.published import published_subsets
-from pipeline.tables.variants import PUBLISHED
-from pipeline.tables.verdicts import Comparison, compare, references
+from pipeline.tables.values import values
+from pipeline.tables.verdicts import PUBLISHED, Comparison, compare, references
 
 from .make import GOLDEN, failed, frame, row
 from .paper_run import EXPECTED, counts, paper_rows

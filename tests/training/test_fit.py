@@ -14,7 +14,7 @@ from pipeline.errors import DataError, TrainingError
 from pipeline.methods.base import LearntMethod
 from pipeline.training import AuxiliarySet, FeatureCache, History, collect_features, fit, train
 from pipeline.training.features import Batch
-from pipeline.training.mosaics import Mosaics
+from pipeline.training.fit import Mosaics
 from tests.clip.reference import close
 from tests.clip.towers import Tower, make_tower, random_images
 

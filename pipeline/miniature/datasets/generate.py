@@ -1,4 +1,6 @@
-"""Draws the miniature data sets into a folder, together with the counts that a reader should find in them.
+"""The readme that lies beside the drawn data sets.
+
+Draws the miniature data sets into a folder, together with the counts that a reader should find in them.
 
 Each data set comes from its own seed, so one can be drawn without the others; a data set that is there is
 replaced as a whole.
@@ -13,8 +15,37 @@ import yaml
 from pipeline.errors import DataError
 from pipeline.files import write_text
 from pipeline.miniature.datasets.layouts import WRITERS, Counts, Job
-from pipeline.miniature.datasets.readme import readme
 from pipeline.miniature.datasets.specification import specification
+
+_TEXT = """\
+# Miniature data sets
+
+{count} small data sets, drawn by a program. Each has the folders, file names, file types and mask
+conventions of the published data set whose name it bears, quirks included, and not one of its images:
+objects, materials, organs, defects and masks come from noise, distance fields and a seed. They let the
+whole benchmark run where the real data is not. A score on them says something about the code, nothing
+about the real data set.
+
+{table}
+
+Made by
+
+    python -m pipeline.miniature.datasets --out samples --seed {seed}
+
+which writes the same bytes every time. `pipeline/miniature/datasets/specification.yaml` says what is drawn,
+`pipeline/miniature/datasets/counts.yaml` how many test images a reader should find.
+
+The pictures are in the public domain (CC0 1.0). The program that draws them has the licence of the project.
+"""
+
+
+def readme(seed: int) -> str:
+    """The text, with a table of the data sets."""
+    known = specification()
+    rows = ["| data set | subsets |", "| --- | --- |"]
+    rows += [f"| {name} | {', '.join(spec.subsets)} |" for name, spec in known.items()]
+    return _TEXT.format(count=len(known), table="\n".join(rows), seed=seed)
+
 
 SEED = 2024
 """The seed of the committed samples."""

@@ -3,16 +3,28 @@
 The seed of a picture is a digest of (seed, data set, subset, what, number), so one data set can be drawn
 without the others and one picture without its neighbours. What all pictures of a subset share is drawn
 once.
+
+
+Writes images, masks and texts with fixed encoder settings, so that the same picture is the same bytes.
+
+The suffix decides the format: PNG, JPEG or BMP in any case. Masks are 8-bit grey, 0 and 255.
+
+
+One data set to be written: its specification, its seed, and the folder that it goes to.
 """
 
 import hashlib
+import io
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image as PillowImage
 
-from pipeline.miniature.datasets.specification import SURFACE, SubsetSpec
+from pipeline.files import write_bytes
+from pipeline.miniature.datasets.specification import SURFACE, DatasetSpec, SubsetSpec
 from pipeline.miniature.drawing import (
     COLOURS,
     ORGANS,
@@ -114,3 +126,61 @@ class Studio:
         """8-bit pixels, one channel where the files have one."""
         colours = image.mean(axis=2) if self.spec.grey else image
         return np.rint(np.asarray(colours, dtype=np.float64) * 255).astype(np.uint8)
+
+
+_JPEG_QUALITY = 90
+_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP"}
+
+
+def encoded(pixels: Pixels, suffix: str) -> bytes:
+    """`pixels` as the content of a file with this suffix."""
+    kind = _FORMATS[suffix.lower()]
+    options = {"JPEG": {"quality": _JPEG_QUALITY, "subsampling": 0}, "PNG": {"compress_level": 9}, "BMP": {}}[
+        kind
+    ]
+    buffer = io.BytesIO()
+    PillowImage.fromarray(pixels).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def save(path: Path, pixels: Pixels) -> None:
+    """Write an image."""
+    write_bytes(path, encoded(pixels, path.suffix))
+
+
+def save_mask(path: Path, mask: Mask) -> None:
+    """Write a mask: 255 where it is True; a JPEG gets the grey values that its compression makes."""
+    save(path, mask.astype(np.uint8) * 255)
+
+
+Counts = dict[str, tuple[int, int]]
+"""Subset to (normal, anomalous) test images."""
+
+NOTE = (
+    "Miniature stand-in, drawn by a program. It has the folder layout of the data set whose name it bears\n"
+    "and none of its images. Made by `python -m pipeline.miniature.datasets`; CC0.\n"
+)
+"""What stands where the publisher puts a licence or a readme."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a writer needs to know."""
+
+    name: str
+    spec: DatasetSpec
+    seed: int
+    root: Path
+
+    def studio(self, subset: str) -> Studio:
+        """The studio that takes the pictures of one subset."""
+        return Studio(self.seed, self.name, subset, self.spec.subsets[subset])
+
+    def counts(self) -> Counts:
+        """The counts of a data set whose subsets all have as many images as the specification says."""
+        return dict.fromkeys(self.spec.subsets, (self.spec.normal, self.spec.anomalous))
+
+    def only_studio(self) -> Studio:
+        """The studio of a data set with a single subset."""
+        (subset,) = self.spec.subsets
+        return self.studio(subset)

@@ -1,18 +1,141 @@
-"""Defects: where one lies, and what it does to the picture.
+"""Where a defect lies: fields that rank the pixels of a region, lowest first, in plane units.
+
+A shape knows neither its size nor its looks; the caller takes as many of the lowest pixels as it wants.
+
+
+Defects: where one lies, and what it does to the picture.
 
 A defect is a shape (a field that ranks pixels, lowest first) and a fill. The shape's lowest pixels inside the
 object, as many as the drawn share of the picture asks for, are the defect: its mask is exact by construction.
 `strength` decides how opaque it is.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
 
-from pipeline.miniature.drawing import fills, lesions, shapes
+from pipeline.miniature.drawing import fills
 from pipeline.miniature.drawing.picture import Picture
-from pipeline.miniature.drawing.plane import Field, Image, Mask, Size, coverage, pixel
+from pipeline.miniature.drawing.plane import (
+    Field,
+    Image,
+    Mask,
+    Size,
+    coverage,
+    pixel,
+    plane,
+    polyline,
+    size_of,
+    smooth_noise,
+    turned,
+    union,
+)
+
+
+def _somewhere(region: Mask, rng: np.random.Generator, *, depth: float = 0.2) -> tuple[float, float]:
+    """A point of the region; `depth` keeps it off the border, 0 (anywhere) to 1 (at its deepest)."""
+    x, y = plane(size_of(region))
+    inside = np.asarray(ndimage.distance_transform_cdt(np.pad(region, 1), "taxicab"))[1:-1, 1:-1]
+    rows, columns = np.nonzero(inside >= max(1.0, depth * float(inside.max())))
+    index = int(rng.integers(len(rows)))
+    return float(x[rows[index], columns[index]]), float(y[rows[index], columns[index]])
+
+
+def _around(
+    region: Mask, rng: np.random.Generator, *, oval: float, depth: float = 0.2
+) -> tuple[Field, Field]:
+    """Coordinates around a random point, turned at random and stretched by up to `oval`."""
+    cx, cy = _somewhere(region, rng, depth=depth)
+    x, y = plane(size_of(region))
+    u, v = turned(x - cx, y - cy, rng.uniform(0, math.pi))
+    return u, v * rng.uniform(1, 1 + oval)
+
+
+def spot(region: Mask, rng: np.random.Generator) -> Field:
+    """A round spot."""
+    return np.hypot(*_around(region, rng, oval=0.4))
+
+
+def lump(region: Mask, rng: np.random.Generator) -> Field:
+    """An oval with a gently uneven outline."""
+    u, v = _around(region, rng, oval=0.7, depth=0.5)
+    angle = np.arctan2(v, u)
+    swing = 0.08 * np.cos(2 * angle + rng.uniform(0, 6)) + 0.05 * np.cos(3 * angle + rng.uniform(0, 6))
+    return np.hypot(u, v) * (1 + swing)
+
+
+def blob(region: Mask, rng: np.random.Generator) -> Field:
+    """A patch with an irregular outline."""
+    u, v = _around(region, rng, oval=0.8)
+    return np.hypot(u, v) + 0.3 * (smooth_noise(size_of(region), 7, rng) - 0.5)
+
+
+def mottle(region: Mask, rng: np.random.Generator) -> Field:
+    """Several irregular patches near each other."""
+    u, v = _around(region, rng, oval=0.5)
+    return 0.4 * np.hypot(u, v) + smooth_noise(size_of(region), 6, rng)
+
+
+def patch(region: Mask, rng: np.random.Generator) -> Field:
+    """A rectangle."""
+    u, v = _around(region, rng, oval=0.6)
+    return np.maximum(np.abs(u), np.abs(v))
+
+
+def edge(region: Mask, rng: np.random.Generator) -> Field:
+    """A bite at the region's outline; where there is none, at the rim of the picture's middle."""
+    outline = region & ~np.asarray(ndimage.binary_erosion(region, border_value=1), dtype=np.bool_)
+    return blob(outline if outline.any() else region, rng)
+
+
+def spots(region: Mask, rng: np.random.Generator) -> Field:
+    """A few separate spots."""
+    return union([spot(region, rng) for _ in range(int(rng.integers(2, 6)))])
+
+
+def _walk(
+    start: tuple[float, float], angle: float, turns: npt.NDArray[np.float64], step: float
+) -> npt.NDArray[np.float64]:
+    """Points (n + 1, 2) of a path that changes its direction by `turns` (n,) radians a step."""
+    angles = angle + np.cumsum(turns)
+    moves = step * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    return np.cumsum(np.concatenate([np.array([start]), moves]), axis=0)
+
+
+def _path(region: Mask, rng: np.random.Generator, *, bend: float, steps: int, length: float) -> Field:
+    """Distance to a random path of `length` plane units around a point of the region."""
+    start = _somewhere(region, rng)
+    angle = rng.uniform(0, 2 * math.pi)
+    half = rng.uniform(-bend, bend, (2, steps))
+    x, y = plane(size_of(region))
+    forth = _walk(start, angle, half[0], length / (2 * steps))
+    back = _walk(start, angle + math.pi, half[1], length / (2 * steps))
+    return polyline(x, y, np.concatenate([back[::-1], forth[1:]]))
+
+
+def line(region: Mask, rng: np.random.Generator) -> Field:
+    """A long, nearly straight line."""
+    return _path(region, rng, bend=0.12, steps=3, length=rng.uniform(0.5, 1.1))
+
+
+def lines(region: Mask, rng: np.random.Generator) -> Field:
+    """Two to four lines."""
+    return union([line(region, rng) for _ in range(int(rng.integers(2, 5)))])
+
+
+def crack(region: Mask, rng: np.random.Generator) -> Field:
+    """A jagged line."""
+    return _path(region, rng, bend=0.9, steps=5, length=rng.uniform(0.7, 1.3))
+
+
+def curl(region: Mask, rng: np.random.Generator) -> Field:
+    """A line that winds."""
+    return _path(region, rng, bend=0.7, steps=7, length=rng.uniform(0.6, 1.2))
+
 
 Shape = Callable[[Mask, np.random.Generator], Field]
 Fill = Callable[[Picture, Field, np.random.Generator], Field]
@@ -44,32 +167,32 @@ _LINE, _PATCH, _WIDE = 0.06, 0.45, 0.8
 _LEAST = 12  # pixels, whatever the reach
 
 DEFECTS: dict[str, Defect] = {
-    "scratch": Defect(shapes.line, fills.contrast, (0.006, 0.02), _LINE),
-    "scuff": Defect(shapes.lines, fills.contrast, (0.01, 0.03), _LINE),
-    "cut": Defect(shapes.line, fills.dark, (0.008, 0.025), _LINE),
-    "crack": Defect(shapes.crack, fills.dark, (0.01, 0.03), _LINE),
-    "thread": Defect(shapes.curl, fills.foreign, (0.008, 0.025), _LINE),
-    "print": Defect(shapes.curl, fills.dark, (0.01, 0.03), _LINE),
-    "poke": Defect(shapes.spot, fills.pit, (0.006, 0.02), _PATCH, opaque=True),
-    "hole": Defect(shapes.spot, fills.pit, (0.015, 0.045), _PATCH, opaque=True),
-    "spots": Defect(shapes.spots, fills.foreign, (0.01, 0.04), _PATCH),
-    "stain": Defect(shapes.blob, fills.tint, (0.02, 0.08), _PATCH, softness=3.0),
-    "blotch": Defect(shapes.blob, fills.foreign, (0.015, 0.06), _PATCH),
-    "liquid": Defect(shapes.blob, fills.gloss, (0.02, 0.08), _PATCH),
-    "rust": Defect(shapes.mottle, fills.rust, (0.02, 0.08), _WIDE),
-    "burn": Defect(shapes.blob, fills.burn, (0.015, 0.08), _PATCH, softness=4.0),
-    "rough": Defect(shapes.blob, fills.rough, (0.02, 0.08), _PATCH),
-    "missing": Defect(shapes.blob, fills.absent, (0.02, 0.07), _PATCH, opaque=True),
-    "chip": Defect(shapes.edge, fills.absent, (0.01, 0.04), _PATCH, opaque=True),
-    "bend": Defect(shapes.blob, fills.warp, (0.03, 0.08), _PATCH),
-    "dent": Defect(shapes.spot, fills.dent, (0.015, 0.06), _PATCH),
-    "swap": Defect(shapes.patch, fills.swap, (0.025, 0.08), _PATCH, opaque=True),
-    "lesion": Defect(shapes.blob, lesions.mole, (0.05, 0.25), _WIDE, softness=3.0),
-    "polyp": Defect(shapes.lump, lesions.polyp, (0.03, 0.15), _WIDE, softness=2.0),
-    "nodule": Defect(shapes.lump, lesions.nodule, (0.03, 0.14), _WIDE, softness=2.5),
-    "tumour": Defect(shapes.lump, lesions.tumour, (0.02, 0.09), _WIDE, softness=2.5),
-    "bleeding": Defect(shapes.lump, lesions.bright, (0.015, 0.08), _WIDE, softness=3.0),
-    "opacity": Defect(shapes.mottle, lesions.haze, (0.04, 0.15), _WIDE, softness=8.0),
+    "scratch": Defect(line, fills.contrast, (0.006, 0.02), _LINE),
+    "scuff": Defect(lines, fills.contrast, (0.01, 0.03), _LINE),
+    "cut": Defect(line, fills.dark, (0.008, 0.025), _LINE),
+    "crack": Defect(crack, fills.dark, (0.01, 0.03), _LINE),
+    "thread": Defect(curl, fills.foreign, (0.008, 0.025), _LINE),
+    "print": Defect(curl, fills.dark, (0.01, 0.03), _LINE),
+    "poke": Defect(spot, fills.pit, (0.006, 0.02), _PATCH, opaque=True),
+    "hole": Defect(spot, fills.pit, (0.015, 0.045), _PATCH, opaque=True),
+    "spots": Defect(spots, fills.foreign, (0.01, 0.04), _PATCH),
+    "stain": Defect(blob, fills.tint, (0.02, 0.08), _PATCH, softness=3.0),
+    "blotch": Defect(blob, fills.foreign, (0.015, 0.06), _PATCH),
+    "liquid": Defect(blob, fills.gloss, (0.02, 0.08), _PATCH),
+    "rust": Defect(mottle, fills.rust, (0.02, 0.08), _WIDE),
+    "burn": Defect(blob, fills.burn, (0.015, 0.08), _PATCH, softness=4.0),
+    "rough": Defect(blob, fills.rough, (0.02, 0.08), _PATCH),
+    "missing": Defect(blob, fills.absent, (0.02, 0.07), _PATCH, opaque=True),
+    "chip": Defect(edge, fills.absent, (0.01, 0.04), _PATCH, opaque=True),
+    "bend": Defect(blob, fills.warp, (0.03, 0.08), _PATCH),
+    "dent": Defect(spot, fills.dent, (0.015, 0.06), _PATCH),
+    "swap": Defect(patch, fills.swap, (0.025, 0.08), _PATCH, opaque=True),
+    "lesion": Defect(blob, fills.mole, (0.05, 0.25), _WIDE, softness=3.0),
+    "polyp": Defect(lump, fills.polyp, (0.03, 0.15), _WIDE, softness=2.0),
+    "nodule": Defect(lump, fills.nodule, (0.03, 0.14), _WIDE, softness=2.5),
+    "tumour": Defect(lump, fills.tumour, (0.02, 0.09), _WIDE, softness=2.5),
+    "bleeding": Defect(lump, fills.bright, (0.015, 0.08), _WIDE, softness=3.0),
+    "opacity": Defect(mottle, fills.haze, (0.04, 0.15), _WIDE, softness=8.0),
 }
 """Every kind of defect by its name."""
 

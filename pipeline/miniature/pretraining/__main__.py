@@ -16,11 +16,10 @@ import torch
 from pipeline.clip import TowerSpec, load_clip
 from pipeline.clip.architecture import read_config
 from pipeline.files import file_digest, value_digest, write_text
-from pipeline.miniature.pretraining.card import model_card
 from pipeline.miniature.pretraining.pictures import EVALUATION_VIEW, TRAINING_VIEW, draw_pool
 from pipeline.miniature.pretraining.probe import probe
 from pipeline.miniature.pretraining.training import FIRST_DPAM_BLOCK, Progress, Schedule, train
-from pipeline.miniature.pretraining.weights import save_weights
+from pipeline.miniature.pretraining.weights import model_card, save_weights
 
 _OUT = Path(__file__).parent.parent / "tiny_clip"
 _TWINS = 12_000

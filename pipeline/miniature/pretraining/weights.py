@@ -1,4 +1,7 @@
-"""The weights file: half precision, self-describing, the same bytes for the same training."""
+"""The weights file: half precision, self-describing, the same bytes for the same training.
+
+The model card that lies beside the weights: what they are, how they were made, what was measured.
+"""
 
 import json
 from collections.abc import Mapping
@@ -10,6 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 
 from pipeline.files import write_bytes
+from pipeline.miniature.pretraining.probe import Probe
 
 _KEY = "pretraining"  # one key only: safetensors writes several in no fixed order
 
@@ -34,3 +38,94 @@ def read_facts(path: Path) -> dict[str, Any]:
     with safe_open(path, framework="pt") as file:
         facts: dict[str, Any] = json.loads(file.metadata()[_KEY])
     return facts
+
+
+_CARD = """\
+# Tiny CLIP
+
+The model of the miniature profile: a CLIP small enough to live in the repository. Written by the command
+below, together with `model.safetensors`; edit `pipeline/miniature/pretraining/weights.py`, not this file.
+
+| | |
+|---|---|
+| weights | `model.safetensors`, float16 under open_clip's names; SHA-256 `{digest}` |
+| config | `config.json`, open_clip's format, QuickGELU; digest `{config}` |
+| made by | `{command}` |
+| seed | {seed} |
+| training | {steps} steps of {pairs} pairs of twins, {pictures} drawn pictures; stages {stages} |
+
+## What it learnt from
+
+Drawings of objects, materials and medical backgrounds (`pipeline/miniature/drawing`) in twins: one whole,
+one with a defect, alike in every other pixel. Each view of a picture gets a new caption (`vocabulary.py`):
+its kind, colour, state, the defect and its place, or only "a photo of a damaged object". **No caption holds
+a word of an evaluated class name**, colours aside. Photos of real things were never shown. Token embeddings
+of words that no caption held are zero.
+
+## How
+
+1. CLIP's symmetric contrastive loss between pictures and captions. Captions that are the same sentence
+   share a target.
+2. **An auxiliary that OpenAI's CLIP does not have**, weight {patch_weight}: each patch, read after the V-V
+   path from block {start} on, chooses between the captions of the two twins. Patches under the defect
+   belong to the damaged one, untouched patches to the whole one. The generator's masks say which is which.
+   A model of this size and training time has too little local information in its V-V path otherwise;
+   OpenAI's got it from 400 million pictures.
+
+Short sequences come first: windows on the pictures, at random places of the patch grid; full pictures come
+last. Training sees the tower at {native} px; evaluation runs it at 112 px with interpolated position
+embeddings.
+
+## What was measured
+
+On {held_out} twins drawn at 112 px from another seed, with the training's kinds of pictures; AUROC:
+
+{table}
+
+## Limits
+
+It knows drawings and a few hundred words. It is good for exercising the benchmark and for nothing else; its
+numbers are never shown beside the paper's.
+"""
+
+_ROWS = {
+    "image": "class token, prompts: damaged against whole pictures",
+    "patch_linear_vv": "V-V patches, linear reader fitted on other kinds of pictures",
+    "patch_prompts_vv": "V-V patches, prompts",
+    "patch_linear_qk": "patches of CLIP's own path, linear reader",
+    "patch_prompts_qk": "patches of CLIP's own path, prompts",
+}
+
+
+def model_card(
+    facts: Mapping[str, Any], found: Probe, *, digest: str, native: int, start: int, held_out: int
+) -> str:
+    """The card as Markdown.
+
+    Args:
+        facts: What the weights file says about its training.
+        found: Measured on held-out drawings.
+        digest: SHA-256 of the weights file.
+        native: Side of the training pictures in pixels.
+        start: First block of the V-V path.
+        held_out: Number of twins that were measured.
+    """
+    schedule = facts["schedule"]
+    stages = schedule["stages"]
+    rows = ["| reader | AUROC |", "|---|---|"]
+    rows += [f"| {_ROWS[name]} | {value:.3f} |" for name, value in found.values().items()]
+    return _CARD.format(
+        digest=digest,
+        config=facts["config"],
+        command=facts["command"],
+        seed=facts["seed"],
+        steps=sum(steps for steps, _ in stages),
+        pairs=schedule["pairs"],
+        pictures=2 * facts["twins"],
+        stages=", ".join(f"{steps} steps at {side} px" for steps, side in stages),
+        patch_weight=schedule["patch_weight"],
+        start=start,
+        native=native,
+        held_out=held_out,
+        table="\n".join(rows),
+    )

@@ -7,28 +7,28 @@ is not.
 
 from collections.abc import Callable
 
-from pipeline.miniature.datasets.layouts import classes, dagm, folders, kolektor, lesions, visa
-from pipeline.miniature.datasets.layouts.job import Counts, Job
+from pipeline.miniature.datasets.layouts import industrial, medical
+from pipeline.miniature.datasets.studio import Counts, Job
 
 WRITERS: dict[str, Callable[[Job], Counts]] = {
-    "mvtec": folders.write_mvtec,
-    "visa": visa.write,
-    "mpdd": folders.write_mpdd,
-    "btad": folders.write_btad,
-    "sdd": kolektor.write,
-    "dagm": dagm.write,
-    "dtd_synthetic": folders.write_dtd_synthetic,
-    "headct": classes.write_headct,
-    "brainmri": classes.write_brainmri,
-    "br35h": classes.write_br35h,
-    "covid19": classes.write_covid19,
-    "isic": lesions.write_isic,
-    "cvc_colondb": lesions.write_cvc_colondb,
-    "cvc_clinicdb": lesions.write_cvc_clinicdb,
-    "kvasir": lesions.write_kvasir,
-    "endo": lesions.write_endo,
-    "tn3k": lesions.write_tn3k,
-    "colon_auxiliary": lesions.write_colon_auxiliary,
+    "mvtec": industrial.write_mvtec,
+    "visa": industrial.write_visa,
+    "mpdd": industrial.write_mpdd,
+    "btad": industrial.write_btad,
+    "sdd": industrial.write_kolektor,
+    "dagm": industrial.write_dagm,
+    "dtd_synthetic": industrial.write_dtd_synthetic,
+    "headct": medical.write_headct,
+    "brainmri": medical.write_brainmri,
+    "br35h": medical.write_br35h,
+    "covid19": medical.write_covid19,
+    "isic": medical.write_isic,
+    "cvc_colondb": medical.write_cvc_colondb,
+    "cvc_clinicdb": medical.write_cvc_clinicdb,
+    "kvasir": medical.write_kvasir,
+    "endo": medical.write_endo,
+    "tn3k": medical.write_tn3k,
+    "colon_auxiliary": medical.write_colon_auxiliary,
 }
 """The writer of every data set."""
 

@@ -1,0 +1,40 @@
+"""What a number belongs to: one system on one subset of a data set with one seed, and how that is printed.
+
+Plan, content keys, results, tables and report all spell a cell this way. Both are plain tuples: they sort,
+they serve as keys, and they are what stands in the columns of the result files.
+"""
+
+from typing import NamedTuple
+
+
+class System(NamedTuple):
+    """A method, or a variant of one (`variant` is empty for the method itself)."""
+
+    method: str
+    variant: str = ""
+
+    @property
+    def name(self) -> str:
+        """`anomalyclip`, or `anomalyclip[no_dpam]` for a variant."""
+        return f"{self.method}[{self.variant}]" if self.variant else self.method
+
+
+class CellKey(NamedTuple):
+    """A system on a subset; `seed` is None where nothing is drawn at random."""
+
+    dataset: str
+    subset: str
+    method: str
+    variant: str
+    seed: int | None
+
+    @property
+    def system(self) -> System:
+        """What was evaluated."""
+        return System(self.method, self.variant)
+
+    @property
+    def name(self) -> str:
+        """`anomalyclip on mvtec/bottle, seed 111`."""
+        seed = "" if self.seed is None else f", seed {self.seed}"
+        return f"{self.system.name} on {self.dataset}/{self.subset}{seed}"

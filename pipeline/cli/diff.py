@@ -1,0 +1,99 @@
+"""`zsad diff`: two runs value by value, each a folder, a git revision or a DVC experiment.
+
+Tables are plain files in git, and a DVC experiment is a git ref under `refs/exps`, so git alone is asked; a
+folder with the name goes first. Nothing is checked out: the tables are extracted into a scratch folder.
+"""
+
+import subprocess
+import sys
+import tarfile
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+
+from pipeline.errors import ZsadError
+from pipeline.params import load_params
+
+
+@click.command()
+@click.argument("before")
+@click.argument("after")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    default=0.05,
+    show_default=True,
+    help="Largest difference, in printed points, that counts as none.",
+)
+@click.option("--exact", is_flag=True, help="Exit with 1 as soon as one value differs, noise or not.")
+@click.option("--format", "kind", type=click.Choice(("text", "markdown")), default="text", show_default=True)
+@click.pass_obj
+def diff(params_file: Path, before: str, after: str, tolerance: float, exact: bool, kind: str) -> None:
+    """Compare two runs value by value; exit code 1 when one got worse by more than noise, or is gone.
+
+    BEFORE and AFTER are folders (of tables, or of results), git revisions or DVC experiments.
+
+    Example: zsad diff main results/miniature
+    """
+    from pipeline.tables import compare_tables, diff_markdown, diff_text
+
+    with TemporaryDirectory() as scratch:
+        first = _tables_of(before, params_file, Path(scratch) / "before")
+        second = _tables_of(after, params_file, Path(scratch) / "after")
+        differences = compare_tables(first, second, tolerance)
+    click.echo((diff_markdown if kind == "markdown" else diff_text)(differences, tolerance))
+    if any(exact or difference.regression for difference in differences):
+        sys.exit(1)
+
+
+def _tables_of(side: str, params_file: Path, scratch: Path) -> Path:
+    """The folder of tables (or results) that `side` names.
+
+    Args:
+        side: a folder, a git revision, or the name of a DVC experiment.
+        params_file: says which profile's tables are meant in a revision.
+        scratch: an empty folder for what comes from git.
+
+    Raises:
+        ZsadError: it is none of them, or the revision has no tables of this profile.
+    """
+    if Path(side).is_dir():
+        return Path(side)
+    commit = _commit(side)
+    if commit is None:
+        raise ZsadError(
+            f"{side}: neither a folder, a git revision nor a DVC experiment here;"
+            " `git log` and `dvc exp show` list what there is"
+        )
+    tables = f"{load_params(params_file).results.as_posix()}/tables"
+    archive = _git("archive", "--format=tar", commit, "--", tables)
+    if archive is None:
+        raise ZsadError(f"{side}: this revision has no {tables}; commit the tables there first")
+    with tarfile.open(fileobj=BytesIO(archive)) as members:
+        members.extractall(scratch, filter="data")
+    return scratch / tables
+
+
+def _commit(name: str) -> str | None:
+    revisions = [name, *(ref for ref in _experiments() if ref.rpartition("/")[2] == name)]
+    for revision in revisions:
+        found = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        if found is not None:
+            return found.decode().split()[-1]
+    return None
+
+
+def _experiments() -> list[str]:
+    listed = _git("for-each-ref", "--format=%(refname)", "refs/exps")
+    return [] if listed is None else listed.decode().split()
+
+
+def _git(*arguments: str) -> bytes | None:
+    """What git prints, `None` when it fails or is not there."""
+    try:
+        done = subprocess.run(["git", "--no-optional-locks", *arguments], capture_output=True, check=True)  # noqa: S603, S607
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout

@@ -1,0 +1,136 @@
+"""`zsad download`: the published data sets into a folder, checked."""
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline.errors import DataError
+from pipeline.params import load_params
+
+if TYPE_CHECKING:
+    from pipeline.catalog import DatasetRecord
+    from pipeline.downloads import Failure, Outcome, Store
+
+
+LEDGER = "data.digests.yaml"
+
+
+@click.command()
+@click.argument("datasets", nargs=-1, metavar="[DATASET]...")
+@click.option(
+    "--root",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("data-paper"),
+    show_default=True,
+    help="Folder of the data sets; the default is that of the paper profile.",
+)
+@click.option("--keep-archives", is_flag=True, help="Keep the archives in ROOT/.downloads.")
+@click.option("--json", "as_json", is_flag=True, help="Write the result as JSON.")
+@click.pass_obj
+def download(
+    params_file: Path, datasets: tuple[str, ...], root: Path, keep_archives: bool, as_json: bool
+) -> None:
+    """Download data sets from where they are published; without names, all of the benchmark.
+
+    A data set appears as ROOT/NAME when it is complete and its images have been counted. An interrupted
+    download goes on where it stopped. Some hosts want a person; the message says what to fetch and where to
+    put it. SHA-256 of archives without a published one are kept in data.digests.yaml.
+
+    Google Drive and Kaggle need: pip install 'zsad[downloads]'
+
+    Example: zsad download visa btad
+    """
+    from pipeline import catalog
+    from pipeline.downloads import obtain_all, open_meter, open_store
+
+    params = load_params(params_file)
+    _refuse_import(root)
+    records = list({(one := catalog.record(name)).name: one for name in datasets or params.datasets}.values())
+    with open_meter() as meter, open_store(root, params_file.parent / LEDGER, meter) as store:
+        for line in _announcement(records, store, params.builds):
+            meter.say(line)
+        results = []
+        for result in obtain_all(records, store, builds=params.builds, keep=keep_archives):
+            results.append(result)
+            meter.say(_line(result))
+    if as_json:
+        click.echo(json.dumps([_plain(result) for result in results], indent=1))
+    _finish(results, root)
+
+
+def _dvc_file(root: Path) -> Path:
+    return root.with_name(f"{root.name}.dvc")
+
+
+def _refuse_import(root: Path) -> None:
+    """DVC writes what it imports anew, and everything else in that folder would be lost."""
+    path = _dvc_file(root)
+    if path.exists() and "\ndeps:" in path.read_text(encoding="utf-8"):
+        raise DataError(f"{root}: an import of {path}, which DVC writes anew; choose another --root")
+
+
+def _finish(results: "Sequence[Outcome | Failure]", root: Path) -> None:
+    """Say what to do with what is there, and what is not."""
+    placed = [result.path for result in results if result.status == "placed"]
+    if placed:
+        tracked = [root] if _dvc_file(root).exists() else placed
+        click.echo(f"track with DVC: dvc add {' '.join(map(str, tracked))}", err=True)
+    failed = [result for result in results if result.status == "failed"]
+    for failure in failed:
+        click.echo(f"error: {failure.error}", err=True)
+    if failed:
+        click.echo(f"{len(failed)} of {len(results)} data sets are not in {root}", err=True)
+        sys.exit(1)
+
+
+def _terms(record: "DatasetRecord") -> str:
+    licence = record.licence
+    name = licence.name or "licence not established, ask the publisher"
+    return "; ".join(filter(None, (name, licence.redistribution, licence.note, licence.url)))
+
+
+def _announcement(
+    records: "Sequence[DatasetRecord]", store: "Store", builds: Mapping[str, str]
+) -> Iterator[str]:
+    """A line a data set with its terms and size, and one on the room that all need."""
+    from rich.filesize import decimal
+
+    from pipeline.downloads import bytes_to_fetch
+
+    total = 0
+    for record in records:
+        size = bytes_to_fetch(record, store, builds.get(record.name))
+        there = (store.root / record.name).exists()
+        total += 0 if there else size or 0
+        known = "size not known" if size is None else f"{decimal(size)} to fetch"
+        yield f"{record.name}: {_terms(record)}; {'already there' if there else known}"
+    free = f"{decimal(shutil.disk_usage(store.root).free)} are free in {store.root}"
+    need = f"{decimal(total)} to fetch where the size is known, about twice that while it is unpacked"
+    yield f"{need}; {free}" if total else free
+
+
+def _line(result: "Outcome | Failure") -> str:
+    if result.status == "failed":
+        return f"{result.dataset}: failed"
+    normal, anomalous = (sum(pair[label] for pair in result.counts.values()) for label in (0, 1))
+    notes = "".join(f"\n  note: {warning}" for warning in result.warnings)
+    images = f"{normal} normal and {anomalous} anomalous test images"
+    return f"{result.dataset}: {result.status} at {result.path}, {images}{notes}"
+
+
+def _plain(result: "Outcome | Failure") -> dict[str, object]:
+    if result.status == "failed":
+        return {"dataset": result.dataset, "status": "failed", "error": result.error}
+    return {
+        "dataset": result.dataset,
+        "status": result.status,
+        "path": str(result.path),
+        "counts": {subset: list(pair) for subset, pair in result.counts.items()},
+        "sources": [held.source.url or held.source.key for held in result.held],
+        "warnings": list(result.warnings),
+    }

@@ -1,0 +1,173 @@
+"""Options that name a detector: method, learnt weights, tower, settings, prompts; and its device.
+
+`zsad score`: any folder of images, any method.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.params import Params, load_params
+
+if TYPE_CHECKING:
+    from pipeline.detection.detector import Detector, DetectorRequest, GivenTower
+
+
+_OPTIONS = (
+    click.option("--model", help="A tower by hand: open_clip model name or config file; for --weights."),
+    click.option("--weights", help="Weights file of --model, or an open_clip tag such as `openai`."),
+    click.option(
+        "--image-size", type=click.IntRange(1, 4096), help="Side of the input of --model in pixels."
+    ),
+    click.option(
+        "--position",
+        type=click.Choice(["bilinear", "bicubic", "native"]),
+        help="Position embeddings of --model.  [default: the method's]",
+    ),
+    click.option(
+        "--activation",
+        type=click.Choice(["quickgelu", "gelu"]),
+        help="Activation of --model.  [default: the method's]",
+    ),
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="A setting of the method, as under `methods` in params.yaml; may be repeated.",
+    ),
+    click.option(
+        "--prompts",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="A file of prompts in the form of the method's own.  [default: those]",
+    ),
+    click.option("--device", help="A torch device.  [default: as params.yaml, or cpu with --model]"),
+)
+
+
+@dataclass(frozen=True)
+class DetectorOptions:
+    """The options as typed."""
+
+    model: str | None
+    weights: str | None
+    image_size: int | None
+    position: Any
+    activation: Any
+    settings: tuple[str, ...]
+    prompts: Path | None
+    device: str | None
+
+    def open(self, params_file: Path, *, method: str | None, checkpoint: Path | None) -> "Detector":
+        """The detector that they name. `params_file` is not read when the tower is given by hand.
+
+        Raises:
+            ZsadError: see `pipeline.detection.detector.open_detector`.
+            click.UsageError: options that do not go together.
+        """
+        from pipeline.detection.detector import open_detector
+
+        params: Params | None = None if self.model else load_params(params_file)
+        device = self.device or (params.compute.device if params else "cpu")
+        return open_detector(self._request(method, checkpoint), params, device)
+
+    def _request(self, method: str | None, checkpoint: Path | None) -> "DetectorRequest":
+        from pipeline.detection.detector import DetectorRequest
+
+        settings = dict(map(_setting, self.settings))
+        return DetectorRequest(method, checkpoint, self._tower(), settings, self.prompts)
+
+    def _tower(self) -> "GivenTower | None":
+        from pipeline.detection.detector import GivenTower
+
+        if self.model and self.weights and self.image_size:
+            return GivenTower(self.model, self.weights, self.image_size, self.position, self.activation)
+        if any((self.model, self.weights, self.image_size, self.position, self.activation)):
+            raise click.UsageError("a tower by hand needs --model, --weights and --image-size together")
+        return None
+
+
+def detector_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options; the command gets them as one `DetectorOptions` under `options`."""
+
+    @wraps(command)
+    def wrapped(**values: Any) -> None:
+        chosen = {field.name: values.pop(field.name) for field in fields(DetectorOptions)}
+        command(options=DetectorOptions(**chosen), **values)
+
+    for option in reversed(_OPTIONS):
+        option(wrapped)
+    return wrapped
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    import yaml
+
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise click.UsageError(f"--set {text}: expected KEY=VALUE, such as sigma=4.0 or layers=[24]")
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise click.UsageError(f"--set {text}: the value is not YAML") from error
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--method", help="Name of the method.  [default: the one that --checkpoint belongs to]")
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    help="What a learnt method learnt: a .safetensors file of the train stage, or an official AnomalyCLIP or"
+    " VAND file.",
+)
+@click.option("--class-name", help="What the images show; only class-aware methods read it.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the results.  [default: scores/FOLDER]",
+)
+@click.option("--maps", is_flag=True, help="Write every anomaly map: maps/IMAGE.npz, array `map`.")
+@click.option("--overlays", is_flag=True, help="Write every heatmap: overlays/IMAGE.png.")
+@click.option("--batch", type=click.IntRange(1), default=16, show_default=True, help="Images a pass.")
+@detector_options
+@click.pass_obj
+def score(  # noqa: PLR0913 - one argument an option
+    params_file: Path,
+    folder: Path,
+    *,
+    method: str | None,
+    checkpoint: Path | None,
+    class_name: str | None,
+    out: Path | None,
+    maps: bool,
+    overlays: bool,
+    batch: int,
+    options: DetectorOptions,
+) -> None:
+    """Score every image of FOLDER, at any depth, and write scores.parquet.
+
+    Higher is more anomalous. A file that cannot be read is named on standard error and left out; the exit
+    code is then 1.
+
+    \b
+    Example:
+      zsad score photos --checkpoint weights/miniature/mvtec/anomalyclip-seed111.safetensors --overlays
+      zsad score photos --method clip --class-name bottle
+    """  # noqa: D301 - click reads the backspace
+    from pipeline.detection.folder import FolderTask, score_folder
+
+    target = out or Path("scores") / folder.resolve().name
+    task = FolderTask(folder, target, class_name, batch, maps, overlays)
+    detector = options.open(params_file, method=method, checkpoint=checkpoint)
+    done = score_folder(
+        task, detector, lambda file: click.echo(f"left out: {file.name}: {file.reason}", err=True)
+    )
+    click.echo(f"{len(done.names)} images scored, {len(done.left_out)} files left out: {target}")
+    if done.left_out:
+        sys.exit(1)

@@ -1,0 +1,66 @@
+"""`zsad tables`: draw the tables of a run, or print one."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline.errors import ZsadError
+from pipeline.params import load_params
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pipeline.tables import Table
+
+
+_FORMATS = ("terminal", "markdown", "latex", "csv", "html")
+_WIDE = 240
+"""Columns of a table that is printed to a file or a pipe."""
+
+
+@click.command()
+@click.argument("table", required=False)
+@click.option(
+    "--format", "kind", type=click.Choice(_FORMATS), help="Print TABLE, or all, instead of writing files."
+)
+@click.pass_obj
+def tables(params_file: Path, table: str | None, kind: str | None) -> None:
+    """Draw the tables of the cells that are finished, complete or not.
+
+    With TABLE (table1 to table5, figure5, figure6, or a data set) or --format the table is printed instead.
+
+    Example: zsad tables table1 --format latex
+    """
+    from pipeline.tables import build_tables, read_run, write_run_tables
+
+    params = load_params(params_file)
+    if table is None and kind is None:
+        for path in write_run_tables(params):
+            click.echo(path)
+        return
+    built = build_tables(*read_run(params), params.profile)
+    for one in built.values() if table is None else [_chosen(built, table)]:
+        _show(one, kind or "terminal")
+
+
+def _chosen(built: "Mapping[str, Table]", name: str) -> "Table":
+    for candidate in (name, f"subsets/{name}"):
+        if candidate in built:
+            return built[candidate]
+    known = ", ".join(it.removeprefix("subsets/") for it in built)
+    raise ZsadError(f"{name}: this run has no such table; it has {known}")
+
+
+def _show(table: "Table", kind: str) -> None:
+    from pipeline.tables import FORMATS
+
+    if kind != "terminal":
+        click.echo(FORMATS[kind](table), nl=False)
+        return
+    from rich.console import Console
+
+    from pipeline.tables.markdown import terminal
+
+    console = Console()
+    (console if console.is_terminal else Console(width=_WIDE)).print(terminal(table))

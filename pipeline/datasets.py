@@ -1,0 +1,224 @@
+"""Prepare one data set: read the published layout, check its counts, write its shards.
+
+Add a folder of images as a data set: a record that says what it is, and the files in their place.
+
+The files are linked where the file system allows it and copied where it does not; the folder stays as it is.
+
+
+What `zsad datasets` shows: of every data set what is known, what is there, and what is prepared.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import yaml
+
+from pipeline import catalog
+from pipeline.archives.staging import staged
+from pipeline.catalog import DatasetRecord, Guess, KnownCounts, registry
+from pipeline.catalog.tree import read_tree
+from pipeline.downloads.hosts import routes
+from pipeline.errors import DataError, ParamsError
+from pipeline.files import write_text
+from pipeline.params import Params
+from pipeline.progress import progress
+from pipeline.shards import Manifest, prepare, read_manifest
+
+
+def expected_counts(params: Params, dataset: str) -> dict[str, KnownCounts]:
+    """(normal, anomalous) test images a subset, by the file `params.counts` or by the data set's record.
+
+    The file is of the shipped data sets; one of the user's own is held against its record.
+
+    Raises:
+        ParamsError: the file is missing or does not name the data set.
+    """
+    if params.counts is None or dataset in params.own:
+        return catalog.record(dataset).accepting(params.builds.get(dataset)).expected()
+    path = Path(params.counts)
+    if not path.is_file():
+        raise ParamsError(f"params.yaml: counts: {path} is missing")
+    counts = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if dataset not in counts:
+        raise ParamsError(f"params.yaml: counts: {path} has no counts of {dataset}")
+    return {subset: (normal, anomalous) for subset, (normal, anomalous) in counts[dataset].items()}
+
+
+def data_folder(params: Params, dataset: str) -> Path:
+    """Where the published files of a data set lie."""
+    return (Path(params.data_root) if dataset in catalog.shipped_names() else registry.DATA) / dataset
+
+
+def prepare_dataset(params: Params, dataset: str) -> Manifest:
+    """Write the shards of `dataset`; a subset that cannot be prepared is noted in the manifest.
+
+    Raises:
+        ZsadError: an unknown data set, or one whose folder is not there.
+    """
+    record = catalog.record(dataset).accepting(params.builds.get(dataset))
+    with progress(f"prepare {dataset}", len(record.subsets)) as steps:
+
+        def report(subset: str, done: int, total: int) -> None:
+            if done == total:
+                steps.step(f"{subset}: {total} images")
+
+        return prepare(
+            record,
+            data_folder(params, dataset),
+            params.shards / dataset,
+            params.sizes(),
+            expected_counts(params, dataset),
+            progress=report,
+        )
+
+
+_HEADER = "# Written by `zsad datasets add`; edit what should be called otherwise.\n"
+
+
+@dataclass(frozen=True)
+class Added:
+    """A data set that was added: its record, what is in it, and where both lie."""
+
+    guess: Guess
+    record_path: Path
+    folder: Path
+
+
+def add_dataset(folder: Path, name: str, normal: str | None = None) -> Added:
+    """Add the images in `folder` as the data set `name`.
+
+    Args:
+        folder: left as it is.
+        name: for params, files and tables.
+        normal: what normal images are called, where it is none of the usual words.
+
+    Raises:
+        DataError: the name is taken, or the folder is not understood; nothing is written then.
+    """
+    if catalog.is_taken(name):
+        raise DataError(f"{name}: there is a data set of this name; choose another with --name")
+    found = catalog.guess(folder, name, normal)
+    place = registry.DATA / name
+    with staged(place) as target:
+        for file in read_tree(folder).paths():
+            (target / file).parent.mkdir(parents=True, exist_ok=True)
+            _put(folder / file, target / file)
+    path = catalog.own_record_path(name)
+    write_text(path, _HEADER + _text(found.record))
+    return Added(found, path, place)
+
+
+def _put(source: Path, target: Path) -> None:
+    try:
+        os.link(source.resolve(), target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _text(record: DatasetRecord) -> str:
+    values = record.model_dump(mode="json", exclude_defaults=True)
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
+
+
+State = Literal["missing", "there", "prepared", "prepared in part"]
+
+
+@dataclass(frozen=True)
+class DatasetState:
+    """One data set as it stands on this machine.
+
+    Attributes:
+        tasks: levels on which it is measured.
+        subsets: how many.
+        normal: normal test images of the published build that is meant, None where not known.
+        anomalous: likewise.
+        state: what is there, by the folder of its files and by its shards.
+        build: name of the build that is prepared, None where it has none.
+        problems: one message a subset that could not be prepared.
+        folder: where its files lie, or belong.
+        bytes_on_disk: of its files; None when missing.
+        bytes_to_download: of its archives; None where not known, or where nothing is to be got.
+        licence: None where not established.
+        how: the next step for a data set that is missing.
+    """
+
+    name: str
+    title: str
+    tasks: tuple[str, ...]
+    subsets: int
+    normal: int | None
+    anomalous: int | None
+    state: State
+    build: str | None
+    problems: tuple[str, ...]
+    folder: str
+    bytes_on_disk: int | None
+    bytes_to_download: int | None
+    licence: str | None
+    how: str
+
+
+def overview(params: Params) -> tuple[DatasetState, ...]:
+    """The state of every data set of the benchmark, of what is only tuned on, and of the user's own."""
+    names = (*catalog.shipped_names(), *catalog.own_names())
+    return tuple(_state(params, catalog.record(name)) for name in names)
+
+
+def _state(params: Params, record: DatasetRecord) -> DatasetState:
+    folder = data_folder(params, record.name)
+    there = folder.is_dir()
+    manifest = _manifest(params, record)
+    build = record.build(params.builds.get(record.name))
+    return DatasetState(
+        name=record.name,
+        title=record.paper_name,
+        tasks=record.tasks,
+        subsets=len(record.subsets),
+        normal=build.normal,
+        anomalous=build.anomalous,
+        state=_word(there, manifest),
+        build=manifest.build_name if manifest else None,
+        problems=tuple(manifest.errors.values()) if manifest else (),
+        folder=str(folder),
+        bytes_on_disk=_bytes_below(folder) if there else None,
+        bytes_to_download=None if there else _bytes_to_download(record, build.name),
+        licence=record.licence.name,
+        how=_how(record),
+    )
+
+
+def _word(there: bool, manifest: Manifest | None) -> State:
+    if not there:
+        return "missing"
+    if manifest is None:
+        return "there"
+    return "prepared in part" if manifest.errors else "prepared"
+
+
+def _manifest(params: Params, record: DatasetRecord) -> Manifest | None:
+    try:
+        return read_manifest(params.shards / record.name)
+    except DataError:
+        return None
+
+
+def _bytes_below(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _how(record: DatasetRecord) -> str:
+    if record.domain == "own":
+        return "zsad datasets add FOLDER"
+    return f"zsad download {record.name}"
+
+
+def _bytes_to_download(record: DatasetRecord, build: str) -> int | None:
+    """Bytes of the archives of the first source that needs no person."""
+    for route in routes(record, build):
+        sizes = [source.bytes for source in route]
+        if not any(source.by_hand for source in route):
+            return None if None in sizes else sum(size for size in sizes if size is not None)
+    return None

@@ -1,0 +1,288 @@
+"""The images of any folder, batch by batch: found, decoded ahead of the tower, resized as the benchmark's.
+
+A file that cannot be decoded comes back with its reason instead of pixels. No more than two batches are
+in memory, however many files there are.
+
+
+What `zsad score` leaves on disk: `scores.parquet`, and on request one map and one overlay an image.
+
+Every file appears whole or not at all. Maps and overlays keep the folder structure and the whole file name of
+their image, so that `a.png` and `a.jpg` do not meet.
+
+
+Score any folder of images with one method: one pass of the tower, one row an image.
+
+Images are read ahead and scored in batches; only names and scores stay in memory. A file that gives no image
+or no finite score is left out with its reason, and the others are scored.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cache
+from math import ceil
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline.catalog.images import decode
+from pipeline.catalog.tree import IMAGE_SUFFIXES, read_tree
+from pipeline.detection.detector import Detector
+from pipeline.errors import DataError, ParamsError
+from pipeline.files import atomic_path, write_bytes
+from pipeline.methods.base import Scores
+from pipeline.progress import progress
+from pipeline.results.parquet import to_bytes
+from pipeline.shards.preprocess import Bytes, image_array
+
+_SUFFIXES = IMAGE_SUFFIXES | {".gif", ".webp"}
+_WORKERS = 2  # decoding is a fraction of the tower's time
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One decoded image: its name in the folder, (S, S, 3) RGB, and its published width and height."""
+
+    name: str
+    pixels: Bytes
+    shape: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """One file that gives no image, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class FolderListing:
+    """Image files of a folder, sorted relative POSIX paths, and entries that must not be read."""
+
+    names: tuple[str, ...]
+    refused: tuple[Unreadable, ...]
+
+
+def list_images(folder: Path, leave_out: Path) -> FolderListing:
+    """Every image file below `folder`, but nothing below `leave_out`, where results go.
+
+    Raises:
+        DataError: there is no such folder, or no image in it.
+    """
+    tree = read_tree(folder)
+    written = leave_out.resolve()
+    names = [
+        path
+        for path in tree.paths()
+        if PurePosixPath(path).suffix.lower() in _SUFFIXES
+        and not (folder / path).resolve().is_relative_to(written)
+    ]
+    if not names:
+        raise DataError(f"{folder}: no image in it; known are {', '.join(sorted(_SUFFIXES))}")
+    refused = tuple(Unreadable(path, reason) for path, reason in sorted(tree.refused.items()))
+    return FolderListing(tuple(sorted(names)), refused)
+
+
+def read_picture(folder: Path, name: str, size: int) -> Picture | Unreadable:
+    """One image as every prepared image is made; never raises for what lies in the file."""
+    try:
+        image = decode((folder / name).read_bytes(), name)
+        return Picture(name, image_array(image, size), image.size)
+    except (DataError, OSError) as error:
+        return Unreadable(name, str(error).removeprefix(f"{name}: "))
+
+
+def read_batches(
+    folder: Path, names: Sequence[str], size: int, batch: int
+) -> Iterator[list[Picture | Unreadable]]:
+    """The images of `names` in order, `batch` at a time; the next batch is decoded meanwhile."""
+    chunks = [names[start : start + batch] for start in range(0, len(names), batch)]
+    with ThreadPoolExecutor(_WORKERS) as pool:
+
+        def submit(chunk: Sequence[str]) -> Iterator[Picture | Unreadable]:
+            return pool.map(lambda name: read_picture(folder, name, size), chunk)
+
+        coming: Iterator[Picture | Unreadable] | None = None
+        for chunk in [*chunks, ()]:
+            ready, coming = coming, submit(chunk)
+            if ready is not None:
+                yield list(ready)
+
+
+SCORES = "scores.parquet"
+SCHEMA = pa.schema(
+    [pa.field("image", pa.string(), nullable=False), pa.field("score", pa.float64(), nullable=False)]
+)
+DETECTOR_KEY = "zsad.detector"  # in the footer
+
+Map = NDArray[np.float32]
+
+_COLOURS = "turbo"
+_OPACITY = 0.5
+
+
+def write_scores(out: Path, names: Sequence[str], scores: Sequence[float], facts: Mapping[str, Any]) -> Path:
+    """Write one row an image.
+
+    Args:
+        out: Folder of the results.
+        names: Relative path of each image.
+        scores: Higher is more anomalous; finite.
+        facts: What they depend on; goes into the footer as JSON.
+    """
+    table = pa.Table.from_arrays(
+        [pa.array(names, pa.string()), pa.array(scores, pa.float64())], schema=SCHEMA
+    )
+    text = json.dumps(facts, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    write_bytes(out / SCORES, to_bytes(table, {DETECTOR_KEY: text}))
+    return out / SCORES
+
+
+def write_map(out: Path, name: str, values: Map) -> None:
+    """Write the anomaly map of an image, (S, S), as array `map` of `maps/<name>.npz`."""
+    with atomic_path(out / "maps" / f"{name}.npz") as temporary, temporary.open("wb") as handle:
+        np.savez_compressed(handle, map=values)
+
+
+def write_overlay(out: Path, picture: Picture, values: Map) -> None:
+    """Write `overlays/<name>.png`: the map in colours over the image.
+
+    Colours run from the lowest to the highest value of this one map, so they say where, not how much. The
+    picture has the proportions of the published one, its longer side S.
+    """
+    blended = (1 - _OPACITY) * picture.pixels + _OPACITY * _coloured(values)
+    width, height = picture.shape
+    scale = len(values) / max(width, height)
+    proportions = (max(1, round(width * scale)), max(1, round(height * scale)))
+    overlay = Image.fromarray(blended.round().astype(np.uint8)).resize(proportions)
+    with atomic_path(out / "overlays" / f"{picture.name}.png") as temporary:
+        overlay.save(temporary, format="PNG")
+
+
+def _coloured(values: Map) -> Bytes:
+    low, high = float(values.min()), float(values.max())
+    share = (values - low) / (high - low) if high > low else np.zeros_like(values)
+    coloured: Bytes = _palette()[(share * 255).round().astype(np.uint8)]
+    return coloured
+
+
+@cache
+def _palette() -> Bytes:
+    """256 colours, (256, 3)."""
+    from matplotlib import colormaps
+
+    palette: Bytes = colormaps[_COLOURS](np.arange(256), bytes=True)[:, :3]
+    return palette
+
+
+@dataclass(frozen=True)
+class FolderTask:
+    """What to score and what to write.
+
+    Attributes:
+        folder: Of images, at any depth.
+        out: Where results go.
+        class_name: What the images show; needed by class-aware methods, not read by the others.
+        batch: Images a pass.
+        maps: Whether to write every anomaly map.
+        overlays: Whether to write every heatmap.
+    """
+
+    folder: Path
+    out: Path
+    class_name: str | None = None
+    batch: int = 16
+    maps: bool = False
+    overlays: bool = False
+
+
+@dataclass
+class FolderScores:
+    """Names and scores of the images that were scored, and the files that were left out."""
+
+    names: list[str] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    left_out: list[Unreadable] = field(default_factory=list)
+
+
+def score_folder(
+    task: FolderTask, detector: Detector, report: Callable[[Unreadable], None] | None = None
+) -> FolderScores:
+    """Score every image of a folder and write `scores.parquet`, maps and overlays below `task.out`.
+
+    Args:
+        task: What to score and what to write.
+        detector: The method.
+        report: Called with each file that is left out, at once.
+
+    Raises:
+        DataError: there is no such folder, or no image in it.
+        ParamsError: a class-aware method got no class name.
+    """
+    method = detector.method
+    if method.class_aware and not task.class_name:
+        raise ParamsError(f"{method.name} reads the class name: say what the images show, such as `bottle`")
+    listing = list_images(task.folder, task.out)
+    run = _FolderRun(task, detector, report)
+    for refused in listing.refused:
+        run.leave_out(refused)
+    total = len(listing.names)
+    size = method.clip.spec.image_size
+    with torch.inference_mode(), progress("score", ceil(total / task.batch)) as steps:
+        for batch in read_batches(task.folder, listing.names, size, task.batch):
+            run.score(batch)
+            steps.step(f"{run.seen} of {total} images")
+    class_name = task.class_name if method.class_aware else None
+    facts = {**detector.facts(), "class_name": class_name}
+    write_scores(task.out, run.done.names, run.done.scores, facts)
+    return run.done
+
+
+class _FolderRun:
+    """A folder on its way: what is scored so far."""
+
+    def __init__(
+        self, task: FolderTask, detector: Detector, report: Callable[[Unreadable], None] | None
+    ) -> None:
+        self._task, self._method, self._report = task, detector.method, report
+        with torch.inference_mode():
+            self._text = self._method.text_features(task.class_name or "")
+        self.done = FolderScores()
+        self.seen = 0
+
+    def leave_out(self, file: Unreadable) -> None:
+        self.done.left_out.append(file)
+        if self._report:
+            self._report(file)
+
+    def score(self, batch: list[Picture | Unreadable]) -> None:
+        self.seen += len(batch)
+        for item in batch:
+            if isinstance(item, Unreadable):
+                self.leave_out(item)
+        pictures = [item for item in batch if isinstance(item, Picture)]
+        if not pictures:
+            return
+        images = torch.from_numpy(np.stack([picture.pixels for picture in pictures]))
+        features = self._method.clip.encode_image(images, self._method.taps)
+        self._keep(pictures, self._method.score(features, self._text))
+
+    def _keep(self, pictures: list[Picture], scores: Scores) -> None:
+        maps = scores.maps.cpu().numpy() if self._task.maps or self._task.overlays else None
+        for row, (picture, score) in enumerate(zip(pictures, scores.image.tolist(), strict=True)):
+            if not np.isfinite(score):
+                self.leave_out(Unreadable(picture.name, f"its score is {score}"))
+                continue
+            self.done.names.append(picture.name)
+            self.done.scores.append(score)
+            if maps is not None and self._task.maps:
+                write_map(self._task.out, picture.name, maps[row])
+            if maps is not None and self._task.overlays:
+                write_overlay(self._task.out, picture, maps[row])

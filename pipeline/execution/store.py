@@ -1,0 +1,76 @@
+"""Finished cells on disk, one file a key, so that no finished work is done twice.
+
+The key is made of all that moves a number (see `pipeline.execution.tasks`), so a file is either right or not
+asked for. Only finished cells are kept: a failure is tried again by the next run. A damaged file counts as
+absent and is replaced.
+"""
+
+import logging
+from pathlib import Path
+
+from pipeline.errors import ZsadError
+from pipeline.files import write_bytes
+from pipeline.results import CellResult, decode_cell, encode_cell
+
+log = logging.getLogger(__name__)
+
+DEFAULT_ROOT = Path(".zsad") / "cells"
+
+
+class CellStore:
+    """A folder of finished cells. Safe for several processes: a file appears whole or not at all."""
+
+    def __init__(self, root: Path = DEFAULT_ROOT) -> None:
+        self._root = root
+
+    def _path(self, key: str) -> Path:
+        return self._root / key[:2] / f"{key}.parquet"
+
+    def get(self, key: str) -> CellResult | None:
+        """The finished cell under `key`, or None."""
+        path = self._path(key)
+        try:
+            return _read(path)
+        except FileNotFoundError:
+            return None
+        except (ZsadError, OSError) as error:
+            log.warning("%s cannot be read and is computed again: %s", path, error)
+            return None
+
+    def audit(self) -> tuple[int, list[Path], list[Path]]:
+        """Read every file of the store.
+
+        Returns:
+            How many cells are whole, the files of those that are damaged or of another version, and temporary
+            files: of writers at work or of killed ones.
+        """
+        files = [path for path in sorted(self._root.rglob("*")) if path.is_file()]
+        leftovers = [path for path in files if path.suffix == ".tmp"]
+        damaged = [path for path in files if path.suffix != ".tmp" and not _is_whole(path)]
+        return len(files) - len(leftovers) - len(damaged), damaged, leftovers
+
+    def put(self, result: CellResult) -> None:
+        """Keep a finished cell. A failed one is not kept."""
+        key = result.row.cell_key
+        if result.row.status == "ok" and key is not None:
+            write_bytes(self._path(key), encode_cell(result))
+
+
+def _read(path: Path) -> CellResult:
+    """The cell in a file that is named by its key.
+
+    Raises:
+        ZsadError: the file is damaged, of another version, or holds another cell.
+    """
+    result = decode_cell(path.read_bytes(), str(path))
+    if result.row.cell_key != path.stem:
+        raise ZsadError(f"{path}: holds the cell {result.row.cell_key}")
+    return result
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        _read(path)
+    except (ZsadError, OSError):
+        return False
+    return True

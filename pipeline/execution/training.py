@@ -1,0 +1,205 @@
+"""Tune the learnt methods and variants on one auxiliary set, from prepared images to weights files.
+
+The tower passes the images once; every method, variant and seed trains from those features. An entry that
+cannot be tuned for a reason that lies in data, params or its own code is written down beside the weights,
+and its cells fail by name in evaluate. What another try may mend (memory, disk) fails the stage instead,
+which DVC then runs again. Training on what is left of a broken auxiliary set is refused: the weights would
+be those of another data set under the same name.
+"""
+
+import os
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+
+from pipeline import methods
+from pipeline.clip import Clip, load_clip
+from pipeline.errors import DataError, ParamsError, TrainingError, ZsadError
+from pipeline.execution.retries import out_of_memory
+from pipeline.execution.systems import Resolved, resolve_entries
+from pipeline.execution.tasks import tower_spec
+from pipeline.execution.weights import weights_name, write_status
+from pipeline.files import write_json
+from pipeline.methods.base import LearntMethod
+from pipeline.params import Params
+from pipeline.plan import Entry
+from pipeline.shards import open_subset, read_manifest, verify_subset
+from pipeline.training import AuxiliarySet, FeatureCache, History, collect_features, save_checkpoint, train
+
+_FEATURES = Path(".zsad") / "features"
+
+
+@dataclass
+class TrainOutcome:
+    """Weights files written, and the reason of each that was not."""
+
+    trained: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """One learnt entry with one seed.
+
+    Attributes:
+        name: Of its weights file.
+        run: Tunes it, writes its weights and returns its losses. Raises `TrainingError` for an entry that
+            cannot be tuned, which is then in the outcome.
+    """
+
+    name: str
+    run: Callable[[], History]
+
+
+def auxiliary_set(params: Params, auxiliary: str, size: int) -> AuxiliarySet:
+    """The test split of `auxiliary` at one resolution, all subsets.
+
+    Raises:
+        DataError: a subset could not be prepared or is damaged, or the set has no masks.
+    """
+    folder = params.shards / auxiliary
+    shards = [open_subset(folder, entry.name, size) for entry in read_manifest(folder).subsets]
+    for shard in shards:
+        verify_subset(folder, shard.subset, size)
+    masks = [shard.masks(0, len(shard)) for shard in shards]
+    if any(mask is None for mask in masks):
+        raise DataError(f"{auxiliary} has no masks and cannot be an auxiliary set")
+    return AuxiliarySet(
+        name=auxiliary,
+        images=np.concatenate([shard.images for shard in shards]),
+        masks=np.concatenate([mask for mask in masks if mask is not None]),
+        labels=np.concatenate([shard.labels for shard in shards]),
+        class_names=[shard.class_name for shard in shards for _ in range(len(shard))],
+    )
+
+
+class Trainer:
+    """Everything that is tuned on one auxiliary set."""
+
+    def __init__(self, params: Params, auxiliary: str) -> None:
+        if auxiliary not in params.auxiliaries:
+            known = ", ".join(params.auxiliaries)
+            raise ParamsError(f"params.yaml: auxiliaries: {auxiliary!r} is not among them; there are {known}")
+        self._params, self._auxiliary = params, auxiliary
+        self._folder = params.weights / auxiliary
+        self.outcome = TrainOutcome()
+        torch.set_num_threads(params.compute.threads)
+
+        self._by_tower: dict[str, list[Resolved]] = defaultdict(list)
+        for item in resolve_entries(params):
+            if item.entry.learnt and not item.entry.error and self._tunes(item.entry):
+                self._by_tower[item.entry.tower].append(item)
+
+    def __len__(self) -> int:
+        """Weights files that are wanted."""
+        return len(self._params.seeds) * sum(map(len, self._by_tower.values()))
+
+    def jobs(self) -> Iterator[TrainJob]:
+        """Every job, tower by tower; features are collected when the first job of a tower is asked for."""
+        for tower, items in self._by_tower.items():
+            yield from self._tower_jobs(tower, items)
+
+    def _tunes(self, entry: Entry) -> bool:
+        """Whether `entry` is tuned on this set: by its own choice, or by the common rule."""
+        return self._auxiliary in ({entry.auxiliary} if entry.auxiliary else self._params.auxiliary.sets)
+
+    def _tower_jobs(self, tower: str, items: list[Resolved]) -> Iterator[TrainJob]:
+        spec = tower_spec(self._params, tower)
+        try:
+            auxiliary = auxiliary_set(self._params, self._auxiliary, spec.image_size)
+        except DataError as error:
+            for item in items:
+                self._fail(item.entry, error)
+            return
+        clip = load_clip(spec, device=self._params.compute.device)
+        built = self._built(items, clip)
+        if not built:
+            return
+        taps = frozenset().union(*(method.taps for method in built.values()))
+        with _features_folder() as folder:
+            batch = self._params.compute.batch
+            try:
+                cache = collect_features(clip, auxiliary, taps, batch=batch, folder=Path(folder))
+            except DataError as error:
+                for entry in built:
+                    self._fail(entry, error)
+                return
+            for entry, method in built.items():
+                for seed in self._params.seeds:
+                    yield self._job(entry, method, seed, auxiliary, cache)
+
+    def _built(self, items: list[Resolved], clip: Clip) -> dict[Entry, LearntMethod]:
+        """The methods that can be built on `clip`; the others are written down."""
+        built: dict[Entry, LearntMethod] = {}
+        for item in items:
+            try:
+                method = methods.build(item.entry.method, item.settings, clip)
+            except ParamsError as error:
+                self._fail(item.entry, error)
+                continue
+            if isinstance(method, LearntMethod):
+                built[item.entry] = method
+        return built
+
+    def _job(
+        self, entry: Entry, method: LearntMethod, seed: int, auxiliary: AuxiliarySet, cache: FeatureCache
+    ) -> TrainJob:
+        name = weights_name(entry, seed)
+
+        def run() -> History:
+            with self._written_down(name):
+                history = train(method, auxiliary, cache, seed=seed)
+            provenance = {"auxiliary": self._auxiliary, "seed": seed, "variant": entry.variant}
+            save_checkpoint(self._folder / name, method, provenance)
+            write_json(self._folder / f"{Path(name).stem}.history.json", asdict(history))
+            self.outcome.trained.append(name)
+            return history
+
+        return TrainJob(name, run)
+
+    @contextmanager
+    def _written_down(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            if isinstance(error, OSError) or out_of_memory(error):
+                raise
+            reason = str(error) if isinstance(error, ZsadError) else f"{type(error).__name__}: {error}"
+            self.outcome.failed[name] = reason
+            raise TrainingError(f"{name}: {reason}") from error
+
+    def _fail(self, entry: Entry, error: ZsadError) -> None:
+        for seed in self._params.seeds:
+            self.outcome.failed[weights_name(entry, seed)] = str(error)
+
+    def close(self) -> TrainOutcome:
+        """Write down what failed, and return the outcome."""
+        write_status(self._folder, self.outcome.failed)
+        return self.outcome
+
+
+def _features_folder() -> TemporaryDirectory[str]:
+    """A folder for the features of this process; what killed ones left, gigabytes perhaps, is deleted."""
+    _FEATURES.mkdir(parents=True, exist_ok=True)
+    for folder in _FEATURES.iterdir():
+        pid = folder.name.partition("-")[0]
+        if not (pid.isdecimal() and _runs(int(pid))):
+            shutil.rmtree(folder, ignore_errors=True)
+    return TemporaryDirectory(prefix=f"{os.getpid()}-", dir=_FEATURES)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # of somebody else
+        return True
+    return True
