@@ -34,11 +34,16 @@ from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline.errors import ZsadError
-from pipeline.execution.backends import StoppedError
-from pipeline.execution.retries import GroupFailedError, LostWorkerError, OutOfMemoryError, TimeLimitError
-from pipeline.execution.tasks import GroupReport, GroupTask
+from pipeline.execution.retries import (
+    GroupFailedError,
+    LostWorkerError,
+    OutOfMemoryError,
+    StoppedError,
+    TimeLimitError,
+)
+from pipeline.execution.tasks import GroupTask, Report
 from pipeline.execution.usage import Place
-from pipeline.execution.worker import Workplace, evaluate, probe
+from pipeline.execution.worker import Workplace, probe, run_on_node
 from pipeline.params import ComputeParams
 
 _SECONDS = 5.0
@@ -218,20 +223,20 @@ class RayBackend:
             "num_returns": "streaming",
             "max_retries": 0,
         }
-        self._remote = ray.remote(evaluate)
+        self._remote = ray.remote(run_on_node)
 
     @property
     def workers(self) -> int:
         """See `Backend.workers`."""
         return width(self._demand)
 
-    def run(self, task: GroupTask, started: Callable[[Place], None]) -> GroupReport:
+    def run(self, task: GroupTask, started: Callable[[Place], None]) -> Report:
         """See `Backend.run`."""
         items = self._remote.options(name=task.label, **self._placement).remote(task, self._workplace)
         self._wait_for_start(items, task)
         started(_value(items, task))
         self._wait_for_end(items, task)
-        report: GroupReport = _value(items, task)
+        report: Report = _value(items, task)
         return report
 
     def _ready(self, items: Any) -> bool:

@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipeline.cells import CellKey
 from pipeline.errors import ZsadError
 from pipeline.params import Params
-from pipeline.results import CellKey, CellRow, Role
+from pipeline.results import CellRow, Role
 from pipeline.results.parquet import cell_rows, read_examples, read_scores
 from pipeline.tables import build_tables, read_run
 from pipeline.tables.aggregate import Entry, EntryMeans, entry_means
@@ -164,7 +165,8 @@ def _rows_by_cell(frame: pd.DataFrame) -> Iterator[tuple[CellKey, NDArray[np.int
     groups = frame.groupby(_KEY, dropna=False, sort=False).indices
     for key, places in groups.items():
         dataset, subset, method, variant, seed = cast("tuple[str, str, str, str, Any]", key)
-        yield (dataset, subset, method, variant, None if pd.isna(seed) else int(seed)), np.asarray(places)
+        seed = None if pd.isna(seed) else int(seed)
+        yield CellKey(dataset, subset, method, variant, seed), np.asarray(places)
 
 
 def _histories(weights: Path) -> Iterator[History]:

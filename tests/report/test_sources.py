@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.cells import CellKey
 from pipeline.errors import ZsadError
 from pipeline.params import load_params
 from pipeline.report import Sources, read_sources, write_report
 from pipeline.results.parquet import read_examples, read_scores
 from pipeline.tables.aggregate import Entry
 
-KEY = ("btad", "01", "anomalyclip", "", 111)
+KEY = CellKey("btad", "01", "anomalyclip", "", 111)
 
 
 def test_scores_and_examples_are_found_by_cell(sources: Sources, run_folder: Path) -> None:
