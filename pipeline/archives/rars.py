@@ -110,7 +110,9 @@ def _by_bsdtar(volumes: Sequence[Path], out: Path, gate: Gate) -> None:
         source = "@-" if len(volumes) > 1 else f"@{volumes[0].absolute()}"
         joined = stack.enter_context(_started("cat", *map(str, volumes))) if source == "@-" else None
         command = ("bsdtar", "-cf", "-", "--format=pax", source)
-        process = stack.enter_context(_started(*command, stdin=joined and joined.stdout, stderr=said))
+        process = stack.enter_context(
+            _started(*command, stdin=joined.stdout if joined else None, stderr=said)
+        )
         stack.callback(process.kill)  # when a member is refused
         try:
             with tarfile.open(fileobj=process.stdout, mode="r|") as stream:

@@ -3,7 +3,7 @@ import shutil
 from pathlib import Path
 
 from pipeline.catalog import Build, list_samples, record
-from pipeline.catalog.fingerprint import FileFact, build_digest, build_name, subset_digest
+from pipeline.catalog.fingerprint import build_name
 
 from . import trees
 
@@ -11,16 +11,7 @@ MVTEC = record("mvtec")
 
 
 def printed(root: Path, name: str = "mvtec") -> dict[str, str]:
-    """Subset to its digest; that of the build is under ""."""
-    listing = list_samples(record(name), root)
-    counts = listing.counts()
-    found = {}
-    for subset in counts:
-        samples = listing.of(subset)
-        paths = {path for sample in samples for path in (sample.image, sample.mask) if path}
-        facts = {path: FileFact.of((root / path).read_bytes()) for path in paths}
-        found[subset] = subset_digest(samples, facts, listing.base)
-    return found | {"": build_digest({name: (found[name], counts[name]) for name in counts})}
+    return trees.fingerprint(list_samples(record(name), root), root)
 
 
 def test_same_content_elsewhere_is_the_same_build(tmp_path: Path) -> None:

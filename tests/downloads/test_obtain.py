@@ -190,31 +190,6 @@ def test_a_file_of_any_source_can_be_put_there_by_hand(server: Server, store: St
     assert server.asked == []
 
 
-def test_what_is_there_is_taken_before_anything_is_fetched(server: Server, store: Store) -> None:
-    wanted = record(http(server.put("/w.zip", ZIP)), http(server.url + "/gone.zip", "other.zip"))
-    folder = store.folder(wanted.sources[1], "widgets")
-    folder.mkdir()
-    (folder / "other.zip").write_bytes(ZIP)
-    assert obtain(wanted, store).held[0].source.archive == "other.zip"
-    assert server.asked == []
-
-
-def test_a_person_is_told_of_every_volume(server: Server, store: Store) -> None:
-    wanted = record(
-        http(server.url + "/x/w.part1.rar", "w.part1.rar", volumes=["w.part2.rar", "w.part3.rar"])
-    )
-    folder = store.folder(wanted.sources[0], "widgets")
-    folder.mkdir()
-    (folder / "w.part1.rar").write_bytes(b"one of three")
-    with pytest.raises(DownloadError) as caught:
-        obtain(wanted, store)
-    told = f"by hand: fetch it in a browser ({server.url}/x/w.part1.rar), put it at {folder / 'w.part1.rar'}"
-    told += "".join(
-        f" and {server.url}/x/{name} at {folder / name}" for name in ("w.part2.rar", "w.part3.rar")
-    )
-    assert f"{told}, and run the command again" in str(caught.value)
-
-
 IMAGES = {name: data for name, data in FILES.items() if "ground_truth" not in name}
 MASKS = {name: data for name, data in FILES.items() if "ground_truth" in name}
 
