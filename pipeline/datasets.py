@@ -85,20 +85,21 @@ class Added:
     folder: Path
 
 
-def add_dataset(folder: Path, name: str, normal: str | None = None) -> Added:
+def add_dataset(folder: Path, name: str, normal: str | None = None, *, leave_aside: bool = False) -> Added:
     """Add the images in `folder` as the data set `name`.
 
     Args:
         folder: left as it is.
         name: for params, files and tables.
         normal: what normal images are called, where it is none of the usual words.
+        leave_aside: whether pictures may be left that have no place in the layout.
 
     Raises:
         DataError: the name is taken, or the folder is not understood; nothing is written then.
     """
     if catalog.is_taken(name):
         raise DataError(f"{name}: there is a data set of this name; choose another with --name")
-    found = catalog.guess(folder, name, normal)
+    found = catalog.guess(folder, name, normal, leave_aside=leave_aside)
     place = registry.DATA / name
     with staged(place) as target:
         for file in read_tree(folder).paths():

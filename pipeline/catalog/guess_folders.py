@@ -166,6 +166,7 @@ def _names(homes: Iterable[str]) -> tuple[str, ...]:
 def _mvtec_like(pictures: Pictures, kinds: Kinds, test: str, normal: str) -> Rule:
     """The rule for kinds below the homes of subsets, with the folder in which most masks lie."""
     found: dict[str, Counter[str]] = {test: Counter()}
+    files: Counter[str] = Counter()
     for home, inner in kinds.items():
         stems = {}
         for kind in inner:
@@ -176,10 +177,11 @@ def _mvtec_like(pictures: Pictures, kinds: Kinds, test: str, normal: str) -> Rul
             if not home or place.startswith(f"{home}/"):
                 truth, patterns = _truth(place.removeprefix(f"{home}/"), names, stems)
                 found.setdefault(truth, Counter()).update(patterns)
-    truth, counted = max(found.items(), key=lambda item: item[1].total())
+                files[truth] += len(names)
+    truth, counted = max(found.items(), key=lambda item: (item[1].total(), files[item[0]]))
     masks = tuple(pattern for pattern, _ in counted.most_common())
     layout = MvtecLike(kind="mvtec_like", normal=normal, masks=masks, flat=list(kinds) == [""], test=test)
-    if masks:
+    if truth != test or masks:
         layout = layout.model_copy(update={"truth": truth})
     return layout, bool(masks), _names(kinds)
 

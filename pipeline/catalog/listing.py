@@ -32,7 +32,7 @@ def examine(record: DatasetRecord, tree: Tree) -> tuple[Listing, Mapping[str, st
     for subset in record.subset_names:
         samples = [sample for sample in reading.samples if sample.subset == subset]
         if message := reading.problems.get(subset) or _flaw(record, subset, samples, tree):
-            told = message.replace(RESTORE, _advice(record, tree))
+            told = message.replace(RESTORE, advice(record, tree.root))
             problems[subset] = f"{record.name}/{subset}: {told}"
     unused = _unused(tree, base, reading)
     order = {subset: position for position, subset in enumerate(record.subset_names)}
@@ -42,16 +42,17 @@ def examine(record: DatasetRecord, tree: Tree) -> tuple[Listing, Mapping[str, st
     return listing, {path: reason for path, reason in unused.items() if reason is not None}
 
 
-def _advice(record: DatasetRecord, tree: Tree) -> str:
-    """What to do about a file that is missing, or not as it should be."""
-    return f"put it right in {tree.root}" if record.domain == "own" else RESTORE
+def advice(record: DatasetRecord, root: Path) -> str:
+    """What to do about a file of a data set below `root` that is missing, or not as it should be."""
+    return f"put it right in {root}" if record.domain == "own" else RESTORE
 
 
 def _read(record: DatasetRecord, tree: Tree) -> tuple[str, Reading]:
     """The folder of the best layout and what was read there; nothing but problems when that is not clear."""
     place = locate(record.layouts, tree, record.subset_names)
     if place is None:
-        message = f"no folder here looks like it; {RESTORE}"
+        what = "it" if record.domain == "own" else "the published archive"
+        message = f"no folder here looks like {what}; {RESTORE}"
     elif len(place[1]) > 1:
         message = (
             f"the data set lies here more than once ({some(place[1])}); move all but one out of {tree.root}"

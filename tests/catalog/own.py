@@ -4,6 +4,7 @@ Every picture is noise, so that nothing is like a mask but the masks.
 """
 
 import json
+import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -21,7 +22,8 @@ ONE = "widgets"
 def photo(path: Path, seed: int = 0) -> Path:
     """A picture of noise, grey values from 40 to 215."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng([seed, *path.name.encode()]).integers(40, 216, (9, 12, 3), dtype=np.uint8)
+    seeds = [seed, *"/".join(path.parts[-3:]).encode()]
+    pixels = np.random.default_rng(seeds).integers(40, 216, (9, 12, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(path)
     return path
 
@@ -271,8 +273,9 @@ def a_label_is_photographed(root: Path) -> Found:
 
 
 def copies(root: Path) -> Found:
-    for home in (root, root / "brain_tumor_dataset"):
-        good_and_holes(home, "", "no", "yes")
+    good_and_holes(root, "", "no", "yes")
+    for kind in ("no", "yes"):
+        shutil.copytree(root / kind, root / "brain_tumor_dataset" / kind)
     return {ONE: (3, 3)}, 0
 
 
@@ -288,7 +291,8 @@ FOLDERS: dict[str, Callable[[Path], Found]] = {
     **{
         builder.__name__: builder
         for builder in (
-            jpeg_beside_png_masks, empty_masks_of_good_beside, no_yes_masks, no_yes_masks_of_all, masks_by_class,
+            jpeg_beside_png_masks, empty_masks_of_good_beside, no_yes_masks, no_yes_masks_of_all,
+            masks_by_class,
             upper_and_lower, upper_masks, spelled_masks, mvtec_ad_2, mvtec_ad_2_one, autovi, bmad,
             bmad_image_level, ksdd2, ksdd2_flat, kolektor, magnetic_tiles, jpeg_and_png, images_and_masks,
             images_and_masks_in_parts, images_and_masks_by_part, sets_of_images_and_masks, by_date,
@@ -448,7 +452,8 @@ LISTS: dict[str, Callable[[Path], Found]] = {
     **{
         builder.__name__: builder
         for builder in (
-            backslashes, names_of_a_folder, numbers, list_in_a_folder, meta_json, full_shot, real_iad, labels_by_name,
+            backslashes, names_of_a_folder, numbers, list_in_a_folder, meta_json, full_shot, real_iad,
+            labels_by_name,
         )
     },
 }  # fmt: skip

@@ -96,7 +96,7 @@ class MvtecLike(Layout):
         def holds_masks(kind: str) -> bool:
             place = f"{join(home, join(self._above, kind))}/".casefold()
             others = (f"{truth}/".casefold() for other, truth in truths.items() if other != kind)
-            return bool(self.masks) and any(truth.startswith(place) for truth in others)
+            return any(truth.startswith(place) for truth in others)
 
         return {kind: folder for kind, folder in found.items() if not holds_masks(kind)}
 
