@@ -8,7 +8,7 @@ from pipeline.catalog.counts import count_problems
 from pipeline.catalog.fingerprint import Fingerprint, fingerprint
 from pipeline.catalog.guess import Guess, guess
 from pipeline.catalog.listing import list_samples
-from pipeline.catalog.record import Build, DatasetRecord, Source, Subset
+from pipeline.catalog.record import Build, DatasetRecord, Domain, Source, Subset, Task
 from pipeline.catalog.registry import (
     auxiliary_names,
     evaluated,
@@ -27,6 +27,7 @@ __all__ = [
     "Build",
     "Counts",
     "DatasetRecord",
+    "Domain",
     "Fingerprint",
     "Guess",
     "Ignored",
@@ -35,6 +36,7 @@ __all__ = [
     "Sample",
     "Source",
     "Subset",
+    "Task",
     "auxiliary_names",
     "count_problems",
     "evaluated",
