@@ -1,39 +1,72 @@
-"""The `zsad` command: one module a command, each parses and prints.
+"""The `zsad` command: the group, its common options, errors as one line, and one module per command.
 
-The work is done by the packages below, which every command imports when it runs, so that `zsad --help` is
-quick.
+A command parses and prints. The work is done by the packages below, which every command imports when it runs,
+so that `zsad --help` is quick.
 """
 
-from pipeline.cli import (
-    datasets,
-    diff,
-    doctor,
-    download,
-    import_checkpoint,
-    init,
-    plan,
-    report,
-    score,
-    serve,
-    tables,
-)
-from pipeline.cli.group import main
+import sys
+from pathlib import Path
+
+import click
+
+from pipeline.cli.datasets import datasets
+from pipeline.cli.diff import diff
+from pipeline.cli.doctor import doctor
+from pipeline.cli.download import download
+from pipeline.cli.import_checkpoint import import_checkpoint
+from pipeline.cli.init import init
+from pipeline.cli.plan import plan
+from pipeline.cli.report import report
+from pipeline.cli.score import score
+from pipeline.cli.serve import serve
+from pipeline.cli.tables import tables
+from pipeline.errors import ZsadError, as_message
+from pipeline.params import PARAMS_FILE
+
+__all__ = ["main"]
 
 _COMMANDS = (
-    init.init,
-    datasets.datasets,
-    download.download,
-    plan.plan,
-    serve.serve,
-    score.score,
-    tables.tables,
-    report.report,
-    diff.diff,
-    import_checkpoint.import_checkpoint,
-    doctor.doctor,
+    init,
+    datasets,
+    download,
+    plan,
+    serve,
+    score,
+    tables,
+    report,
+    diff,
+    import_checkpoint,
+    doctor,
 )
+
+
+class _Group(click.Group):
+    """Shows an error that a user can fix as one line on standard error, with exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except (ZsadError, OSError) as error:
+            if (message := as_message(error)) is None:
+                raise
+            click.echo(f"error: {message}", err=True)
+            sys.exit(1)
+
+
+@click.group(cls=_Group)
+@click.version_option(package_name="zsad", prog_name="zsad")
+@click.option(
+    "--params",
+    type=click.Path(path_type=Path),
+    default=PARAMS_FILE,
+    show_default=True,
+    help="What to run: profile, methods, data sets.",
+)
+@click.pass_context
+def main(ctx: click.Context, params: Path) -> None:
+    """Regenerate, extend and check the zero-shot anomaly detection benchmark of AnomalyCLIP."""
+    ctx.obj = params
+
 
 for _command in _COMMANDS:
     main.add_command(_command)
-
-__all__ = ["main"]
