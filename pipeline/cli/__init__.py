@@ -9,34 +9,36 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli.datasets import datasets
-from pipeline.cli.diff import diff
-from pipeline.cli.doctor import doctor
-from pipeline.cli.download import download
-from pipeline.cli.import_checkpoint import import_checkpoint
-from pipeline.cli.init import init
-from pipeline.cli.plan import plan
-from pipeline.cli.report import report
-from pipeline.cli.score import score
-from pipeline.cli.serve import serve
-from pipeline.cli.tables import tables
+from pipeline.cli import (
+    datasets,
+    diff,
+    doctor,
+    download,
+    import_checkpoint,
+    init,
+    plan,
+    report,
+    score,
+    serve,
+    tables,
+)
 from pipeline.errors import ZsadError, as_message
 from pipeline.params import PARAMS_FILE
 
 __all__ = ["main"]
 
 _COMMANDS = (
-    init,
-    datasets,
-    download,
-    plan,
-    serve,
-    score,
-    tables,
-    report,
-    diff,
-    import_checkpoint,
-    doctor,
+    init.init,
+    datasets.datasets,
+    download.download,
+    plan.plan,
+    serve.serve,
+    score.score,
+    tables.tables,
+    report.report,
+    diff.diff,
+    import_checkpoint.import_checkpoint,
+    doctor.doctor,
 )
 
 

@@ -96,9 +96,7 @@ def _threads(compute: ComputeParams) -> Finding:
     cores, asked = len(os.sched_getaffinity(0)), compute.workers * compute.threads
     text = f"{compute.workers} workers of {compute.threads} threads on {cores} cores"
     if asked > cores:
-        return Finding(
-            _MACHINE, "threads", "note", f"{text}: they wait for each other"
-        )
+        return Finding(_MACHINE, "threads", "note", f"{text}: they wait for each other")
     return Finding(_MACHINE, "threads", "ok", text)
 
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 
 import httpx
 
@@ -120,30 +120,36 @@ class Kept:
     def __init__(self, name: str, command: Sequence[str], environment: dict[str, str], log: Path) -> None:
         self.name, self.log = name, log
         self._command, self._environment = command, environment
+        self._lock = Lock()
         self._quick_ends = 0
-        self.start()
+        self._start()
 
-    def start(self) -> None:
-        """Start it."""
+    def _start(self) -> None:
         self._started = time.monotonic()
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self._process = _start(self._command, self._environment, log.fileno())
 
+    @property
+    def pid(self) -> int:
+        """Of the process as it runs now."""
+        return self._process.pid
+
     def keep_up(self) -> bool:
-        """Start it again if it ended; say whether that was necessary.
+        """Start it again if it ended; say whether that was necessary. Safe to call from several threads.
 
         Raises:
             ServiceError: it keeps ending as soon as it is started.
         """
-        if self._process.poll() is None:
-            return False
-        quick = time.monotonic() - self._started < _QUICK_SECONDS
-        self._quick_ends = self._quick_ends + 1 if quick else 1
-        if self._quick_ends >= _QUICK_ENDS:
-            raise ServiceError(f"{self.name} keeps ending: see {self.log}")
-        self.start()
-        return True
+        with self._lock:
+            if self._process.poll() is None:
+                return False
+            quick = time.monotonic() - self._started < _QUICK_SECONDS
+            self._quick_ends = self._quick_ends + 1 if quick else 1
+            if self._quick_ends >= _QUICK_ENDS:
+                raise ServiceError(f"{self.name} keeps ending: see {self.log}")
+            self._start()
+            return True
 
     def wait_until_up(self, url: str) -> None:
         """Wait until it answers at `url`, started again meanwhile where it ends.

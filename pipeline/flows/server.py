@@ -18,12 +18,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 import httpx
-from prefect.settings import (
-    PREFECT_API_URL,
-    PREFECT_CLIENT_MAX_RETRIES,
-    PREFECT_HOME,
-    temporary_settings,
-)
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, PREFECT_HOME, temporary_settings
 
 from pipeline.errors import ZsadError
 from pipeline.flows.processes import Kept, ServiceError
@@ -74,23 +69,24 @@ def some_server() -> Iterator[None]:
     if PREFECT_API_URL.value():
         yield
         return
-    with temporary_settings({PREFECT_API_URL: f"{_own_server()}/api"}):
+    server, address = _own_server()
+    server.wait_until_up(f"{address}/api/health")
+    with temporary_settings({PREFECT_API_URL: f"{address}/api"}):
         yield
 
 
 @cache
-def _own_server() -> str:
-    """Address of this process's own. It ends with the process, when Prefect has said all that it has to."""
+def _own_server() -> tuple[Kept, str]:
+    """The one of this process, and its address. It ends with the process, when Prefect has said all."""
     with socket.socket() as probe:
         probe.bind((_HOST, 0))
         port = probe.getsockname()[1]
     command = ["pipeline.flows.server", str(port)]
-    server = Kept("Prefect's server", command, _SETTINGS, Path(PREFECT_HOME.value()) / "own-server.log")
-    address, over = f"http://{_HOST}:{port}", Event()
-    server.wait_until_up(f"{address}/api/health")
+    log = Path(PREFECT_HOME.value()) / "own-server.log"
+    server, over = Kept("Prefect's server", command, _SETTINGS, log), Event()
 
     def keep_up() -> None:
-        with suppress(ServiceError):  # its requests fail then, each on its own
+        with suppress(ServiceError):  # whoever needs it finds out
             while not over.wait(_POLL_SECONDS):
                 server.keep_up()
 
@@ -103,7 +99,7 @@ def _own_server() -> str:
         server.stop(_STOP_SECONDS)
 
     atexit.register(stop)
-    return address
+    return server, f"http://{_HOST}:{port}"
 
 
 def _end_with(parent: int) -> None:

@@ -82,14 +82,6 @@ def test_a_server_that_dies_again_and_again_is_started_anew(project: Project) ->
     assert time.monotonic() - started < 60  # Prefect alone would give up after two minutes
 
 
-def test_a_server_that_cannot_start_is_given_up(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PREFECT_API_DATABASE_CONNECTION_URL", "sqlite+aiosqlite:////proc/nowhere/prefect.db")
-    output = project.run(sys.executable, "-c", SCRIPT, code=1)
-    log = project.folder / ".prefect" / "own-server.log"
-    assert f"ServiceError: Prefect's server keeps ending: see {log}" in output
-    assert "unable to open database file" in log.read_text()
-
-
 def test_a_server_ends_with_its_run_however_that_ends(project: Project) -> None:
     process = project.start(sys.executable, "-c", SCRIPT, "wait")
     assert process.stdout is not None
