@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from urllib.parse import urljoin
 
 from pipeline.catalog import Source
 from pipeline.downloads import drive, kaggle
@@ -54,15 +55,17 @@ def acquire(source: Source, dataset: str, store: Store) -> tuple[Held, ...]:
 
 
 def is_held(source: Source, dataset: str, store: Store) -> bool:
-    """Whether an archive or folder of a source is there already."""
+    """Whether an archive, all its volumes, or the folder of a source is there already."""
     folder = store.folder(source, dataset)
-    return any((folder / name).exists() for name in (source.file_name, _TREE))
+    archives = all((folder / name).exists() for name in (source.file_name, *source.volumes))
+    return archives or (folder / _TREE).exists()
 
 
 def by_hand(source: Source, folder: Path) -> str:
     """What a person has to fetch, or can fetch in a browser, and where to put it."""
     what = source.instructions or "fetch it in a browser"
-    return f"{what} ({source.url}), put it at {folder / source.file_name}, and run the command again"
+    more = "".join(f" and {urljoin(source.url or '', name)} at {folder / name}" for name in source.volumes)
+    return f"{what} ({source.url}), put it at {folder / source.file_name}{more}, and run the command again"
 
 
 def note_digest(held: Held, store: Store) -> None:

@@ -73,7 +73,7 @@ def _add(held: Held, part: Path, tree: Path) -> None:
         _copy(held.path, part)
         _unpack_inner(part)
     elif held.path.name not in held.source.volumes:
-        extract(held.path, part)
+        extract(held.path, part, verified=bool(held.source.sha256 or held.source.md5))
     if held.source.keep is not None:
         _keep(part, held.source.keep)
     _merge(part, tree)

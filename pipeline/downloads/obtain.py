@@ -89,13 +89,10 @@ def _present(record: DatasetRecord, target: Path, build: str | None) -> Obtained
 
 
 def _ordered(record: DatasetRecord, ways: Sequence[Route], store: Store) -> list[Route]:
-    """The routes that can be tried, those for which a person has fetched something first."""
-    ready = [
-        route
-        for route in ways
-        if all(is_held(source, record.name, store) for source in route if source.by_hand)
-    ]
-    return sorted(ready, key=lambda route: not any(source.by_hand for source in route))
+    """The routes that can be tried, those of which everything is there first."""
+    there = {source.key: is_held(source, record.name, store) for route in ways for source in route}
+    ready = [route for route in ways if all(there[source.key] for source in route if source.by_hand)]
+    return sorted(ready, key=lambda route: not all(there[source.key] for source in route))
 
 
 def _through(record: DatasetRecord, route: Route, store: Store, build: str | None) -> Obtained:
