@@ -30,8 +30,17 @@ class WeightsError(ZsadError):
     """A weights file that is missing, damaged or of another model."""
 
 
+class BusyError(ZsadError):
+    """Another process is at work on what only one may change at a time."""
+
+
 class TrainingError(ZsadError):
     """A method that cannot be tuned on an auxiliary set; the others can."""
+
+
+def count(number: int, noun: str) -> str:
+    """`1 image`, `2 images`: for nouns that take an s."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def is_full(error: OSError) -> bool:
@@ -46,7 +55,7 @@ def as_message(error: ZsadError | OSError) -> str | None:
     if is_full(error):
         step = "make room"
     elif error.errno in _FORBIDDEN:
-        step = "let yourself write there"
+        step = "change its permissions, or use another folder"
     else:
         return None
     return f"{error.filename or 'a file'}: {error.strerror}; {step}"

@@ -5,7 +5,6 @@ a fingerprint names the build that was found. Nothing here downloads, decodes at
 """
 
 from pipeline.catalog.counts import count_problems
-from pipeline.catalog.fingerprint import Fingerprint, fingerprint
 from pipeline.catalog.guess import Guess, guess
 from pipeline.catalog.listing import list_samples
 from pipeline.catalog.record import Build, DatasetRecord, Domain, Source, Subset, Task
@@ -28,7 +27,6 @@ __all__ = [
     "Counts",
     "DatasetRecord",
     "Domain",
-    "Fingerprint",
     "Guess",
     "Ignored",
     "KnownCounts",
@@ -40,7 +38,6 @@ __all__ = [
     "auxiliary_names",
     "count_problems",
     "evaluated",
-    "fingerprint",
     "guess",
     "is_taken",
     "list_samples",

@@ -124,7 +124,7 @@ def table5(outcome: Outcome) -> Table | None:
     return _by_variant("table5", title, outcome, ("Local", "Global"), _LOSSES, remark)
 
 
-def other_variants(outcome: Outcome) -> Table | None:
+def variants(outcome: Outcome) -> Table | None:
     """Every variant that no table or figure of the paper compares, such as those of a sweep."""
     others = [system for system in outcome.means if system.variant and system not in _COMPARED]
     rows = {

@@ -26,7 +26,6 @@ from pipeline.tables.model import Table
 from pipeline.tables.outcome import Outcome, outcome_of
 from pipeline.tables.paper import (
     figure6,
-    other_variants,
     own_table,
     subsets_table,
     table1,
@@ -34,6 +33,7 @@ from pipeline.tables.paper import (
     table3,
     table4,
     table5,
+    variants,
 )
 from pipeline.tables.values import csv_text, is_table
 
@@ -47,7 +47,7 @@ FORMATS: Final[Mapping[str, Callable[[Table], str]]] = {
 
 _SUFFIXES: Final = {"markdown": ".md", "latex": ".tex", "csv": ".csv", "html": ".html"}
 _PROVENANCE: Final = "From a number here to its rows and to code, weights and data: docs/results.md."
-_TABLES: Final = (table1, table2, table3, own_table, table4, table5, figure5, figure6, other_variants)
+_TABLES: Final = (table1, table2, table3, own_table, table4, table5, figure5, figure6, variants)
 
 Summary = dict[str, dict[Domain, dict[str, float | None]]]
 
