@@ -30,6 +30,10 @@ class WeightsError(ZsadError):
     """A weights file that is missing, damaged or of another model."""
 
 
+class BusyError(ZsadError):
+    """Another process is at work on what only one may change at a time."""
+
+
 class TrainingError(ZsadError):
     """A method that cannot be tuned on an auxiliary set; the others can."""
 

@@ -1,7 +1,7 @@
-"""Files that are either there and whole, or not there: atomic writes and content digests.
+"""Files that are either there and whole, or not there: atomic writes, content digests, locks.
 
 Everything that a run leaves on disk goes through `atomic_path`, so that a kill at any moment leaves
-no half-written file under a final name.
+no half-written file under a final name. What only one process may do at a time is done inside `only_one`.
 """
 
 import errno
@@ -14,6 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from filelock import FileLock, Timeout
+
+from pipeline.errors import BusyError
 
 _CHUNK = 1 << 20
 
@@ -92,3 +96,28 @@ def value_digest(value: Any) -> str:
     """SHA-256 of a JSON-able value; dictionaries with equal items in another order have the same digest."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+@contextmanager
+def only_one(path: Path, message: str) -> Iterator[None]:
+    """Be the only process inside, by the lock file `path`; a second one is refused at once.
+
+    The lock is the operating system's: it ends with the process that holds it, however that ends.
+
+    Args:
+        path: the lock file; its folder is made. The file stays, empty, and says nothing by being there.
+        message: what the refused process says: who is at work, and the next step.
+
+    Raises:
+        BusyError: another process holds the lock.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise BusyError(message) from None
+    try:
+        yield
+    finally:
+        lock.release()

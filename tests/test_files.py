@@ -1,10 +1,22 @@
-"""Atomic writes and digests."""
+"""Atomic writes, digests and locks."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from pipeline.files import atomic_path, file_digest, value_digest, write_json, write_text
+from pipeline.errors import BusyError
+from pipeline.files import atomic_path, file_digest, only_one, value_digest, write_json, write_text
+from tests.project import Project
+
+HOLD = """
+import time
+from pathlib import Path
+from pipeline.files import only_one
+with only_one(Path("locks/one"), ""):
+    print("held", flush=True)
+    time.sleep(600)
+"""
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -50,3 +62,20 @@ def test_file_digest_is_sha256(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(b"abc")
     assert file_digest(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_only_one_process_is_inside_and_a_killed_one_lets_the_next_in(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    holder = project.start(sys.executable, "-c", HOLD)
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        one = tmp_path / "locks" / "one"
+        with pytest.raises(BusyError, match="wait for it"), only_one(one, "wait for it"):
+            pass
+        with only_one(tmp_path / "locks" / "another", "wait for it"):
+            pass
+    finally:
+        project.stop()
+    with only_one(tmp_path / "locks" / "one", "wait for it"):
+        pass

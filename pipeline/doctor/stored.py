@@ -10,9 +10,8 @@ from pathlib import Path
 
 from pipeline.datasets import data_folder
 from pipeline.doctor.finding import Finding, Level
-from pipeline.errors import ZsadError
-from pipeline.execution.run_lock import BusyError, only_run
-from pipeline.execution.store import CellStore
+from pipeline.errors import BusyError, ZsadError
+from pipeline.execution.store import CellStore, only_run
 from pipeline.params import Params
 from pipeline.results.parquet import read_examples, read_metrics, read_scores
 from pipeline.shards import SubsetEntry, read_manifest, verify_subset

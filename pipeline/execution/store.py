@@ -2,19 +2,34 @@
 
 The key is made of all that moves a number (see `pipeline.execution.tasks`), so a file is either right or not
 asked for. Only finished cells are kept: a failure is tried again by the next run. A damaged file counts as
-absent and is replaced.
+absent and is replaced. One evaluation of a profile runs at a time: two would compute the same cells.
 """
 
 import logging
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from pipeline.errors import ZsadError
-from pipeline.files import write_bytes
+from pipeline.files import only_one, write_bytes
 from pipeline.results import CellResult, decode_cell, encode_cell
 
 log = logging.getLogger(__name__)
 
 DEFAULT_ROOT = Path(".zsad") / "cells"
+_LOCKS = Path(".zsad") / "locks"
+
+
+def only_run(profile: str) -> AbstractContextManager[None]:
+    """Be the only evaluation of `profile` in the project of the current directory.
+
+    Raises:
+        BusyError: another process evaluates it.
+    """
+    return only_one(
+        _LOCKS / f"{profile}.lock",
+        f"another evaluation of the {profile} profile is running in {Path.cwd()}: "
+        "wait for it; this one would find its cells",
+    )
 
 
 class CellStore:

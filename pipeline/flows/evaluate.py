@@ -23,8 +23,7 @@ from pipeline.errors import TrainingError
 from pipeline.execution.backends import Slots, load_backend, open_backend
 from pipeline.execution.log import RunLog, recorded
 from pipeline.execution.run import Run, Summary, open_run
-from pipeline.execution.run_lock import only_run
-from pipeline.execution.store import CellStore
+from pipeline.execution.store import CellStore, only_run
 from pipeline.execution.tasks import GroupTask
 from pipeline.execution.training import Trainer, TrainJob, TrainOutcome
 from pipeline.flows.artifacts import ProgressArtifact, artifact_key

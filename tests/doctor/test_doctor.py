@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -98,13 +99,32 @@ def test_a_damaged_result_file_is_a_problem(trained: Project) -> None:
 def test_packages_are_compared_with_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     lock = tmp_path / "requirements.lock"
-    lines = ("numpy==1.0 \\", "    --hash=sha256:00", "no-such-thing==2", "click==8.3.1")
+    lines = (
+        "numpy==1.0 \\",
+        "    --hash=sha256:00",
+        "no-such-thing==2",
+        f"click=={version('click')}",
+        "of-windows==3 ; sys_platform == 'win32' \\",
+    )
     lock.write_text("\n".join(lines))
     (found,) = problems(environment())
     assert "numpy is " in found
-    assert ", not 1.0" in found
+    assert ", not ==1.0" in found
     assert "no-such-thing is missing" in found
     assert "click" not in found
+    assert "of-windows" not in found
+
+
+def test_without_a_lock_the_ranges_of_the_installed_package_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert problems(environment()) == []
+    ranges = ["numpy>=99,<100", 'pytest==1 ; extra == "dev"']
+    monkeypatch.setattr("pipeline.doctor.machine.metadata.requires", lambda _: ranges)
+    (found,) = problems(environment())
+    assert "1 of 1 packages" in found
+    assert ", not <100,>=99" in found
 
 
 def test_a_gpu_that_is_not_there_is_a_problem(trained: Project) -> None:

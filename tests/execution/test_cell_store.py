@@ -6,7 +6,8 @@ from typing import Final
 import numpy as np
 import pytest
 
-from pipeline.execution.store import CellStore
+from pipeline.errors import BusyError
+from pipeline.execution.store import CellStore, only_run
 from pipeline.results import CellResult, CellRow, CellScores
 
 KEY: Final = "ab" * 32
@@ -84,3 +85,16 @@ def test_a_file_under_another_key_is_not_taken(tmp_path: Path) -> None:
     other = "ab" + "cd" * 31
     path.rename(path.with_name(f"{other}.parquet"))
     assert store.get(other) is None
+
+
+def test_a_second_evaluation_of_a_profile_is_told_to_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with (
+        only_run("miniature"),
+        only_run("paper"),
+        pytest.raises(BusyError, match=r"another evaluation of the mini.*wait for it"),
+        only_run("miniature"),
+    ):
+        pass
