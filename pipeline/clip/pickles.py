@@ -13,8 +13,8 @@ from typing import IO, Any, NamedTuple
 
 import torch
 
-LONGEST = 4 << 20
-"""Bytes that a pickle of tensors may have; that of ViT-L/14 with an optimiser has a fifth of it."""
+LONGEST = 2 << 20
+"""Bytes that a pickle of tensors may have; that of ViT-L/14 with an optimiser has a twelfth of it."""
 
 ARCHIVED = "__torch__"
 """First part of the names of a TorchScript archive's own classes."""
@@ -124,7 +124,9 @@ def _named(argument: str) -> _Name:
 
 def _after_mark(stack: _Stack) -> list[Any]:
     """Take what lies above the last mark, and the mark."""
-    place = next(number for number in range(len(stack) - 1, -1, -1) if isinstance(stack[number], _Mark))
+    place = len(stack) - 1
+    while not isinstance(stack[place], _Mark):
+        place -= 1
     items = stack[place + 1 :]
     del stack[place:]
     return items
@@ -171,7 +173,7 @@ def _update(target: Any, items: Iterator[Any]) -> None:
         if not isinstance(key, str | int):
             raise TypeError("its pickle has a key that is neither text nor a number")
         if key in target:
-            raise RefusedError(f"has {str(key)[:80]!r} twice")
+            raise RefusedError(f"has {str(key)[:80]!r} twice: fetch it again")
         target[key] = value
 
 
@@ -193,7 +195,7 @@ def _build(stack: _Stack) -> None:
         if type(state) is not dict:
             raise RefusedError(f"{_MORE} ({target.kind[:80]!r} restores itself by code){_CONVERT}")
         if target.attributes:
-            raise RefusedError(f"has the attributes of a {target.kind[:80]!r} twice")
+            raise RefusedError(f"has the attributes of a {target.kind[:80]!r} twice: fetch it again")
         target.attributes = state
     elif type(target) is not dict:  # an ordered dictionary may carry versions of modules, which nobody reads
         raise TypeError("its pickle gives a state to what has none")
@@ -205,7 +207,7 @@ def _persistent(stack: _Stack) -> None:
         raise ValueError("its pickle refers to something that is no storage")
     storage = Storage(_STORAGES[name.full], _text(key), _count(count))
     if stack.storages.setdefault(storage.key, storage) != storage:
-        raise RefusedError(f"has the storage {storage.key[:80]!r} twice")
+        raise RefusedError(f"has the storage {storage.key[:80]!r} twice: fetch it again")
     stack.append(storage)
 
 

@@ -42,6 +42,7 @@ DAMAGED = (
     ValueError,
     struct.error,
 )
+_SPEAK_OF_CODE = (AttributeError, LookupError, TypeError)
 FLOATING = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64})
 
 _ZIP, _PICKLE = b"PK", b"\x80"
@@ -137,7 +138,8 @@ def _explained(path: Path) -> Iterator[None]:
     except RefusedError as error:
         raise WeightsError(f"{path} {error}") from error
     except DAMAGED as error:
-        reason = ascii((str(error).splitlines() or [""])[0][:LONGEST_NAME])[1:-1] or type(error).__name__
+        told = not isinstance(error, _SPEAK_OF_CODE) and str(error)
+        reason = ascii(told.splitlines()[0][:LONGEST_NAME])[1:-1] if told else "its parts do not fit together"
         raise WeightsError(f"{path} is damaged or no weights file ({reason}): fetch it again") from error
 
 
@@ -163,6 +165,6 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise RefusedError(f"has {key[:LONGEST_NAME]!r} twice")
+            raise RefusedError(f"has {key[:LONGEST_NAME]!r} twice: fetch it again")
         found[key] = value
     return found

@@ -6,6 +6,7 @@ are read. What is wrong is an error of damaged bytes, which `pipeline.clip.tenso
 """
 
 import io
+import os
 import re
 import struct
 from collections.abc import Callable, Mapping
@@ -83,7 +84,12 @@ class _Careful:
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
-        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+        self.tell, self.seekable = file.tell, file.seekable
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence == os.SEEK_SET and offset < 0:
+            raise ValueError("it refers to a place before its start")
+        return self._file.seek(offset, whence)
 
     def read(self, count: int = -1) -> bytes:
         content = self._file.read(count if 0 <= count <= _LONGEST_READ else _LONGEST_READ + 1)
@@ -175,7 +181,7 @@ def _flat(root: Module, declared: _Declared) -> dict[str, Any]:
                 waiting.append((f"{prefix}{name}.", value, depth + 1))
             elif isinstance(value, Stored) and name in weights:
                 if f"{prefix}{name}" in state:
-                    raise RefusedError(f"has {prefix}{name[:LONGEST_NAME]!r} twice: fetch it again")
+                    raise RefusedError(f"has {prefix + name[:LONGEST_NAME]!r} twice: fetch it again")
                 state[f"{prefix}{name}"] = value
     return state
 

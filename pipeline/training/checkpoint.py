@@ -74,30 +74,28 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise WeightsError(f"{path} does not exist: run the train stage") from error
     if texts.keys() != {_KEY}:
         raise WeightsError(f"{path} is no checkpoint of zsad: convert it with `zsad import-checkpoint`")
-    header = _header(path, texts[_KEY])
-    digest = header.pop("digest")
-    if digest != _digest(header, tensors):
-        raise WeightsError(
-            f"{path} is damaged (content and digest disagree): delete it and run the train stage"
-        )
+    header = _header(path, texts[_KEY], tensors)
     require_weights(tensors, path)
     return tensors, header
 
 
-def _header(path: Path, text: str) -> dict[str, Any]:
+def _header(path: Path, text: str, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The header in `text`, once its digest is that of the file's content."""
+    again = "delete it and run the train stage"
     try:
         header = json.loads(text)
-        version = header.get("format")
-        if version != _FORMAT:
+        if (version := header.get("format")) != _FORMAT:
             raise WeightsError(
-                f"{path} has format {version!r:.20}, this version of zsad reads {_FORMAT}: delete it and run"
-                " the train stage"
+                f"{path} has format {version!r:.20}, this version of zsad reads {_FORMAT}: {again}"
             )
-        return _Header.model_validate(header).model_dump()
+        header = _Header.model_validate(header).model_dump()
+        digest = header.pop("digest")
+        whole = digest == _digest(header, tensors)
     except (ValueError, AttributeError, RecursionError) as error:
-        raise WeightsError(
-            f"{path} has a header that is none of zsad: delete it and run the train stage"
-        ) from error
+        raise WeightsError(f"{path} has a header that is none of zsad: {again}") from error
+    if not whole:
+        raise WeightsError(f"{path} is damaged (content and digest disagree): {again}")
+    return header
 
 
 def load_checkpoint(path: Path, method: LearntMethod) -> dict[str, Any]:

@@ -190,7 +190,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(monkeypatch: pytest.MonkeyP
     result = zsad("init", "closed")
     assert (result.exit_code, result.stderr) == (
         1,
-        "error: closed: Permission denied; let yourself write there\n",
+        "error: closed: Permission denied; change its permissions, or run as the user who may use it\n",
     )
 
 
