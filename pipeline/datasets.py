@@ -1,11 +1,8 @@
-"""Prepare one data set: read the published layout, check its counts, write its shards.
+"""What is done with one data set: prepare it, add a folder as one, say how it stands.
 
-Add a folder of images as a data set: a record that says what it is, and the files in their place.
-
-The files are linked where the file system allows it and copied where it does not; the folder stays as it is.
-
-
-What `zsad datasets` shows: of every data set what is known, what is there, and what is prepared.
+Preparing reads the published layout, checks the counts and writes the shards. Adding looks at a folder,
+writes the record that says what it is, and links its files (copies them where links are not possible) into
+their place; the folder stays as it is. The overview is what `zsad datasets` shows.
 """
 
 import os
@@ -26,6 +23,10 @@ from pipeline.files import write_text
 from pipeline.params import Params
 from pipeline.progress import progress
 from pipeline.shards import Manifest, prepare, read_manifest
+
+State = Literal["missing", "there", "prepared", "prepared in part"]
+
+_HEADER = "# Written by `zsad datasets add`; edit what should be called otherwise.\n"
 
 
 def expected_counts(params: Params, dataset: str) -> dict[str, KnownCounts]:
@@ -75,9 +76,6 @@ def prepare_dataset(params: Params, dataset: str) -> Manifest:
         )
 
 
-_HEADER = "# Written by `zsad datasets add`; edit what should be called otherwise.\n"
-
-
 @dataclass(frozen=True)
 class Added:
     """A data set that was added: its record, what is in it, and where both lie."""
@@ -121,9 +119,6 @@ def _put(source: Path, target: Path) -> None:
 def _text(record: DatasetRecord) -> str:
     values = record.model_dump(mode="json", exclude_defaults=True)
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
-
-
-State = Literal["missing", "there", "prepared", "prepared in part"]
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _STEPS = {
     errno.ENOSPC: "make room",
     errno.EDQUOT: "make room",
-    errno.EACCES: "change its permissions, or run as the user who may use it",
-    errno.EPERM: "change its permissions, or run as the user who may use it",
+    errno.EACCES: "change its permissions, or use another folder",
+    errno.EPERM: "change its permissions, or use another folder",
     errno.EROFS: "put it on a file system that can be written",
     errno.EMFILE: "allow more open files (`ulimit -n 4096`) and run it again",
     errno.ENFILE: "end other programs and run it again",
@@ -51,6 +51,11 @@ class BusyError(ZsadError):
 
 class TrainingError(ZsadError):
     """A method that cannot be tuned on an auxiliary set; the others can."""
+
+
+def count(number: int, noun: str) -> str:
+    """`1 image`, `2 images`: for nouns that take an s."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def is_full(error: OSError) -> bool:

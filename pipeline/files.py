@@ -10,7 +10,7 @@ import json
 import os
 import stat
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -99,24 +99,28 @@ def value_digest(value: Any) -> str:
 
 
 @contextmanager
-def only_one(path: Path, message: str) -> Iterator[None]:
-    """Be the only process inside, by the lock file `path`; a second one is refused at once.
+def only_one(path: Path, message: str, wait: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Be the only process inside, by the lock file `path`; a second one is refused at once, or waits.
 
     The lock is the operating system's: it ends with the process that holds it, however that ends.
 
     Args:
         path: the lock file; its folder is made. The file stays, empty, and says nothing by being there.
         message: what the refused process says: who is at work, and the next step.
+        wait: wait for the other process instead, after telling this function the message.
 
     Raises:
-        BusyError: another process holds the lock.
+        BusyError: another process holds the lock, and there is no `wait`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path, blocking=False)
     try:
         lock.acquire()
     except Timeout:
-        raise BusyError(message) from None
+        if wait is None:
+            raise BusyError(message) from None
+        wait(message)
+        lock.acquire(blocking=True)
     try:
         yield
     finally:

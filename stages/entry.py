@@ -48,7 +48,7 @@ def named(what: str) -> str:
 
 
 def stage(run: Callable[[], None]) -> None:
-    """Call `run`; turn what a user can mend into its message, SIGINT and SIGTERM into an orderly end."""
+    """Call `run`; turn what a user can fix into its message, SIGINT and SIGTERM into an orderly end."""
     log_to_stderr()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)

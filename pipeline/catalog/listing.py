@@ -44,12 +44,13 @@ def _read(record: DatasetRecord, tree: Tree) -> tuple[str, Reading]:
     place = locate(record.layouts, tree, record.subset_names)
     if place is None:
         message = "no folder here looks like the published archive; see `zsad datasets` for its layout"
-    elif len(place.bases) > 1:
-        message = f"the data set lies here more than once ({some(place.bases)}); keep one copy"
+    elif len(place[1]) > 1:
+        message = f"the data set lies here more than once ({some(place[1])}); keep one copy"
     else:
-        reading = place.layout.read(tree, place.bases[0], record.subset_names)
-        reading.reasons = (*place.layout.other.items(), *reading.reasons)
-        return place.bases[0], reading
+        layout, (base,) = place
+        reading = layout.read(tree, base, record.subset_names)
+        reading.reasons = (*layout.other.items(), *reading.reasons)
+        return base, reading
     return "", Reading(problems=dict.fromkeys(record.subset_names, message))
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
-from pipeline.catalog.layouts.base import Layout, Place, Reading, locate
+from pipeline.catalog.layouts.base import Layout, Reading, locate
 from pipeline.catalog.layouts.class_folders import ClassFolders
 from pipeline.catalog.layouts.dagm import Dagm
 from pipeline.catalog.layouts.image_csv import ImageCsv
@@ -28,4 +28,4 @@ AnyLayout: TypeAlias = Annotated[
     Field(discriminator="kind"),
 ]
 
-__all__ = ["AnyLayout", "Layout", "Place", "Reading", "locate"]
+__all__ = ["AnyLayout", "Layout", "Reading", "locate"]

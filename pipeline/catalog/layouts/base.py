@@ -60,16 +60,10 @@ class Layout(BaseModel):
         raise NotImplementedError
 
 
-@dataclass(frozen=True)
-class Place:
-    """A layout and the folders that hold it equally well; more than one is an ambiguity."""
-
-    layout: Layout
-    bases: tuple[str, ...]
-
-
-def locate(layouts: Sequence[Layout], tree: Tree, subsets: Sequence[str]) -> Place | None:
-    """The layout and folder that fit best; None when nothing fits.
+def locate(
+    layouts: Sequence[Layout], tree: Tree, subsets: Sequence[str]
+) -> tuple[Layout, tuple[str, ...]] | None:
+    """The layout that fits best and the folders that hold it equally well; None when nothing fits.
 
     Most landmarks win, then a preferred folder name, then the order of `layouts`, then the shallowest
     folder: a second copy of the data further down is thereby left aside.
@@ -85,7 +79,7 @@ def locate(layouts: Sequence[Layout], tree: Tree, subsets: Sequence[str]) -> Pla
     if not found:
         return None
     best = min(found)
-    return Place(layouts[best[2]], tuple(found[best]))
+    return layouts[best[2]], tuple(found[best])
 
 
 def by_stem(names: Iterable[str]) -> dict[str, list[str]]:
