@@ -14,7 +14,7 @@ from threading import Timer
 from types import FrameType
 
 from pipeline.errors import ZsadError, as_message
-from pipeline.redaction import log_to_stderr
+from pipeline.redaction import log_to_stderr, printable, redacted
 
 _GRACE_SECONDS = 10
 
@@ -48,15 +48,13 @@ def named(what: str) -> str:
 
 
 def stage(run: Callable[[], None]) -> None:
-    """Call `run`; turn what a user can mend into its message, SIGINT and SIGTERM into an orderly end."""
+    """Call `run`; turn what a user can fix into its message, SIGINT and SIGTERM into an orderly end."""
     log_to_stderr()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:
         run()
     except (ZsadError, OSError) as error:
-        if (message := as_message(error)) is None:
-            raise
-        sys.exit(f"error: {message}")
+        sys.exit(f"error: {printable(redacted(as_message(error)))}")
     except KeyboardInterrupt:
         sys.exit(130)

@@ -74,6 +74,16 @@ def sort_pictures(tree: Tree) -> Pictures:
     )
 
 
+def mask_paths(tree: Tree) -> frozenset[str]:
+    """Every picture that is a mask."""
+    places = _mask_folders(tree)
+    return frozenset(
+        join(folder, name)
+        for folder in tree.folders
+        for name in (tree.images(folder) if folder in places else _masks_beside(tree, folder))
+    )
+
+
 def _mask_folders(tree: Tree) -> frozenset[str]:
     """The folders of masks and all below: called so and, where the word may mean others, looking so."""
     found: set[str] = set()

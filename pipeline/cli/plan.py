@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.errors import count
 from pipeline.params import ComputeParams, load_params
 
 if TYPE_CHECKING:
@@ -60,8 +61,8 @@ def plan(params_file: Path, simulate: tuple[int, ...] | None, only: str | None) 
     for task in run.tasks:
         click.echo(f"{task.label}: " + ", ".join(cell.cell.entry.label for cell in task.cells))
     missing = sum(len(task.cells) for task in run.tasks)
-    click.echo(f"{missing} cells to run in {len(run.tasks)} groups")
-    click.echo(f"{len(run.reused)} cells finished, {len(run.refused)} refused")
+    click.echo(f"{count(missing, 'cell')} to run in {count(len(run.tasks), 'group')}")
+    click.echo(f"{count(len(run.reused), 'cell')} finished, {len(run.refused)} refused")
     if run.tasks and not only:
         _show_cost(run, params.compute, simulate or ())
     for line in _refusals(run.refused):
@@ -71,7 +72,7 @@ def plan(params_file: Path, simulate: tuple[int, ...] | None, only: str | None) 
 
 
 def _refusals(refused: Sequence["Failure"]) -> list[str]:
-    """One line a reason: a data set that is not prepared refuses hundreds of cells."""
+    """One line per reason: a data set that is not prepared refuses hundreds of cells."""
     labels: dict[str, list[str]] = {}
     for failure in refused:
         labels.setdefault(failure.reason, []).append(failure.cell.label)
@@ -93,10 +94,10 @@ def _show_cost(run: "Run", compute: ComputeParams, counts: Sequence[int]) -> Non
     start = max(rate.start for rate in measured.values())
     groups = [(work.label, work.seconds(measured[work.tower])) for work in works]
     (here,) = simulate(groups, [compute.workers], start=start)
-    click.echo(f"{cost.images} images pass a tower, {cost.passes} passes over a subset")
+    click.echo(f"{count(cost.images, 'image')} to encode, in {cost.passes} passes over a subset")
     click.echo(
-        f"expected: {_duration(here.seconds)} on {compute.workers} workers"
-        f" ({_duration(cost.seconds)} of work), at most {cost.memory / 2**30:.1f} GiB a worker"
+        f"expected: {_duration(here.seconds)} on {count(compute.workers, 'worker')}"
+        f" ({_duration(cost.seconds)} of work), at most {cost.memory / 2**30:.1f} GiB per worker"
     )
     for tower, rate in sorted(measured.items()):
         click.echo(_describe(tower, rate))
@@ -109,8 +110,8 @@ def _show_cost(run: "Run", compute: ComputeParams, counts: Sequence[int]) -> Non
 
 def _describe(tower: str, rate: "Rates") -> str:
     return (
-        f"  {tower}: {1000 * rate.image:.3g} ms an image, {1000 * rate.score:.3g} ms an image and cell,"
-        f" {rate.cell:.2g} s a cell, {rate.start:.2g} s to start a worker"
+        f"  {tower}: {1000 * rate.image:.3g} ms per image, {1000 * rate.score:.3g} ms per image and cell,"
+        f" {rate.cell:.2g} s per cell, {rate.start:.2g} s to start a worker"
     )
 
 

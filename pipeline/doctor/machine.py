@@ -1,8 +1,7 @@
-"""Whether what is installed is what the lock and the project pin.
+"""Whether what is installed, the machine, and the services around it are what the project wants.
 
-Whether the machine can do what `compute` in params asks for.
-
-Whether the services that the environment names answer, and whether the local ones have their folders.
+Python and every package are compared with what the lock and the project pin, the machine with what `compute`
+in params asks for. Services that the environment names have to answer; the local ones need their folders.
 """
 
 import os
@@ -19,10 +18,12 @@ from pipeline.execution.ray import answers, host_and_port
 from pipeline.params import ComputeParams
 from pipeline.redaction import redacted
 
-_ENVIRONMENT = "environment"
+_ENVIRONMENT, _MACHINE, _SERVICES = "environment", "machine", "services"
 _LOCK = Path("requirements.lock")
 _PYTHONS = "3.11 to 3.14"
 _SHOWN = 5
+_FREE_BYTES = 2 * 2**30  # cells, results and features of the miniature many times over
+_SHARED_BYTES = 75 * 2**20  # Ray's object store on this machine; beside it Ray would use slower files
 
 
 def _wanted() -> list[Requirement]:
@@ -67,11 +68,6 @@ def environment() -> Iterator[Finding]:
     yield Finding(_ENVIRONMENT, "packages", "problem", text)
 
 
-_MACHINE = "machine"
-_FREE_BYTES = 2 * 2**30  # cells, results and features of the miniature many times over
-_SHARED_BYTES = 75 * 2**20  # Ray's object store on this machine; beside it Ray would use slower files
-
-
 def machine(compute: ComputeParams) -> Iterator[Finding]:
     """GPU, threads, disk and shared memory."""
     yield _gpu(compute)
@@ -89,7 +85,7 @@ def _gpu(compute: ComputeParams) -> Finding:
     if os.environ.get("RAY_ADDRESS"):
         return Finding(_MACHINE, "gpu", "ok", f"{names} here; the cluster's count")
     if count < compute.gpus:
-        text = f"compute.gpus is {compute.gpus}, torch sees {count} ({names}): lower it or mend the driver"
+        text = f"compute.gpus is {compute.gpus}, torch sees {count} ({names}): lower it, or fix the driver"
         return Finding(_MACHINE, "gpu", "problem", text)
     if count > compute.gpus:
         return Finding(_MACHINE, "gpu", "note", f"{names}; compute.gpus is {compute.gpus}: set it to {count}")
@@ -100,7 +96,7 @@ def _threads(compute: ComputeParams) -> Finding:
     cores, asked = len(os.sched_getaffinity(0)), compute.workers * compute.threads
     text = f"{compute.workers} workers of {compute.threads} threads on {cores} cores"
     if asked > cores:
-        return Finding(_MACHINE, "threads", "note", f"{text}: they will wait for each other")
+        return Finding(_MACHINE, "threads", "note", f"{text}: they wait for each other")
     return Finding(_MACHINE, "threads", "ok", text)
 
 
@@ -111,9 +107,6 @@ def _space(name: str, folder: Path, wanted: int, level: Level) -> Finding:
         return Finding(_MACHINE, name, "ok", text)
     short = f"{text}, {wanted / 2**30:.1f} GiB are advised: make room"
     return Finding(_MACHINE, name, level, short)
-
-
-_SERVICES = "services"
 
 
 def services() -> Iterator[Finding]:

@@ -8,8 +8,8 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from graphlib import TopologicalSorter
 
-import networkx as nx
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
@@ -42,13 +42,13 @@ def stage_order() -> list[str]:
     )
     if shown.returncode != 0:
         raise ZsadError(f"DVC cannot read the project: {shown.stderr.strip()}")
-    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph: TopologicalSorter[str] = TopologicalSorter()
     for line in shown.stdout.splitlines():
         if edge := _EDGE.match(line.strip()):
-            graph.add_edge(edge["before"].split("@")[0], edge["after"].split("@")[0])
+            graph.add(edge["after"].split("@")[0], edge["before"].split("@")[0])
         elif node := _NODE.match(line.strip()):
-            graph.add_node(node["node"].split("@")[0])
-    return list(nx.topological_sort(graph))
+            graph.add(node["node"].split("@")[0])
+    return list(graph.static_order())
 
 
 def _pause_wanted() -> Callable[[], bool]:

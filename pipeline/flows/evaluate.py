@@ -1,10 +1,8 @@
-"""The flow `evaluate`: one thin task a group of cells, each waiting for one piece of work in the backend.
+"""The flows `evaluate` and `train`: one thin task per group of cells, or per method to be tuned.
 
 Prefect shows the groups, their cells and how far they are; Ray places them and survives lost workers, so the
-tasks here have no retries.
-
-
-The flow `train`: the learnt methods of one auxiliary set, one after the other on the one device.
+tasks here have no retries. Each group waits for one piece of work in the backend. The learnt methods of an
+auxiliary set are tuned one after the other, on the one device.
 """
 
 import time
@@ -43,7 +41,7 @@ def _task_name(group: GroupTask) -> str:
 
 
 def _log_cells(results: tuple[CellResult, ...]) -> int:
-    """One line a cell in the log of its task; returns how many failed."""
+    """One line per cell in the log of its task; returns how many failed."""
     logger = get_run_logger()
     failed = 0
     for result in results:

@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress
 
-from pipeline.downloads.meter import LiveMeter, Meter, progress_line
+from pipeline.downloads.display import Display, LiveDisplay, progress_line
 
 
 def test_rate_and_time_left() -> None:
@@ -18,9 +18,9 @@ def test_rate_and_time_left() -> None:
 
 def test_plain_lines_come_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = itertools.count(0.0, 4.0)
-    monkeypatch.setattr("pipeline.downloads.meter.time.monotonic", lambda: next(seconds))
+    monkeypatch.setattr("pipeline.downloads.display.time.monotonic", lambda: next(seconds))
     out = io.StringIO()
-    advance = Meter(Console(file=out, width=80)).file("w.zip", 1000, 200)
+    advance = Display(Console(file=out, width=80)).file("w.zip", 1000, 200)
     for _ in range(6):
         advance(100)
     assert out.getvalue().splitlines() == [
@@ -33,8 +33,8 @@ def test_plain_lines_come_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_attempt_replaces_the_bar_of_the_one_before() -> None:
     console = Console(file=io.StringIO(), force_terminal=True)
     with Progress(console=console) as bars:
-        meter = LiveMeter(console, bars)
-        meter.file("w.zip", 1000, 0)(100)
-        meter.file("w.zip", 1000, 100)(300)
+        display = LiveDisplay(console, bars)
+        display.file("w.zip", 1000, 0)(100)
+        display.file("w.zip", 1000, 100)(300)
         (task,) = bars.tasks
         assert (task.completed, task.total) == (400, 1000)

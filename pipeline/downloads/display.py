@@ -1,6 +1,7 @@
-"""Bytes on their way, with rate and time left: a live bar in a terminal, a plain line now and then elsewhere.
+"""What a user sees of a download: messages, and bytes on their way with rate and time left.
 
-All of it goes to standard error, so that standard output stays for results.
+In a terminal every file has a live bar; elsewhere there is a plain line now and then. All of it goes to
+standard error, so that standard output stays for results.
 """
 
 import time
@@ -21,7 +22,7 @@ from rich.progress import (
 _EVERY = 10.0  # seconds between plain lines
 
 
-class Meter:
+class Display:
     """Shows messages and the progress of files as plain lines on a console."""
 
     def __init__(self, console: Console) -> None:
@@ -48,8 +49,8 @@ class Meter:
         return advance
 
 
-class LiveMeter(Meter):
-    """Likewise with one bar a file."""
+class LiveDisplay(Display):
+    """Likewise with one bar per file."""
 
     def __init__(self, console: Console, bars: Progress) -> None:
         super().__init__(console)
@@ -74,11 +75,11 @@ def progress_line(done: int, total: int | None, rate: float) -> str:
 
 
 @contextmanager
-def open_meter() -> Iterator[Meter]:
-    """The meter for this standard error."""
+def open_display() -> Iterator[Display]:
+    """The display for this standard error: live where it is a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield Meter(console)
+        yield Display(console)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -88,4 +89,4 @@ def open_meter() -> Iterator[Meter]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as bars:
-        yield LiveMeter(console, bars)
+        yield LiveDisplay(console, bars)

@@ -1,6 +1,5 @@
 """A flow's result does not depend on Prefect's server: it dies early or late, or was never there."""
 
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -9,7 +8,6 @@ from uuid import uuid4
 import psutil
 import pytest
 
-from pipeline.errors import ZsadError
 from pipeline.flows.sub_runs import PARENT_VARIABLE
 from tests.project import Project
 
@@ -22,13 +20,13 @@ import time
 
 import psutil
 from prefect import flow
-from pipeline.flows import own_server, stages
+from pipeline.flows import processes, sub_runs
 
-stages._PARENT_SECONDS = 1
+sub_runs._PARENT_SECONDS = 1
 
 def servers():
     children = psutil.Process().children(recursive=True)
-    return [child for child in children if "pipeline.flows.short_lived" in child.cmdline()]
+    return [child for child in children if "pipeline.flows.server" in child.cmdline()]
 
 def kill(when):
     while not (found := servers()):
@@ -47,15 +45,15 @@ def lonely(number):
     return number + 1
 
 if "between" in sys.argv:
-    whole = own_server._Server.wait_until_up
-    def kill_once(server):
-        whole(server)
-        own_server._Server.wait_until_up = whole
+    whole = processes.Kept.wait_until_up
+    def kill_once(*given):
+        whole(*given)
+        processes.Kept.wait_until_up = whole
         kill("between")
-    own_server._Server.wait_until_up = kill_once
+    processes.Kept.wait_until_up = kill_once
 if "early" in sys.argv:
     threading.Thread(target=kill, args=["early"]).start()
-print("result:", stages.run_in_parent(lonely, number=1))
+print("result:", sub_runs.run_in_parent(lonely, number=1))
 """
 
 
@@ -82,16 +80,6 @@ def test_a_server_that_dies_again_and_again_is_started_anew(project: Project) ->
         assert f"servers killed {when} 1" in output
     assert "result: 2" in output
     assert time.monotonic() - started < 60  # Prefect alone would give up after two minutes
-
-
-def test_a_server_that_cannot_start_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pipeline.flows.server import _Server
-
-    monkeypatch.setattr(_Server, "_start", lambda _: subprocess.Popen([sys.executable, "-c", ""]))
-    started = time.monotonic()
-    with pytest.raises(ZsadError, match="does not come up"):
-        _Server().wait_until_up()
-    assert time.monotonic() - started < 60
 
 
 def test_a_server_ends_with_its_run_however_that_ends(project: Project) -> None:
