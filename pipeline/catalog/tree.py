@@ -58,11 +58,11 @@ def is_picture(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES | OTHER_PICTURES
 
 
-def some(paths: Iterable[str]) -> str:
+def some(paths: Iterable[str], between: str = ", ") -> str:
     """The first few of `paths`, and how many more there are."""
     shown = [path or "the root" for path in paths]
     more = len(shown) - _SHOWN
-    return ", ".join(shown[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return between.join(shown[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def mask_files(root: Path, mask: str) -> tuple[str, ...]:

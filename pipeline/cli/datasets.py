@@ -77,7 +77,10 @@ def _say(added: "Added") -> None:
             f"called {subset.class_name!r} in prompts"
         )
     for role, paths in added.guess.roles.items():
-        click.echo(f"  {role}: {_places(paths)}")
+        if paths or role not in ("unlabelled", "copies"):
+            click.echo(f"  {role}: {_places(paths)}")
+    if getattr(record.layouts[0], "empty_is_normal", False):
+        click.echo("  an image is normal when its mask is empty")
     for ignored in listing.ignored:
         files = f"{ignored.files} files, " if ignored.files > 1 else ""
         click.echo(f"  not used: {ignored.path} ({files}{ignored.reason})")

@@ -13,7 +13,8 @@ from pipeline.catalog.tree import mask_files
 from pipeline.errors import DataError
 from pipeline.shards import open_subset, prepare
 
-from .own import FOLDERS, LISTS, ONE, autovi, by_date, good_and_holes, images_and_masks, masks, photo, photos
+from .own import FOLDERS, ONE, autovi, by_date, good_and_holes, images_and_masks, masks, photo, photos
+from .own_lists import LISTS
 from .trees import mask, picture, text
 
 EVERY = FOLDERS | LISTS
