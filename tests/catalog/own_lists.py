@@ -143,6 +143,13 @@ def real_iad(root: Path) -> Found:
     return {"audiojack": (2, 1), "bottle_cap": (2, 1)}, 2
 
 
+def list_in_every_folder(root: Path) -> Found:
+    for name in ("a", "b"):
+        photos(root / name, ("x.png", "y.png"))
+        text(root / name / "labels.csv", "image,label\nx.png,0\ny.png,1\n")
+    return {"a": (1, 1), "b": (1, 1)}, 0
+
+
 def labels_by_name(root: Path) -> Found:
     photos(root, ("a.png", "b.png"))
     text(root / "labels.json", '{"a.png": "good", "b.png": "hole"}')
@@ -156,7 +163,7 @@ LISTS: dict[str, Callable[[Path], Found]] = {
         builder.__name__: builder
         for builder in (
             backslashes, names_of_a_folder, numbers, list_in_a_folder, meta_json, full_shot, real_iad,
-            labels_by_name,
+            labels_by_name, list_in_every_folder,
         )
     },
 }  # fmt: skip
