@@ -131,7 +131,7 @@ def _doubt(tree: Tree, record: DatasetRecord, listing: Listing, unused: Mapping[
     """Why what is listed cannot be meant; "" when it can. What stands in a list is taken at its word."""
     if not isinstance(record.layouts[0], ImageList):
         if called := called_like_masks(listing):
-            return f"{some(called)}: called like masks, but look like none; rename them, or list all images in a CSV"
+            return f"{some(called)}: called like masks, but look like none; rename them, or list all in a CSV"
         if alike := masks_among_images(tree, listing):
             return f"{some(alike)} look like masks, and would be images of anomalies; {MASK_NAMES}"
     empty = [path for path, reason in unused.items() if reason == MASK_OF_NORMAL]
