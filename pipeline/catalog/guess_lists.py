@@ -119,6 +119,8 @@ def _columns(entries: Sequence[Mapping[str, str]], words: Collection[str]) -> di
     if "image" not in found:
         pictured = [name for name in names if entries and is_image(entries[0].get(name, ""))]
         found |= dict.fromkeys(["image"] if pictured else [], *pictured[:1])
+    if "label" not in found and "defect" in found:
+        found["label"] = found.pop("defect")
     if "label" not in found:
         others = [name for name in names if name not in found.values()]
         likely = [
