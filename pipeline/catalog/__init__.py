@@ -7,7 +7,7 @@ a fingerprint names the build that was found. Nothing here downloads, decodes at
 from pipeline.catalog.counts import count_problems
 from pipeline.catalog.guess import Guess, guess
 from pipeline.catalog.listing import list_samples
-from pipeline.catalog.record import Build, DatasetRecord, Source, Subset
+from pipeline.catalog.record import Build, DatasetRecord, Domain, Source, Subset, Task
 from pipeline.catalog.registry import (
     auxiliary_names,
     evaluated,
@@ -26,6 +26,7 @@ __all__ = [
     "Build",
     "Counts",
     "DatasetRecord",
+    "Domain",
     "Guess",
     "Ignored",
     "KnownCounts",
@@ -33,6 +34,7 @@ __all__ = [
     "Sample",
     "Source",
     "Subset",
+    "Task",
     "auxiliary_names",
     "count_problems",
     "evaluated",

@@ -19,6 +19,7 @@ FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 # Names become folder names of shards and results.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_ -]*$")]
 Task = Literal["image", "pixel"]
+Domain = Literal["industrial", "medical", "own"]
 Status = Literal["confirmed", "reported", "inferred", "accepted"]
 
 _COUNTS = re.compile(r"(\d+)/(\d+)")  # normal/anomalous
@@ -167,7 +168,7 @@ class DatasetRecord(_Part):
     title: str
     paper_name: str
     aliases: tuple[str, ...] = ()
-    domain: Literal["industrial", "medical", "own"]
+    domain: Domain
     group: Literal[
         "object_and_texture", "object", "texture", "brain", "chest", "skin", "colon", "thyroid", "own"
     ]

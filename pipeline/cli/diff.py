@@ -28,22 +28,29 @@ from pipeline.params import load_params
     help="Largest difference, in printed points, that counts as none.",
 )
 @click.option("--exact", is_flag=True, help="Exit with 1 as soon as one value differs, noise or not.")
+@click.option("--all", "every", is_flag=True, help="List every value that moved, not only what got worse.")
 @click.option("--format", "kind", type=click.Choice(("text", "markdown")), default="text", show_default=True)
 @click.pass_obj
-def diff(params_file: Path, before: str, after: str, tolerance: float, exact: bool, kind: str) -> None:
+def diff(
+    params_file: Path, before: str, after: str, tolerance: float, exact: bool, every: bool, kind: str
+) -> None:
     """Compare two runs value by value; exit code 1 when one got worse by more than noise, or is gone.
+
+    Counts come first, then what got worse or is gone.
 
     BEFORE and AFTER are folders (of tables, or of results), git revisions or DVC experiments.
 
     Example: zsad diff main results/miniature
     """
-    from pipeline.tables import compare_tables, diff_markdown, diff_text
+    from pipeline.tables import compare_tables, count_values, diff_markdown, diff_text
 
     with TemporaryDirectory() as scratch:
         first = _tables_of(before, params_file, Path(scratch) / "before")
         second = _tables_of(after, params_file, Path(scratch) / "after")
         differences = compare_tables(first, second, tolerance)
-    click.echo((diff_markdown if kind == "markdown" else diff_text)(differences, tolerance))
+        compared = count_values(first, second)
+    show = diff_markdown if kind == "markdown" else diff_text
+    click.echo(show(differences, compared, tolerance, every=every))
     if any(exact or difference.regression for difference in differences):
         sys.exit(1)
 

@@ -13,11 +13,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pipeline.cells import CellKey
 from pipeline.results.examples import Example, problem
 from pipeline.results.schema import (
     INTERVAL_COLUMNS,
     METRICS,
-    CellKey,
     IntervalColumns,
     ResultsError,
     Status,
@@ -131,7 +131,7 @@ class CellRow(IntervalColumns):
     @property
     def key(self) -> CellKey:
         """What makes the cell unique: data set, subset, method, variant, seed."""
-        return (self.dataset, self.subset, self.method, self.variant, self.seed)
+        return CellKey(self.dataset, self.subset, self.method, self.variant, self.seed)
 
     @property
     def name(self) -> str:

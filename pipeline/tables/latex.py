@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from pipeline.tables.layout import LINES, NO_DATASET, Footnotes, Grid, Style, lay, marks
+from pipeline.tables.layout import LINES, NO_DATASET, Footnotes, Grid, Style, lay
 from pipeline.tables.model import Section, Table
 
 _LETTERS: Final = {
@@ -42,14 +42,14 @@ _NEEDS: Final = (
 
 def latex(table: Table) -> str:
     """The whole file of `table`."""
-    laid = lay(table, _STYLE)
+    grids, footnotes = lay(table, _STYLE)
     lines = [_NEEDS, r"\begingroup\scriptsize\setlength{\tabcolsep}{3pt}"]
-    lines += [rf"\noindent\textbf{{{escape(mark)}}}\par" for mark in marks(table.profile, table.shortfall)]
+    lines += [rf"\noindent\textbf{{{escape(mark)}}}\par" for mark in table.outcome.marks()]
     lines += [rf"\noindent {_prose(line)}\par" for line in table.lead]
-    for section, rows in zip(table.sections, laid.grids, strict=True):
+    for section, rows in zip(table.sections, grids, strict=True):
         lines += _section(table, section, rows)
     lines += [rf"\noindent {_prose(line)}\par" for line in table.legend]
-    lines += [line for notes in laid.notes for line in _notes(notes)]
+    lines += [line for notes in footnotes for line in _notes(notes)]
     return "\n".join([*lines, r"\endgroup"]) + "\n"
 
 

@@ -1,14 +1,29 @@
+"""Names of groups and labels, and the line about builds."""
+
 from pathlib import Path
 
 import pytest
 
 from pipeline.catalog.fingerprint import build_digest
+from pipeline.cells import System
 from pipeline.errors import DataError
 from pipeline.tables import ExpectedSet, expected_sets
+from pipeline.tables.legend import group_title, labelled
 
 from . import make
 
 SUBSET = "electrical commutators"
+
+
+def test_groups() -> None:
+    assert group_title("object_and_texture") == "Obj & texture"
+    assert group_title("two_words") == "Two words"
+
+
+def test_labels_say_what_stands_behind_them() -> None:
+    labels = {System("clip"): "A", System("clip", "x"): "B"}
+    assert labelled(labels) == ["A: `clip`; B: `clip[x]`."]
+    assert labelled({}) == []
 
 
 @pytest.mark.parametrize(

@@ -5,18 +5,21 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.cells import System
 from pipeline.results import ResultsError
-from pipeline.tables.aggregate import Entry
+from pipeline.tables import Outcome
 from pipeline.tables.mean import Mean
 from pipeline.tables.model import Number, Row, Section, Table
 from pipeline.tables.values import COLUMNS, KEY_COLUMNS, csv_text, read_csv, values
 
 MEAN = Mean(0.5, se=0.01, by_seed=(0.49, 0.51), seeds=(1, 2), retrained=0.02)
 NUMBERS = (
-    Number(Entry("anomalyclip", "t2"), "mvtec", "pixel_pro", MEAN, "bottle"),
-    Number(Entry("clip", ""), "mvtec", "image_ap", Mean(None, "not run")),
+    Number(System("anomalyclip", "t2"), "mvtec", "pixel_pro", MEAN, "bottle"),
+    Number(System("clip"), "mvtec", "image_ap", Mean(None, "not run")),
 )
-TABLE = Table("table9", "T", "miniature", (Section(("a", "b"), (Row(("r",), (NUMBERS,)),), 1),))
+TABLE = Table(
+    "table9", "T", Outcome("miniature", {}, {}), (Section(("a", "b"), (Row(("r",), (NUMBERS,)),), 1),)
+)
 
 
 def test_every_column_of_a_value() -> None:
