@@ -4,20 +4,47 @@ Everything that a run leaves on disk goes through `atomic_path`, so that a kill 
 no half-written file under a final name. What only one process may do at a time is done inside `only_one`.
 """
 
+import errno
 import hashlib
 import json
 import os
+import stat
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from filelock import FileLock, Timeout
 
 from pipeline.errors import BusyError
 
 _CHUNK = 1 << 20
+
+
+class NotAFileError(OSError):
+    """A pipe, device, socket or folder where a file must be."""
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading. A pipe would wait for ever, and a device has no end.
+
+    Raises:
+        NotAFileError: something else is there.
+        FileNotFoundError: nothing is there.
+        OSError: it cannot be opened now.
+    """
+    try:
+        regular = stat.S_ISREG(path.stat().st_mode)
+    except ValueError as error:  # a NUL in the name
+        raise FileNotFoundError(errno.ENOENT, "No such file", str(path)) from error
+    # Not blocking, in case that a pipe takes the place in between.
+    handle = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") if regular else None  # noqa: PTH123, SIM115
+    if handle is None or not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
+        if handle:
+            handle.close()
+        raise NotAFileError(errno.EINVAL, "Not a regular file", str(path))
+    return handle
 
 
 @contextmanager

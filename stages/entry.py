@@ -14,7 +14,7 @@ from threading import Timer
 from types import FrameType
 
 from pipeline.errors import ZsadError, as_message
-from pipeline.redaction import log_to_stderr
+from pipeline.redaction import log_to_stderr, printable, redacted
 
 _GRACE_SECONDS = 10
 
@@ -55,8 +55,6 @@ def stage(run: Callable[[], None]) -> None:
     try:
         run()
     except (ZsadError, OSError) as error:
-        if (message := as_message(error)) is None:
-            raise
-        sys.exit(f"error: {message}")
+        sys.exit(f"error: {printable(redacted(as_message(error)))}")
     except KeyboardInterrupt:
         sys.exit(130)

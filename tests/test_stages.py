@@ -4,7 +4,6 @@ import errno
 import signal
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -46,6 +45,14 @@ def test_an_auxiliary_set_that_params_do_not_name_is_refused(project: Project) -
     [
         (ZsadError("no room"), "error: no room"),
         (OSError(errno.ENOSPC, "No space left", "a.csv"), "error: a.csv: No space left; make room"),
+        (
+            OSError(errno.EROFS, "Read-only", "a"),
+            "error: a: Read-only; put it on a file system that can be written",
+        ),
+        (
+            OSError("no answer"),
+            "error: OSError: no answer; run it again; if it stays, look at the system's log",
+        ),
         (KeyboardInterrupt(), 130),
     ],
 )
@@ -56,9 +63,3 @@ def test_the_end_of_a_stage_is_one_line_and_an_exit_code(raised: BaseException, 
     with pytest.raises(SystemExit) as caught:
         stage(run)
     assert caught.value.code == code
-
-
-@pytest.mark.usefixtures("_handlers")
-def test_an_error_that_may_be_our_own_keeps_its_traceback() -> None:
-    with pytest.raises(FileNotFoundError):
-        stage(Path("no such file").unlink)

@@ -9,16 +9,28 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
+import torch
+from pydantic import BaseModel, ConfigDict, JsonValue
 from safetensors.torch import save
 from torch import Tensor
 
+from pipeline.clip.tensors import read_safetensors, require_weights
 from pipeline.errors import WeightsError
 from pipeline.files import value_digest, write_bytes
 from pipeline.methods.base import LearntMethod
 
 _FORMAT = 2
 _KEY = "zsad"  # one key only: safetensors writes several in no fixed order
+
+
+class _Header(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    format: int
+    method: str
+    settings: dict[str, JsonValue]
+    provenance: dict[str, JsonValue]
+    digest: str
 
 
 def save_checkpoint(path: Path, method: LearntMethod, provenance: Mapping[str, Any]) -> None:
@@ -45,7 +57,7 @@ def _digest(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256(value_digest(header).encode())
     for name, value in sorted(tensors.items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.detach().cpu().numpy().tobytes())
+        digest.update(value.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -54,28 +66,36 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
     Raises:
         WeightsError: the file is missing, damaged or no checkpoint of this project.
+        OSError: the machine cannot read it now.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no iterator
+        tensors, texts = read_safetensors(path)
     except FileNotFoundError as error:
         raise WeightsError(f"{path} does not exist: run the train stage") from error
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{path} is damaged ({error}): delete it and run the train stage") from error
-    if _KEY not in metadata:
+    if texts.keys() != {_KEY}:
         raise WeightsError(f"{path} is no checkpoint of zsad: convert it with `zsad import-checkpoint`")
-    try:
-        header: dict[str, Any] = json.loads(metadata[_KEY])
-        digest = header.pop("digest", None)
-    except (ValueError, AttributeError):
-        digest, header = None, {}
-    if digest != _digest(header, tensors):
-        raise WeightsError(
-            f"{path} is damaged or older than its format (content and digest disagree): "
-            "delete it and run the train stage"
-        )
+    header = _header(path, texts[_KEY], tensors)
+    require_weights(tensors, path)
     return tensors, header
+
+
+def _header(path: Path, text: str, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The header in `text`, once its digest is that of the file's content."""
+    again = "delete it and run the train stage"
+    try:
+        header = json.loads(text)
+        if (version := header.get("format")) != _FORMAT:
+            raise WeightsError(
+                f"{path} has format {version!r:.20}, this version of zsad reads {_FORMAT}: {again}"
+            )
+        header = _Header.model_validate(header).model_dump()
+        digest = header.pop("digest")
+        whole = digest == _digest(header, tensors)
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise WeightsError(f"{path} has a header that is none of zsad: {again}") from error
+    if not whole:
+        raise WeightsError(f"{path} is damaged (content and digest disagree): {again}")
+    return header
 
 
 def load_checkpoint(path: Path, method: LearntMethod) -> dict[str, Any]:
