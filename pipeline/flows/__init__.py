@@ -1,7 +1,8 @@
 """Prefect flows: when the parts of the benchmark run, and who sees it.
 
 The settings below are read when Prefect is imported. They keep everything on this machine: own home, no
-telemetry, no adverts; and they let the own server of a run write down every task before it stops.
+telemetry, no adverts, nothing for ourselves through a proxy; and they let the own server of a run write down
+every task before it stops.
 """
 
 import os
@@ -22,3 +23,8 @@ for _name, _value in {
     "PREFECT_LOGGING_SERVER_LEVEL": "ERROR",
 }.items():
     os.environ.setdefault(_name, _value)
+
+_SELF = "127.0.0.1,localhost"
+_elsewhere = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+if _elsewhere != "*":  # a proxy for nothing at all
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = f"{_elsewhere},{_SELF}" if _elsewhere else _SELF
