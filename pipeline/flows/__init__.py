@@ -16,7 +16,8 @@ for _name, _value in {
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "50",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "50",
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    # A server that Prefect starts by itself asks for no password (see `prefect_server`).
+    "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
     # The page of a run shows everything; the console belongs to our own progress lines, and an error that
     # ends the run is shown by the stage, once.
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",

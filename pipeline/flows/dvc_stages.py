@@ -92,10 +92,9 @@ def reason(lines: list[str]) -> str | None:
 
 def _for_sub_runs() -> dict[str, str]:
     """How flows in other processes find this task and its server."""
-    found = {PARENT_VARIABLE: str(task_run.get_id()), "PREFECT_API_URL": PREFECT_API_URL.value()}
-    if secret := PREFECT_API_AUTH_STRING.value():
-        found["PREFECT_API_AUTH_STRING"] = secret
-    return found
+    server = {"PREFECT_API_URL": PREFECT_API_URL, "PREFECT_API_AUTH_STRING": PREFECT_API_AUTH_STRING}
+    named = {name: setting.value() for name, setting in server.items()}
+    return {PARENT_VARIABLE: str(task_run.get_id())} | {name: it for name, it in named.items() if it}
 
 
 def _recorder(lines: list[str]) -> Callable[[str], None]:
