@@ -1,15 +1,13 @@
-"""Prepare one data set: read the published layout, check its counts, write its shards.
+"""What is done with one data set: prepare it, add a folder as one, say how it stands.
 
-Add a folder of images as a data set: a record that says what it is, and the files in their place.
-
-The files are linked where the file system allows it and copied where it does not; the folder stays as it is.
-
-
-What `zsad datasets` shows: of every data set what is known, what is there, and what is prepared.
+Preparing reads the published layout, checks the counts and writes the shards. Adding looks at a folder,
+writes the record that says what it is, and links its files (copies them where links are not possible) into
+their place; the folder stays as it is. The overview is what `zsad datasets` shows.
 """
 
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,14 +16,19 @@ import yaml
 
 from pipeline import catalog
 from pipeline.archives.staging import staged
-from pipeline.catalog import DatasetRecord, Guess, KnownCounts, registry
-from pipeline.catalog.tree import read_tree
+from pipeline.catalog import DatasetRecord, Guess, KnownCounts, Sample, registry
+from pipeline.catalog.tree import read_tree, some
 from pipeline.downloads.hosts import routes
 from pipeline.errors import DataError, ParamsError
 from pipeline.files import write_text
 from pipeline.params import Params
 from pipeline.progress import progress
 from pipeline.shards import Manifest, prepare, read_manifest
+from pipeline.shards.arrays import fill_row
+
+State = Literal["missing", "there", "prepared", "prepared in part"]
+
+_HEADER = "# Written by `zsad datasets add`; edit what should be called otherwise.\n"
 
 
 def expected_counts(params: Params, dataset: str) -> dict[str, KnownCounts]:
@@ -75,9 +78,6 @@ def prepare_dataset(params: Params, dataset: str) -> Manifest:
         )
 
 
-_HEADER = "# Written by `zsad datasets add`; edit what should be called otherwise.\n"
-
-
 @dataclass(frozen=True)
 class Added:
     """A data set that was added: its record, what is in it, and where both lie."""
@@ -87,20 +87,23 @@ class Added:
     folder: Path
 
 
-def add_dataset(folder: Path, name: str, normal: str | None = None) -> Added:
+def add_dataset(folder: Path, name: str, normal: str | None = None, *, leave_aside: bool = False) -> Added:
     """Add the images in `folder` as the data set `name`.
 
     Args:
         folder: left as it is.
         name: for params, files and tables.
         normal: what normal images are called, where it is none of the usual words.
+        leave_aside: whether pictures may be left that have no place in the layout.
 
     Raises:
-        DataError: the name is taken, or the folder is not understood; nothing is written then.
+        DataError: the name is taken, the folder is not understood, or a file cannot be prepared; nothing is
+            written then.
     """
     if catalog.is_taken(name):
         raise DataError(f"{name}: there is a data set of this name; choose another with --name")
-    found = catalog.guess(folder, name, normal)
+    found = catalog.guess(folder, name, normal, leave_aside=leave_aside)
+    _try_out(folder, found)
     place = registry.DATA / name
     with staged(place) as target:
         for file in read_tree(folder).paths():
@@ -109,6 +112,34 @@ def add_dataset(folder: Path, name: str, normal: str | None = None) -> Added:
     path = catalog.own_record_path(name)
     write_text(path, _HEADER + _text(found.record))
     return Added(found, path, place)
+
+
+def _try_out(folder: Path, found: Guess) -> None:
+    """Decode every image and mask as `prepare` will.
+
+    Raises:
+        DataError: names the files that cannot be prepared.
+    """
+    rule = found.record.builds[0].mask_above
+
+    def work(sample: Sample) -> str | None:
+        try:
+            fill_row(folder, sample, 0, (), rule)
+        except DataError as error:
+            return str(error)
+        return None
+
+    with (
+        progress(f"look at {found.record.name}", len(found.record.subsets)) as steps,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        broken: list[str] = []
+        for subset in found.record.subset_names:
+            samples = found.listing.of(subset)
+            broken += filter(None, pool.map(work, samples))
+            steps.step(f"{subset}: {len(samples)} images")
+    if broken:
+        raise DataError(f"{folder}: {some(broken, '; ')}; put it right, or move these files away")
 
 
 def _put(source: Path, target: Path) -> None:
@@ -121,9 +152,6 @@ def _put(source: Path, target: Path) -> None:
 def _text(record: DatasetRecord) -> str:
     values = record.model_dump(mode="json", exclude_defaults=True)
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
-
-
-State = Literal["missing", "there", "prepared", "prepared in part"]
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,22 @@
 import errno
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_STEPS = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room",
+    errno.EACCES: "change its permissions, or use another folder",
+    errno.EPERM: "change its permissions, or use another folder",
+    errno.EROFS: "put it on a file system that can be written",
+    errno.EMFILE: "allow more open files (`ulimit -n 4096`) and run it again",
+    errno.ENFILE: "end other programs and run it again",
+    errno.ENOENT: "put it there",
+    errno.EIO: "run it again; if it stays, the disk or the network drive is failing",
+    errno.ELOOP: "remove the link that leads to itself",
+    errno.ENAMETOOLONG: "take a shorter name",
+    errno.EISDIR: "give a file",
+    errno.ENOTDIR: "give a folder",
+    errno.EINVAL: "give a regular file",
+}
 
 
 class ZsadError(Exception):
@@ -38,19 +53,20 @@ class TrainingError(ZsadError):
     """A method that cannot be tuned on an auxiliary set; the others can."""
 
 
+def count(number: int, noun: str) -> str:
+    """`1 image`, `2 images`: for nouns that take an s."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def is_full(error: OSError) -> bool:
     """Whether the operating system says that a disk or a quota is full."""
     return error.errno in _FULL
 
 
-def as_message(error: ZsadError | OSError) -> str | None:
-    """The line that a user is to read; None where the system's error may be a fault of this program."""
+def as_message(error: ZsadError | OSError) -> str:
+    """The line that a user is to read. A fault of the system gets a step that may help; it is never kept."""
     if isinstance(error, ZsadError):
         return str(error)
-    if is_full(error):
-        step = "make room"
-    elif error.errno in _FORBIDDEN:
-        step = "let yourself write there"
-    else:
-        return None
-    return f"{error.filename or 'a file'}: {error.strerror}; {step}"
+    step = _STEPS.get(error.errno or 0, "run it again; if it stays, look at the system's log")
+    place = error.filename if error.filename is not None else type(error).__name__
+    return f"{place}: {error.strerror or str(error) or 'failed'}; {step}"

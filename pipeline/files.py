@@ -4,20 +4,47 @@ Everything that a run leaves on disk goes through `atomic_path`, so that a kill 
 no half-written file under a final name. What only one process may do at a time is done inside `only_one`.
 """
 
+import errno
 import hashlib
 import json
 import os
+import stat
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from filelock import FileLock, Timeout
 
 from pipeline.errors import BusyError
 
 _CHUNK = 1 << 20
+
+
+class NotAFileError(OSError):
+    """A pipe, device, socket or folder where a file must be."""
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading. A pipe would wait for ever, and a device has no end.
+
+    Raises:
+        NotAFileError: something else is there.
+        FileNotFoundError: nothing is there.
+        OSError: it cannot be opened now.
+    """
+    try:
+        regular = stat.S_ISREG(path.stat().st_mode)
+    except ValueError as error:  # a NUL in the name
+        raise FileNotFoundError(errno.ENOENT, "No such file", str(path)) from error
+    # Not blocking, in case that a pipe takes the place in between.
+    handle = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") if regular else None  # noqa: PTH123, SIM115
+    if handle is None or not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
+        if handle:
+            handle.close()
+        raise NotAFileError(errno.EINVAL, "Not a regular file", str(path))
+    return handle
 
 
 @contextmanager
@@ -42,6 +69,13 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Write `content` to `path` atomically."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
+
+
+def write_private(path: Path, content: str) -> None:
+    """Write `content` to `path` atomically, for its owner's eyes only (mode 0600)."""
+    with atomic_path(path) as temporary:
+        temporary.touch(mode=0o600)
+        temporary.write_text(content, encoding="utf-8")
 
 
 def write_text(path: Path, content: str) -> None:
@@ -72,24 +106,28 @@ def value_digest(value: Any) -> str:
 
 
 @contextmanager
-def only_one(path: Path, message: str) -> Iterator[None]:
-    """Be the only process inside, by the lock file `path`; a second one is refused at once.
+def only_one(path: Path, message: str, wait: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Be the only process inside, by the lock file `path`; a second one is refused at once, or waits.
 
     The lock is the operating system's: it ends with the process that holds it, however that ends.
 
     Args:
         path: the lock file; its folder is made. The file stays, empty, and says nothing by being there.
         message: what the refused process says: who is at work, and the next step.
+        wait: wait for the other process instead, after telling this function the message.
 
     Raises:
-        BusyError: another process holds the lock.
+        BusyError: another process holds the lock, and there is no `wait`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path, blocking=False)
     try:
         lock.acquire()
     except Timeout:
-        raise BusyError(message) from None
+        if wait is None:
+            raise BusyError(message) from None
+        wait(message)
+        lock.acquire(blocking=True)
     try:
         yield
     finally:

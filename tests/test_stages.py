@@ -4,8 +4,8 @@ import errno
 import signal
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
+import psutil
 import pytest
 
 from pipeline.errors import ParamsError, ZsadError
@@ -18,7 +18,7 @@ from tests.project import Project
 @pytest.fixture
 def _handlers() -> Iterator[None]:
     """`stage` sets handlers of signals; a test gives them back."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -46,6 +46,14 @@ def test_an_auxiliary_set_that_params_do_not_name_is_refused(project: Project) -
     [
         (ZsadError("no room"), "error: no room"),
         (OSError(errno.ENOSPC, "No space left", "a.csv"), "error: a.csv: No space left; make room"),
+        (
+            OSError(errno.EROFS, "Read-only", "a"),
+            "error: a: Read-only; put it on a file system that can be written",
+        ),
+        (
+            OSError("no answer"),
+            "error: OSError: no answer; run it again; if it stays, look at the system's log",
+        ),
         (KeyboardInterrupt(), 130),
     ],
 )
@@ -58,7 +66,35 @@ def test_the_end_of_a_stage_is_one_line_and_an_exit_code(raised: BaseException, 
     assert caught.value.code == code
 
 
-@pytest.mark.usefixtures("_handlers")
-def test_an_error_that_may_be_our_own_keeps_its_traceback() -> None:
-    with pytest.raises(FileNotFoundError):
-        stage(Path("no such file").unlink)
+ORPHAN = """
+import os, sys, time
+from stages.entry import stage
+
+def run():
+    print(os.getpid(), flush=True)
+    time.sleep(60)
+
+stage(run)
+"""
+PARENT = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
+
+
+@pytest.mark.parametrize(("by_dvc", "ends"), [(True, True), (False, False)])
+def test_a_stage_ends_with_its_dvc_and_one_that_was_typed_goes_on(
+    by_dvc: bool, ends: bool, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if by_dvc:
+        monkeypatch.setenv("DVC_STAGE", "evaluate")
+    else:
+        monkeypatch.delenv("DVC_STAGE", raising=False)
+    parent = project.start(sys.executable, "-c", PARENT, ORPHAN)
+    assert parent.stdout is not None
+    orphan = psutil.Process(int(parent.stdout.readline()))
+    parent.kill()
+    try:
+        orphan.wait(3)
+    except psutil.TimeoutExpired:
+        assert not ends
+        orphan.kill()
+    else:
+        assert ends

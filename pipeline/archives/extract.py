@@ -29,9 +29,10 @@ DAMAGED: Final = (
 """What Python's readers of archives raise at a damaged one."""
 
 _ADVICE: Final = "get it anew from its publisher"
+_AS_PUBLISHED: Final = "its digest is right, so the published file is like that"
 
 
-def extract(archive: Path, into: Path) -> None:
+def extract(archive: Path, into: Path, *, verified: bool = False) -> None:
     """Unpack a tar (plain, gzip, bzip2, xz), zip or RAR archive; its content tells which, not its name.
 
     `into` appears whole or not at all, also when the process is killed. It holds plain files and folders with
@@ -40,30 +41,34 @@ def extract(archive: Path, into: Path) -> None:
     Args:
         archive: the file; of several RAR volumes the first.
         into: a folder that is not there yet, or is empty.
+        verified: it has the published digest, so that no message advises to get it anew.
 
     Raises:
-        DataError: no such archive, damaged, hostile (archive and member are named), no room on the disk, or
-            `into` holds something.
+        DataError: no such archive, damaged, hostile (archive and member are named), empty, no room on the
+            disk, or `into` holds something.
     """
-    unpack = _reader(archive)
+    advice = _AS_PUBLISHED if verified else _ADVICE
+    unpack = _reader(archive, advice)
     into.parent.mkdir(parents=True, exist_ok=True)
-    gate = Gate(archive, archive.stat().st_size, shutil.disk_usage(into.parent).free)
+    gate = Gate(archive, archive.stat().st_size, shutil.disk_usage(into.parent).free, advice)
     with staged(into) as out:
         try:
             unpack(archive, out, gate)
+            if not any(path.is_file() for path in out.rglob("*")):
+                raise DataError(f"{archive}: no file in it; {advice}")
         except DAMAGED as error:
-            raise DataError(f"{archive}: damaged ({error}); {_ADVICE}") from None
+            raise DataError(f"{archive}: damaged ({error}); {advice}") from None
         except (NotImplementedError, RuntimeError) as error:
             raise DataError(f"{archive}: packed in a way that is not read here ({error})") from None
         except OSError as error:
             if error.errno is None:  # gzip and bzip2 say "damaged" so
-                raise DataError(f"{archive}: damaged ({error}); {_ADVICE}") from None
+                raise DataError(f"{archive}: damaged ({error}); {advice}") from None
             raise (DiskFullError if is_full(error) else DataError)(
                 f"{archive}: cannot be unpacked to {into} ({error.strerror})"
             ) from None
 
 
-def _reader(archive: Path) -> Callable[[Path, Path, Gate], None]:
+def _reader(archive: Path, advice: str) -> Callable[[Path, Path, Gate], None]:
     """How an archive is unpacked."""
     try:
         with archive.open("rb") as handle:
@@ -76,4 +81,4 @@ def _reader(archive: Path) -> Callable[[Path, Path, Gate], None]:
             return unpack_tar
     except OSError as error:
         raise DataError(f"{archive}: {error.strerror}") from None
-    raise DataError(f"{archive}: neither a tar nor a zip nor a RAR archive; {_ADVICE}")
+    raise DataError(f"{archive}: neither a tar nor a zip nor a RAR archive; {advice}")

@@ -1,8 +1,9 @@
 """What a member of an archive may be: its name, its kind, its weight. One gate for all formats.
 
-Names are relative POSIX paths that stay inside, on every file system: no `..`, no drive, no backslash, and no
-two names that differ in case or Unicode form alone. Files, folders and links to files of the same archive
-are members; devices are not. Sizes and numbers are bounded against bombs and against the disk.
+Names are relative POSIX paths that stay inside, on every file system: no `..`, no drive, no backslash,
+nothing that Windows reserves or cannot hold, and no two names that differ in case or Unicode form alone.
+Files, folders and links to files of the same archive are members; devices are not. Sizes and numbers are
+bounded against bombs and against the disk.
 """
 
 import posixpath
@@ -24,6 +25,10 @@ _LONGEST_NAME = 1024
 _SHOWN = 120
 
 _DRIVE = re.compile(r"[A-Za-z]:")
+# Windows: names of devices with any suffix, characters of its own, a dot or space that it drops at the end.
+_NOT_ON_WINDOWS = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])( *\..*)?|.*[<>:\"|?*].*|.*[. ]", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -52,18 +57,23 @@ class Gate:
         archive: for messages.
         packed: bytes of the archive, all volumes together; a reader that knows better may set it anew.
         free: bytes that may be written.
+        advice: what to do about an archive that is refused.
 
     Attributes:
         files: path to size of everything admitted but folders.
     """
 
-    def __init__(self, archive: Path, packed: int, free: int) -> None:
+    def __init__(self, archive: Path, packed: int, free: int, advice: str = "get it anew") -> None:
         self._archive = archive
-        self.packed, self._free = packed, free
+        self.packed, self.advice, self._free = packed, advice, free
         self._members = self._bytes = 0
         self._spelling: dict[str, str] = {}
         self._folders: set[str] = set()
         self.files: dict[str, int] = {}
+
+    def again(self) -> "Gate":
+        """The gate of another attempt at the same archive."""
+        return Gate(self._archive, self.packed, self._free, self.advice)
 
     def admit(self, member: Member) -> str:
         """The clean relative path of a member, "" for the root itself; files and folders are remembered.
@@ -96,8 +106,7 @@ class Gate:
     def refuse(self, name: str, reason: str) -> NoReturn:
         """Raise the error that names archive and member."""
         raise DataError(
-            f"{self._archive}: member {_shown(name)} {reason}; nothing was unpacked, get the archive anew "
-            "from its publisher"
+            f"{self._archive}: member {_shown(name)} {reason}; nothing was unpacked, {self.advice}"
         )
 
     def _path(self, member: Member) -> str:
@@ -111,6 +120,8 @@ class Gate:
             self.refuse(name, "has a backslash in its name")
         if (not parts and member.kind != "folder") or not name.isprintable():
             self.refuse(name, "has a name with characters that cannot be written")
+        if any(_NOT_ON_WINDOWS.fullmatch(part) for part in parts):
+            self.refuse(name, "has a name that Windows cannot hold")
         if len(name) > _LONGEST_NAME or any(len(part.encode()) > _LONGEST_PART for part in parts):
             self.refuse(name, "has too long a name")
         return "/".join(parts)

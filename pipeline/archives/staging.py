@@ -28,7 +28,7 @@ def staged(into: Path) -> Iterator[Path]:
     try:
         _own(handle, temporary, into)
         try:
-            _clear(temporary)
+            clear(temporary)
             yield temporary
             os.sync()  # one call for thousands of files
             temporary.replace(into)
@@ -50,7 +50,8 @@ def _own(handle: int, temporary: Path, into: Path) -> None:
         raise DataError(f"{into}: another process unpacks there; wait for it")
 
 
-def _clear(folder: Path) -> None:
+def clear(folder: Path) -> None:
+    """Remove what is in a folder, but not the folder itself, on which the lock is."""
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

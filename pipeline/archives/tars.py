@@ -57,13 +57,22 @@ def unpack_tar(archive: Path, out: Path, gate: Gate) -> None:
     writer = Writer(out, gate)
     with _opened(archive) as packed, _Stream(packed) as stream:
         with tarfile.open(fileobj=stream, mode="r:") as source:
-            for info in source:
-                _write(source, info, writer, gate)
+            write_members(source, writer, gate)
         if stream.last != bytes(_BLOCK):
             raise tarfile.ReadError("cut off or damaged")
         while packed.read(_LARGEST_READ):
             pass  # checksums of packed streams stand at their end
     writer.finish()
+
+
+def write_members(source: tarfile.TarFile, writer: Writer, gate: Gate) -> None:
+    """Write all members of an open archive, in their order.
+
+    Raises:
+        DataError: a member is refused.
+    """
+    for info in source:
+        _write(source, info, writer, gate)
 
 
 def _write(source: tarfile.TarFile, info: tarfile.TarInfo, writer: Writer, gate: Gate) -> None:

@@ -5,10 +5,9 @@ a fingerprint names the build that was found. Nothing here downloads, decodes at
 """
 
 from pipeline.catalog.counts import count_problems
-from pipeline.catalog.fingerprint import Fingerprint, fingerprint
 from pipeline.catalog.guess import Guess, guess
-from pipeline.catalog.listing import list_samples
-from pipeline.catalog.record import Build, DatasetRecord, Source, Subset
+from pipeline.catalog.listing import advice, list_samples
+from pipeline.catalog.record import Build, DatasetRecord, Domain, Source, Subset, Task
 from pipeline.catalog.registry import (
     auxiliary_names,
     evaluated,
@@ -27,7 +26,7 @@ __all__ = [
     "Build",
     "Counts",
     "DatasetRecord",
-    "Fingerprint",
+    "Domain",
     "Guess",
     "Ignored",
     "KnownCounts",
@@ -35,10 +34,11 @@ __all__ = [
     "Sample",
     "Source",
     "Subset",
+    "Task",
+    "advice",
     "auxiliary_names",
     "count_problems",
     "evaluated",
-    "fingerprint",
     "guess",
     "is_taken",
     "list_samples",

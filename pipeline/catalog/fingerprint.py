@@ -7,11 +7,10 @@ digest; files that are not evaluated do not matter. Two builds with one digest g
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipeline.catalog.record import DatasetRecord
-from pipeline.catalog.samples import Counts, Listing, Sample
-from pipeline.files import file_digest, value_digest
+from pipeline.catalog.samples import Counts, Sample
+from pipeline.files import value_digest
 
 
 @dataclass(frozen=True)
@@ -25,14 +24,6 @@ class FileFact:
     def of(cls, content: bytes) -> "FileFact":
         """The facts of a file that has been read."""
         return cls(len(content), hashlib.sha256(content).hexdigest())
-
-
-@dataclass(frozen=True)
-class Fingerprint:
-    """Digest of the build and of each of its subsets."""
-
-    build: str
-    subsets: Mapping[str, str]
 
 
 def subset_digest(
@@ -55,18 +46,6 @@ def subset_digest(
 def build_digest(subsets: Mapping[str, tuple[str, Counts]]) -> str:
     """Digest of a build from the (digest, counts) of its subsets."""
     return value_digest({name: [digest, *counts] for name, (digest, counts) in subsets.items()})
-
-
-def fingerprint(listing: Listing, root: Path) -> Fingerprint:
-    """Read all files of a listing and digest them."""
-    counts = listing.counts()
-    digests: dict[str, str] = {}
-    for subset in counts:
-        samples = listing.of(subset)
-        paths = {path for sample in samples for path in (sample.image, sample.mask) if path}
-        facts = {path: FileFact((root / path).stat().st_size, file_digest(root / path)) for path in paths}
-        digests[subset] = subset_digest(samples, facts, listing.base)
-    return Fingerprint(build_digest({name: (digests[name], counts[name]) for name in counts}), digests)
 
 
 def build_name(record: DatasetRecord, digest: str, counts: Mapping[str, Counts]) -> str | None:

@@ -1,12 +1,8 @@
-"""Where a data set, or a part of it, is to be got: an address or an identifier, and facts of the file.
+"""The record of a data set: everything that is known about it, as validated data.
 
-Facts only, as a record has them; how they are fetched is decided in `pipeline.downloads`.
-
-
-The record of a data set: everything that is known about it, as validated data.
-
-One YAML file a data set in `records/`. Facts only: names, subsets, counts, where to get it, its licence,
-its layout, its traps and what could not be confirmed. What a build on disk looks like is `fingerprint`'s.
+One YAML file a data set in `records/`. Facts only: names, subsets, counts, its licence, its layout, its
+traps, what could not be confirmed, and where it is to be got. How it is fetched is decided in
+`pipeline.downloads`; what a build on disk looks like is `fingerprint`'s.
 """
 
 import re
@@ -20,10 +16,21 @@ from pipeline.errors import DataError
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
+# Names become folder names of shards and results.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_ -]*$")]
+Task = Literal["image", "pixel"]
+Domain = Literal["industrial", "medical", "own"]
+Status = Literal["confirmed", "reported", "inferred", "accepted"]
+
+_COUNTS = re.compile(r"(\d+)/(\d+)")  # normal/anomalous
 _WITH_ID = frozenset({"gdrive", "figshare", "zenodo", "kaggle", "huggingface"})
 
 
-class Source(BaseModel):
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Source(_Part):
     """A place to get the data set, or a part of it, from. Digests are of the archive.
 
     Sources stand in the order in which they are tried. `confirmed`: the address is given by the publisher,
@@ -41,8 +48,6 @@ class Source(BaseModel):
         digest_status: `tool` when a maintained tool checks its own download with it, `hint` when from one
             unrelated script, `measured` when computed by whoever gathered the facts.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["http", "s3", "gdrive", "figshare", "zenodo", "kaggle", "huggingface", "onedrive", "form"]
     url: str | None = None
@@ -94,18 +99,6 @@ class Source(BaseModel):
         if self.kind == "huggingface" and self.archive is None:
             raise ValueError("huggingface needs the name of the archive")
         return self
-
-
-# Names become folder names of shards and results.
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_ -]*$")]
-Task = Literal["image", "pixel"]
-Status = Literal["confirmed", "reported", "inferred", "accepted"]
-
-_COUNTS = re.compile(r"(\d+)/(\d+)")  # normal/anomalous
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Subset(_Part):
@@ -175,7 +168,7 @@ class DatasetRecord(_Part):
     title: str
     paper_name: str
     aliases: tuple[str, ...] = ()
-    domain: Literal["industrial", "medical", "own"]
+    domain: Domain
     group: Literal[
         "object_and_texture", "object", "texture", "brain", "chest", "skin", "colon", "thyroid", "own"
     ]

@@ -1,10 +1,7 @@
-"""Where the data sets lie that a user brings: one record in `datasets/`, one folder in `data-own/`.
+"""Records by name: the shipped ones, and those of the data sets that a user brings.
 
-Both are folders of the project, the current directory. Such a record is like the shipped ones and is found
-in the same way; its name is that of its file.
-
-
-Records by name. A data set is known when its YAML file lies in `records/`, or among the user's own.
+A shipped record lies in `records/` of this package. A user's own lies in `datasets/` of the project, the
+current folder, is called like its file, and has its files in `data-own/<name>`; it is found in the same way.
 """
 
 import difflib
@@ -21,17 +18,6 @@ from pipeline.errors import DataError
 
 RECORDS = Path("datasets")
 DATA = Path("data-own")
-
-
-def own_names() -> tuple[str, ...]:
-    """The names of all records of the user, sorted."""
-    return tuple(sorted(path.stem for path in RECORDS.glob("*.yaml")))
-
-
-def own_record_path(name: str) -> Path:
-    """Where the record of a user's data set lies."""
-    return RECORDS / f"{name}.yaml"
-
 
 # The order of the rows in Tables 1 and 2 of the paper.
 _ORDER = (
@@ -62,6 +48,16 @@ def evaluated(chosen: Iterable[str]) -> tuple[str, ...]:
 def shipped_names() -> tuple[str, ...]:
     """All records of this package: the 17 and what is only tuned on."""
     return (*_ORDER, *_AUXILIARY_ONLY)
+
+
+def own_names() -> tuple[str, ...]:
+    """The names of all records of the user, sorted."""
+    return tuple(sorted(path.stem for path in RECORDS.glob("*.yaml")))
+
+
+def own_record_path(name: str) -> Path:
+    """Where the record of a user's data set lies."""
+    return RECORDS / f"{name}.yaml"
 
 
 def record(name: str) -> DatasetRecord:

@@ -1,8 +1,13 @@
-"""The `zsad` command: one module a command, each parses and prints.
+"""The `zsad` command: the group, its common options, errors as one line, and one module per command.
 
-The work is done by the packages below, which every command imports when it runs, so that `zsad --help` is
-quick.
+A command parses and prints. The work is done by the packages below, which every command imports when it runs,
+so that `zsad --help` is quick.
 """
+
+import sys
+from pathlib import Path
+
+import click
 
 from pipeline.cli import (
     datasets,
@@ -17,7 +22,10 @@ from pipeline.cli import (
     serve,
     tables,
 )
-from pipeline.cli.group import main
+from pipeline.errors import ZsadError, as_message
+from pipeline.params import PARAMS_FILE
+
+__all__ = ["main"]
 
 _COMMANDS = (
     init.init,
@@ -33,7 +41,34 @@ _COMMANDS = (
     doctor.doctor,
 )
 
+
+class _Group(click.Group):
+    """Shows an error that a user can fix as one line on standard error, with exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except (ZsadError, OSError) as error:
+            if (message := as_message(error)) is None:
+                raise
+            click.echo(f"error: {message}", err=True)
+            sys.exit(1)
+
+
+@click.group(cls=_Group)
+@click.version_option(package_name="zsad", prog_name="zsad")
+@click.option(
+    "--params",
+    type=click.Path(path_type=Path),
+    default=PARAMS_FILE,
+    show_default=True,
+    help="What to run: profile, methods, data sets.",
+)
+@click.pass_context
+def main(ctx: click.Context, params: Path) -> None:
+    """Regenerate, extend and check the zero-shot anomaly detection benchmark of AnomalyCLIP."""
+    ctx.obj = params
+
+
 for _command in _COMMANDS:
     main.add_command(_command)
-
-__all__ = ["main"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from pipeline.errors import count
 from pipeline.params import load_params
 
 
@@ -30,6 +31,6 @@ def doctor(params_file: Path, as_json: bool, repair: bool) -> None:
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in found], indent=1, ensure_ascii=False))
     else:
-        click.echo(f"{problems} problems in {len(found)} checks")
+        click.echo(f"{count(problems, 'problem')} in {count(len(found), 'check')}")
     if problems:
         sys.exit(1)

@@ -14,7 +14,7 @@ from pipeline.params import load_params
 
 if TYPE_CHECKING:
     from pipeline.catalog import DatasetRecord
-    from pipeline.downloads import Failure, Outcome, Store
+    from pipeline.downloads import Obtained, Store
 
 
 LEDGER = "data.digests.yaml"
@@ -46,18 +46,18 @@ def download(
     Example: zsad download visa btad
     """
     from pipeline import catalog
-    from pipeline.downloads import obtain_all, open_meter, open_store
+    from pipeline.downloads import obtain_all, open_display, open_store
 
     params = load_params(params_file)
     _refuse_import(root)
     records = list({(one := catalog.record(name)).name: one for name in datasets or params.datasets}.values())
-    with open_meter() as meter, open_store(root, params_file.parent / LEDGER, meter) as store:
+    with open_display() as display, open_store(root, params_file.parent / LEDGER, display) as store:
         for line in _announcement(records, store, params.builds):
-            meter.say(line)
+            display.say(line)
         results = []
         for result in obtain_all(records, store, builds=params.builds, keep=keep_archives):
             results.append(result)
-            meter.say(_line(result))
+            display.say(_line(result))
     if as_json:
         click.echo(json.dumps([_plain(result) for result in results], indent=1))
     _finish(results, root)
@@ -74,7 +74,7 @@ def _refuse_import(root: Path) -> None:
         raise DataError(f"{root}: an import of {path}, which DVC writes anew; choose another --root")
 
 
-def _finish(results: "Sequence[Outcome | Failure]", root: Path) -> None:
+def _finish(results: "Sequence[Obtained]", root: Path) -> None:
     """Say what to do with what is there, and what is not."""
     placed = [result.path for result in results if result.status == "placed"]
     if placed:
@@ -97,7 +97,7 @@ def _terms(record: "DatasetRecord") -> str:
 def _announcement(
     records: "Sequence[DatasetRecord]", store: "Store", builds: Mapping[str, str]
 ) -> Iterator[str]:
-    """A line a data set with its terms and size, and one on the room that all need."""
+    """One line per data set with its terms and size, and one on the room that all need."""
     from rich.filesize import decimal
 
     from pipeline.downloads import bytes_to_fetch
@@ -114,7 +114,7 @@ def _announcement(
     yield f"{need}; {free}" if total else free
 
 
-def _line(result: "Outcome | Failure") -> str:
+def _line(result: "Obtained") -> str:
     if result.status == "failed":
         return f"{result.dataset}: failed"
     normal, anomalous = (sum(pair[label] for pair in result.counts.values()) for label in (0, 1))
@@ -123,7 +123,7 @@ def _line(result: "Outcome | Failure") -> str:
     return f"{result.dataset}: {result.status} at {result.path}, {images}{notes}"
 
 
-def _plain(result: "Outcome | Failure") -> dict[str, object]:
+def _plain(result: "Obtained") -> dict[str, object]:
     if result.status == "failed":
         return {"dataset": result.dataset, "status": "failed", "error": result.error}
     return {

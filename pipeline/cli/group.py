@@ -7,6 +7,7 @@ import click
 
 from pipeline.errors import ZsadError, as_message
 from pipeline.params import PARAMS_FILE
+from pipeline.redaction import printable, redacted
 
 
 class _Group(click.Group):
@@ -16,9 +17,9 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except (ZsadError, OSError) as error:
-            if (message := as_message(error)) is None:
-                raise
-            click.echo(f"error: {message}", err=True)
+            if isinstance(error, BrokenPipeError):
+                raise  # click ends quietly where nobody reads on
+            click.echo(f"error: {printable(redacted(as_message(error)))}", err=True)
             sys.exit(1)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.cells import by_reason
+from pipeline.errors import count
 from pipeline.params import ComputeParams, load_params
 
 if TYPE_CHECKING:
@@ -61,8 +62,8 @@ def plan(params_file: Path, simulate: tuple[int, ...] | None, only: str | None) 
     for task in run.tasks:
         click.echo(f"{task.label}: " + ", ".join(it.cell.key.system.name for it in task.cells))
     missing = sum(len(task.cells) for task in run.tasks)
-    click.echo(f"{missing} cells to run in {len(run.tasks)} groups")
-    click.echo(f"{len(run.reused)} cells finished, {len(run.refused)} refused")
+    click.echo(f"{count(missing, 'cell')} to run in {count(len(run.tasks), 'group')}")
+    click.echo(f"{count(len(run.reused), 'cell')} finished, {len(run.refused)} refused")
     if run.tasks and not only:
         _show_cost(run, params.compute, simulate or ())
     for line in by_reason((cell.key.name, reason) for cell, reason in run.refused):
@@ -85,10 +86,10 @@ def _show_cost(run: "Run", compute: ComputeParams, counts: Sequence[int]) -> Non
     ]
     (here,) = simulate(groups, [compute.workers], start=start)
     images, work = sum(task.images for task in run.tasks), sum(seconds for _, seconds in groups)
-    click.echo(f"{images} images pass a tower, {len(groups)} passes over a subset")
+    click.echo(f"{count(images, 'image')} to encode, in {len(groups)} passes over a subset")
     click.echo(
-        f"expected: {_duration(here.seconds)} on {compute.workers} workers"
-        f" ({_duration(work)} of work), at most {memory / 2**30:.1f} GiB a worker"
+        f"expected: {_duration(here.seconds)} on {count(compute.workers, 'worker')}"
+        f" ({_duration(work)} of work), at most {memory / 2**30:.1f} GiB per worker"
     )
     for tower, rate in sorted(measured.items()):
         click.echo(_describe(tower, rate))
@@ -101,8 +102,8 @@ def _show_cost(run: "Run", compute: ComputeParams, counts: Sequence[int]) -> Non
 
 def _describe(tower: str, rate: "Rates") -> str:
     return (
-        f"  {tower}: {1000 * rate.image:.3g} ms an image, {1000 * rate.score:.3g} ms an image and cell,"
-        f" {rate.cell:.2g} s a cell, {rate.start:.2g} s to start a worker"
+        f"  {tower}: {1000 * rate.image:.3g} ms per image, {1000 * rate.score:.3g} ms per image and cell,"
+        f" {rate.cell:.2g} s per cell, {rate.start:.2g} s to start a worker"
     )
 
 

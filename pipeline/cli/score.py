@@ -1,6 +1,7 @@
-"""Options that name a detector: method, learnt weights, tower, settings, prompts; and its device.
+"""`zsad score`: any folder of images, any method.
 
-`zsad score`: any folder of images, any method.
+The options that name a detector (method, learnt weights, tower, settings, prompts, device) are shared with
+`zsad import-checkpoint`.
 """
 
 import sys
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline.errors import count
 from pipeline.params import Params, load_params
 
 if TYPE_CHECKING:
@@ -134,7 +136,7 @@ def _setting(text: str) -> tuple[str, Any]:
 )
 @click.option("--maps", is_flag=True, help="Write every anomaly map: maps/IMAGE.npz, array `map`.")
 @click.option("--overlays", is_flag=True, help="Write every heatmap: overlays/IMAGE.png.")
-@click.option("--batch", type=click.IntRange(1), default=16, show_default=True, help="Images a pass.")
+@click.option("--batch", type=click.IntRange(1), default=16, show_default=True, help="Images per pass.")
 @detector_options
 @click.pass_obj
 def score(  # noqa: PLR0913 - one argument an option
@@ -168,6 +170,9 @@ def score(  # noqa: PLR0913 - one argument an option
     done = score_folder(
         task, detector, lambda file: click.echo(f"left out: {file.name}: {file.reason}", err=True)
     )
-    click.echo(f"{len(done.names)} images scored, {len(done.left_out)} files left out: {target}")
+    left_out = f", {count(len(done.left_out), 'file')} left out" if done.left_out else ""
+    click.echo(f"{count(len(done.names), 'image')} scored{left_out}: {target}")
+    if done.masks:
+        click.echo(f"not scored: {count(len(done.masks), 'mask')}, such as {done.masks[0]}")
     if done.left_out:
         sys.exit(1)

@@ -32,14 +32,14 @@ def tables(params_file: Path, table: str | None, kind: str | None) -> None:
 
     Example: zsad tables table1 --format latex
     """
-    from pipeline.tables import build_tables, read_run, write_run_tables
+    from pipeline.tables import build_tables, read_outcome, write_run_tables
 
     params = load_params(params_file)
     if table is None and kind is None:
         for path in write_run_tables(params):
             click.echo(path)
         return
-    built = build_tables(*read_run(params), params.profile)
+    built = build_tables(read_outcome(params))
     for one in built.values() if table is None else [_chosen(built, table)]:
         _show(one, kind or "terminal")
 

@@ -93,8 +93,8 @@ def _check_fit(model: Any, state: Mapping[str, Tensor], spec: TowerSpec) -> None
     found = {name: tuple(tensor.shape) for name, tensor in state.items()}
     wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
     if wrong:
-        name = wrong[0]
+        name, shown = wrong[0], ascii(wrong[0])[1:-1]
         raise WeightsError(
-            f"{spec.weights} does not fit model {spec.model}: {name} is {found.get(name, 'missing')},"
+            f"{spec.weights} does not fit model {spec.model}: {shown:.80} is {found.get(name, 'missing')},"
             f" expected {expected.get(name, 'no such weight')} ({len(wrong)} weights differ)"
         )

@@ -1,28 +1,23 @@
-"""Weights files in, one plain state dict out.
+"""Weights files of towers in, one plain state dict out.
 
 Reads safetensors, plain state dicts, open_clip's training checkpoints, and the TorchScript archives in which
-OpenAI published CLIP. Nothing is unpickled beyond tensors.
+OpenAI published CLIP. Nothing that a file holds is run; see `pipeline.clip.tensors`.
 """
 
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any, cast
-from zipfile import ZipFile, is_zipfile
+from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from pipeline.clip.architecture import import_open_clip
+from pipeline.clip.tensors import read_pickled, read_safetensors, require_weights
 from pipeline.errors import WeightsError
 
-_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
-_NOT_WEIGHTS = (
-    "input_resolution",
-    "context_length",
-    "vocab_size",
-)  # numbers that OpenAI's archives carry along
+_SAFETENSORS = ".safetensors"
+_SUFFIXES = (_SAFETENSORS, ".pt", ".pth", ".bin")
+_OF_PARALLEL = "module."  # before every name, where several GPUs trained
+# Numbers that OpenAI's archives carry along.
+_NOT_WEIGHTS = frozenset({"input_resolution", "context_length", "vocab_size"})
 
 
 def read_state_dict(model: str, weights: str) -> dict[str, Tensor]:
@@ -32,21 +27,32 @@ def read_state_dict(model: str, weights: str) -> dict[str, Tensor]:
         model: Name of the open_clip model that a tag belongs to.
         weights: A path, or a tag that open_clip knows for `model`, whose file is downloaded once.
 
+    Returns:
+        Floating, finite numbers.
+
     Raises:
         WeightsError: the file is missing, damaged or of another kind; the message names it.
+        OSError: the machine cannot read it now.
     """
     path = Path(weights) if weights.endswith(_SUFFIXES) else _download(model, weights)
-    if not path.is_file():
-        raise WeightsError(f"{path} does not exist: put the weights there or change `weights` of the tower")
     try:
-        content = _read(path)
-    except UnpicklingError as error:
+        tensors = read_safetensors(path)[0] if path.suffix == _SAFETENSORS else read_pickled(path, _inner)
+    except FileNotFoundError as error:
         raise WeightsError(
-            f"{path} is damaged or holds more than tensors: convert it to safetensors"
+            f"{path} does not exist: put the weights there or change `weights` of the tower"
         ) from error
-    except (OSError, RuntimeError, ValueError, EOFError, SafetensorError) as error:
-        raise WeightsError(f"{path} cannot be read as CLIP weights: {str(error).splitlines()[0]}") from error
-    return _plain(content, path)
+    state = {name.removeprefix(_OF_PARALLEL): value for name, value in tensors.items()}
+    if len(state) != len(tensors):
+        raise WeightsError(f"{path} has a name with and without {_OF_PARALLEL!r}: give another file")
+    state = {name: value for name, value in state.items() if name not in _NOT_WEIGHTS}
+    require_weights(state, path)
+    return state
+
+
+def _inner(content: Any) -> Any:
+    """The state dict of a training checkpoint; anything else as it is."""
+    wrapped = content.get("state_dict") if isinstance(content, dict) else None
+    return wrapped if isinstance(wrapped, dict) else content
 
 
 def _download(model: str, tag: str) -> Path:
@@ -62,31 +68,3 @@ def _download(model: str, tag: str) -> Path:
         raise WeightsError(
             f"weights {tag!r} of {model} cannot be downloaded ({error}): give a local file"
         ) from error
-
-
-def _is_torchscript(path: Path) -> bool:
-    if not is_zipfile(path):
-        return False
-    with ZipFile(path) as archive:
-        return any("/code/" in name for name in archive.namelist())
-
-
-def _read(path: Path) -> object:
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    if _is_torchscript(path):
-        archive = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
-        return dict(archive.state_dict())
-    return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def _plain(content: Any, path: Path) -> dict[str, Tensor]:
-    """Unwrap a training checkpoint, drop what is no weight."""
-    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
-        content = content["state_dict"]
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise WeightsError(f"{path} holds no state dict: expected names mapped to tensors")
-    tensors = cast("dict[str, Tensor]", content)
-    return {
-        name.removeprefix("module."): tensor for name, tensor in tensors.items() if name not in _NOT_WEIGHTS
-    }

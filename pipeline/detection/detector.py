@@ -8,7 +8,7 @@ guessed from its weights.
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pipeline import methods
 from pipeline.clip import Clip, TowerSpec, load_clip
@@ -148,6 +148,13 @@ class _Learnt:
     def read(cls, path: Path) -> "_Learnt":
         if path.suffix == ".safetensors":
             _, header = read_checkpoint(path)
+            try:
+                kind = methods.get(header["method"])
+                kind.parse(header["settings"])
+            except ParamsError as error:
+                raise WeightsError(f"{path} cannot be used: {error}") from error
+            if not kind.learnt:
+                raise WeightsError(f"{path}: {kind.name} learns nothing, so this is no checkpoint of it")
             return cls(path, header["method"], header["settings"], None)
         official = read_official(path)
         return cls(path, official.method, {}, official)
@@ -155,9 +162,8 @@ class _Learnt:
     def detector(self, clip: Clip, base: Mapping[str, Any], request: DetectorRequest) -> Detector:
         changes = request.settings
         if self.official:
-            method: Method = self.official.build(clip, base, changes, request.prompts)
-            return Detector(method, self.path, self.official.provenance)
-        method = methods.build(self.method, {**base, **self.settings, **changes}, clip, request.prompts)
-        if not isinstance(method, LearntMethod):
-            raise WeightsError(f"{self.path}: {self.method} learns nothing, so this is no checkpoint of it")
+            official = self.official.build(clip, base, changes, request.prompts)
+            return Detector(official, self.path, self.official.provenance)
+        settings = {**base, **self.settings, **changes}
+        method = cast("LearntMethod", methods.build(self.method, settings, clip, request.prompts))
         return Detector(method, self.path, load_checkpoint(self.path, method))

@@ -1,77 +1,73 @@
-"""Whether what is installed is what the lock and the project pin.
+"""Whether what is installed, the machine, and the services around it are what the project wants.
 
-Whether the machine can do what `compute` in params asks for.
-
-Whether the services that the environment names answer, and whether the local ones have their folders.
+Python and every package are compared with what the lock and the project pin, the machine with what `compute`
+in params asks for. Services that the environment names have to answer; the local ones need their folders.
 """
 
 import os
-import re
 import shutil
 import sys
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 from pipeline.doctor.finding import Finding, Level
 from pipeline.params import ComputeParams
 from pipeline.redaction import redacted
 
-_ENVIRONMENT = "environment"
+_ENVIRONMENT, _MACHINE, _SERVICES = "environment", "machine", "services"
 _LOCK = Path("requirements.lock")
-_PIN = re.compile(r"^([A-Za-z0-9][\w.-]*)==([^\s;\\]+)", re.MULTILINE)
+_PYTHONS = "3.11 to 3.14"
 _SHOWN = 5
+_FREE_BYTES = 2 * 2**30  # cells, results and features of the miniature many times over
+_SHARED_BYTES = 75 * 2**20  # Ray's object store on this machine; beside it Ray would use slower files
 
 
-def _pins() -> dict[str, str]:
-    """Name to pinned version: of the project's own requirements and, where there is one, of the lock."""
+def _wanted() -> list[Requirement]:
+    """What the lock pins, or else what the installed package asks for, as far as it concerns this system."""
+    if _LOCK.is_file():
+        lines = (line for line in _LOCK.read_text(encoding="utf-8").splitlines() if line[:1].isalnum())
+        texts = [line.rstrip(" \\") for line in lines]
+    else:
+        texts = metadata.requires("zsad") or []
+    wanted = map(Requirement, texts)
+    return [it for it in wanted if it.marker is None or it.marker.evaluate({"extra": ""})]
+
+
+def _difference(wanted: Requirement) -> str | None:
     try:
-        required = metadata.requires("zsad") or []
+        installed = metadata.version(wanted.name)
     except metadata.PackageNotFoundError:
-        required = []
-    own = "\n".join(requirement for requirement in required if "extra ==" not in requirement)
-    lock = _LOCK.read_text(encoding="utf-8") if _LOCK.is_file() else ""
-    return dict(_PIN.findall(own)) | dict(_PIN.findall(lock))
-
-
-def _difference(name: str, pinned: str) -> str | None:
-    try:
-        installed = metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return f"{name} is missing"
-    # A build of torch names its CUDA behind a plus sign.
-    same = installed.split("+")[0] == pinned.split("+", maxsplit=1)[0]
-    return None if same else f"{name} is {installed}, not {pinned}"
+        return f"{wanted.name} is missing"
+    fits = wanted.specifier.contains(installed, prereleases=True)
+    return None if fits else f"{wanted.name} is {installed}, not {wanted.specifier}"
 
 
 def environment() -> Iterator[Finding]:
     """Python and every pinned package."""
     version = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info[:2] == (3, 11):
+    if (3, 11) <= sys.version_info[:2] <= (3, 14):
         yield Finding(_ENVIRONMENT, "python", "ok", version)
     else:
-        yield Finding(_ENVIRONMENT, "python", "problem", f"{version}: the lock is made for 3.11; use that")
-    pins = _pins()
-    if not pins:
-        yield Finding(
-            _ENVIRONMENT, "packages", "note", f"no {_LOCK} here and no installed zsad: nothing to compare"
-        )
+        yield Finding(_ENVIRONMENT, "python", "problem", f"{version}: the lock is made for {_PYTHONS}")
+    try:
+        wanted = _wanted()
+    except metadata.PackageNotFoundError:
+        text = f"no {_LOCK} here and no installed zsad: nothing to compare"
+        yield Finding(_ENVIRONMENT, "packages", "note", text)
         return
-    differences = [text for name, pinned in sorted(pins.items()) if (text := _difference(name, pinned))]
+    differences = [difference for it in wanted if (difference := _difference(it))]
     if not differences:
-        yield Finding(_ENVIRONMENT, "packages", "ok", f"{len(pins)} packages as pinned")
+        yield Finding(_ENVIRONMENT, "packages", "ok", f"{len(wanted)} packages as asked for")
         return
     shown = "; ".join(differences[:_SHOWN]) + ("; ..." if len(differences) > _SHOWN else "")
-    text = f"{len(differences)} of {len(pins)} packages are not as pinned: {shown}; run `make env`"
+    text = f"{len(differences)} of {len(wanted)} packages are not as asked for: {shown}; run `make env`"
     yield Finding(_ENVIRONMENT, "packages", "problem", text)
 
 
-_MACHINE = "machine"
-_FREE_BYTES = 2 * 2**30  # cells, results and features of the miniature many times over
-_SHARED_BYTES = 75 * 2**20  # Ray's object store on this machine; beside it Ray would use slower files
-
-
-def machine(compute: ComputeParams) -> Iterator[Finding]:
+def hardware(compute: ComputeParams) -> Iterator[Finding]:
     """GPU, threads, disk and shared memory."""
     yield _gpu(compute)
     yield _threads(compute)
@@ -88,7 +84,7 @@ def _gpu(compute: ComputeParams) -> Finding:
     if os.environ.get("RAY_ADDRESS"):
         return Finding(_MACHINE, "gpu", "ok", f"{names} here; the cluster's count")
     if count < compute.gpus:
-        text = f"compute.gpus is {compute.gpus}, torch sees {count} ({names}): lower it or mend the driver"
+        text = f"compute.gpus is {compute.gpus}, torch sees {count} ({names}): lower it, or fix the driver"
         return Finding(_MACHINE, "gpu", "problem", text)
     if count > compute.gpus:
         return Finding(_MACHINE, "gpu", "note", f"{names}; compute.gpus is {compute.gpus}: set it to {count}")
@@ -99,7 +95,7 @@ def _threads(compute: ComputeParams) -> Finding:
     cores, asked = len(os.sched_getaffinity(0)), compute.workers * compute.threads
     text = f"{compute.workers} workers of {compute.threads} threads on {cores} cores"
     if asked > cores:
-        return Finding(_MACHINE, "threads", "note", f"{text}: they will wait for each other")
+        return Finding(_MACHINE, "threads", "note", f"{text}: they wait for each other")
     return Finding(_MACHINE, "threads", "ok", text)
 
 
@@ -110,9 +106,6 @@ def _space(name: str, folder: Path, wanted: int, level: Level) -> Finding:
         return Finding(_MACHINE, name, "ok", text)
     short = f"{text}, {wanted / 2**30:.1f} GiB are advised: make room"
     return Finding(_MACHINE, name, level, short)
-
-
-_SERVICES = "services"
 
 
 def services() -> Iterator[Finding]:

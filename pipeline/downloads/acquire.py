@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from urllib.parse import urljoin
 
 from pipeline.catalog import Source
 from pipeline.downloads import drive, kaggle
-from pipeline.downloads.digests import Entry, Expected, tree_bytes, tree_digest, verify, verify_tree
+from pipeline.downloads.digests import Expected, FirstDownload, tree_bytes, tree_digest, verify, verify_tree
 from pipeline.downloads.hosts import PLAIN, remotes
 from pipeline.downloads.http import fetch
 from pipeline.downloads.retries import DownloadError
@@ -54,27 +55,29 @@ def acquire(source: Source, dataset: str, store: Store) -> tuple[Held, ...]:
 
 
 def is_held(source: Source, dataset: str, store: Store) -> bool:
-    """Whether an archive or folder of a source is there already."""
+    """Whether an archive, all its volumes, or the folder of a source is there already."""
     folder = store.folder(source, dataset)
-    return any((folder / name).exists() for name in (source.file_name, _TREE))
+    archives = all((folder / name).exists() for name in (source.file_name, *source.volumes))
+    return archives or (folder / _TREE).exists()
 
 
 def by_hand(source: Source, folder: Path) -> str:
     """What a person has to fetch, or can fetch in a browser, and where to put it."""
     what = source.instructions or "fetch it in a browser"
-    return f"{what} ({source.url}), put it at {folder / source.file_name}, and run the command again"
+    more = "".join(f" and {urljoin(source.url or '', name)} at {folder / name}" for name in source.volumes)
+    return f"{what} ({source.url}), put it at {folder / source.file_name}{more}, and run the command again"
 
 
 def note_digest(held: Held, store: Store) -> None:
     """Keep the digest of what turned out to be good data, where none is known."""
     path = held.path
 
-    def entry() -> Entry:
+    def measure() -> FirstDownload:
         if path.is_dir():
-            return Entry(bytes=tree_bytes(path), sha256=tree_digest(path))
-        return Entry(bytes=path.stat().st_size, sha256=file_digest(path))
+            return FirstDownload(bytes=tree_bytes(path), sha256=tree_digest(path))
+        return FirstDownload(bytes=path.stat().st_size, sha256=file_digest(path))
 
-    store.ledger.note(held.source, path.name, entry)
+    store.ledger.note(held.source, path.name, measure)
 
 
 def _held(source: Source, folder: Path, store: Store) -> Held | None:
@@ -90,14 +93,14 @@ def _plain(source: Source, folder: Path, store: Store) -> Iterator[Held]:
     found = remotes(
         source,
         partial(store.ledger.expected, source),
-        hosts=store.hosts,
+        services=store.services,
         client=store.client,
         patience=store.patience,
     )
     for remote in found:
         target = folder / remote.name
         if not target.exists():
-            fetch(remote, target, client=store.client, meter=store.meter, patience=store.patience)
+            fetch(remote, target, client=store.client, display=store.display, patience=store.patience)
             _mark(target)
         else:
             _check(target, remote.expected)
@@ -111,7 +114,7 @@ def _by_library(source: Source, folder: Path, store: Store) -> Held:
         bring = kaggle.fetch_dataset
     else:
         bring = drive.fetch_folder if source.folder else drive.fetch_file
-    bring(str(source.id), path, meter=store.meter, patience=store.patience)
+    bring(str(source.id), path, display=store.display, patience=store.patience)
     try:
         _check(path, store.ledger.expected(source, path.name))
     except DownloadError:

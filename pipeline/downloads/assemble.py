@@ -6,7 +6,6 @@ the rename leaves nothing in the place of the data set.
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.archives import extract
@@ -20,21 +19,14 @@ _SURE = frozenset({"confirmed", "accepted"})  # other counts may be wrong themse
 _SHOWN = 3
 
 
-@dataclass(frozen=True)
-class Checked:
-    """A tree that the layout reader accepts.
-
-    Attributes:
-        counts: subset to (normal, anomalous) test images.
-        warnings: differences from what is only reported or inferred of the data set.
-    """
-
-    counts: dict[str, Counts]
-    warnings: tuple[str, ...]
-
-
-def check(record: DatasetRecord, folder: Path, build: str | None = None) -> Checked:
+def check(
+    record: DatasetRecord, folder: Path, build: str | None = None
+) -> tuple[dict[str, Counts], tuple[str, ...]]:
     """Read a tree as the published data set.
+
+    Returns:
+        Subset to (normal, anomalous) test images, and differences from what is only reported or inferred of
+        the data set.
 
     Raises:
         DataError: it is not, or it has other counts than are confirmed for the build.
@@ -50,13 +42,13 @@ def check(record: DatasetRecord, folder: Path, build: str | None = None) -> Chec
     if problems:
         more = f" (and {len(problems) - _SHOWN} more)" if len(problems) > _SHOWN else ""
         raise DataError("; ".join(problems[:_SHOWN]) + more)
-    return Checked(counts, tuple(differences))
+    return counts, tuple(differences)
 
 
 def assemble(
     record: DatasetRecord, held: Sequence[Held], staging: Path, target: Path, build: str | None = None
-) -> Checked:
-    """Unpack what the sources gave below `staging`, check it, and rename it to `target`.
+) -> tuple[dict[str, Counts], tuple[str, ...]]:
+    """Unpack what the sources gave below `staging`, check it as `check` does, and rename it to `target`.
 
     Raises:
         DiskFullError: no room to unpack.
@@ -81,7 +73,7 @@ def _add(held: Held, part: Path, tree: Path) -> None:
         _copy(held.path, part)
         _unpack_inner(part)
     elif held.path.name not in held.source.volumes:
-        extract(held.path, part)
+        extract(held.path, part, verified=bool(held.source.sha256 or held.source.md5))
     if held.source.keep is not None:
         _keep(part, held.source.keep)
     _merge(part, tree)

@@ -1,9 +1,8 @@
 """Is this file the one that was meant? Sizes, digests, and web pages in place of an archive.
 
-Digests of archives whose publisher gives none: taken when first downloaded, compared from then on.
-
-One small YAML file that is meant to be committed. An entry holds also against the record, so a digest that
-the record has from hearsay can be overruled by hand.
+Digests of archives whose publisher gives none are taken when they are first downloaded and compared from then
+on. They are kept in a ledger, one small YAML file that is meant to be committed. What it says also holds
+against the record, so a digest that the record has from hearsay can be overruled by hand.
 """
 
 import hashlib
@@ -13,16 +12,19 @@ from pathlib import Path
 from typing import Annotated
 
 import yaml
-from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from pipeline.catalog import Source
 from pipeline.downloads.retries import DownloadError
 from pipeline.errors import DataError
-from pipeline.files import file_digest, value_digest, write_text
+from pipeline.files import file_digest, only_one, value_digest, write_text
 
 _CHUNK = 1 << 20
 _PAGE = (b"<!doctype html", b"<html", b"<head", b"<script")
+_HEAD = """\
+# SHA-256 of archives without a published digest, as they were when first downloaded. Commit this file.
+# If a publisher has replaced an archive, remove its entry and download again.
+"""
 
 
 @dataclass(frozen=True)
@@ -108,14 +110,8 @@ def _compare(name: str, kind: str, found: str, wanted: str, origin: str) -> None
         raise DownloadError(f"{name}: {kind} is {found}, but {origin} says {wanted}")
 
 
-_HEAD = """\
-# SHA-256 of archives without a published digest, as they were when first downloaded. Commit this file.
-# If a publisher has replaced an archive, remove its entry and download again.
-"""
-
-
-class Entry(BaseModel):
-    """What was first downloaded: a file, or a folder (then the digest is over names and contents)."""
+class FirstDownload(BaseModel):
+    """Size and digest of a file as it was first downloaded, or of a folder: then over names and contents."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -123,7 +119,7 @@ class Entry(BaseModel):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-_Entries = TypeAdapter(dict[str, Entry])
+_Ledger = TypeAdapter(dict[str, FirstDownload])
 
 
 class Ledger:
@@ -136,7 +132,7 @@ class Ledger:
 
     def __init__(self, path: Path, lock: Path) -> None:
         self.path = path
-        self._lock = FileLock(lock)
+        self._lock = lock
 
     def expected(self, source: Source, name: str) -> Expected:
         """What is known of the file `name` of a source.
@@ -152,21 +148,21 @@ class Ledger:
         origin = f"the record ({source.digest_status})" if source.digest_status else "the record"
         return Expected(source.bytes, source.sha256, source.md5, origin)
 
-    def note(self, source: Source, name: str, entry: Callable[[], Entry]) -> None:
-        """Keep the digest of a file of a source; unless one is known, `entry` computes it."""
-        with self._lock:
+    def note(self, source: Source, name: str, measure: Callable[[], FirstDownload]) -> None:
+        """Keep the digest of a file of a source; unless one is known, `measure` computes it."""
+        with only_one(self._lock, "another process writes the ledger", wait=lambda _message: None):
             expected = self.expected(source, name)
             if expected.sha256 or expected.md5:
                 return
-            entries = self._read() | {_key(source, name): entry()}
+            entries = self._read() | {_key(source, name): measure()}
             plain = {key: entries[key].model_dump() for key in sorted(entries)}
             write_text(self.path, _HEAD + yaml.safe_dump(plain, sort_keys=True, width=200))
 
-    def _read(self) -> dict[str, Entry]:
+    def _read(self) -> dict[str, FirstDownload]:
         if not self.path.exists():
             return {}
         try:
-            return _Entries.validate_python(yaml.safe_load(self.path.read_text(encoding="utf-8")) or {})
+            return _Ledger.validate_python(yaml.safe_load(self.path.read_text(encoding="utf-8")) or {})
         except (yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
             reason = str(error).splitlines()[0]
             raise DataError(f"{self.path}: not a list of digests ({reason}); restore or remove it") from None

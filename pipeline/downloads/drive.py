@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from pipeline.downloads.display import Display
 from pipeline.downloads.hosts import load
-from pipeline.downloads.meter import Meter
 from pipeline.downloads.retries import DownloadError, Patience, TransientError, retry_after, retrying
 from pipeline.errors import DiskFullError, is_full
 
 _RETRIES = 5  # of broken connections, by gdown itself
 
 
-def fetch_file(id_: str, target: Path, *, meter: Meter, patience: Patience) -> None:
+def fetch_file(id_: str, target: Path, *, display: Display, patience: Patience) -> None:
     """Bring the file `id_` to `target`.
 
     Raises:
@@ -26,18 +26,18 @@ def fetch_file(id_: str, target: Path, *, meter: Meter, patience: Patience) -> N
     incoming = target.with_name(f"{target.name}.incoming")
     _drop(target.parent.glob(f"{incoming.name}*.part"))
     options = {"output": str(incoming), "quiet": True, "use_cookies": False, "timeout": 60.0}
-    advance = _progress(meter, target.name)
+    advance = _progress(display, target.name)
     _call(
         lambda: gdown.download(id=id_, retries=_RETRIES, progress=advance, **options),
         f"https://drive.google.com/uc?id={id_}",
         target,
         patience=patience,
-        say=meter.say,
+        say=display.say,
     )
     incoming.replace(target)
 
 
-def fetch_folder(id_: str, target: Path, *, meter: Meter, patience: Patience) -> None:
+def fetch_folder(id_: str, target: Path, *, display: Display, patience: Patience) -> None:
     """Bring everything in the folder `id_` to the folder `target`, which appears when all of it is there.
 
     Raises:
@@ -46,14 +46,14 @@ def fetch_folder(id_: str, target: Path, *, meter: Meter, patience: Patience) ->
     gdown = load("gdown")
     incoming = target.with_name(f"{target.name}.incoming")
     _drop(incoming.rglob("*.part"))
-    meter.say(f"{target.parent.name}: a folder on Google Drive, file by file")
+    display.say(f"{target.parent.name}: a folder on Google Drive, file by file")
     options = {"output": str(incoming), "quiet": True, "use_cookies": False, "timeout": 60.0}
     _call(
         lambda: gdown.download_folder(id=id_, retries=_RETRIES, resume=True, **options),
         f"https://drive.google.com/drive/folders/{id_}",
         target.with_name("archive.zip"),
         patience=patience,
-        say=meter.say,
+        say=display.say,
     )
     incoming.replace(target)
 
@@ -64,15 +64,15 @@ def _drop(unfinished: Iterable[Path]) -> None:
         path.unlink()
 
 
-def _progress(meter: Meter, name: str) -> Callable[[int, int | None], None]:
-    """Turn what gdown tells, (bytes so far, total) after each piece, into new bytes for a meter."""
+def _progress(display: Display, name: str) -> Callable[[int, int | None], None]:
+    """Turn what gdown tells, (bytes so far, total) after each piece, into new bytes for a display."""
     advance: Callable[[int], None] | None = None
     known = 0
 
     def report(done: int, total: int | None) -> None:
         nonlocal advance, known
         if advance is None:
-            advance = meter.file(name, total, 0)
+            advance = display.file(name, total, 0)
         advance(done - known)
         known = done
 

@@ -1,16 +1,12 @@
-"""Which sources together give a data set, in the order in which they are tried.
+"""From a record to places on hosts: which sources together give a data set, and which files each stands for.
 
-The libraries for single hosts, which are an extra of the package.
-
-Which files a source stands for, and where they are: plain addresses, or what an interface answers.
-
-figshare and Zenodo are asked for the files of an article, and say their sizes and MD5. Nothing is fetched
-here but those answers.
+Routes are tried in the order of the record. A source is a plain address, or an article of figshare or Zenodo,
+which are asked for its files and say their sizes and MD5; nothing is fetched here but those answers. Google
+Drive and Kaggle are reached through libraries of their own, which are an extra of the package.
 """
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 from urllib.parse import quote, urljoin
@@ -23,6 +19,14 @@ from pipeline.downloads.http import Remote, get_json
 from pipeline.downloads.retries import DownloadError, Patience
 
 Route: TypeAlias = tuple[Source, ...]
+
+PLAIN = frozenset({"http", "s3", "figshare", "zenodo", "huggingface"})
+SERVICES = {
+    "figshare": "https://api.figshare.com",
+    "zenodo": "https://zenodo.org",
+    "huggingface": "https://huggingface.co",
+}
+"""Addresses of the services that are asked for files."""
 
 
 def routes(record: DatasetRecord, build: str | None = None) -> tuple[Route, ...]:
@@ -56,23 +60,11 @@ def load(name: str) -> Any:
         raise DownloadError(f"{name} is not installed; run: pip install 'zsad[downloads]'") from None
 
 
-PLAIN = frozenset({"http", "s3", "figshare", "zenodo", "huggingface"})
-
-
-@dataclass(frozen=True)
-class Hosts:
-    """Addresses of the services that are asked for files."""
-
-    figshare: str = "https://api.figshare.com"
-    zenodo: str = "https://zenodo.org"
-    huggingface: str = "https://huggingface.co"
-
-
 def remotes(
     source: Source,
     expected: Callable[[str], Expected],
     *,
-    hosts: Hosts,
+    services: Mapping[str, str],
     client: httpx.Client,
     patience: Patience,
 ) -> tuple[Remote, ...]:
@@ -83,13 +75,15 @@ def remotes(
     """
     name = source.file_name
     if source.kind == "huggingface":
-        url = f"{hosts.huggingface}/datasets/{source.id}/resolve/main/{quote(name)}"
+        url = f"{services['huggingface']}/datasets/{source.id}/resolve/main/{quote(name)}"
         return (Remote(name, url, expected(name)),)
     if source.kind == "figshare":
-        article = get_json(f"{hosts.figshare}/v2/articles/{source.id}", client=client, patience=patience)
+        article = get_json(
+            f"{services['figshare']}/v2/articles/{source.id}", client=client, patience=patience
+        )
         found = tuple(_figshare(file, expected) for file in _files(article))
     elif source.kind == "zenodo":
-        article = get_json(f"{hosts.zenodo}/api/records/{source.id}", client=client, patience=patience)
+        article = get_json(f"{services['zenodo']}/api/records/{source.id}", client=client, patience=patience)
         found = tuple(_zenodo(file, expected) for file in _files(article))
     else:
         url = str(source.url)

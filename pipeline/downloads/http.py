@@ -1,19 +1,10 @@
-"""What a host answers: which responses may be read, and which errors are worth another attempt.
-
-A 404, a refusal or a web page in place of a file is no reason to try again; the caller goes on to the next
-source. Interfaces answer in JSON, of which only a reasonable length is read.
-
-
-A file that is on its way: `<name>.part`, and `<name>.part.json` that says which file it is a part of.
-
-Bytes are only ever appended to bytes of the same remote file: same address, same ETag or modification
-time, same size. Everything else is thrown away. The final name appears by one rename of a whole file.
-
-
-One file over HTTP(S): resumed, retried, checked, and there only when it is whole.
+"""One file over HTTP(S): resumed, retried, checked, and there only when it is whole.
 
 Everything plain goes through here: publishers' servers, public buckets, and the files that Zenodo, figshare
-and Hugging Face point at.
+and Hugging Face point at. A 404, a refusal or a web page in place of a file is no reason to try again; the
+caller goes on to the next source. A file on its way is `<name>.part`, with `<name>.part.json` that says which
+remote file it is a part of: bytes are only ever appended to bytes of the same address, the same ETag or
+modification time, and the same size.
 """
 
 import json
@@ -28,7 +19,7 @@ from typing import Any
 import httpx
 
 from pipeline.downloads.digests import Expected, is_page, verify
-from pipeline.downloads.meter import Meter
+from pipeline.downloads.display import Display
 from pipeline.downloads.retries import DownloadError, Patience, TransientError, retry_after, retrying
 from pipeline.errors import DiskFullError, is_full
 from pipeline.files import write_json
@@ -198,7 +189,9 @@ class Remote:
     expected: Expected
 
 
-def fetch(remote: Remote, target: Path, *, client: httpx.Client, meter: Meter, patience: Patience) -> None:
+def fetch(
+    remote: Remote, target: Path, *, client: httpx.Client, display: Display, patience: Patience
+) -> None:
     """Bring `remote` to `target`, on top of what an earlier try left in `<target>.part`.
 
     Raises:
@@ -210,9 +203,9 @@ def fetch(remote: Remote, target: Path, *, client: httpx.Client, meter: Meter, p
     retrying(
         remote.url,
         patience,
-        lambda: _attempt(remote, part, client, meter),
+        lambda: _attempt(remote, part, client, display),
         reached=lambda: part.size,
-        say=meter.say,
+        say=display.say,
     )
     try:
         verify(part.path, remote.expected)
@@ -222,7 +215,7 @@ def fetch(remote: Remote, target: Path, *, client: httpx.Client, meter: Meter, p
     part.finish()
 
 
-def _attempt(remote: Remote, part: Part, client: httpx.Client, meter: Meter) -> None:
+def _attempt(remote: Remote, part: Part, client: httpx.Client, display: Display) -> None:
     note = part.resume(remote.url)
     if note is not None and note.get("total") == part.size:
         return  # cut between the last byte and the rename
@@ -234,7 +227,7 @@ def _attempt(remote: Remote, part: Part, client: httpx.Client, meter: Meter) -> 
         elif note is None or not _continues(response, note, part.size):
             part.discard()
             raise TransientError("the file changed on the server, or it sent another piece than asked for")
-        _receive(response, part, note["total"], meter.file(remote.name, note["total"], part.size))
+        _receive(response, part, note["total"], display.file(remote.name, note["total"], part.size))
 
 
 def _range(note: Mapping[str, Any] | None, size: int) -> dict[str, str]:

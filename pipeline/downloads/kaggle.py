@@ -11,8 +11,8 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 from pipeline.archives import DAMAGED
+from pipeline.downloads.display import Display
 from pipeline.downloads.hosts import load
-from pipeline.downloads.meter import Meter
 from pipeline.downloads.retries import DownloadError, Patience, TransientError, retry_after, retrying
 from pipeline.errors import DiskFullError, is_full
 
@@ -23,7 +23,7 @@ _OWN = "kagglehub"  # its folder beside the result
 _UNREADABLE = (*DAMAGED, NotImplementedError, RuntimeError)
 
 
-def fetch_dataset(id_: str, target: Path, *, meter: Meter, patience: Patience) -> None:
+def fetch_dataset(id_: str, target: Path, *, display: Display, patience: Patience) -> None:
     """Bring the files of the data set `id_` (owner/name) to the folder `target`.
 
     Raises:
@@ -56,9 +56,9 @@ def fetch_dataset(id_: str, target: Path, *, meter: Meter, patience: Patience) -
                 ) from None
             raise
 
-    meter.say(f"{target.parent.name}: a data set on Kaggle")
+    display.say(f"{target.parent.name}: a data set on Kaggle")
     with _cache_at(target.parent):
-        retrying(f"kaggle {id_}", patience, attempt, say=meter.say).replace(target)
+        retrying(f"kaggle {id_}", patience, attempt, say=display.say).replace(target)
     shutil.rmtree(target.with_name(_OWN))
 
 

@@ -1,16 +1,14 @@
 """A data set from its sources to its place `<root>/<name>`: the first route that gives the right thing wins.
 
 What a person has put there is taken first, then sources are tried in the order of the record. A route that
-needs a person and has nothing yet is not tried; the error says what to fetch.
-
-
-Several data sets one after the other: one that fails does not stop the others.
+needs a person and has nothing yet is not tried; the error says what to fetch. Of several data sets one that
+fails does not stop the others.
 """
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -26,27 +24,29 @@ from pipeline.errors import DataError, DiskFullError
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """A data set that is in its place.
+class Obtained:
+    """How it went with a data set.
 
     Attributes:
         dataset: its name.
-        status: `placed` now, or `present` before.
+        status: `placed` now, `present` before, or `failed`.
         path: its folder.
-        counts: subset to (normal, anomalous) test images.
+        counts: subset to (normal, anomalous) test images; empty when it failed.
         held: the archives it was made from.
         warnings: what a user should know of it.
+        error: why it failed.
     """
 
     dataset: str
-    status: Literal["placed", "present"]
+    status: Literal["placed", "present", "failed"]
     path: Path
-    counts: Mapping[str, Counts]
+    counts: Mapping[str, Counts] = field(default_factory=dict)
     held: tuple[Held, ...] = ()
     warnings: tuple[str, ...] = ()
+    error: str | None = None
 
 
-def obtain(record: DatasetRecord, store: Store, build: str | None = None) -> Outcome:
+def obtain(record: DatasetRecord, store: Store, build: str | None = None) -> Obtained:
     """Put a build (without a name, the first) of a data set in its place, unless it is there.
 
     Raises:
@@ -65,7 +65,7 @@ def obtain(record: DatasetRecord, store: Store, build: str | None = None) -> Out
                 raise
             except DataError as error:
                 failures.append(str(error))
-                store.meter.say(f"{record.name}: {error}")
+                store.display.say(f"{record.name}: {error}")
         raise DownloadError(_nothing_worked(record, ways, failures, store))
 
 
@@ -77,28 +77,25 @@ def bytes_to_fetch(record: DatasetRecord, store: Store, build: str | None = None
     return None
 
 
-def _present(record: DatasetRecord, target: Path, build: str | None) -> Outcome:
+def _present(record: DatasetRecord, target: Path, build: str | None) -> Obtained:
     try:
-        checked = check(record, target, build)
+        counts, warnings = check(record, target, build)
     except DataError as error:
         raise DataError(
             f"{target} is there and not touched, but it is not the published data set: {error}. Move it away "
             "to download it"
         ) from None
-    return Outcome(record.name, "present", target, checked.counts, warnings=checked.warnings)
+    return Obtained(record.name, "present", target, counts, warnings=warnings)
 
 
 def _ordered(record: DatasetRecord, ways: Sequence[Route], store: Store) -> list[Route]:
-    """The routes that can be tried, those for which a person has fetched something first."""
-    ready = [
-        route
-        for route in ways
-        if all(is_held(source, record.name, store) for source in route if source.by_hand)
-    ]
-    return sorted(ready, key=lambda route: not any(source.by_hand for source in route))
+    """The routes that can be tried, those of which everything is there first."""
+    there = {source.key: is_held(source, record.name, store) for route in ways for source in route}
+    ready = [route for route in ways if all(there[source.key] for source in route if source.by_hand)]
+    return sorted(ready, key=lambda route: not all(there[source.key] for source in route))
 
 
-def _through(record: DatasetRecord, route: Route, store: Store, build: str | None) -> Outcome:
+def _through(record: DatasetRecord, route: Route, store: Store, build: str | None) -> Obtained:
     """Bring what a route says and put it in place; its sources are locked until that is done."""
     _require_room(record, route, store)
     with ExitStack() as locks:
@@ -107,12 +104,12 @@ def _through(record: DatasetRecord, route: Route, store: Store, build: str | Non
         return _locked(record, route, store, build)
 
 
-def _locked(record: DatasetRecord, route: Route, store: Store, build: str | None) -> Outcome:
+def _locked(record: DatasetRecord, route: Route, store: Store, build: str | None) -> Obtained:
     held = tuple(one for source in route for one in acquire(source, record.name, store))
     target = store.root / record.name
-    store.meter.say(f"{record.name}: unpacking and checking")
+    store.display.say(f"{record.name}: unpacking and checking")
     try:
-        checked = assemble(record, held, store.downloads / "staging" / record.name, target, build)
+        counts, warnings = assemble(record, held, store.downloads / "staging" / record.name, target, build)
     except DiskFullError:
         raise
     except DataError as error:
@@ -120,8 +117,8 @@ def _locked(record: DatasetRecord, route: Route, store: Store, build: str | None
         raise DownloadError(f"{_label(route)}: {error}") from None
     for one in held:
         note_digest(one, store)
-    warnings = (*checked.warnings, *(_doubt(source) for source in route if not source.confirmed))
-    return Outcome(record.name, "placed", target, checked.counts, held, warnings)
+    doubts = tuple(_doubt(source) for source in route if not source.confirmed)
+    return Obtained(record.name, "placed", target, counts, held, (*warnings, *doubts))
 
 
 def _require_room(record: DatasetRecord, route: Route, store: Store) -> None:
@@ -167,18 +164,9 @@ def _nothing_worked(
     return "\n  ".join(lines)
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A data set that could not be put in its place, and why."""
-
-    dataset: str
-    error: str
-    status: Literal["failed"] = "failed"
-
-
 def obtain_all(
     records: Sequence[DatasetRecord], store: Store, *, builds: Mapping[str, str], keep: bool
-) -> Iterator[Outcome | Failure]:
+) -> Iterator[Obtained]:
     """Obtain each data set in turn.
 
     Args:
@@ -191,9 +179,9 @@ def obtain_all(
     waiting = {record.name: record for record in records}
     for record in records:
         try:
-            outcome = obtain(record, store, builds.get(record.name))
+            obtained = obtain(record, store, builds.get(record.name))
         except DataError as error:
-            yield Failure(record.name, str(error))
+            yield Obtained(record.name, "failed", store.root / record.name, error=str(error))
             continue
         del waiting[record.name]
         needed = {
@@ -202,8 +190,8 @@ def obtain_all(
             for route in routes(other, builds.get(other.name))
             for source in route
         }
-        for held in outcome.held:
+        for held in obtained.held:
             if held.fetched and not keep and held.source.key not in needed:
                 with store.lock(held.path.parent.name):
                     remove(held)
-        yield outcome
+        yield obtained

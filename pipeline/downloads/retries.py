@@ -1,9 +1,8 @@
-"""What can go wrong on the way from a host to a folder of data, as far as the caller acts on it.
+"""What can go wrong on the way from a host to a file, and how long to go on with a host that fails.
 
-How long to go on with a host that fails: exponential back-off, and never against what the server asks.
-
-An attempt that brought new bytes does not count as failed, so a server that cuts every connection is
-followed to the end of the file, and one that sends the same piece again and again is not.
+Attempts are made again with exponential back-off, and never against what the server asks. One that brought
+new bytes does not count as failed, so a server that cuts every connection is followed to the end of the file,
+and one that sends the same piece again and again is not.
 """
 
 import random

@@ -5,23 +5,22 @@ a folder by data set. Locks keep two processes from doing the same work.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
-from filelock import FileLock, Timeout
 
 from pipeline.catalog import Source
 from pipeline.downloads.digests import Ledger
-from pipeline.downloads.hosts import Hosts
+from pipeline.downloads.display import Display
+from pipeline.downloads.hosts import SERVICES
 from pipeline.downloads.http import open_client
-from pipeline.downloads.meter import Meter
 from pipeline.downloads.retries import Patience
 from pipeline.errors import DataError
-from pipeline.files import value_digest, write_text
+from pipeline.files import only_one, value_digest, write_text
 
 _FOLDER = ".downloads"
 _LOCKS = "locks"
@@ -35,16 +34,16 @@ class Store:
         root: folder of the data sets.
         ledger: digests of first downloads.
         client: for plain HTTP.
-        meter: where progress is shown.
-        hosts: addresses of services.
+        display: where progress is shown.
+        services: name of a service that is asked for files to its address.
         patience: bounds of retrying.
     """
 
     root: Path
     ledger: Ledger
     client: httpx.Client
-    meter: Meter
-    hosts: Hosts = field(default_factory=Hosts)
+    display: Display
+    services: Mapping[str, str] = field(default_factory=lambda: SERVICES)
     patience: Patience = field(default_factory=Patience)
 
     @property
@@ -62,20 +61,14 @@ class Store:
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
         """Be the only process at work on `name`, a data set or the folder of a source."""
-        lock = FileLock(self.downloads / _LOCKS / f"{name}.lock")
-        try:
-            lock.acquire(timeout=0.1)
-        except Timeout:
-            self.meter.say(f"another process is at work on {name}; waiting for it to finish")
-            lock.acquire()
-        try:
+        path = self.downloads / _LOCKS / f"{name}.lock"
+        message = f"another process is at work on {name}; waiting for it to finish"
+        with only_one(path, message, wait=self.display.say):
             yield
-        finally:
-            lock.release()
 
 
 @contextmanager
-def open_store(root: Path, ledger: Path, meter: Meter) -> Iterator[Store]:
+def open_store(root: Path, ledger: Path, display: Display) -> Iterator[Store]:
     """Prepare `root` for downloads; digests of first downloads go to the file `ledger`.
 
     Raises:
@@ -90,4 +83,4 @@ def open_store(root: Path, ledger: Path, meter: Meter) -> Iterator[Store]:
     except OSError as error:
         raise DataError(f"{root}: cannot be written ({error.strerror}); choose another --root") from None
     with open_client() as client:
-        yield Store(root, Ledger(ledger, downloads / _LOCKS / "ledger.lock"), client, meter)
+        yield Store(root, Ledger(ledger, downloads / _LOCKS / "ledger.lock"), client, display)

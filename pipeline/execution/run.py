@@ -62,6 +62,10 @@ class Summary:
         """Cells run, reused and failed."""
         return {"run": self.run, "reused": self.reused, "failed": len(self.failures)}
 
+    def seconds(self) -> dict[str, float]:
+        """What all groups took, as `groups.<phase>`."""
+        return {f"groups.{name}": seconds for name, seconds in self.usage.seconds.items()}
+
     def lines(self) -> list[str]:
         """One line per reason of failure and per note, then cost, then the counts and whether that is all."""
         failed = [f"failed: {line}" for line in by_reason(self.failures)]

@@ -1,12 +1,8 @@
-"""Markdown tables that are too wide for a page, as several narrower ones below each other.
-
-The left-aligned columns say what a row is and are repeated in each part; no value is changed.
-
-
-What a run shows on its page: the paper's tables, the figures, where the report lies, how far evaluate is.
+"""What a run shows on its page: the paper's tables, the figures, where the report lies, how far evaluate is.
 
 All of it is a copy for the eye: the files on disk are what is true, and a server that does not answer costs
-the copy only.
+the copy only. A table that is too wide for the page is split by columns into several below each other; the
+left-aligned columns say what a row is and are repeated in each part, and no value is changed.
 """
 
 import base64
@@ -27,6 +23,8 @@ from pipeline.flows.server import best_effort
 from pipeline.params import Params
 
 _GAP = 3  # characters that the space between two columns takes
+_STEP_SECONDS = 1.0  # an update costs 40 ms of a worker's thread, and nobody watches more closely
+_PAGE_CHARACTERS = 118  # what an artifact's page shows beside its panel, in a window of 1400 pixels
 
 
 def narrowed(text: str, width: int) -> str:
@@ -60,10 +58,6 @@ def _split(rows: Sequence[Sequence[str]], width: int) -> list[str]:
 
 def _lines(rows: Iterable[Sequence[str]], columns: Sequence[int]) -> list[str]:
     return [f"| {' | '.join(row[column] for column in columns)} |" for row in rows]
-
-
-_STEP_SECONDS = 1.0  # an update costs 40 ms of a worker's thread, and nobody watches more closely
-_PAGE_CHARACTERS = 118  # what an artifact's page shows beside its panel, in a window of 1400 pixels
 
 
 def publish(params: Params) -> None:

@@ -1,15 +1,10 @@
-"""One line to whoever wants to know how a run ended, by a command or a web hook.
-
-`ZSAD_NOTIFY` in the environment of `zsad serve` says how: an address that starts with http:// or https://
-gets a POST of `{"text": line}`; anything else is a command that gets the line as its last argument. The
-address may hold a token, so it appears in no message.
-
-
-The flow `benchmark`: what a schedule runs. It asks DVC for one stage after the other.
+"""The flow `benchmark`: what a schedule runs. It asks DVC for one stage after the other.
 
 A stage that failed ends the run, with what was finished kept; when that stage is evaluate, the tables of what
 is there are drawn and shown all the same. Cancel and pause stop the work; the next run goes on from the
-finished cells.
+finished cells. How a run ended is told in one line, as `ZSAD_NOTIFY` in the environment of `zsad serve` says:
+an address that starts with http:// or https:// gets a POST of `{"text": line}`; anything else is a command
+that gets the line as its last argument. The address may hold a token, so it appears in no message.
 """
 
 import os
@@ -32,12 +27,13 @@ from prefect.runtime import deployment, flow_run
 from pipeline.errors import ZsadError
 from pipeline.flows.artifacts import publish
 from pipeline.flows.dvc_stages import run_stage, stage_order
-from pipeline.flows.request import Request, lent_params
+from pipeline.flows.request import Request, borrowed_params
 from pipeline.params import Params, load_params
 from pipeline.redaction import redacted
 from pipeline.tables import write_run_tables
 
 VARIABLE = "ZSAD_NOTIFY"
+_EVALUATE = "evaluate"
 _SECONDS = 20
 _PREFECTS_WORDS = re.compile(r"^Flow run encountered an exception: (\w+Error: )?")
 
@@ -70,7 +66,6 @@ def _send(how: str, line: str) -> None:
     )
 
 
-_EVALUATE = "evaluate"
 _HOOKS: list[FlowStateHook[Any, Any]] = [notify]
 
 
@@ -135,5 +130,5 @@ def benchmark(
         methods: only these methods of the profile; empty: all.
         datasets: only these data sets, and the auxiliary sets that they need; empty: all.
     """
-    with lent_params(Request(profile, methods, datasets)):
+    with borrowed_params(Request(profile, methods, datasets)):
         _run_stages(load_params())

@@ -8,14 +8,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from graphlib import TopologicalSorter
 
-import networkx as nx
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.orchestration import get_client
 from prefect.client.schemas import State
 from prefect.context import FlowRunContext
 from prefect.runtime import task_run
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL
 from prefect.states import Cancelled, Completed
 
 from pipeline.errors import ZsadError
@@ -42,13 +42,13 @@ def stage_order() -> list[str]:
     )
     if shown.returncode != 0:
         raise ZsadError(f"DVC cannot read the project: {shown.stderr.strip()}")
-    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph: TopologicalSorter[str] = TopologicalSorter()
     for line in shown.stdout.splitlines():
         if edge := _EDGE.match(line.strip()):
-            graph.add_edge(edge["before"].split("@")[0], edge["after"].split("@")[0])
+            graph.add(edge["after"].split("@")[0], edge["before"].split("@")[0])
         elif node := _NODE.match(line.strip()):
-            graph.add_node(node["node"].split("@")[0])
-    return list(nx.topological_sort(graph))
+            graph.add(node["node"].split("@")[0])
+    return list(graph.static_order())
 
 
 def _pause_wanted() -> Callable[[], bool]:
@@ -92,8 +92,9 @@ def reason(lines: list[str]) -> str | None:
 
 def _for_sub_runs() -> dict[str, str]:
     """How flows in other processes find this task and its server."""
-    with get_client(sync_client=True) as client:
-        return {PARENT_VARIABLE: str(task_run.get_id()), "PREFECT_API_URL": str(client.api_url)}
+    server = {"PREFECT_API_URL": PREFECT_API_URL, "PREFECT_API_AUTH_STRING": PREFECT_API_AUTH_STRING}
+    named = {name: setting.value() for name, setting in server.items()}
+    return {PARENT_VARIABLE: str(task_run.get_id())} | {name: it for name, it in named.items() if it}
 
 
 def _recorder(lines: list[str]) -> Callable[[str], None]:

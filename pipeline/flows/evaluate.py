@@ -1,8 +1,8 @@
-"""The flows `evaluate` and `train`: what Prefect shows of them, and nothing that moves a number.
+"""The flows `evaluate` and `train`: one thin task per group of cells, or per method to be tuned.
 
-Evaluate has one thin task per group of cells, each waiting for one piece of work in the backend; Ray places
-them and survives lost workers, so the tasks here have no retries. Train tunes the learnt methods of one
-auxiliary set, one after the other on the one device.
+Prefect shows the groups, their cells and how far they are; Ray places them and survives lost workers, so the
+tasks here have no retries. Each group waits for one piece of work in the backend. The learnt methods of an
+auxiliary set are tuned one after the other, on the one device.
 """
 
 import time
@@ -41,7 +41,7 @@ def _task_name(group: GroupTask) -> str:
 
 
 def _log_cells(results: tuple[CellResult, ...]) -> int:
-    """One line a cell in the log of its task; returns how many failed."""
+    """One line per cell in the log of its task; returns how many failed."""
     logger = get_run_logger()
     failed = 0
     for result in results:
@@ -94,7 +94,7 @@ def _fan_out(run: Run) -> None:
 
 
 @flow(name="evaluate", flow_run_name="evaluate {params.profile}", validate_parameters=False)
-def _evaluate(params: Params) -> Summary:
+def _evaluate(params: Params, started: float) -> Summary:
     with only_run(params.profile), recorded(params, RunLog()) as log:
         run = open_run(params, CellStore(), log)
         log("run_planned", groups=len(run.tasks), reused=len(run.reused), refused=len(run.refused))
@@ -102,6 +102,13 @@ def _evaluate(params: Params) -> Summary:
         log("groups_finished")
         summary = run.finish()
         log("run_finished", complete=summary.complete, **summary.counts())
+        # Inside the lock: a run that lost its DVC may still be here when the next one has ended.
+        write_run(
+            params.results / "run.json",
+            seconds={"evaluate": time.monotonic() - started, **summary.seconds()},
+            cells=summary.counts(),
+            repository=Path.cwd(),
+        )
     with best_effort():
         create_table_artifact(
             [{"cells": kind, "count": count} for kind, count in summary.counts().items()],
@@ -112,24 +119,14 @@ def _evaluate(params: Params) -> Summary:
 
 
 def evaluate(params: Params) -> Summary:
-    """Run the missing cells of `params`, write `metrics/` and `scores/`, and say how it ended."""
+    """Run the missing cells of `params`, write the results and `run.json`, and say how it ended."""
     runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner()  # as many threads as `Slots` lets in
     started = time.monotonic()
     # ThreadPoolTaskRunner yields a narrower future than the option is annotated with.
     flow_now = _evaluate.with_options(task_runner=cast("TaskRunner[PrefectFuture[Any]]", runner))
     # Meanwhile Prefect waits for its server, so that torch and Ray cost no time of their own.
     Thread(target=load_backend, args=(params.compute,), name="imports").start()
-    summary = run_in_parent(flow_now, params=params)
-    write_run(
-        params.results / "run.json",
-        seconds={
-            "evaluate": time.monotonic() - started,
-            **{f"groups.{name}": value for name, value in summary.usage.seconds.items()},
-        },
-        cells=summary.counts(),
-        repository=Path.cwd(),
-    )
-    return summary
+    return run_in_parent(flow_now, params=params, started=started)
 
 
 def _fit(job: Job) -> History:

@@ -1,25 +1,56 @@
-"""Runs a command of DVC or of a stage, hands over its output, and really ends it when the run is stopped.
+"""Child processes: a command whose output is handed over, and a service that is kept up.
 
-The command gets a process group of its own. Leaving early interrupts the whole group with SIGINT, because DVC
-then waits for its stage and frees its locks, and a stage takes its Ray workers down. Who does not end in time
-is killed.
+Each gets a process group of its own, so that Ctrl-C reaches it through us alone, and SIGINT as it is by
+default, because a parent may have been started with it ignored and children inherit that. A command that is
+left early is interrupted with its whole group: DVC then waits for its stage and frees its locks, and a stage
+takes its Ray workers down. Who does not end in time is killed.
 """
 
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from threading import Event, Thread
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from socket import socket
+from threading import Event, Lock, Thread
 
-_GRACE_SECONDS = 12  # a stage allows itself 10 (stages/entry.py)
+import httpx
+
+from pipeline.errors import ZsadError
+
 _POLL_SECONDS = 0.5
+_GRACE_SECONDS = 12  # a stage allows itself 10 (stages/entry.py)
+_START_SECONDS, _NOTICE_SECONDS = 600, 30  # a new database on a busy machine
+_QUICK_SECONDS, _QUICK_ENDS = 30, 5  # a service that ends so soon, so often, will not stay up
+
+
+class ServiceError(ZsadError):
+    """A service that does not come up, or does not stay up."""
+
+
+def _start(
+    command: Sequence[str], environment: dict[str, str], output: int, handles: Sequence[int] = ()
+) -> subprocess.Popen[str]:
+    return subprocess.Popen(  # noqa: S603 - our own commands, with stage names from DVC's graph
+        [sys.executable, "-m", *command],
+        env=os.environ | environment,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",  # a file name may be in any encoding
+        process_group=0,
+        pass_fds=handles,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,  # noqa: PLW1509 - before any thread of the child
+    )
 
 
 def stream(
-    command: list[str],
-    extra: dict[str, str],
+    command: Sequence[str],
+    environment: dict[str, str],
     on_line: Callable[[str], None],
     *,
     stopped: Callable[[], bool] = lambda: False,
@@ -28,11 +59,11 @@ def stream(
 
     Args:
         command: the module and its arguments.
-        extra: environment variables on top of this process's.
+        environment: variables on top of this process's.
         on_line: called with every line of output.
         stopped: asked twice a second; once it says yes the command is interrupted.
     """
-    with _process([sys.executable, "-m", *command], os.environ | extra) as process:
+    with _ended(_start(command, environment, subprocess.PIPE)) as process:
         if process.stdout is None:
             raise RuntimeError("the process has no output to read")
         with _watched(process, stopped):
@@ -42,22 +73,11 @@ def stream(
 
 
 @contextmanager
-def _process(command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """A parent may have been started with SIGINT ignored, and children inherit that, so it is restored."""
-    process = subprocess.Popen(  # noqa: S603 - the command is DVC's, with stage names from DVC's own graph
-        command,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",  # a file name may be in any encoding
-        process_group=0,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,  # noqa: PLW1509 - before any thread of ours
-    )
+def _ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
     try:
         yield process
     finally:
-        _end(process)
+        _end(process, _GRACE_SECONDS)
 
 
 @contextmanager
@@ -67,7 +87,7 @@ def _watched(process: subprocess.Popen[str], stopped: Callable[[], bool]) -> Ite
     def watch() -> None:
         while not over.wait(_POLL_SECONDS):
             if stopped():
-                _end(process)
+                _end(process, _GRACE_SECONDS)
                 return
 
     watcher = Thread(target=watch, daemon=True)
@@ -79,13 +99,92 @@ def _watched(process: subprocess.Popen[str], stopped: Callable[[], bool]) -> Ite
         watcher.join()
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def _end(process: subprocess.Popen[str], seconds: float) -> None:
     if process.poll() is not None:
         return
-    try:
-        os.killpg(process.pid, signal.SIGINT)
-        process.wait(_GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+    with suppress(ProcessLookupError):
+        try:
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+class Kept:
+    """A service that is started again whenever it ends.
+
+    Args:
+        name: what it is, for messages.
+        command: the module and its arguments.
+        environment: variables on top of this process's.
+        log: its output goes to the end of this file.
+        listening: a socket of ours at which it answers. Its clients wait while it is started again.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: dict[str, str],
+        log: Path,
+        listening: socket | None = None,
+    ) -> None:
+        self.name, self.log = name, log
+        self._command, self._environment, self._listening = command, environment, listening
+        self._lock = Lock()
+        self._quick_ends = 0
+        self._start()
+
+    def _start(self) -> None:
+        self._started = time.monotonic()
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            handles = (self._listening.fileno(),) if self._listening else ()
+            self._process = _start(self._command, self._environment, log.fileno(), handles)
+
+    @property
+    def pid(self) -> int:
+        """Of the process as it runs now."""
+        return self._process.pid
+
+    def keep_up(self) -> bool:
+        """Start it again if it ended; say whether that was necessary. Safe to call from several threads.
+
+        Raises:
+            ServiceError: it keeps ending as soon as it is started.
+        """
+        with self._lock:
+            if self._process.poll() is None:
+                return False
+            quick = time.monotonic() - self._started < _QUICK_SECONDS
+            self._quick_ends = self._quick_ends + 1 if quick else 1
+            if self._quick_ends >= _QUICK_ENDS:
+                if self._listening:
+                    self._listening.close()  # nobody is to wait there any more
+                raise ServiceError(f"{self.name} keeps ending: see {self.log}")
+            self._start()
+            return True
+
+    def wait_until_it_answers(self, url: str) -> None:
+        """Wait until it answers at `url`, started again meanwhile where it ends.
+
+        Raises:
+            ServiceError: it does not.
+        """
+        begun = told = time.monotonic()
+        with httpx.Client(trust_env=False) as client:  # never through a proxy
+            while time.monotonic() - begun < _START_SECONDS:
+                self.keep_up()
+                with suppress(httpx.HTTPError):
+                    client.get(url).raise_for_status()
+                    return
+                time.sleep(_POLL_SECONDS / 5)
+                if time.monotonic() - told >= _NOTICE_SECONDS:
+                    told = time.monotonic()
+                    sys.stderr.write(f"{self.name} is not up after {told - begun:.0f} s; waiting for it\n")
+        raise ServiceError(f"{self.name} did not come up at {url} in {_START_SECONDS} s: see {self.log}")
+
+    def stop(self, seconds: float) -> None:
+        """Ask it to end, wait for so long, and kill it if it does not."""
+        _end(self._process, seconds)

@@ -1,32 +1,30 @@
-"""What a run was asked for, as the values of a params.yaml: a profile, some methods, some data sets.
+"""What a run was asked for, and params.yaml that says so for as long as the run lasts.
 
-A profile is composed from `pipeline/conf` as `dvc exp run -S profile=...` does it; without one, params.yaml
-is what the choice is made from. Decides nothing else: whoever wants other settings edits `pipeline/conf`.
-
-
-params.yaml, lent to one run at a time and given back.
-
-DVC reads the params.yaml of the project and no other, so a run with parameters of its own has to write there.
-What the user had is kept first and put back afterwards; a run that was killed is made good by the next one.
-Whoever edits params.yaml during a run keeps that edit: only what the run itself wrote is replaced.
+A request is a profile, some methods, some data sets. A profile is composed from `pipeline/conf` as
+`dvc exp run -S profile=...` does it; without one, params.yaml is what the choice is made from. DVC reads the
+params.yaml of the project and no other, so such a run borrows that file: what the user had is kept first and
+put back afterwards, by the next run if this one is killed. Whoever edits params.yaml during a run keeps that
+edit: only what the run itself wrote is replaced.
 """
 
 import json
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import yaml
-from filelock import FileLock, Timeout
 
-from pipeline.errors import ParamsError, ZsadError
-from pipeline.files import file_digest, write_bytes, write_json, write_text
+from pipeline.errors import BusyError, ParamsError
+from pipeline.files import file_digest, only_one, write_bytes, write_json, write_text
 from pipeline.params import PARAMS_FILE, load_params, parse_params
 
 CONFIG_FOLDER = Path("pipeline") / "conf"
+_FOLDER = Path(".zsad") / "params"
+_NOTE = _FOLDER / "borrowed.json"
+_BUSY = "another run of this project is under way: wait for its end, or cancel it"
 
 
 @dataclass(frozen=True)
@@ -110,31 +108,20 @@ def _narrow(values: dict[str, Any], chosen: Sequence[str]) -> None:
     values["builds"] = {dataset: build for dataset, build in values["builds"].items() if dataset in wanted}
 
 
-_FOLDER = Path(".zsad") / "params"
-_NOTE = _FOLDER / "lent.json"
-
-
-class BusyError(ZsadError):
-    """Another run has the project."""
-
-    def __init__(self) -> None:
-        super().__init__("another run of this project is under way: wait for its end, or cancel it")
-
-
 @contextmanager
-def lent_params(request: Request) -> Iterator[None]:
+def borrowed_params(request: Request) -> Iterator[None]:
     """Hold the project for one run; inside, params.yaml says what `request` asks for.
 
     Raises:
         BusyError: another run holds it.
         ParamsError: `request` cannot be met.
     """
-    with _held():
+    with only_one(_FOLDER / "lock", _BUSY):
         _give_back()
         if request.as_it_stands:
             yield
             return
-        _lend(request.params())
+        _borrow(request.params())
         try:
             yield
         finally:
@@ -143,28 +130,11 @@ def lent_params(request: Request) -> Iterator[None]:
 
 def recover() -> None:
     """Put back the params.yaml that a killed run left changed; do nothing while a run is under way."""
-    try:
-        with _held():
-            _give_back()
-    except BusyError:
-        return
+    with suppress(BusyError), only_one(_FOLDER / "lock", _BUSY):
+        _give_back()
 
 
-@contextmanager
-def _held() -> Iterator[None]:
-    _FOLDER.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(_FOLDER / "lock", blocking=False)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise BusyError from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _lend(values: dict[str, Any]) -> None:
+def _borrow(values: dict[str, Any]) -> None:
     saved = _FOLDER / f"{file_digest(PARAMS_FILE)[:16]}.yaml"
     write_bytes(saved, PARAMS_FILE.read_bytes())
     written = _FOLDER / "run.yaml"

@@ -23,7 +23,7 @@ from prefect.logging import get_logger
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelled, Pending
 
-from pipeline.flows.server import ServerGoneError, asking_server, best_effort, own_server
+from pipeline.flows.server import ServerGoneError, asking_server, best_effort, some_server
 
 PARENT_VARIABLE = "ZSAD_PARENT_TASK_RUN"
 # The server hears of tasks a few seconds late, and one that was killed is up again well within this.
@@ -89,7 +89,7 @@ def _run(flow: Flow[P, R], parameters: dict[str, Any]) -> R:
 
 
 def _alone(flow: Flow[P, R], parameters: dict[str, Any]) -> R:
-    with own_server():
+    with some_server():
         return cast("R", flow(**parameters))
 
 

@@ -1,4 +1,4 @@
-"""Tables as grids that a page can sort: one number a cell, best values marked, links on.
+"""Tables as grids that a page can sort: one number in each place, best values marked, links on.
 
 Made from the one model of all formats (`pipeline.tables.model`). A pair of metrics becomes two columns, and
 rows of other metrics a grid of their own. Where a number is published, it stands below with its verdict.
@@ -9,36 +9,14 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
-from pipeline.report.sources import Sources
-from pipeline.tables.incomplete import Shortfall
+from pipeline.tables.expected import Expected
 from pipeline.tables.legend import METRIC_TITLES
 from pipeline.tables.model import AVERAGE, SOURCE_MARKS, UNDEFINED, Number, Row, Section, Table
 
 _LEVELS: Final = {"image": "image level", "pixel": "pixel level"}
 _DATASET: Final = "Data set"  # title of the labels of rows that are data sets
 
-
-@dataclass(frozen=True)
-class GridCell:
-    """One number.
-
-    Attributes:
-        text: as printed, "-" where there is none.
-        sort: what sorting compares, "" where there is none.
-        rank: 1 the best of its competitors, 2 the second best, 0 any other.
-        hint: its interval, or why there is no number.
-        published: what is published; "" where nothing is.
-        verdict: on the two; "" likewise.
-        link: route of the page behind it, "" without one.
-    """
-
-    text: str
-    sort: str
-    rank: int
-    hint: str
-    published: str
-    verdict: str
-    link: str
+_Metrics = tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -49,14 +27,14 @@ class GridRow:
     detail: str
     link: str
     average: bool
-    cells: tuple[GridCell, ...]
+    numbers: tuple[Number, ...]
 
 
 @dataclass(frozen=True)
 class Grid:
     """A grid. `groups` are titles over `columns`, each over as many as it says; none where each has one.
 
-    `shortfall` is what the table lacks, as its other formats say it.
+    `incomplete` says which cells have no result, as the other formats of the table do.
     """
 
     name: str
@@ -66,10 +44,10 @@ class Grid:
     columns: tuple[str, ...]
     rows: tuple[GridRow, ...]
     legend: tuple[str, ...] = ()
-    shortfall: Shortfall | None = None
+    incomplete: str | None = None
 
 
-def grids(table: Table, sources: Sources) -> list[Grid]:
+def grids(table: Table) -> list[Grid]:
     """The grids of a table; its legend stands below the last."""
     parts = [part for section in table.sections for part in _parts(section)]
     made = []
@@ -84,15 +62,48 @@ def grids(table: Table, sources: Sources) -> list[Grid]:
                 label=_label(section),
                 groups=tuple(zip(titles, widths, strict=True)) if max(widths) > 1 else (),
                 columns=_columns(titles, metrics),
-                rows=tuple(_row(section, row, sources) for row in rows),
+                rows=tuple(_row(section, row) for row in rows),
                 legend=table.legend if index + 1 == len(parts) else (),
-                shortfall=table.shortfall,
+                incomplete=table.outcome.incomplete,
             )
         )
     return made
 
 
-_Metrics = tuple[tuple[str, ...], ...]
+def shown(number: Number) -> str:
+    """As printed, "-" where there is none."""
+    return UNDEFINED if number.mean.value is None else number.show(number.mean.value)
+
+
+def sort_key(number: Number) -> str:
+    """What sorting compares, "" where there is none."""
+    return "" if number.mean.value is None else f"{100 * number.mean.value:z.4f}"
+
+
+def hint(number: Number) -> str:
+    """Its interval, or why there is no number or nothing to compare it with."""
+    ends, show = number.mean.interval, number.show
+    told = number.mean.missing if ends is None else f"95 % interval {show(ends[0])} to {show(ends[1])}"
+    reason = number.comparison.reason if number.comparison else None
+    return "; ".join(part for part in (told, reason) if part)
+
+
+def published(number: Number) -> str:
+    """What is published; "" where nothing is."""
+    if number.comparison is None:
+        return ""
+    value = number.comparison.published
+    return f"{value.percent:.1f}{SOURCE_MARKS[value.source]} published"
+
+
+def link(number: Number, expected: Expected) -> str:
+    """The route behind a number, "" for an average: the only subset of a data set, or all by one metric."""
+    if number.dataset == AVERAGE:
+        return ""
+    subsets = expected[number.dataset].subsets
+    if len(subsets) == 1:
+        return f"#/subset/{number.dataset}/{quote(subsets[0], safe='')}"
+    return f"#/data/{number.dataset}/{number.metric}"
 
 
 def _parts(section: Section) -> Iterator[tuple[Section, _Metrics, list[Row]]]:
@@ -126,47 +137,17 @@ def _by_dataset(section: Section) -> bool:
     return section.header[section.text_columns - 1] == _DATASET
 
 
-def _row(section: Section, row: Row, sources: Sources) -> GridRow:
-    numbers = [number for slot in row.slots for number in slot]
-    cells = tuple(_cell(number, sources) for number in numbers)
+def _row(section: Section, row: Row) -> GridRow:
+    numbers = tuple(number for slot in row.slots for number in slot)
     labels = row.labels[: section.text_columns]
     if not _by_dataset(section):
         titles = section.header[: section.text_columns]
-        pairs = [f"{title.lower()} {label}" for title, label in zip(titles, labels, strict=True)]
-        label = labels[0] if len(labels) == 1 else ", ".join(pairs)
-        return GridRow(label, "", "", average=False, cells=cells)
+        named = [f"{title.lower()} {label}" for title, label in zip(titles, labels, strict=True)]
+        label = labels[0] if len(labels) == 1 else ", ".join(named)
+        return GridRow(label, "", "", average=False, numbers=numbers)
     average = numbers[0].dataset == AVERAGE
-    link = "" if average else f"#/data/{numbers[0].dataset}/{numbers[0].metric}"
+    route = "" if average else f"#/data/{numbers[0].dataset}/{numbers[0].metric}"
     rest = slice(section.text_columns, section.labels)
-    named = zip(section.header[rest], row.labels[rest], strict=True)
-    detail = ", ".join(f"{title} {text}" for title, text in named if text)
-    return GridRow(labels[-1], detail, link, average, cells)
-
-
-def _cell(number: Number, sources: Sources) -> GridCell:
-    mean, show = number.mean, number.show
-    hint = mean.missing or ""
-    if mean.interval is not None:
-        hint = f"95 % interval {show(mean.interval[0])} to {show(mean.interval[1])}"
-    published = verdict = ""
-    if (found := number.comparison) is not None:
-        mark = SOURCE_MARKS[found.published.source]
-        published, verdict = f"{found.published.percent:.1f}{mark} published", found.verdict
-        hint = "; ".join(part for part in (hint, found.reason) if part)
-    return GridCell(
-        text=UNDEFINED if mean.value is None else show(mean.value),
-        sort="" if mean.value is None else f"{100 * mean.value:z.4f}",
-        rank=number.rank,
-        hint=hint,
-        published=published,
-        verdict=verdict,
-        link="" if number.dataset == AVERAGE else dataset_link(sources, number.dataset, number.metric),
-    )
-
-
-def dataset_link(sources: Sources, dataset: str, metric: str) -> str:
-    """The route behind a number of a data set: its only subset, or all its subsets by one metric."""
-    subsets = sources.expected[dataset].subsets
-    if len(subsets) == 1:
-        return f"#/subset/{dataset}/{quote(subsets[0], safe='')}"
-    return f"#/data/{dataset}/{metric}"
+    details = zip(section.header[rest], row.labels[rest], strict=True)
+    detail = ", ".join(f"{title} {told}" for title, told in details if told)
+    return GridRow(labels[-1], detail, route, average, numbers)

@@ -1,15 +1,12 @@
-"""Photos and masks of a subset, small enough to be put into a page, and the colours of heatmaps.
+"""Photos, masks and heatmaps: small files for the page, and figures that are grids of them.
 
-They come from the prepared images, at the highest resolution that was prepared. Where those are gone (results
-that were pulled without their data) there are heatmaps alone.
-
-
-Grids of pictures: data sets in rows; image, mask and one heatmap an entry in columns.
+Photos and masks come from the prepared images, at the highest resolution that was prepared. Where those are
+gone (results that were pulled without their data) there are heatmaps alone. In a figure, data sets stand in
+rows; image, mask and one heatmap of each system in columns.
 """
 
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from textwrap import wrap
@@ -19,18 +16,30 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline.cells import System
 from pipeline.errors import DataError
 from pipeline.report.sources import Shown, Sources
 from pipeline.results import decode_heatmap
 from pipeline.shards import SubsetShard, open_subset, read_manifest
-from pipeline.tables.aggregate import Entry
 from pipeline.tables.figures import canvas
+from pipeline.tables.outcome import Outcome
 
 PHOTO_SIDE: Final = 160
 # Perceptually even from black to yellow, so it survives print in grey and colour blindness.
 HEATMAP_COLOURS: Final = "inferno"
 
 _PHOTO_QUALITY: Final = 80
+_INCHES: Final = 0.95  # of one picture and its gap
+_GAP: Final = 0.02
+_LABEL: Final = 14  # letters in a line of a row's label
+_MASK: Final = {"cmap": "gray", "vmin": 0, "vmax": 1}
+_HEATMAP: Final = {"cmap": HEATMAP_COLOURS, "vmin": 0, "vmax": 255}
+
+Panels = Mapping[tuple[str, str], Sequence[NDArray[np.uint8] | None]]
+"""Data set and subset to photo (S, S, 3), mask (S, S) of 0 and 1, and a heatmap (SIDE, SIDE) of each system.
+
+A system without a heatmap has None.
+"""
 
 
 class Pictures:
@@ -70,6 +79,56 @@ class Pictures:
         return None if pixels is None else _file(255 * pixels, "PNG", bits=1)
 
 
+@cache
+def palette() -> NDArray[np.uint8]:
+    """256 colours, (256, 3), from the lowest to the highest value of a heatmap."""
+    from matplotlib import colormaps
+
+    colours: NDArray[np.uint8] = colormaps[HEATMAP_COLOURS](np.arange(256), bytes=True)[:, :3]
+    return colours
+
+
+def panels(sources: Sources, systems: Sequence[System]) -> Panels:
+    """The reference image of the middle subset of every data set with masks, as far as one is at hand."""
+    found = {}
+    for dataset, record in sources.outcome.expected.items():
+        if "pixel" not in record.tasks:
+            continue
+        subset = record.subsets[len(record.subsets) // 2]
+        if row := _row(sources, dataset, subset, systems):
+            found[dataset, subset] = row
+    return found
+
+
+def draw_panels(found: Panels, outcome: Outcome, titles: Sequence[str], path: Path) -> None:
+    """Draw the grid; a system without a heatmap has an empty place.
+
+    Args:
+        found: the pictures.
+        outcome: the part of the run that they are from.
+        titles: of the systems.
+        path: where to, as `.svg` or `.png`.
+    """
+    titles = ["Image", "Mask", *titles]
+    size = (_INCHES * len(titles) + 1.1, _INCHES * len(found) + 0.5)
+    with canvas(path, size, outcome) as figure:
+        # One pair of axes for all pictures: hundreds of them would take a minute.
+        axes = figure.subplots()
+        axes.set_axis_off()
+        for line, ((dataset, subset), pictures) in enumerate(found.items()):
+            label = "\n".join([outcome.expected[dataset].title, *wrap(subset, _LABEL)])
+            axes.text(-0.05, -line - 0.5, label, ha="right", va="center", fontsize=7)
+            for column, pixels in enumerate(pictures):
+                options = {0: {}, 1: _MASK}.get(column, _HEATMAP)
+                if pixels is not None:
+                    _put(axes, pixels, column, line, **options)
+        for column, title in enumerate(titles):
+            axes.text(column + 0.5, 0.06, title.replace(" ", "\n", 1), ha="center", va="bottom", fontsize=7)
+        axes.set_xlim(0, len(titles))
+        axes.set_ylim(-len(found), 0)
+        axes.set_aspect("equal")
+
+
 def _open(folder: Path, subset: str) -> SubsetShard | None:
     try:
         sizes = read_manifest(folder).subset(subset).digests
@@ -86,64 +145,15 @@ def _file(pixels: NDArray[np.uint8], form: str, **options: Any) -> bytes:
     return sink.getvalue()
 
 
-@cache
-def palette() -> NDArray[np.uint8]:
-    """256 colours, (256, 3), from the lowest to the highest value of a heatmap."""
-    from matplotlib import colormaps
-
-    colours: NDArray[np.uint8] = colormaps[HEATMAP_COLOURS](np.arange(256), bytes=True)[:, :3]
-    return colours
-
-
-_INCHES: Final = 0.95  # of one picture and its gap
-_GAP: Final = 0.02
-_LABEL: Final = 14  # letters in a line of a row's label
-
-
-@dataclass(frozen=True)
-class Column:
-    """An entry and what its column is called."""
-
-    entry: Entry
-    title: str
-
-
-@dataclass(frozen=True)
-class Row:
-    """One image with its heatmaps, None where an entry has none.
-
-    Attributes:
-        photo: (S, S, 3) RGB.
-        mask: (S, S) of 0 and 1.
-        heatmaps: (SIDE, SIDE) each, in the order of the columns.
-    """
-
-    title: str
-    subset: str
-    photo: NDArray[np.uint8]
-    mask: NDArray[np.uint8]
-    heatmaps: tuple[NDArray[np.uint8] | None, ...]
-
-
-def panel_rows(sources: Sources, columns: Sequence[Column]) -> list[Row]:
-    """The reference image of the middle subset of every data set with masks, as far as one is at hand."""
-    rows = []
-    for dataset, record in sources.expected.items():
-        if "pixel" not in record.tasks:
-            continue
-        subset = record.subsets[len(record.subsets) // 2]
-        if row := _row(sources, dataset, subset, columns):
-            rows.append(row)
-    return rows
-
-
-def _row(sources: Sources, dataset: str, subset: str, columns: Sequence[Column]) -> Row | None:
-    found: dict[Entry, Shown] = {}
+def _row(
+    sources: Sources, dataset: str, subset: str, systems: Sequence[System]
+) -> list[NDArray[np.uint8] | None] | None:
+    found: dict[System, Shown] = {}
     for row in sources.by_subset.get((dataset, subset), []):
         for example in sources.examples.get(row.key, ()):
             if example.reference:
-                found.setdefault(Entry(row.method, row.variant), example)  # of the first seed
-    own = [found.get(column.entry) for column in columns]
+                found.setdefault(System(row.method, row.variant), example)  # of the first seed
+    own = [found.get(system) for system in systems]
     shown = [example for example in own if example is not None]
     if not shown:
         return None
@@ -151,32 +161,7 @@ def _row(sources: Sources, dataset: str, subset: str, columns: Sequence[Column])
     photo, mask = pictures.photo(shown[0].image), pictures.mask(shown[0].image)
     if photo is None or mask is None:
         return None
-    heatmaps = tuple(None if example is None else decode_heatmap(example.heatmap) for example in own)
-    return Row(sources.expected[dataset].title, subset, photo, mask, heatmaps)
-
-
-def picture_panels(rows: Sequence[Row], columns: Sequence[Column], profile: str, path: Path) -> None:
-    """Draw the grid; an entry without a heatmap has an empty place."""
-    titles = ["Image", "Mask", *(column.title for column in columns)]
-    size = (_INCHES * len(titles) + 1.1, _INCHES * len(rows) + 0.5)
-    with canvas(path, size, profile) as figure:
-        # One pair of axes for all pictures: hundreds of them would take a minute.
-        axes = figure.subplots()
-        axes.set_axis_off()
-        for line, row in enumerate(rows):
-            place = -line - 0.5
-            label = "\n".join([row.title, *wrap(row.subset, _LABEL)])
-            axes.text(-0.05, place, label, ha="right", va="center", fontsize=7)
-            _put(axes, row.photo, 0, line)
-            _put(axes, row.mask, 1, line, cmap="gray", vmin=0, vmax=1)
-            for column, values in enumerate(row.heatmaps, 2):
-                if values is not None:
-                    _put(axes, values, column, line, cmap=HEATMAP_COLOURS, vmin=0, vmax=255)
-        for column, title in enumerate(titles):
-            axes.text(column + 0.5, 0.06, title.replace(" ", "\n", 1), ha="center", va="bottom", fontsize=7)
-        axes.set_xlim(0, len(titles))
-        axes.set_ylim(-len(rows), 0)
-        axes.set_aspect("equal")
+    return [photo, mask, *(None if it is None else decode_heatmap(it.heatmap) for it in own)]
 
 
 def _put(axes: Any, pixels: NDArray[np.uint8], column: int, line: int, **options: Any) -> None:

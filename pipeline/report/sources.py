@@ -15,27 +15,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.cells import CellKey
+from pipeline.cells import CellKey, System
 from pipeline.errors import ZsadError
 from pipeline.params import Params
 from pipeline.results import CellRow, Role
-from pipeline.results.parquet import cell_rows, read_examples, read_scores
-from pipeline.tables import build_tables, read_run
-from pipeline.tables.aggregate import Entry, EntryMeans, entry_means
-from pipeline.tables.expected import Expected
-from pipeline.tables.incomplete import Shortfall, shortfall
-from pipeline.tables.model import Table
+from pipeline.results.parquet import read_examples, read_scores
+from pipeline.tables import Outcome, read_outcome
 
-_BY_SUBSET: Final = "subsets/"  # the page makes those itself
 _KEY: Final = ["dataset", "subset", "method", "variant", "seed"]
 
-
-@dataclass(frozen=True)
-class ImageScores:
-    """The image scores of a cell: `labels` (N,) of 0 and 1, `scores` (N,)."""
-
-    labels: NDArray[np.int8]
-    scores: NDArray[np.float64]
+ImageScores = tuple[NDArray[np.int8], NDArray[np.float64]]
+"""Labels (N,) of 0 and 1, and image scores (N,)."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +47,13 @@ class History:
     """Losses of one training, epoch by epoch.
 
     Attributes:
-        entry: method and variant that was tuned.
+        system: what was tuned.
         auxiliary: on which set.
         seed: with which seed, as the file's name has it.
         epochs: mean losses by name; `total` is what was minimised.
     """
 
-    entry: Entry
+    system: System
     auxiliary: str
     seed: str
     epochs: tuple[dict[str, float], ...]
@@ -74,11 +64,7 @@ class Sources:
     """Everything about one run.
 
     Attributes:
-        profile: name of the profile.
-        expected: what the run ought to contain.
-        rows: of all cells.
-        means: of all entries.
-        tables: of the paper, those that the run fills.
+        outcome: its means, and the data sets that were expected.
         scores: image scores by cell.
         examples: examples by cell, from the highest score to the lowest.
         shards: folder of the prepared data sets, for the pictures.
@@ -86,21 +72,17 @@ class Sources:
         run: revision, machine, libraries and time from `run.json`; empty without one, or when left out.
     """
 
-    profile: str
-    expected: Expected
-    rows: tuple[CellRow, ...]
-    means: Mapping[Entry, EntryMeans]
-    tables: tuple[Table, ...]
+    outcome: Outcome
     scores: Mapping[CellKey, ImageScores]
     examples: Mapping[CellKey, tuple[Shown, ...]]
     shards: Path
     histories: tuple[History, ...]
     run: Mapping[str, Any]
 
-    @property
-    def shortfall(self) -> Shortfall | None:
-        """Which cells of the run have no result."""
-        return shortfall(self.means, self.expected)
+    @cached_property
+    def rows(self) -> list[CellRow]:
+        """The rows of all cells."""
+        return self.outcome.rows
 
     @cached_property
     def by_subset(self) -> dict[tuple[str, str], list[CellRow]]:
@@ -121,14 +103,8 @@ def read_sources(params: Params, *, with_run: bool = True) -> Sources:
     Raises:
         ZsadError: there are no results, or a file is damaged; the message names it.
     """
-    metrics, expected = read_run(params)
-    tables = build_tables(metrics, expected, params.profile)
     return Sources(
-        profile=params.profile,
-        expected=expected,
-        rows=tuple(cell_rows(metrics)),
-        means=entry_means(metrics, expected),
-        tables=tuple(it for name, it in tables.items() if not name.startswith(_BY_SUBSET)),
+        outcome=read_outcome(params),
         scores=_scores(params.results / "scores"),
         examples=_examples(params.results / "examples"),
         shards=params.shards,
@@ -142,7 +118,7 @@ def _scores(folder: Path) -> dict[CellKey, ImageScores]:
     if frame is None:
         return {}
     labels, scores = frame["label"].to_numpy(np.int8), frame["score"].to_numpy(float)
-    return {key: ImageScores(labels[rows], scores[rows]) for key, rows in _rows_by_cell(frame)}
+    return {key: (labels[rows], scores[rows]) for key, rows in _rows_by_cell(frame)}
 
 
 def _examples(folder: Path) -> dict[CellKey, tuple[Shown, ...]]:
@@ -174,7 +150,7 @@ def _histories(weights: Path) -> Iterator[History]:
         name, _, seed = path.name.removesuffix(".history.json").rpartition("-seed")
         method, _, variant = name.partition(".")
         content = _json(path) or {}
-        yield History(Entry(method, variant), path.parent.name, seed, tuple(content.get("epochs", ())))
+        yield History(System(method, variant), path.parent.name, seed, tuple(content.get("epochs", ())))
 
 
 def _json(path: Path) -> dict[str, Any] | None:

@@ -12,14 +12,15 @@ from markupsafe import Markup
 from pipeline.files import write_text
 from pipeline.report.chunks import pack, page_index, subset_chunk
 from pipeline.report.figures import Figure, report_figures
-from pipeline.report.grids import grids
+from pipeline.report.grids import grids, hint, link, published, shown, sort_key
 from pipeline.report.overview import averages, facts, failures
 from pipeline.report.sources import Sources
+from pipeline.tables import build_tables
 from pipeline.tables.html import prose
-from pipeline.tables.layout import marks
 
 _PACKAGE: Final = "pipeline.report"
 _ASSETS: Final = "page"
+_BY_SUBSET: Final = "subsets/"  # tables that the page makes itself
 _SCRIPTS: Final = ("dom.js", "chunks.js", "tables.js", "pictures.js", "views.js", "main.js")
 
 
@@ -45,6 +46,37 @@ def write_report(sources: Sources, out: Path) -> list[Path]:
 
 
 def _page(sources: Sources, figures: Sequence[Figure], folder: Path) -> str:
+    outcome = sources.outcome
+    tables = [it for name, it in build_tables(outcome).items() if not name.startswith(_BY_SUBSET)]
+    chunks = {
+        f"{dataset}/{subset}": subset_chunk(sources, dataset, subset)
+        for dataset, record in outcome.expected.items()
+        for subset in record.subsets
+    }
+    for figure in figures:
+        drawing = (folder / f"{figure.name}.svg").read_bytes()
+        chunks[f"figure {figure.name}"] = pack([0, len(drawing)], drawing)
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            profile=outcome.profile,
+            expected=outcome.expected,
+            marks=outcome.marks(),
+            facts=facts(sources),
+            failures=failures(sources),
+            averages=grids(averages(outcome)),
+            grids=[it for table in tables for it in grids(table)],
+            figures=figures,
+            index=_json(page_index(sources)),
+            chunks=chunks,
+            style=_asset("style.css"),
+            scripts=[_asset(name) for name in _SCRIPTS],
+        )
+    )
+
+
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader(_PACKAGE, _ASSETS),
         autoescape=select_autoescape(("html",)),
@@ -52,28 +84,9 @@ def _page(sources: Sources, figures: Sequence[Figure], folder: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["prose"] = prose
-    chunks = {
-        f"{dataset}/{subset}": subset_chunk(sources, dataset, subset)
-        for dataset, record in sources.expected.items()
-        for subset in record.subsets
-    }
-    for figure in figures:
-        drawing = (folder / f"{figure.name}.svg").read_bytes()
-        chunks[f"figure {figure.name}"] = pack([0, len(drawing)], drawing)
-    return environment.get_template("report.html").render(
-        profile=sources.profile,
-        marks=marks(sources.profile, sources.shortfall),
-        facts=facts(sources),
-        failures=failures(sources),
-        averages=grids(averages(sources), sources),
-        grids=[it for table in sources.tables for it in grids(table, sources)],
-        figures=figures,
-        index=_json(page_index(sources)),
-        chunks=chunks,
-        style=_asset("style.css"),
-        scripts=[_asset(name) for name in _SCRIPTS],
-    )
+    for show in (prose, shown, sort_key, hint, published, link):
+        environment.filters[show.__name__] = show
+    return environment
 
 
 def _asset(name: str) -> Markup:

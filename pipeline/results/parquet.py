@@ -2,7 +2,7 @@
 
 No pandas or Arrow schema is embedded (their versions would be part of the bytes). The footer holds the schema
 version, what the caller names, a digest of the whole file, because Parquet itself does not notice every
-flipped byte, and pyarrow's own version, which is why that is pinned.
+flipped byte, and pyarrow's own version, which is why the lock pins that.
 
 
 Reading results back: the files of a profile as one pandas table, checked against the declared columns.

@@ -1,25 +1,29 @@
 """Tables: published numbers as data, means over subsets, the paper's tables, and what a change moved."""
 
-from pipeline.tables.compare import Difference, compare_tables, diff_markdown, diff_text
+from pipeline.tables.compare import Difference, compare_tables, count_values, diff_markdown, diff_text
 from pipeline.tables.expected import Expected, ExpectedSet, expected_sets
 from pipeline.tables.model import Table
+from pipeline.tables.outcome import Outcome, outcome_of
 from pipeline.tables.published import PublishedValue, published_table
-from pipeline.tables.write import FORMATS, build_tables, read_run, write_run_tables, write_tables
+from pipeline.tables.write import FORMATS, build_tables, read_outcome, write_run_tables, write_tables
 
 __all__ = [
     "FORMATS",
     "Difference",
     "Expected",
     "ExpectedSet",
+    "Outcome",
     "PublishedValue",
     "Table",
     "build_tables",
     "compare_tables",
+    "count_values",
     "diff_markdown",
     "diff_text",
     "expected_sets",
+    "outcome_of",
     "published_table",
-    "read_run",
+    "read_outcome",
     "write_run_tables",
     "write_tables",
 ]

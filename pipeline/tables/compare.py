@@ -2,32 +2,35 @@
 
 The unit is the printed point, a hundredth of the full scale, so that a tolerance means what a reader sees.
 A cell or mean that stands in several tables is judged once. Figure 5 shows differences of other values; what
-moves there is told and never a regression of its own.
-
-
-The differences of two runs as text: lines for a terminal, or Markdown for a pull request.
+moves there is told and never a regression of its own. What a reader sees first is counts, then what got worse
+or is gone; every move on request.
 """
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, get_args
 
+from pipeline.cells import CellKey
 from pipeline.results import ResultsError
 from pipeline.results.parquet import read_scores
 from pipeline.tables.markdown import grid
 from pipeline.tables.model import AVERAGE, MEAN
-from pipeline.tables.significance import Measured, Noise, noise, paired_errors, significant
+from pipeline.tables.significance import Noise, noise, p_value, paired_errors, significant
 from pipeline.tables.values import KEY_COLUMNS, Value, is_table, read_csv
 
 # Two values that are printed with four decimals and differ by the tolerance exactly are within it.
 _ROUNDING: Final = 1e-6
 _DERIVED: Final = "figure5"
+_IN_FIGURE_5: Final = "gains of Figure 5; the values that they are made of are judged in the other tables"
+_BEYOND: Final = {"worse": "worse beyond noise", "better": "better beyond noise"}
+_MOST: Final = 20  # lines of what got worse or is gone, unless all are asked for
+_MOST_ROWS: Final = 400  # of Markdown: a comment on a pull request may have 65536 characters
 
-Verdict = Literal["worse", "better", "within noise", "not judged", "gone", "new"]
-_Key = tuple[str, str, str, str, str, str]
+Verdict = Literal["worse", "gone", "better", "new", "within noise", "not judged"]
+_Key = tuple[str, CellKey, str]  # table where the value belongs to one, cell without its seed, metric
 _Lines = Mapping[str, Value]
 
 
@@ -41,6 +44,7 @@ class Difference:
         after: likewise.
         verdict: `worse` or `better` beyond noise, `within noise`, `not judged`, `gone`, or `new`.
         noise: standard deviation that is no change, in points; `None` where not known.
+        reason: why it is not judged, "" where it is.
     """
 
     name: str
@@ -48,6 +52,7 @@ class Difference:
     after: float | None
     verdict: Verdict
     noise: float | None = None
+    reason: str = ""
 
     @property
     def regression(self) -> bool:
@@ -72,15 +77,103 @@ def compare_tables(before: Path, after: Path, tolerance: float) -> list[Differen
     Raises:
         ResultsError: a folder without tables, or a file that is no table.
     """
-    sides = _lines(before), _lines(after)
-    names = [*sides[0], *(name for name in sides[1] if name not in sides[0])]
-    values = {name: (_percent(sides[0].get(name)), _percent(sides[1].get(name))) for name in names}
-    pairing = _Pairing(before, after, sides[1])
+    first, second = _lines(before), _lines(after)
+    values = {name: (_percent(first.get(name)), _percent(second.get(name))) for name in first | second}
+    pairing = _Pairing(before, after, second)
     # Small moves count in Holm's bound too: a choice by size among the values would make it too lax.
-    noises = {name: _noise(sides, name, pairing) for name in names if _moved(*values[name], 0)}
-    beyond = _beyond_noise(sides, noises)
-    moved = [name for name in names if _moved(*values[name], tolerance)]
-    return [_judged(name, sides, noises[name], beyond) for name in moved]
+    noises = {
+        name: _noise(first[name], second[name], pairing)
+        for name, (old, new) in values.items()
+        if old is not None and new is not None and _moved(old, new, 0)
+    }
+    beyond = _beyond_noise(first, second, noises)
+    return [
+        _judged(name, second.get(name) or first[name], pair, noises.get(name), beyond)
+        for name, pair in values.items()
+        if _moved(*pair, tolerance)
+    ]
+
+
+def count_values(before: Path, after: Path) -> int:
+    """How many values `compare_tables` looks at: those that stand on either side.
+
+    Raises:
+        ResultsError: as `compare_tables`.
+    """
+    lines = [*_lines(before).items(), *_lines(after).items()]
+    return len({name for name, line in lines if line.value})
+
+
+def diff_text(differences: Sequence[Difference], compared: int, tolerance: float, *, every: bool) -> str:
+    """Counts, then a line for each value that got worse beyond noise or is gone, or for every one.
+
+    Args:
+        differences: what `compare_tables` found.
+        compared: among how many values (`count_values`).
+        tolerance: with which tolerance.
+        every: whether to list all of them instead of the worst alone.
+    """
+    shown = _shown(differences, len(differences) if every else _MOST, every=every)
+    return "\n".join(
+        [
+            *_counts(differences, compared, tolerance),
+            *map(str, shown),
+            *_rest(differences, shown, every=every),
+        ]
+    )
+
+
+def diff_markdown(differences: Sequence[Difference], compared: int, tolerance: float, *, every: bool) -> str:
+    """The same with a table, for a pull request."""
+    shown = _shown(differences, _MOST_ROWS if every else _MOST, every=every)
+    rows = [
+        [
+            it.verdict,
+            it.name.replace("|", "\\|"),
+            *("" if value is None else f"{value:.2f}" for value in (it.before, it.after)),
+            "" if it.before is None or it.after is None else f"{it.after - it.before:+.2f}",
+            "" if it.noise is None else f"{it.noise:.2f}",
+        ]
+        for it in shown
+    ]
+    header = ["Verdict", "Value", "before", "after", "difference", "noise"]
+    first, *others = _counts(differences, compared, tolerance)
+    lines = [f"**{first}**", *(f"- {line}" for line in others)]
+    if rows:
+        lines += ["", *grid(header, rows, [True, True, False, False, False, False])]
+    return "\n".join([*lines, *("\n" + line for line in _rest(differences, shown, every=every))])
+
+
+def _counts(differences: Sequence[Difference], compared: int, tolerance: float) -> list[str]:
+    """How many values there are and how many moved, by verdict; then why some are not judged."""
+    verdicts = Counter(it.verdict for it in differences)
+    parts = [f"{verdicts[it]} {_BEYOND.get(it, it)}" for it in get_args(Verdict) if verdicts[it]]
+    told = f": {', '.join(parts)}" if parts else ""
+    reasons = Counter(it.reason for it in differences if it.verdict == "not judged")
+    values = "1 value" if compared == 1 else f"{compared} values"
+    return [
+        f"{values} compared, {len(differences)} moved by more than {tolerance} points{told}.",
+        *(f"Not judged, {count}: {reason}." for reason, count in reasons.items()),
+    ]
+
+
+def _shown(differences: Sequence[Difference], most: int, *, every: bool) -> list[Difference]:
+    chosen = [it for it in differences if every or it.regression]
+    return sorted(chosen, key=lambda it: get_args(Verdict).index(it.verdict))[:most]
+
+
+def _rest(differences: Sequence[Difference], shown: Sequence[Difference], *, every: bool) -> list[str]:
+    """What is not shown, and how to see it."""
+    worst = sum(it.regression for it in differences)
+    left = (len(differences) if every else worst) - len(shown)
+    if every:
+        return [f"And {left} more."] if left else []
+    told = [f"And {left} more that are worse or gone."] if left else []
+    if not worst:
+        told = ["Nothing is worse beyond noise, and nothing is gone."]
+    if len(shown) < len(differences):
+        told = [*told, "`zsad diff --all` lists every value that moved."]
+    return [" ".join(told)] if told else []
 
 
 def _lines(folder: Path) -> dict[str, Value]:
@@ -98,22 +191,25 @@ def _name(line: Value) -> str:
     return f"{line.profile} {table}: {', '.join(part for part in parts if part)}"
 
 
+def _cell(line: Value) -> CellKey:
+    """Over all seeds; a mean over subsets has no subset."""
+    subset = "" if line.subset == MEAN else line.subset
+    return CellKey(line.dataset, subset, line.method, line.variant, None)
+
+
 def _key(line: Value) -> _Key:
     """The same for one value in whichever tables it stands; averages and gains belong to their table."""
     own = line.dataset == AVERAGE or line.table == _DERIVED
-    subset = "" if line.subset == MEAN else line.subset
-    return (line.table if own else "", line.dataset, subset, line.method, line.variant, line.metric)
+    return line.table if own else "", _cell(line), line.metric
 
 
 def _level(line: Value) -> str:
-    return "averages" if line.dataset == AVERAGE else "cells" if _key(line)[2] else "data sets"
+    return "averages" if line.dataset == AVERAGE else "cells" if _cell(line).subset else "data sets"
 
 
-def _noise(sides: tuple[_Lines, _Lines], name: str, pairing: "_Pairing") -> Noise | None:
-    first, second = (_measured(side.get(name)) for side in sides)
-    if first is None or second is None:
-        return None
-    return noise(first, second, pairing.error(sides[1][name]))
+def _noise(before: Value, after: Value, pairing: "_Pairing") -> Noise | str:
+    """As `significance.noise`: or why it is not known, and with that the move not judged."""
+    return _IN_FIGURE_5 if after.table == _DERIVED else noise(before, after, pairing.error(after))
 
 
 class _Pairing:
@@ -123,62 +219,49 @@ class _Pairing:
         folders = before / "scores", after / "scores"
         both = all(folder.is_dir() for folder in folders)
         self._errors = paired_errors(*(read_scores(folder) for folder in folders)) if both else {}
-        self._parts: dict[tuple[str, ...], list[Value]] = {}
+        self._parts: dict[_Key, list[Value]] = {}
         for line in lines.values() if both else ():
             if _level(line) == "cells":
-                self._parts.setdefault((line.dataset, *_entry(line)), []).append(line)
+                self._parts.setdefault(("", _cell(line)._replace(subset=""), line.metric), []).append(line)
             elif _level(line) == "data sets":
-                self._parts.setdefault((AVERAGE, line.table, *_entry(line)), []).append(line)
+                average = _cell(line)._replace(dataset=AVERAGE)
+                self._parts.setdefault((line.table, average, line.metric), []).append(line)
 
     def error(self, line: Value) -> float | None:
         """In points; `None` where images are not shared, or not known to be."""
-        if line.table == _DERIVED:
-            return None
         if _level(line) == "cells":
-            return self._errors.get(((line.dataset, line.subset, line.method, line.variant), line.metric))
-        average = line.dataset == AVERAGE
-        place = (AVERAGE, line.table) if average else (line.dataset,)
-        errors = [self.error(part) for part in self._parts.get((*place, *_entry(line)), ())]
+            return self._errors.get((_cell(line), line.metric))
+        errors = [self.error(part) for part in self._parts.get(_key(line), ())]
         known = [error for error in errors if error is not None]
         return math.hypot(*known) / len(errors) if errors and len(known) == len(errors) else None
 
 
-def _entry(line: Value) -> tuple[str, str, str]:
-    return line.method, line.variant, line.metric
-
-
-def _beyond_noise(sides: tuple[_Lines, _Lines], noises: Mapping[str, Noise | None]) -> set[_Key]:
+def _beyond_noise(before: _Lines, after: _Lines, noises: Mapping[str, Noise | str]) -> set[_Key]:
     p_values: dict[str, dict[_Key, float]] = {}
-    for name, spread in noises.items():
-        if spread is not None and sides[1][name].table != _DERIVED:
-            first, second = (float(side[name].value) for side in sides)
-            line = sides[1][name]
-            p_values.setdefault(_level(line), {})[_key(line)] = spread.p_value(second - first)
+    for name, found in noises.items():
+        if not isinstance(found, str):
+            line = after[name]
+            p = p_value(float(line.value) - float(before[name].value), found)
+            p_values.setdefault(_level(line), {})[_key(line)] = p
     return {key for level in p_values.values() for key in significant(level)}
 
 
 def _judged(
-    name: str, sides: tuple[_Lines, _Lines], spread: Noise | None, beyond: Iterable[_Key]
+    name: str,
+    line: Value,
+    pair: tuple[float | None, float | None],
+    found: Noise | str | None,
+    beyond: Set[_Key],
 ) -> Difference:
-    first, second = (_percent(side.get(name)) for side in sides)
-    line = sides[0].get(name) or sides[1][name]
+    before, after = pair
+    if before is None or after is None:
+        return Difference(name, before, after, "new" if before is None else "gone")
+    if found is None or isinstance(found, str):
+        return Difference(name, before, after, "not judged", reason=found or "")
     verdict: Verdict = "within noise"
-    if first is None:
-        verdict = "new"
-    elif second is None:
-        verdict = "gone"
-    elif spread is None or line.table == _DERIVED:
-        verdict = "not judged"
-    elif _key(line) in beyond:
-        verdict = "worse" if second < first else "better"
-    return Difference(name, first, second, verdict, None if spread is None else spread.deviation)
-
-
-def _measured(line: Value | None) -> Measured | None:
-    if line is None or not line.value:
-        return None
-    se = float(line.se) if line.se else None
-    return Measured(float(line.value), se, float(line.training_se or 0), tuple(line.seeds.split()))
+    if _key(line) in beyond:
+        verdict = "worse" if after < before else "better"
+    return Difference(name, before, after, verdict, found[0])
 
 
 def _percent(line: Value | None) -> float | None:
@@ -193,67 +276,3 @@ def _moved(before: float | None, after: float | None, tolerance: float) -> bool:
 
 def _text(value: float | None) -> str:
     return "no value" if value is None else f"{value:.4f}"
-
-
-_MOST_ROWS: Final = 60  # of a section: a comment on a pull request may have 65536 characters
-_SHOWN: Final[tuple[Verdict, ...]] = ("worse", "gone", "better", "new")
-
-
-def headline(differences: Sequence[Difference], tolerance: float) -> str:
-    """One line: how many values moved, by verdict."""
-    counts = Counter(difference.verdict for difference in differences)
-    parts = [f"{counts[verdict]} {verdict}" for verdict in get_args(Verdict) if counts[verdict]]
-    told = f": {', '.join(parts)}" if parts else ""
-    return f"{len(differences)} values differ by more than {tolerance} points{told}"
-
-
-def diff_text(differences: Sequence[Difference], tolerance: float) -> str:
-    """A line a value, and the headline last."""
-    return "\n".join([*(str(difference) for difference in differences), headline(differences, tolerance)])
-
-
-def diff_markdown(differences: Sequence[Difference], tolerance: float) -> str:
-    """The headline, then a table of what got worse, went, got better or is new; the rest folded."""
-    lines = [f"**{headline(differences, tolerance)}**"]
-    for verdict in _SHOWN:
-        if chosen := [it for it in differences if it.verdict == verdict]:
-            lines += ["", f"### {verdict.capitalize()}", "", *_rows(chosen)]
-    if rest := [it for it in differences if it.verdict not in _SHOWN]:
-        lines += [
-            "",
-            "<details><summary>Within noise, or not judged</summary>",
-            "",
-            *_rows(rest),
-            "",
-            "</details>",
-        ]
-    return "\n".join(lines)
-
-
-def _rows(differences: Sequence[Difference]) -> list[str]:
-    rows = [
-        [
-            it.name.replace("|", "\\|"),
-            _points(it.before),
-            _points(it.after),
-            _moved_text(it),
-            _points(it.noise),
-        ]
-        for it in differences[:_MOST_ROWS]
-    ]
-    more = len(differences) - len(rows)
-    tail = ["", f"and {more} more; `zsad diff` lists them"] if more else []
-    return [
-        *grid(["Value", "before", "after", "difference", "noise"], rows, [True, False, False, False, False]),
-        *tail,
-    ]
-
-
-def _points(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
-
-
-def _moved_text(difference: Difference) -> str:
-    if difference.before is None or difference.after is None:
-        return ""
-    return f"{difference.after - difference.before:+.2f}"

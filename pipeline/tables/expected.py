@@ -5,14 +5,11 @@ Taken from the catalog. Without it a missing subset could not be told from one t
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final
 
 from pipeline import catalog
-from pipeline.catalog import KnownCounts
+from pipeline.catalog import Domain, KnownCounts, Task
 from pipeline.results import IMAGE_METRICS, METRICS, PIXEL_METRICS
-
-Task = Literal["image", "pixel"]
-Domain = Literal["industrial", "medical", "own"]
 
 TASK_METRICS: Final[dict[Task, tuple[str, ...]]] = {"image": IMAGE_METRICS, "pixel": PIXEL_METRICS}
 

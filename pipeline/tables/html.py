@@ -1,30 +1,35 @@
-"""HTML: a page a table without any outside file, and the table alone for a page that holds several.
+"""HTML: one page for each table, without any outside file.
 
 Each number says on hover which cell it is and what its interval is. Everything that comes from data is
 escaped.
 """
 
 import re
+from functools import cache
 from typing import Final
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup, escape
 
-from pipeline.tables.layout import NO_DATASET, Style, lay, marks
+from pipeline.tables.layout import NO_DATASET, Style, lay
 from pipeline.tables.model import Number, Table
 
-_ENVIRONMENT: Final = Environment(
-    autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-)
-
-
-def prose(line: str) -> Markup:
-    """A line of ours, what stands between backticks as code."""
-    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(line))))  # noqa: S704 - escaped
-
-
-_ENVIRONMENT.filters["prose"] = prose
-_FRAGMENT: Final = _ENVIRONMENT.from_string("""\
+_PAGE: Final = """\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>{{ table.title }}</title>
+<style>
+body { font-family: system-ui, sans-serif; margin: 1.5em; color: #111; background: #fff; }
+table { border-collapse: collapse; border-top: 2px solid; border-bottom: 2px solid; margin: 1em 0; }
+thead th { border-bottom: 1px solid; text-align: left; }
+th, td { padding: 0.2em 0.7em; vertical-align: top; }
+td.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
+.mark { color: #a00; }
+</style>
+</head>
+<body>
 <section class="table" id="{{ table.name | replace('/', '-') }}">
 <h2>{{ table.title }}</h2>
 {% for mark in marks %}
@@ -74,60 +79,55 @@ _FRAGMENT: Final = _ENVIRONMENT.from_string("""\
 </ul>
 {% endfor %}
 </section>
-""")
-_PAGE: Final = _ENVIRONMENT.from_string("""\
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<title>{{ title }}</title>
-<style>
-body { font-family: system-ui, sans-serif; margin: 1.5em; color: #111; background: #fff; }
-table { border-collapse: collapse; border-top: 2px solid; border-bottom: 2px solid; margin: 1em 0; }
-thead th { border-bottom: 1px solid; text-align: left; }
-th, td { padding: 0.2em 0.7em; vertical-align: top; }
-td.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
-.mark { color: #a00; }
-</style>
-</head>
-<body>
-{{ fragment }}
 </body>
 </html>
-""")
+"""
 
 
 def html(table: Table) -> str:
     """The whole page of `table`."""
-    return _PAGE.render(title=table.title, fragment=html_fragment(table)) + "\n"
-
-
-def html_fragment(table: Table) -> Markup:
-    """`table` as a `<section>`, for a page of somebody else's."""
-    laid = lay(table, _STYLE)
-    text = _FRAGMENT.render(
+    grids, footnotes = lay(table, _style())
+    return _template().render(
         table=table,
-        marks=marks(table.profile, table.shortfall),
-        sections=list(zip(table.sections, laid.grids, strict=True)),
-        footnotes=laid.notes,
+        marks=table.outcome.marks(),
+        sections=list(zip(table.sections, grids, strict=True)),
+        footnotes=footnotes,
         no_dataset=NO_DATASET,
     )
-    return Markup(text)  # noqa: S704 - made by a template that escapes
+
+
+def prose(line: str) -> Markup:
+    """A line of ours, what stands between backticks as code."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(line))))  # noqa: S704 - escaped
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["prose"] = prose
+    return environment.from_string(_PAGE)
+
+
+def _style() -> Style:
+    return Style(
+        lambda text: f"<strong>{text}</strong>",
+        lambda text: f"<em>{text}</em>",
+        lambda text: str(escape(text)),
+        _hint,
+    )
 
 
 def _hint(number: Number, text: str) -> str:
-    told = f"{number.entry.name} on {number.dataset}"
+    told = f"{number.system.name} on {number.dataset}"
     if number.subset:
         told += f"/{number.subset}"
     told += f", {number.metric}"
     if (ends := number.mean.interval) is not None:
         told += f": 95 % interval {number.show(ends[0])} to {number.show(ends[1])}"
     return f'<span title="{escape(told)}">{escape(text)}</span>'
-
-
-_STYLE: Final = Style(
-    lambda text: f"<strong>{text}</strong>",
-    lambda text: f"<em>{text}</em>",
-    lambda text: str(escape(text)),
-    _hint,
-)

@@ -1,4 +1,4 @@
-"""From the model to lines of text: how pairs, ranks, gaps and published numbers stand in a grid.
+"""From the model to lines of text: how pairs, ranks, reasons and published numbers stand in a grid.
 
 What bold looks like and which letters need care is said by a `Style`; everything else is the same in all
 formats. Where numbers are published, a row takes five lines: measured, interval, published, difference,
@@ -6,10 +6,9 @@ verdict.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
-from pipeline.tables.incomplete import Shortfall
 from pipeline.tables.model import (
     BEST,
     SECOND,
@@ -22,14 +21,10 @@ from pipeline.tables.model import (
     Table,
     signed,
 )
-from pipeline.tables.verdicts import PAPER_PROFILE
 
 NO_DATASET: Final = "This run has no data set of this table."
 MISSING_TITLE: Final = "No value, because:"
 UNLIKE_TITLE: Final = "Not comparable, because:"
-_MARKS: Final = {
-    "miniature": "MINIATURE PROFILE: drawn data and a tiny CLIP; not comparable with the paper.",
-}
 LINES: Final = ("measured", "95 % interval", "published", "difference", "verdict")
 
 Grid = list[list[str]]
@@ -51,58 +46,41 @@ class Style:
     value: Callable[[Number, str], str] = lambda _number, text: text
 
 
-@dataclass
 class Footnotes:
     """Reasons below a table, each numbered once, in the order in which the table mentions them."""
 
-    title: str = MISSING_TITLE
-    prefix: str = ""
-    _numbers: dict[str, int] = field(default_factory=dict)
+    def __init__(self, title: str = MISSING_TITLE, prefix: str = "") -> None:
+        self.title = title
+        self._prefix = prefix
+        self._numbers: dict[str, int] = {}
 
     def mark(self, reasons: Sequence[str]) -> str:
         """` [1][2]` for `reasons`, "" for none."""
         numbers = [
             self._numbers.setdefault(reason, len(self._numbers) + 1) for reason in dict.fromkeys(reasons)
         ]
-        return " " + "".join(f"[{self.prefix}{number}]" for number in numbers) if numbers else ""
+        return " " + "".join(f"[{self._prefix}{number}]" for number in numbers) if numbers else ""
 
     def lines(self) -> list[str]:
         """The notes, such as `[1] not run`."""
-        return [f"[{self.prefix}{number}] {text}" for text, number in self._numbers.items()]
+        return [f"[{self._prefix}{number}] {text}" for text, number in self._numbers.items()]
 
 
-@dataclass(frozen=True)
-class Laid:
-    """A table as texts: grids in the order of its sections, and the footnotes that they mention."""
+def lay(table: Table, style: Style) -> tuple[list[Grid], list[Footnotes]]:
+    """The texts of `table`: a grid for each section, and the footnotes that they mention.
 
-    grids: list[Grid]
-    notes: list[Footnotes]
-
-
-def profile_mark(profile: str) -> str | None:
-    """The sentence on top of every table whose numbers must not be held against the paper's."""
-    if profile == PAPER_PROFILE:
-        return None
-    return _MARKS.get(profile, f"{profile.upper()} PROFILE: not comparable with the paper.")
-
-
-def marks(profile: str, shortfall: Shortfall | None) -> list[str]:
-    """The sentences on top of a table or a page: its profile's, and what it lacks."""
-    return [str(it) for it in (profile_mark(profile), shortfall) if it is not None]
-
-
-def lay(table: Table, style: Style) -> Laid:
-    """The texts of `table`; a grid starts with its header and is empty where the section has no rows."""
-    writer = _Writer(style, Footnotes(), Footnotes(UNLIKE_TITLE, "c"))
+    A grid starts with its header and is empty where the section has no rows.
+    """
+    writer = _Writer(style)
     grids = [writer.grid(section) for section in table.sections]
-    return Laid(grids, [notes for notes in (writer.missing, writer.unlike) if notes.lines()])
+    return grids, [notes for notes in (writer.missing, writer.unlike) if notes.lines()]
 
 
-@dataclass(frozen=True)
 class _Writer:
-    style: Style
-    missing: Footnotes
-    unlike: Footnotes
+    def __init__(self, style: Style) -> None:
+        self.style = style
+        self.missing = Footnotes()
+        self.unlike = Footnotes(UNLIKE_TITLE, "c")
 
     def grid(self, section: Section) -> Grid:
         if not section.rows:

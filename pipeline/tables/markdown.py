@@ -1,6 +1,6 @@
-"""Markdown: a file a table, best values bold, second best in italics, footnotes for what is missing.
+"""A table as Markdown and in the terminal: best values bold, second best in italics, footnotes for reasons.
 
-A table in the terminal, by rich: best values bold, second best in italics.
+Markdown is one file for each table; the terminal is drawn by rich, which folds what is too wide.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,30 +11,31 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table as Drawn
 
-from pipeline.tables.layout import NO_DATASET, Footnotes, Grid, Style, lay, marks
+from pipeline.tables.layout import NO_DATASET, Footnotes, Grid, Style, lay
 from pipeline.tables.model import Section, Table
 
-_STYLE: Final = Style(lambda text: f"**{text}**", lambda text: f"*{text}*")
+_MARKDOWN: Final = Style(lambda text: f"**{text}**", lambda text: f"*{text}*")
+_RICH: Final = Style(lambda text: f"[bold]{text}[/bold]", lambda text: f"[italic]{text}[/italic]", escape)
 
 
 def markdown(table: Table) -> str:
     """The whole file of `table`."""
-    laid = lay(table, _STYLE)
+    grids, footnotes = lay(table, _MARKDOWN)
     lines = [
         f"# {table.title}",
         "",
-        *(line for mark in marks(table.profile, table.shortfall) for line in (f"> **{mark}**", "")),
+        *(line for mark in table.outcome.marks() for line in (f"> **{mark}**", "")),
     ]
     if table.lead:
         lines += [*table.lead, ""]
-    for section, rows in zip(table.sections, laid.grids, strict=True):
+    for section, rows in zip(table.sections, grids, strict=True):
         if section.title:
             lines += [f"## {section.title}", ""]
         if section.remarks:
             lines += [*section.remarks, ""]
         lines += [*(grid(rows[0], rows[1:], section.left) if rows else [NO_DATASET]), ""]
     lines += [f"- {line}" for line in table.legend]
-    lines += [line for notes in laid.notes for line in _notes(notes)]
+    lines += [line for notes in footnotes for line in _notes(notes)]
     return "\n".join(_without_gaps(lines)) + "\n"
 
 
@@ -42,6 +43,20 @@ def grid(header: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[bo
     """A table; `left` says which columns are aligned left, the others are right."""
     aligned = ["---" if text else "---:" for text in left]
     return [f"| {' | '.join(row)} |" for row in (header, aligned, *rows)]
+
+
+def terminal(table: Table) -> RenderableType:
+    """What `rich.console.Console.print` takes."""
+    grids, footnotes = lay(table, _RICH)
+    parts: list[RenderableType] = [f"[bold]{escape(table.title)}[/bold]"]
+    parts += [f"[red]{escape(mark)}[/red]" for mark in table.outcome.marks()]
+    parts += [escape(line) for line in table.lead]
+    for section, rows in zip(table.sections, grids, strict=True):
+        parts += [*map(escape, section.remarks), _drawn(section, rows) if rows else NO_DATASET]
+    parts += [escape(f"- {line}") for line in table.legend]
+    for notes in footnotes:
+        parts += [notes.title, *(escape(line) for line in notes.lines())]
+    return Group(*parts)
 
 
 def _notes(notes: Footnotes) -> list[str]:
@@ -53,23 +68,6 @@ def _without_gaps(lines: Sequence[str]) -> Iterator[str]:
     for index, line in enumerate(lines):
         if line or (index + 1 < len(lines) and lines[index + 1]):
             yield line
-
-
-_RICH: Final = Style(lambda text: f"[bold]{text}[/bold]", lambda text: f"[italic]{text}[/italic]", escape)
-
-
-def terminal(table: Table) -> RenderableType:
-    """What `rich.console.Console.print` takes."""
-    laid = lay(table, _RICH)
-    parts: list[RenderableType] = [f"[bold]{escape(table.title)}[/bold]"]
-    parts += [f"[red]{escape(mark)}[/red]" for mark in marks(table.profile, table.shortfall)]
-    parts += [escape(line) for line in table.lead]
-    for section, rows in zip(table.sections, laid.grids, strict=True):
-        parts += [*map(escape, section.remarks), _drawn(section, rows) if rows else NO_DATASET]
-    parts += [escape(f"- {line}") for line in table.legend]
-    for notes in laid.notes:
-        parts += [notes.title, *(escape(line) for line in notes.lines())]
-    return Group(*parts)
 
 
 def _drawn(section: Section, rows: Grid) -> Drawn:

@@ -1,9 +1,8 @@
-"""How a number is printed, in every format: percent with one decimal, halves rounded up, `-` for none.
+"""A table before it has a format: rows of slots, a slot holding one number or a pair of them.
 
-A table before it has a format: rows of slots, a slot holding one number or a pair of them.
-
-Every format is rendered from this one model (`markdown`, `latex`, `html`, `terminal`, `long_form`). Numbers
-know their cell, their mean with its uncertainty, their rank, and what is published beside them.
+Every format is rendered from this one model (`markdown`, `latex`, `html`, `values`). Numbers know their cell,
+their mean with its uncertainty, their rank, what is published beside them, and how they are printed: in
+percent with one decimal, halves rounded up, `-` for none.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,13 +11,18 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
 from typing import Final
 
-from pipeline.tables.aggregate import Entry, EntryMeans
-from pipeline.tables.incomplete import Shortfall
+from pipeline.cells import System
+from pipeline.tables.aggregate import SystemMeans
 from pipeline.tables.mean import Mean
+from pipeline.tables.outcome import Outcome
 from pipeline.tables.published import Source
 from pipeline.tables.verdicts import Comparison, References, compare
 
 UNDEFINED: Final = "-"
+AVERAGE: Final = "(average)"
+MEAN: Final = "(mean)"
+BEST: Final = 1
+SECOND: Final = 2
 SOURCE_MARKS: Final[Mapping[Source, str]] = {"paper": "", "other paper": "†", "authors' log": "‡"}
 """What marks a published number that is not of the paper's own experiments; † as in its Table 1."""
 
@@ -46,22 +50,12 @@ def signed(value: float) -> str:
     return f"{rounded:+.1f}" if rounded else "0.0"
 
 
-def _rounded(value: float) -> Decimal:
-    return Decimal(f"{100 * value:.9f}").quantize(Decimal("0.1"), ROUND_HALF_UP)
-
-
-AVERAGE: Final = "(average)"
-MEAN: Final = "(mean)"
-
-BEST: Final = 1
-SECOND: Final = 2
-
-
 @dataclass(frozen=True)
 class Number:
     """One value of a table.
 
     Attributes:
+        system: whose value it is.
         dataset: name of the data set, `AVERAGE` for the mean over data sets.
         subset: name of the subset, `MEAN` for the mean over subsets, "" in a table of data sets.
         comparison: what is published, `None` where nothing is.
@@ -69,7 +63,7 @@ class Number:
         show: how a share is printed.
     """
 
-    entry: Entry
+    system: System
     dataset: str
     metric: str
     mean: Mean
@@ -98,7 +92,7 @@ class Section:
         header: titles of labels and slots.
         text_columns: how many columns from the left are text.
         remarks: lines above the grid.
-        notes_at_name: whether the reasons for gaps stand at a row's name instead of at its slots.
+        notes_at_name: whether the reasons for missing values stand at a row's name instead of at its slots.
     """
 
     header: tuple[str, ...]
@@ -135,17 +129,16 @@ class Table:
 
     Attributes:
         name: of its files, such as `table1` or `subsets/mvtec`.
+        outcome: the part of the run that it stands on; its marks stand on top.
         legend: lines below it; `lead` those above it.
-        shortfall: the cells that it stands on and that have no result.
     """
 
     name: str
     title: str
-    profile: str
+    outcome: Outcome
     sections: tuple[Section, ...]
     legend: tuple[str, ...] = ()
     lead: tuple[str, ...] = ()
-    shortfall: Shortfall | None = None
 
     def numbers(self) -> list[Number]:
         """All its numbers, in the order in which they stand."""
@@ -153,19 +146,14 @@ class Table:
 
 
 def numbers_of(
-    entry: Entry,
-    own: EntryMeans,
-    place: tuple[str, str],
-    means: Mapping[str, Mean],
-    published: References,
+    own: SystemMeans, dataset: str, subset: str, means: Mapping[str, Mean], published: References
 ) -> Slot:
-    """A slot of `means` by metric, at `place` (data set, subset), each with what is published there."""
-    dataset, subset = place
+    """A slot of `means` by metric, each with what is published there; `subset` as in `Number`."""
     at = "" if subset == MEAN else subset
-    found = {metric: published.get((entry, dataset, at, metric)) for metric in means}
+    found = {metric: published.get((own.system, dataset, at, metric)) for metric in means}
     return tuple(
         Number(
-            entry,
+            own.system,
             dataset,
             metric,
             mean,
@@ -195,3 +183,7 @@ def _ranked(numbers: Sequence[Number]) -> list[Number]:
         replace(number, rank=0 if value is None else ranks.get(value, 0))
         for number, value in zip(numbers, values, strict=True)
     ]
+
+
+def _rounded(value: float) -> Decimal:
+    return Decimal(f"{100 * value:.9f}").quantize(Decimal("0.1"), ROUND_HALF_UP)

@@ -1,304 +1,247 @@
-"""Tables with data sets in rows and methods or variants in columns: Tables 1 to 3, and Figure 6 as numbers.
+"""The paper's tables, and one table for each data set; every function gives None where the run fills none.
 
-Rows stand in the order of the expected data sets, image level first, each group named once, and below each
-level the plain average over its data sets. In Tables 1 and 2 only methods that were run have a column, and
-ablations have none. In the paper profile the published numbers stand beside the measured ones.
-
-
-Tables with variants in rows: module ablation (Table 4), context optimisation (Table 5), and all others.
-
-Columns are the paper's two data sets, pixel level first, as far as the run has them. All rows of a table
-stand there once one of its variants was run; a row that was not run says so.
-
-
-The table of one data set: a section a method, its subsets and their mean in rows, metrics in columns.
-
-A variant has a section where it was run; not every variant is meant for every data set.
+- Data sets in rows, methods or variants in columns: Tables 1 to 3, the user's own data sets, and Figure 6 as
+  numbers. Image level first, each group named once, below each level the plain average over its data sets.
+- Variants in rows, the paper's two data sets in columns: Tables 4 and 5, and all other variants.
+- One data set: a section for each system, its subsets and their mean in rows, metrics in columns.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, TypeVar
 
 from pipeline import catalog
+from pipeline.catalog import Domain, Task
+from pipeline.cells import System
 from pipeline.results import METRICS
-from pipeline.tables.aggregate import Entry, EntryMeans, chosen_means
-from pipeline.tables.expected import Domain, Expected, Task
-from pipeline.tables.incomplete import shortfall
+from pipeline.tables.aggregate import SystemMeans
+from pipeline.tables.gains import OBJECT_AWARE
 from pipeline.tables.legend import (
     LEVEL_TITLES,
-    METHOD_TITLES,
     METRIC_TITLES,
     build_lines,
-    entry_title,
     group_title,
-    in_order,
     labelled,
     legend,
     over_datasets,
     over_subsets,
     published_lines,
 )
-from pipeline.tables.mean import Mean
 from pipeline.tables.model import MEAN, Row, Section, Table, numbers_of, ranked
-from pipeline.tables.verdicts import (
-    ATTENTIONS,
-    COMPARED,
-    LOSSES,
-    MODULES,
-    TUNINGS,
-    References,
-    any_run,
-    references,
+from pipeline.tables.outcome import Outcome, in_order
+from pipeline.tables.verdicts import References, references
+
+_T = TypeVar("_T")
+
+
+def _of_anomalyclip(labels: Mapping[str, _T]) -> dict[System, _T]:
+    return {System("anomalyclip", variant): label for variant, label in labels.items()}
+
+
+# A variant is known here by its name alone; what it sets is the business of `params.yaml`.
+TUNINGS: Final = {
+    System("vand"): "VAND",
+    System("vand", "medical"): "VAND, medical",
+    System("anomalyclip"): "AnomalyCLIP",
+    System("anomalyclip", "medical"): "AnomalyCLIP, medical",
+}
+"""Table 3: what a method is tuned on."""
+
+ATTENTIONS: Final = _of_anomalyclip({"": "V-V", "qq": "Q-Q", "kk": "K-K"})
+"""Figure 6: attention of the local path."""
+
+# Table 4, from the top down; each row adds a module to the one above.
+_MODULES: Final = _of_anomalyclip({"base": ("Base",), "t1": ("+ T1",), "t2": ("+ T2",), "": ("+ T3",)})
+# Table 5: the local loss, the global loss.
+_LOSSES: Final = _of_anomalyclip(
+    {"untrained": ("✗", "✗"), "global_only": ("✗", "✓"), "local_only": ("✓", "✗"), "": ("✓", "✓")}
 )
+_COMPARED: Final = frozenset({*TUNINGS, *_MODULES, *_LOSSES, OBJECT_AWARE, *ATTENTIONS})
+
+_TUNED_ON: Final = "colon_auxiliary"  # the medical variants of Table 3
+_ABLATED_ON: Final = ("mvtec", "visa")
+_ABLATED_TASKS: Final[tuple[Task, ...]] = ("pixel", "image")
 
 
-@dataclass(frozen=True)
-class PaperTable:
-    """A table by data set.
+def table1(outcome: Outcome) -> Table:
+    """Table 1: the methods that were run, without ablations."""
+    title = "Table 1. Zero-shot anomaly detection on industrial data sets"
+    return _by_dataset("table1", title, _part(outcome, outcome.methods, "industrial"))
 
-    Attributes:
-        name: of its files, such as `table1`.
-        title: its heading.
-        domains: whose data sets it shows.
-        variants: titles of its columns; empty for every method that was run.
-        auxiliary: the set that its variants are tuned on. What is not known about it stands below the table;
-            data sets whose images it holds have no row.
+
+def table2(outcome: Outcome) -> Table:
+    """Table 2: likewise."""
+    title = "Table 2. Zero-shot anomaly detection on medical data sets"
+    return _by_dataset("table2", title, _part(outcome, outcome.methods, "medical"))
+
+
+def table3(outcome: Outcome) -> Table | None:
+    """Table 3, without the data sets whose images the medical auxiliary set holds.
+
+    What is not known about that set stands below.
     """
-
-    name: str
-    title: str
-    domains: tuple[Domain, ...]
-    variants: Mapping[Entry, str] = field(default_factory=dict)
-    auxiliary: str | None = None
-
-    def exists(self, means: Mapping[Entry, EntryMeans]) -> bool:
-        """Whether a run fills it: always, or where a variant of it was run, or a data set of the user."""
-        if self.domains == ("own",):
-            return any(own.ran_in("own") for own in means.values())
-        return not self.variants or any_run(self.variants, means)
-
-    def table(self, means: Mapping[Entry, EntryMeans], expected: Expected, profile: str) -> Table:
-        """The table of a run."""
-        columns = self.columns(means, expected)
-        rows = tuple(self._rows(columns, expected, references(self.name, profile)))
-        titles = [self.variants.get(entry, entry_title(entry)) for entry in columns]
-        section = Section(("Task", "Category", "Data set", "C", *titles), rows, text_columns=3)
-        lines = [
-            *labelled(self.variants),
-            "C: number of subsets.",
-            *legend(columns),
-            *published_lines([section]),
-            *self._tuned_on(),
-            *build_lines(columns, expected, self._shown(expected)),
-        ]
-        lacks = shortfall(columns, self._shown(expected))
-        return Table(self.name, self.title, profile, (section,), tuple(lines), shortfall=lacks)
-
-    def columns(self, means: Mapping[Entry, EntryMeans], expected: Expected) -> dict[Entry, EntryMeans]:
-        """Its columns, in order."""
-        if self.variants:
-            return chosen_means(self.variants, means, expected)
-        return methods_as_published(means)
-
-    def _tuned_on(self) -> list[str]:
-        if self.auxiliary is None:
-            return []
-        record = catalog.record(self.auxiliary)
-        return [
-            f"{record.paper_name} (`{record.name}`): {record.title}.",
-            f"Not known about the paper's: {'; '.join(record.unconfirmed)}.",
-        ]
-
-    def _shown(self, expected: Expected) -> Expected:
-        seen = catalog.record(self.auxiliary).holds_images_of if self.auxiliary else ()
-        return {name: it for name, it in expected.items() if it.domain in self.domains and name not in seen}
-
-    def _rows(
-        self, columns: Mapping[Entry, EntryMeans], expected: Expected, published: References
-    ) -> Iterator[Row]:
-        shown = self._shown(expected)
-        for task, level in LEVEL_TITLES.items():
-            names = [name for name, it in shown.items() if task in it.tasks]
-            above = ("", "")
-            for name in names:
-                record = shown[name]
-                group = group_title(record.group)
-                labels = (level if not above[0] else "", "" if (level, group) == above else group)
-                slots = [over_subsets(it, own, name, task, published) for it, own in columns.items()]
-                yield Row((*labels, record.title, str(len(record.subsets))), tuple(ranked(slots)))
-                above = (level, group)
-            if names:
-                slots = [over_datasets(it, own, names, task) for it, own in columns.items()]
-                yield Row(("", "", "Average", ""), tuple(ranked(slots)))
+    if not outcome.has_variant(TUNINGS):
+        return None
+    record = catalog.record(_TUNED_ON)
+    part = _part(outcome, TUNINGS, "medical")
+    part = part.only(TUNINGS, [name for name in part.expected if name not in record.holds_images_of])
+    tuned_on = (
+        f"{record.paper_name} (`{record.name}`): {record.title}.",
+        f"Not known about the paper's: {'; '.join(record.unconfirmed)}.",
+    )
+    title = "Table 3. Medical data sets, tuned on industrial and on medical images"
+    return _by_dataset("table3", title, part, TUNINGS, tuned_on)
 
 
-PAPER_TABLES: Final = (
-    PaperTable("table1", "Table 1. Zero-shot anomaly detection on industrial data sets", ("industrial",)),
-    PaperTable("table2", "Table 2. Zero-shot anomaly detection on medical data sets", ("medical",)),
-    PaperTable(
-        "table3",
-        "Table 3. Medical data sets, tuned on industrial and on medical images",
-        ("medical",),
-        TUNINGS,
-        auxiliary="colon_auxiliary",
-    ),
-    PaperTable("own", "Own data sets", ("own",)),
-)
-FIGURE_6: Final = PaperTable(
-    "figure6", "Figure 6. Attention of DPAM in AnomalyCLIP", ("industrial", "medical"), ATTENTIONS
-)
+def own_table(outcome: Outcome) -> Table | None:
+    """The user's data sets, where one was run."""
+    part = _part(outcome, outcome.methods, "own")
+    ran = any(own.ran_on(name) for own in outcome.means.values() for name in part.expected)
+    return _by_dataset("own", "Own data sets", part) if ran else None
 
 
-def methods_as_published(means: Mapping[Entry, EntryMeans]) -> dict[Entry, EntryMeans]:
-    """Methods without their ablations, in order."""
-    return {entry: means[entry] for entry in in_order(means) if not entry.variant}
+def figure6(outcome: Outcome) -> Table | None:
+    """Figure 6 as numbers."""
+    if not outcome.has_variant(ATTENTIONS):
+        return None
+    part = _part(outcome, ATTENTIONS, "industrial", "medical")
+    return _by_dataset("figure6", "Figure 6. Attention of DPAM in AnomalyCLIP", part, ATTENTIONS)
 
 
-_DATASETS: Final = ("mvtec", "visa")
-_TASKS: Final[tuple[Task, ...]] = ("pixel", "image")
-
-_Column = tuple[str, Task]  # of a data set
-
-
-@dataclass(frozen=True)
-class AblationTable:
-    """A table by variant.
-
-    Attributes:
-        name: of its files, such as `table4`.
-        title: its heading.
-        header: titles of the columns that label a row.
-        rows: those labels, by variant.
-        remark: what a reader has to know about the rows.
-    """
-
-    name: str
-    title: str
-    header: tuple[str, ...]
-    rows: Mapping[Entry, tuple[str, ...]]
-    remark: str
-
-    def exists(self, means: Mapping[Entry, EntryMeans]) -> bool:
-        """Whether a variant of it was run."""
-        return any_run(self.rows, means)
-
-    def table(self, means: Mapping[Entry, EntryMeans], expected: Expected, profile: str) -> Table:
-        """The table of a run."""
-        own = chosen_means(self.rows, means, expected)
-        section = self._section(own, expected, references(self.name, profile))
-        names = labelled({entry: " ".join(labels) for entry, labels in self.rows.items()})
-        datasets = dict.fromkeys(dataset for dataset, _ in _columns(expected))
-        builds = build_lines(own, expected, datasets)
-        lines = [*names, self.remark, *legend(own), *published_lines([section]), *builds]
-        lacks = shortfall(own, datasets)
-        return Table(self.name, self.title, profile, (section,), tuple(lines), shortfall=lacks)
-
-    def _section(self, own: Mapping[Entry, EntryMeans], expected: Expected, published: References) -> Section:
-        columns = _columns(expected)
-        titles = [f"{expected[dataset].title}: {LEVEL_TITLES[task]}" for dataset, task in columns]
-        by_column = [
-            ranked([over_subsets(entry, it, *column, published) for entry, it in own.items()])
-            for column in columns
-        ]
-        rows = [
-            Row(self.rows[entry], slots)
-            for entry, slots in zip(own, zip(*by_column, strict=True), strict=False)
-        ]
-        return Section((*self.header, *titles), tuple(rows), text_columns=len(self.header))
+def table4(outcome: Outcome) -> Table | None:
+    """Table 4."""
+    remark = (
+        "Each row adds to the one above: T1 is DPAM, T2 the learnt object-agnostic prompts, T3 the learnt "
+        "tokens in the text tower. The paper does not say which prompts stand behind Base and + T1."
+    )
+    title = "Table 4. Module ablation of AnomalyCLIP"
+    return _by_variant("table4", title, outcome, ("Module",), _MODULES, remark)
 
 
-@dataclass(frozen=True)
-class OtherVariants:
+def table5(outcome: Outcome) -> Table | None:
+    """Table 5."""
+    remark = "✗ ✗ keeps the parameters as drawn; the paper does not say what stands behind this row."
+    title = "Table 5. Context optimisation of AnomalyCLIP"
+    return _by_variant("table5", title, outcome, ("Local", "Global"), _LOSSES, remark)
+
+
+def variants(outcome: Outcome) -> Table | None:
     """Every variant that no table or figure of the paper compares, such as those of a sweep."""
-
-    name: str = "variants"
-
-    def exists(self, means: Mapping[Entry, EntryMeans]) -> bool:
-        """Whether there is one."""
-        return bool(_others(means))
-
-    def table(self, means: Mapping[Entry, EntryMeans], expected: Expected, profile: str) -> Table:
-        """The table of a run: each method as it is, then its variants."""
-        others = _others(means)
-        as_they_are = {Entry(entry.method, "") for entry in others}
-        rows = {
-            entry: (METHOD_TITLES.get(entry.method, entry.method), entry.variant or "as it is")
-            for entry in in_order({*as_they_are, *others})
-        }
-        remark = "What each variant sets stands under `variants` in params.yaml."
-        table = AblationTable(self.name, "Other variants", ("Method", "Variant"), rows, remark)
-        return table.table(means, expected, profile)
+    others = [system for system in outcome.means if system.variant and system not in _COMPARED]
+    rows = {
+        it: (outcome.title(System(it.method)), it.variant or "as it is")
+        for it in in_order({*others, *(System(other.method) for other in others)})
+    }
+    remark = "What each variant sets stands under `variants` in params.yaml."
+    return _by_variant("variants", "Other variants", outcome, ("Method", "Variant"), rows, remark)
 
 
-TABLE_4: Final = AblationTable(
-    "table4",
-    "Table 4. Module ablation of AnomalyCLIP",
-    ("Module",),
-    MODULES,
-    "Each row adds to the one above: T1 is DPAM, T2 the learnt object-agnostic prompts, T3 the learnt tokens "
-    "in the text tower. The paper does not say which prompts stand behind Base and + T1.",
-)
-TABLE_5: Final = AblationTable(
-    "table5",
-    "Table 5. Context optimisation of AnomalyCLIP",
-    ("Local", "Global"),
-    LOSSES,
-    "✗ ✗ keeps the parameters as drawn; the paper does not say what stands behind this row.",
-)
-OTHER_VARIANTS: Final = OtherVariants()
-
-
-def _others(means: Mapping[Entry, EntryMeans]) -> list[Entry]:
-    return [entry for entry in means if entry.variant and entry not in COMPARED]
-
-
-def _columns(expected: Expected) -> list[_Column]:
-    return [
-        (name, task)
-        for name in _DATASETS
-        if name in expected
-        for task in _TASKS
-        if task in expected[name].tasks
-    ]
-
-
-def subsets_table(dataset: str, means: Mapping[Entry, EntryMeans], expected: Expected, profile: str) -> Table:
-    """The table of `dataset`."""
-    published = references("subsets", profile)
-    entries = [entry for entry in in_order(means) if not entry.variant or means[entry].ran_on(dataset)]
-    sections = tuple(_section(entry, dataset, means[entry], published) for entry in entries)
+def subsets_table(dataset: str, outcome: Outcome) -> Table:
+    """The table of `dataset`; a variant has a section where it was run."""
+    ran = [it for it, own in outcome.means.items() if not it.variant or own.ran_on(dataset)]
+    part = outcome.only(ran, [dataset])
+    published = references("subsets", outcome.profile)
+    sections = tuple(
+        _system_section(outcome.title(system), dataset, own, published) for system, own in part.means.items()
+    )
     return Table(
         f"subsets/{dataset}",
-        f"{expected[dataset].title}, by subset",
-        profile,
+        f"{part.expected[dataset].title}, by subset",
+        part,
         sections,
-        (*published_lines(sections), *build_lines(means, expected, [dataset])),
+        (*published_lines(sections), *build_lines(part)),
         lead=("Percent; the last row is the plain mean over subsets.",),
-        shortfall=shortfall({entry: means[entry] for entry in entries}, [dataset]),
     )
 
 
-def _section(entry: Entry, dataset: str, own: EntryMeans, published: References) -> Section:
-    rows = [_row(entry, dataset, subset, own, published) for subset in (*own.expected(dataset).subsets, MEAN)]
+def _part(outcome: Outcome, systems: Iterable[System], *domains: Domain) -> Outcome:
+    return outcome.only(systems, [name for name, it in outcome.expected.items() if it.domain in domains])
+
+
+def _by_dataset(
+    name: str,
+    title: str,
+    part: Outcome,
+    labels: Mapping[System, str] | None = None,
+    remarks: Sequence[str] = (),
+) -> Table:
+    """Data sets in rows, the systems of `part` in columns, titled by `labels` where given."""
+    titles = [part.title(system) if labels is None else labels[system] for system in part.means]
+    rows = tuple(_dataset_rows(part, references(name, part.profile)))
+    section = Section(("Task", "Category", "Data set", "C", *titles), rows, text_columns=3)
+    lines = (
+        *labelled(labels or {}),
+        "C: number of subsets.",
+        *legend(part, [section]),
+        *remarks,
+        *build_lines(part),
+    )
+    return Table(name, title, part, (section,), lines)
+
+
+def _dataset_rows(part: Outcome, published: References) -> Iterator[Row]:
+    for task, level in LEVEL_TITLES.items():
+        names = [name for name, it in part.expected.items() if task in it.tasks]
+        above = ("", "")
+        for name in names:
+            record = part.expected[name]
+            group = group_title(record.group)
+            labels = (level if not above[0] else "", "" if (level, group) == above else group)
+            slots = [over_subsets(own, name, task, published) for own in part.means.values()]
+            yield Row((*labels, record.title, str(len(record.subsets))), tuple(ranked(slots)))
+            above = (level, group)
+        if names:
+            slots = [over_datasets(own, names, task) for own in part.means.values()]
+            yield Row(("", "", "Average", ""), tuple(ranked(slots)))
+
+
+def _by_variant(
+    name: str,
+    title: str,
+    outcome: Outcome,
+    header: tuple[str, ...],
+    labels: Mapping[System, tuple[str, ...]],
+    remark: str,
+) -> Table | None:
+    """Systems in rows, by `labels` under `header`, all of them once one of the variants was run."""
+    if not outcome.has_variant(labels):
+        return None
+    part = outcome.only(labels, [name for name in _ABLATED_ON if name in outcome.expected])
+    columns = [
+        (dataset, task)
+        for dataset, record in part.expected.items()
+        for task in _ABLATED_TASKS
+        if task in record.tasks
+    ]
+    titles = [f"{part.expected[dataset].title}: {LEVEL_TITLES[task]}" for dataset, task in columns]
+    published = references(name, part.profile)
+    by_column = [
+        ranked([over_subsets(own, dataset, task, published) for own in part.means.values()])
+        for dataset, task in columns
+    ]
+    by_row = zip(*by_column, strict=True)
+    rows = tuple(Row(labels[system], slots) for system, slots in zip(part.means, by_row, strict=False))
+    section = Section((*header, *titles), rows, text_columns=len(header))
+    names = labelled({system: " ".join(label) for system, label in labels.items()})
+    lines = (*names, remark, *legend(part, [section]), *build_lines(part))
+    return Table(name, title, part, (section,), lines)
+
+
+def _system_section(title: str, dataset: str, own: SystemMeans, published: References) -> Section:
+    subsets = own.expected(dataset).subsets
+    values = {
+        subset: {metric: own.over_seeds(dataset, subset, metric) for metric in METRICS} for subset in subsets
+    }
+    values[MEAN] = {metric: own.over_subsets(dataset, metric) for metric in METRICS}
+    rows = tuple(
+        Row((subset,), tuple((number,) for number in numbers_of(own, dataset, subset, means, published)))
+        for subset, means in values.items()
+    )
     header = ("Subset", *(METRIC_TITLES[metric] for metric in METRICS))
-    return Section(header, tuple(rows), 1, entry_title(entry), _training(dataset, own), notes_at_name=True)
+    return Section(header, rows, 1, title, _training(dataset, own), notes_at_name=True)
 
 
-def _row(entry: Entry, dataset: str, subset: str, own: EntryMeans, published: References) -> Row:
-    means = {metric: _mean(dataset, subset, metric, own) for metric in METRICS}
-    numbers = numbers_of(entry, own, (dataset, subset), means, published)
-    return Row((subset,), tuple((number,) for number in numbers))
-
-
-def _mean(dataset: str, subset: str, metric: str, means: EntryMeans) -> Mean:
-    return (
-        means.over_subsets(dataset, metric) if subset == MEAN else means.over_seeds(dataset, subset, metric)
-    )
-
-
-def _training(dataset: str, means: EntryMeans) -> tuple[str, ...]:
-    auxiliary = means.auxiliaries().get(dataset)
+def _training(dataset: str, own: SystemMeans) -> tuple[str, ...]:
+    auxiliary = own.auxiliaries().get(dataset)
     if auxiliary is None:
         return ()
-    return (f"Auxiliary set: {auxiliary}; mean over seeds: {', '.join(str(seed) for seed in means.seeds)}.",)
+    return (f"Auxiliary set: {auxiliary}; mean over seeds: {', '.join(str(seed) for seed in own.seeds)}.",)

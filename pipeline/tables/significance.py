@@ -2,7 +2,9 @@
 
 The noise of a difference of two runs is what both standard errors say, over test images and, where a method
 is learnt, over trainings (`mean`). Where image scores of both sides are at hand, the images are the same
-ones, and their part is the standard error of the paired difference instead.
+ones, and their part is the standard error of the paired difference instead: both sides are drawn alike
+(`image_draws` with one seed), so what the runs have in common cancels. Maps are not kept, so pixel metrics
+have no such pairing.
 
 - Other seeds are another training. How far trainings differ is known from three seeds on, on both sides;
   with fewer, runs with other seeds are not judged: nobody could tell a regression from luck.
@@ -10,86 +12,67 @@ ones, and their part is the standard error of the paired difference instead.
 - Spreads of few seeds are uncertain: p-values are Student's, with Satterthwaite's degrees of freedom.
 - Many values are looked at together: Holm's bound, at 5 % for each level (cells, data sets, averages) among
   the values that moved at all, be it within the tolerance.
-
-
-How far image metrics of two runs would move apart with another draw of the images that they share.
-
-Both sides are drawn alike (`image_draws` with one seed), so what the runs have in common cancels. Pixel
-metrics have no such pairing: their maps are not kept.
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, TypeVar, cast
+from collections.abc import Hashable, Mapping
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import pandas as pd
 from scipy.special import stdtr
 
+from pipeline.cells import CellKey
 from pipeline.metrics import Draws, image_draws, standard_error
 from pipeline.tables.mean import MEASURED_FROM, satterthwaite
+from pipeline.tables.values import Value
 
 ALPHA: Final = 0.05
+OTHER_SEEDS: Final = (
+    f"other seeds, and fewer than {MEASURED_FROM} of them: another training may move it as much"
+)
+NO_ERROR: Final = "no standard error; too few draws of the test images have a value"
 
-_Key = TypeVar("_Key")
+_DRAWS: Final = 500
+_CELL: Final = ["dataset", "subset", "method", "variant"]
 
+Noise = tuple[float, float]
+"""What a difference is held against: its standard deviation in points, and the degrees of freedom."""
 
-@dataclass(frozen=True)
-class Measured:
-    """A value in points.
-
-    Attributes:
-        se: standard error over test images, `None` where not known.
-        training_se: over trainings, 0 where nothing is learnt.
-        seeds: of the trainings.
-    """
-
-    value: float
-    se: float | None
-    training_se: float = 0.0
-    seeds: tuple[str, ...] = ()
-
-    @property
-    def seeds_measured(self) -> bool:
-        """Whether there are enough seeds to measure the spread between trainings."""
-        return len(self.seeds) >= MEASURED_FROM
+_Key = TypeVar("_Key", bound=Hashable)
 
 
-@dataclass(frozen=True)
-class Noise:
-    """What a difference is held against: its standard deviation in points, and the degrees of freedom."""
-
-    deviation: float
-    freedom: float = math.inf
-
-    def p_value(self, difference: float) -> float:
-        """Two-sided p-value of a difference in points; without any noise, 0 for whatever moved."""
-        if self.deviation == 0:
-            return 0.0
-        ratio = abs(difference) / self.deviation
-        if math.isinf(self.freedom):
-            return math.erfc(ratio / math.sqrt(2))
-        return 2 * float(stdtr(self.freedom, -ratio))
-
-
-def noise(before: Measured, after: Measured, paired: float | None = None) -> Noise | None:
-    """The noise of a difference when nothing but images and trainings changed; `None` where not known.
+def noise(before: Value, after: Value, paired: float | None = None) -> Noise | str:
+    """The noise of a difference when nothing but images and trainings changed, or why it is not known.
 
     Args:
         before: one side.
         after: the other.
-        paired: standard error of the difference over draws of the images that both sides share.
+        paired: standard error of the difference over draws of the images that both sides share, in points.
     """
     sides = before, after
-    if before.seeds != after.seeds and not all(side.seeds_measured for side in sides):
-        return None
-    images = _images(before, after) if paired is None else paired
-    if images is None:
-        return None
-    variance = math.fsum([images**2, *(side.training_se**2 for side in sides)])
-    measured = [(side.training_se, len(side.seeds)) for side in sides if side.seeds_measured]
-    return Noise(math.sqrt(variance), satterthwaite(variance, measured))
+    seeds = [len(side.seeds.split()) for side in sides]
+    if before.seeds != after.seeds and min(seeds) < MEASURED_FROM:
+        return OTHER_SEEDS
+    if paired is None:
+        if not (before.se and after.se):
+            return NO_ERROR
+        paired = math.hypot(float(before.se), float(after.se))
+    trainings = [float(side.training_se or 0) for side in sides]
+    variance = math.fsum([paired**2, *(error**2 for error in trainings)])
+    measured = [pair for pair in zip(trainings, seeds, strict=True) if pair[1] >= MEASURED_FROM]
+    return math.sqrt(variance), satterthwaite(variance, measured)
+
+
+def p_value(difference: float, against: Noise) -> float:
+    """Two-sided p-value of a difference in points; without any noise, 0 for whatever moved."""
+    deviation, freedom = against
+    if deviation == 0:
+        return 0.0
+    ratio = abs(difference) / deviation
+    if math.isinf(freedom):
+        return math.erfc(ratio / math.sqrt(2))
+    return 2 * float(stdtr(freedom, -ratio))
 
 
 def significant(p_values: Mapping[_Key, float]) -> set[_Key]:
@@ -109,20 +92,7 @@ def significant(p_values: Mapping[_Key, float]) -> set[_Key]:
     return found
 
 
-def _images(before: Measured, after: Measured) -> float | None:
-    if before.se is None or after.se is None:
-        return None
-    return math.hypot(before.se, after.se)
-
-
-CellName = tuple[str, str, str, str]
-"""Data set, subset, method, variant."""
-
-_DRAWS: Final = 500
-_CELL: Final = ["dataset", "subset", "method", "variant"]
-
-
-def paired_errors(before: pd.DataFrame, after: pd.DataFrame) -> dict[tuple[CellName, str], float]:
+def paired_errors(before: pd.DataFrame, after: pd.DataFrame) -> dict[tuple[CellKey, str], float]:
     """Standard errors of differences in points, by cell and metric.
 
     Args:
@@ -130,10 +100,11 @@ def paired_errors(before: pd.DataFrame, after: pd.DataFrame) -> dict[tuple[CellN
         after: those of the other run.
 
     Returns:
-        What both sides have on the same images with the same labels; values are means over seeds.
+        What both sides have on the same images with the same labels; values are means over seeds, so the keys
+        have none.
     """
     groups = _by_cell(before), _by_cell(after)
-    errors: dict[tuple[CellName, str], float] = {}
+    errors: dict[tuple[CellKey, str], float] = {}
     for cell in groups[0].keys() & groups[1].keys():
         sides = [_by_seed(group[cell]) for group in groups]
         if not _same_images([*sides[0], *sides[1]]):
@@ -146,8 +117,12 @@ def paired_errors(before: pd.DataFrame, after: pd.DataFrame) -> dict[tuple[CellN
     return errors
 
 
-def _by_cell(scores: pd.DataFrame) -> dict[CellName, pd.DataFrame]:
-    return {cast("CellName", cell): rows for cell, rows in scores.groupby(_CELL, sort=False)}
+def _by_cell(scores: pd.DataFrame) -> dict[CellKey, pd.DataFrame]:
+    groups: Any = scores.groupby(_CELL, sort=False)
+    return {
+        CellKey(dataset, subset, method, variant, None): rows
+        for (dataset, subset, method, variant), rows in groups
+    }
 
 
 def _by_seed(rows: pd.DataFrame) -> list[pd.DataFrame]:

@@ -1,6 +1,7 @@
-"""The CSV form of every table: one line a value, never rounded to what is printed, with the reason of a gap.
+"""The CSV form of every table: one line for each value, never rounded to what is printed.
 
-All tables have the same columns, so that one reader and one comparison serve them all.
+Where there is no value, its line says why. All tables have the same columns, so that one reader and one
+comparison serve them all.
 """
 
 import csv
@@ -66,7 +67,7 @@ KEY_COLUMNS: Final = COLUMNS[: COLUMNS.index("value")]
 def values(table: Table) -> list[Value]:
     """The numbers of `table`, in the order in which they stand."""
     short = table.name.partition("/")[0].removeprefix("table")
-    return [_value(number, table.profile, short) for number in table.numbers()]
+    return [_value(number, table.outcome.profile, short) for number in table.numbers()]
 
 
 def csv_text(table: Table) -> str:
@@ -111,8 +112,8 @@ def _value(number: Number, profile: str, table: str) -> Value:
         task=number.metric.partition("_")[0],
         dataset=number.dataset,
         subset=number.subset,
-        method=number.entry.method,
-        variant=number.entry.variant,
+        method=number.system.method,
+        variant=number.system.variant,
         metric=number.metric,
         value=_percent(mean.value),
         printed="" if mean.value is None else number.show(mean.value),

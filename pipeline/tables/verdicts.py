@@ -1,10 +1,4 @@
-"""Which variants of `params.yaml` the paper's tables and figures compare, and as what they are published.
-
-A variant is known here by its name alone; what it sets is the business of `params.yaml`. The method itself,
-"" as a variant, opens or closes each comparison. A table of variants exists once one of them was run.
-
-
-Measured against published: which printed number belongs to a value, and the one rule for its verdict.
+"""Measured against published: which printed number belongs to a value, and the one rule for its verdict.
 
 The same test images stand behind both numbers, so what another draw of images would change excuses nothing;
 the interval is printed beside the difference and plays no part. What does count:
@@ -21,84 +15,18 @@ set. Only the paper profile is held against published numbers.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal
 
 from pipeline.catalog import KnownCounts
-from pipeline.tables.aggregate import Entry, EntryMeans
+from pipeline.cells import System
+from pipeline.tables.aggregate import SystemMeans
 from pipeline.tables.expected import ExpectedSet
 from pipeline.tables.mean import Mean, Z
+from pipeline.tables.outcome import PAPER_PROFILE
 from pipeline.tables.published import PublishedValue, published_subsets, published_table
 
-_T = TypeVar("_T")
-
-
-def _of_anomalyclip(labels: Mapping[str, _T]) -> dict[Entry, _T]:
-    return {Entry("anomalyclip", variant): label for variant, label in labels.items()}
-
-
-# Table 3: what a method is tuned on.
-TUNINGS: Final = {
-    Entry("vand", ""): "VAND",
-    Entry("vand", "medical"): "VAND, medical",
-    Entry("anomalyclip", ""): "AnomalyCLIP",
-    Entry("anomalyclip", "medical"): "AnomalyCLIP, medical",
-}
-
-# Table 4, from the top down; each row adds a module to the one above.
-MODULES: Final = _of_anomalyclip({"base": ("Base",), "t1": ("+ T1",), "t2": ("+ T2",), "": ("+ T3",)})
-
-# Table 5: the local loss, the global loss.
-LOSSES: Final = _of_anomalyclip(
-    {"untrained": ("✗", "✗"), "global_only": ("✗", "✓"), "local_only": ("✓", "✗"), "": ("✓", "✓")}
-)
-
-# Figure 5.
-OBJECT_AGNOSTIC: Final = Entry("anomalyclip", "")
-OBJECT_AWARE: Final = Entry("anomalyclip", "object_aware")
-
-# Figure 6: attention of the local path.
-ATTENTIONS: Final = _of_anomalyclip({"": "V-V", "qq": "Q-Q", "kk": "K-K"})
-
-
-# What the tables and figures above compare.
-COMPARED: Final = frozenset({*TUNINGS, *MODULES, *LOSSES, OBJECT_AWARE, *ATTENTIONS})
-
-
-def any_run(entries: Iterable[Entry], means: Mapping[Entry, EntryMeans]) -> bool:
-    """Whether a variant among `entries` was run; the method itself does not count."""
-    return any(entry.variant and entry in means for entry in entries)
-
-
-# How the files of published numbers name the entries of Tables 3 to 5: by method and variant.
-PUBLISHED: Final[Mapping[int, Mapping[tuple[str, str], Entry]]] = {
-    3: {
-        ("vand", ""): Entry("vand", "medical"),
-        ("anomalyclip", ""): Entry("anomalyclip", "medical"),
-    },
-    4: {
-        ("anomalyclip", name): Entry("anomalyclip", variant)
-        for name, variant in {
-            "base": "base",
-            "t1_dpam": "t1",
-            "t1_t2_prompts": "t2",
-            "t1_t2_t3_full": "",
-        }.items()
-    },
-    5: {
-        ("anomalyclip", name): Entry("anomalyclip", variant)
-        for name, variant in {
-            "local0_global0": "untrained",
-            "local0_global1": "global_only",
-            "local1_global0": "local_only",
-            "local1_global1": "",
-        }.items()
-    },
-}
-
-
-PAPER_PROFILE: Final = "paper"
 ROUNDING: Final = 0.05
 OTHER_MACHINES: Final = 0.2
 # Points that are equal but for the noise of their sums.
@@ -107,8 +35,8 @@ _NOISE: Final = 1e-9
 _MEDICAL_AUXILIARY: Final = "colon_auxiliary"
 
 Verdict = Literal["reproduced", "differs", "not run", "not comparable"]
-References = Mapping[tuple[Entry, str, str, str], PublishedValue]
-"""Entry, data set, subset ("" for the mean over them) and metric to what is published."""
+References = Mapping[tuple[System, str, str, str], PublishedValue]
+"""System, data set, subset ("" for the mean over them) and metric to what is published."""
 
 
 @dataclass(frozen=True)
@@ -141,10 +69,10 @@ def references(table: str, profile: str) -> References:
         values = (*published_table(2), *published_table(3))
     else:
         values = published_table(int(table.removeprefix("table")))
-    return {(_entry(value), value.dataset, value.subset, value.metric): value for value in values}
+    return {(value.system, value.dataset, value.subset, value.metric): value for value in values}
 
 
-def compare(published: PublishedValue, mean: Mean, own: EntryMeans) -> Comparison:
+def compare(published: PublishedValue, mean: Mean, own: SystemMeans) -> Comparison:
     """The verdict on `mean`, of `own` on the data set of `published`."""
     if not own.ran_on(published.dataset):
         return Comparison(published, "not run")
@@ -158,18 +86,13 @@ def compare(published: PublishedValue, mean: Mean, own: EntryMeans) -> Compariso
     return Comparison(published, verdict, difference, allowed)
 
 
-def _entry(value: PublishedValue) -> Entry:
-    known = PUBLISHED.get(value.table or 0, {})
-    return known.get((value.method, value.variant), Entry(value.method, value.variant))
-
-
 def _retrained(mean: Mean) -> float:
     if mean.training_se is None:
         return 0.0
     return 100 * Z * math.hypot(mean.retrained, mean.training_se)
 
 
-def _unlike(published: PublishedValue, own: EntryMeans) -> str | None:
+def _unlike(published: PublishedValue, own: SystemMeans) -> str | None:
     dataset = published.dataset
     record, counts = own.expected(dataset), own.counts(dataset)
     if (build := _other_build(record, counts)) is not None:

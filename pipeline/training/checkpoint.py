@@ -5,20 +5,32 @@ The header carries a digest over itself and the tensors, so that a damaged file 
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
+import torch
+from pydantic import BaseModel, ConfigDict, JsonValue
 from safetensors.torch import save
 from torch import Tensor
 
+from pipeline.clip.tensors import read_safetensors, require_weights
 from pipeline.errors import WeightsError
 from pipeline.files import value_digest, write_bytes
 from pipeline.methods.base import LearntMethod
 
 _FORMAT = 2
 _KEY = "zsad"  # one key only: safetensors writes several in no fixed order
+
+
+class _Header(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    format: int
+    method: str
+    settings: dict[str, JsonValue]
+    provenance: dict[str, JsonValue]
+    digest: str
 
 
 def save_checkpoint(path: Path, method: LearntMethod, provenance: Mapping[str, Any]) -> None:
@@ -45,7 +57,7 @@ def _digest(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256(value_digest(header).encode())
     for name, value in sorted(tensors.items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.detach().cpu().numpy().tobytes())
+        digest.update(value.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -54,28 +66,36 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
     Raises:
         WeightsError: the file is missing, damaged or no checkpoint of this project.
+        OSError: the machine cannot read it now.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no iterator
+        tensors, texts = read_safetensors(path)
     except FileNotFoundError as error:
         raise WeightsError(f"{path} does not exist: run the train stage") from error
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{path} is damaged ({error}): delete it and run the train stage") from error
-    if _KEY not in metadata:
+    if texts.keys() != {_KEY}:
         raise WeightsError(f"{path} is no checkpoint of zsad: convert it with `zsad import-checkpoint`")
-    try:
-        header: dict[str, Any] = json.loads(metadata[_KEY])
-        digest = header.pop("digest", None)
-    except (ValueError, AttributeError):
-        digest, header = None, {}
-    if digest != _digest(header, tensors):
-        raise WeightsError(
-            f"{path} is damaged or older than its format (content and digest disagree): "
-            "delete it and run the train stage"
-        )
+    header = _header(path, texts[_KEY], tensors)
+    require_weights(tensors, path)
     return tensors, header
+
+
+def _header(path: Path, text: str, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The header in `text`, once its digest is that of the file's content."""
+    again = "delete it and run the train stage"
+    try:
+        header = json.loads(text)
+        if (version := header.get("format")) != _FORMAT:
+            raise WeightsError(
+                f"{path} has format {version!r:.20}, this version of zsad reads {_FORMAT}: {again}"
+            )
+        header = _Header.model_validate(header).model_dump()
+        digest = header.pop("digest")
+        whole = digest == _digest(header, tensors)
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise WeightsError(f"{path} has a header that is none of zsad: {again}") from error
+    if not whole:
+        raise WeightsError(f"{path} is damaged (content and digest disagree): {again}")
+    return header
 
 
 def load_checkpoint(path: Path, method: LearntMethod) -> dict[str, Any]:
@@ -85,15 +105,40 @@ def load_checkpoint(path: Path, method: LearntMethod) -> dict[str, Any]:
         The provenance that was saved.
 
     Raises:
-        WeightsError: no such file, or it was learnt by another method or under other shapes; the message
-            names it.
+        WeightsError: no such file, or it was learnt by another method, under other settings or other shapes;
+            the message names it.
     """
     tensors, header = read_checkpoint(path)
     if header["method"] != method.name:
         raise WeightsError(f"{path} was learnt by {header['method']}, not by {method.name}")
+    provenance: dict[str, Any] = header["provenance"]
+    for key, learnt, wanted in _moved(header["settings"], method):
+        raise WeightsError(
+            f"{path} was learnt by {method.name} with {key} {learnt}, not {wanted}: set it to that, or "
+            f"train anew: `dvc repro train@{provenance.get('auxiliary') or '<auxiliary set>'}`"
+        )
     try:
         method.load_state(tensors)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
-    provenance: dict[str, Any] = header["provenance"]
     return provenance
+
+
+def _moved(learnt: Mapping[str, Any], method: LearntMethod) -> Iterator[tuple[str, Any, Any]]:
+    """Settings that decide training and differ: key, value in the checkpoint, value of `method`."""
+    sides = [
+        _by_key({name: value for name, value in side.items() if name not in method.settings.scoring_only})
+        for side in (learnt, method.settings.model_dump(mode="json"))
+    ]
+    for key in sorted(sides[0].keys() | sides[1].keys()):
+        before, now = (side.get(key, "missing") for side in sides)
+        if before != now:
+            yield key, before, now
+
+
+def _by_key(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Nested values under dotted keys, such as `training.epochs`."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _by_key(value, f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}": value}
+    return flat

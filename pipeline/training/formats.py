@@ -1,18 +1,11 @@
-"""What an official checkpoint format has to say of itself, and the checks that every format shares.
+"""The official checkpoint formats: state dicts of released files to our tensors, and back.
 
-A format translates between the state dict of a released file and the tensors of our own method. It knows no
-files and no digests; `interchange` does.
-
-
-The format of the released AnomalyCLIP checkpoints: the state dict of their prompt learner.
-
-Two contexts (pos is normal, neg is abnormal) and the deep tokens were learnt. The embeddings around the
-contexts are the text tower's own, so they say which tower and which words a file belongs to; they are checked
-and, on the way out, taken from the tower. The projections are registered in the public code but never called:
-they are dropped, and written as zeros on the way out, where the official loader only wants them to be there.
-
-
-The format of the released VAND checkpoints: its linear layers, named as our own.
+A format knows no files and no digests; `interchange` does. AnomalyCLIP's is the state dict of its prompt
+learner: two contexts (pos is normal, neg is abnormal) and the deep tokens were learnt. The embeddings around
+the contexts are the text tower's own, so they say which tower and which words a file belongs to: they are
+checked and, on the way out, taken from the tower. The projections are registered in the public code but never
+called: they are dropped, and written as zeros on the way out, where the official loader only wants them to be
+there. VAND's is its linear layers, named as our own.
 """
 
 from collections.abc import Mapping
@@ -29,6 +22,15 @@ from pipeline.methods.prompt_data import Pair, pairs, published_prompts
 from pipeline.methods.vand import Vand
 
 State = Mapping[str, Tensor]
+
+IDS = "tokenized_prompts_"
+"""First part of the names of tensors that hold token numbers, not weights."""
+
+_SIDES = ("pos", "neg")  # normal and abnormal, in the order of our own contexts
+_DEEP = "compound_prompts_text."
+_UNUSED = "compound_prompt_projections."
+_UNUSED_WIDTH = 896  # of the projections, whatever the tower
+_PLACEHOLDER = "X"
 
 
 class Format(Protocol):
@@ -65,36 +67,6 @@ class Format(Protocol):
         """
 
 
-def numbered(state: State, prefix: str, suffix: str = "") -> int:
-    """How many of `prefix0suffix`, `prefix1suffix`, ... there are without a gap."""
-    count = 0
-    while f"{prefix}{count}{suffix}" in state:
-        count += 1
-    return count
-
-
-def require_shapes(state: State, expected: Mapping[str, tuple[int, ...]]) -> None:
-    """Refuse a state dict with other names or shapes than expected, or with values that are not finite.
-
-    Raises:
-        WeightsError: the first such name, in alphabetical order.
-    """
-    for name in sorted(state.keys() | expected.keys()):
-        found = tuple(state[name].shape) if name in state else "missing"
-        wanted = expected.get(name, "no such tensor")
-        if found != wanted:
-            raise WeightsError(f"{name} is {found}, expected {wanted}")
-        if not torch.isfinite(state[name]).all():
-            raise WeightsError(f"{name} holds values that are not finite: the file is damaged")
-
-
-_SIDES = ("pos", "neg")  # normal and abnormal, in the order of our own contexts
-_DEEP = "compound_prompts_text."
-_UNUSED = "compound_prompt_projections."
-_UNUSED_WIDTH = 896  # of the projections, whatever the tower
-_PLACEHOLDER = "X"
-
-
 class AnomalyClipFormat:
     """See `pipeline.training.formats.Format`."""
 
@@ -106,16 +78,16 @@ class AnomalyClipFormat:
         context = tuple(state["ctx_pos"].shape) if "ctx_pos" in state else "missing"
         if len(context) != 4:
             raise WeightsError(f"ctx_pos is {context}, expected (1, 1, context length, width)")
-        n_ctx, deep = int(context[2]), numbered(state, _DEEP)
+        n_ctx, deep = int(context[2]), _numbered(state, _DEEP)
         tokens = len(state[f"{_DEEP}0"]) if deep and state[f"{_DEEP}0"].dim() else 1
-        require_shapes(state, _shapes(clip, n_ctx, deep, tokens))
+        _require_shapes(state, _shapes(clip, n_ctx, deep, tokens))
         shaped = {"n_ctx": n_ctx, "deep_layers": deep, "deep_tokens": tokens}
         layers = {} if "layers" in given else {"layers": [clip.vision.depth]}
         return shaped | layers | {"prompts": _find_words(state, clip, n_ctx)}
 
     def learnt(self, state: State) -> dict[str, Tensor]:
         """Both contexts as one tensor, and the deep tokens."""
-        deep = {f"deep.{number}": state[f"{_DEEP}{number}"] for number in range(numbered(state, _DEEP))}
+        deep = {f"deep.{number}": state[f"{_DEEP}{number}"] for number in range(_numbered(state, _DEEP))}
         return {"context": torch.stack([state[f"ctx_{side}"][0, 0] for side in _SIDES]), **deep}
 
     def official(self, method: LearntMethod) -> dict[str, Tensor]:
@@ -144,7 +116,7 @@ def _shapes(clip: Clip, n_ctx: int, deep: int, tokens: int) -> dict[str, tuple[i
         shapes[f"ctx_{side}"] = (1, 1, n_ctx, width)
         shapes[f"token_prefix_{side}"] = (1, 1, 1, width)
         shapes[f"token_suffix_{side}"] = (1, 1, length - 1 - n_ctx, width)
-        shapes[f"tokenized_prompts_{side}"] = (1, 1, length)
+        shapes[f"{IDS}{side}"] = (1, 1, length)
     for number in range(deep):
         shapes[f"{_DEEP}{number}"] = (tokens, width)
         shapes[f"{_UNUSED}{number}.weight"] = (_UNUSED_WIDTH, width)
@@ -163,7 +135,7 @@ def _frozen(words: Pair, clip: Clip, n_ctx: int) -> dict[str, Tensor]:
         padded = torch.tensor(ids + [0] * (text.context_length - len(ids)), dtype=torch.int32)
         state[f"token_prefix_{side}"] = embeddings[None, :, :1].clone()
         state[f"token_suffix_{side}"] = embeddings[None, :, 1 + n_ctx :].clone()
-        state[f"tokenized_prompts_{side}"] = padded[None, None]
+        state[f"{IDS}{side}"] = padded[None, None]
     return state
 
 
@@ -173,7 +145,7 @@ def _find_words(state: State, clip: Clip, n_ctx: int) -> str:
         if words.class_aware:
             continue
         frozen = _frozen(words, clip, n_ctx)
-        ids = [key for key in frozen if key.startswith("tokenized_prompts")]
+        ids = [key for key in frozen if key.startswith(IDS)]
         if not all(torch.equal(frozen[key].long(), state[key].long()) for key in ids):
             continue
         for key in sorted(frozen.keys() - set(ids)):
@@ -197,14 +169,14 @@ class VandFormat:
 
         On 24 blocks four layers are 6, 12, 18 and 24, those of the public code.
         """
-        count, depth = numbered(state, "fc.", ".weight"), clip.vision.depth
+        count, depth = _numbered(state, "fc.", ".weight"), clip.vision.depth
         if not count:
             raise WeightsError("fc.0.weight is missing")
         sides = (clip.embed_dim, clip.vision.width)
         shapes: dict[str, tuple[int, ...]] = {}
         for number in range(count):
             shapes |= {f"fc.{number}.weight": sides, f"fc.{number}.bias": sides[:1]}
-        require_shapes(state, shapes)
+        _require_shapes(state, shapes)
         if len(chosen := given.get("layers", range(count))) != count:
             raise WeightsError(f"it holds {count} linear layers, methods.vand.layers names {len(chosen)}")
         if "layers" in given:
@@ -220,3 +192,24 @@ class VandFormat:
     def official(self, method: LearntMethod) -> dict[str, Tensor]:
         """The same tensors."""
         return method.state()
+
+
+def _numbered(state: State, prefix: str, suffix: str = "") -> int:
+    """How many of `prefix0suffix`, `prefix1suffix`, ... there are without a gap."""
+    count = 0
+    while f"{prefix}{count}{suffix}" in state:
+        count += 1
+    return count
+
+
+def _require_shapes(state: State, expected: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse a state dict with other names or shapes than expected.
+
+    Raises:
+        WeightsError: the first such name, in alphabetical order.
+    """
+    for name in sorted(state.keys() | expected.keys()):
+        found = tuple(state[name].shape) if name in state else "missing"
+        wanted = expected.get(name, "no such tensor")
+        if found != wanted:
+            raise WeightsError(f"{name} is {found}, expected {wanted}")

@@ -10,7 +10,6 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -18,10 +17,11 @@ from torch import Tensor
 
 from pipeline import methods
 from pipeline.clip import Clip
+from pipeline.clip.tensors import read_pickled, require_weights
 from pipeline.errors import WeightsError
 from pipeline.files import file_digest, write_bytes
 from pipeline.methods.base import LearntMethod
-from pipeline.training.formats import AnomalyClipFormat, Format, VandFormat
+from pipeline.training.formats import IDS, AnomalyClipFormat, Format, VandFormat
 
 FORMATS: tuple[Format, ...] = (AnomalyClipFormat(), VandFormat())
 
@@ -101,13 +101,20 @@ def read_official(path: Path) -> OfficialCheckpoint:
     Raises:
         WeightsError: it is missing, damaged, holds code, or is no AnomalyCLIP or VAND checkpoint.
     """
-    content = _unpickle(path)
-    keys = {form.key: form for form in FORMATS}
-    if not isinstance(content, dict) or len(content) != 1 or (key := next(iter(content))) not in keys:
-        raise WeightsError(f"{path} is no official checkpoint: expected one key, {' or '.join(keys)}")
-    state = content[key]
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise WeightsError(f"{path}: {key} is no state dict: expected names mapped to tensors")
+    forms = {form.key: form for form in FORMATS}
+    found: list[Format] = []
+
+    def choose(content: Any) -> Any:
+        if not isinstance(content, dict) or len(content) != 1 or (key := next(iter(content))) not in forms:
+            raise WeightsError(f"{path} is no official checkpoint: expected one key, {' or '.join(forms)}")
+        found.append(forms[key])
+        return content[key]
+
+    try:
+        state = read_pickled(path, choose)
+    except FileNotFoundError as error:
+        raise WeightsError(f"{path} does not exist: give the path of an official checkpoint") from error
+    require_weights({name: value for name, value in state.items() if not name.startswith(IDS)}, path)
     digest = file_digest(path)
     known = RELEASED.get(digest)
     provenance = {
@@ -116,7 +123,7 @@ def read_official(path: Path) -> OfficialCheckpoint:
         "source": known.title if known else None,
         "auxiliary": known.auxiliary if known else None,
     }
-    return OfficialCheckpoint(path, keys[key].method, dict(state), provenance)
+    return OfficialCheckpoint(path, found[0].method, state, provenance)
 
 
 def export_official(path: Path, method: LearntMethod) -> None:
@@ -143,15 +150,3 @@ def _refuse_contradiction(found: Mapping[str, Any], changes: Mapping[str, Any]) 
     for key in sorted(found.keys() & changes.keys()):
         if found[key] != changes[key]:
             raise WeightsError(f"its {key} is {found[key]}, but {changes[key]} was asked for")
-
-
-def _unpickle(path: Path) -> object:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise WeightsError(f"{path} does not exist: give the path of an official checkpoint") from error
-    except UnpicklingError as error:
-        raise WeightsError(f"{path} is damaged or holds more than tensors, and is not opened") from error
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise WeightsError(f"{path} is damaged ({reason}): fetch it again") from error

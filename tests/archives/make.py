@@ -10,6 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+from pipeline.archives import extract
+from pipeline.errors import DataError
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -137,3 +142,13 @@ def declaring(path: Path, size: int) -> Path:
     content[start + 24 : start + 28] = struct.pack("<I", size)
     path.write_bytes(content)
     return path
+
+
+def refused(archive: Path, into: Path, message: str) -> None:
+    """`archive` is refused with one message, and nothing is left of it anywhere."""
+    before = set(archive.parent.rglob("*"))
+    with pytest.raises(DataError, match=message) as caught:
+        extract(archive, into)
+    assert str(archive) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert set(archive.parent.rglob("*")) == before

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.catalog import Counts, Listing, list_samples, record
+from pipeline.catalog.fingerprint import FileFact, build_digest, subset_digest
 
 Built = dict[str, Counts]
 
@@ -14,6 +15,18 @@ Built = dict[str, Counts]
 def listed(name: str, root: Path) -> Listing:
     """What the data set `name` lists of a tree."""
     return list_samples(record(name), root)
+
+
+def fingerprint(listing: Listing, root: Path) -> dict[str, str]:
+    """Subset to the digest of its files as they lie on disk; that of the build is under ""."""
+    counts = listing.counts()
+    found = {}
+    for subset in counts:
+        samples = listing.of(subset)
+        paths = {path for sample in samples for path in (sample.image, sample.mask) if path}
+        facts = {path: FileFact.of((root / path).read_bytes()) for path in paths}
+        found[subset] = subset_digest(samples, facts, listing.base)
+    return found | {"": build_digest({name: (found[name], counts[name]) for name in counts})}
 
 
 def picture(path: Path, mode: str = "RGB", size: tuple[int, int] = (12, 9), value: int = 90) -> Path:

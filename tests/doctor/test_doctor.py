@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,8 @@ from click.testing import CliRunner
 
 from pipeline.cli import main
 from pipeline.doctor import Finding
-from pipeline.doctor.machine import environment, machine, services
-from pipeline.doctor.stored import stored
+from pipeline.doctor.machine import environment, hardware, services
+from pipeline.doctor.stored import stored_files
 from pipeline.execution.store import CellStore
 from pipeline.params import load_params
 from tests.execution.running import CELLS, evaluate, use_plain_methods
@@ -29,7 +30,7 @@ def flip(path: Path, place: float = 0.5) -> None:
 
 
 def test_stored_files_are_verified_and_each_damage_is_named(trained: Project) -> None:
-    assert problems(stored(load_params(), repair=False)) == []
+    assert problems(stored_files(load_params(), repair=False)) == []
 
     weights = next(Path("weights/miniature/btad").glob("*.safetensors"))
     flip(weights, 0.9)
@@ -39,7 +40,7 @@ def test_stored_files_are_verified_and_each_damage_is_named(trained: Project) ->
     masks = next(Path("shards/miniature/endo").rglob("masks-*.npy"))
     flip(images)
     flip(masks)
-    found = problems(stored(load_params(), repair=False))
+    found = problems(stored_files(load_params(), repair=False))
     assert len(found) == 4
     assert f"{weights} is damaged" in found[0]
     assert "shards/miniature/btad/02: its content at 112 pixels is not what was prepared" in found[1]
@@ -50,7 +51,7 @@ def test_stored_files_are_verified_and_each_damage_is_named(trained: Project) ->
 def test_an_unusable_subset_and_missing_data_are_problems(trained: Project) -> None:
     Path("shards/miniature/endo/manifest.json").unlink()
     Path("data/sdd").rename("data/moved")
-    found = problems(stored(load_params(), repair=False))
+    found = problems(stored_files(load_params(), repair=False))
     assert len(found) == 2
     assert "data/sdd is missing" in found[0]
     assert "shards/miniature/endo/manifest.json" in found[1]
@@ -58,7 +59,7 @@ def test_an_unusable_subset_and_missing_data_are_problems(trained: Project) -> N
 
 def test_a_users_own_data_are_looked_at_too(trained: Project) -> None:
     trained.set_param("own", ["widgets"])
-    findings = [it for it in stored(load_params(), repair=False) if it.name == "widgets"]
+    findings = [it for it in stored_files(load_params(), repair=False) if it.name == "widgets"]
     assert [it.level for it in findings] == ["problem", "note"]
     assert "data-own/widgets is missing: `zsad datasets add` brings it" in findings[0].text
     assert "dvc repro prepare_own@widgets" in findings[1].text
@@ -74,10 +75,10 @@ def test_damaged_cells_are_found_and_repaired_and_made_again(trained: Project) -
     third.rename(third.with_name("ab" * 32 + ".parquet"))
     leftover = first.with_name(".x.parquet.0.tmp")
     leftover.write_bytes(b"half")
-    (found,) = problems(stored(load_params(), repair=False))
+    (found,) = problems(stored_files(load_params(), repair=False))
     assert "3 cells damaged or of another version and 1 leftovers" in found
     assert "zsad doctor --repair" in found
-    assert problems(stored(load_params(), repair=True)) == []
+    assert problems(stored_files(load_params(), repair=True)) == []
     assert CellStore().audit() == (CELLS - 3, [], [])
     assert evaluate().counts() == {"run": 3, "reused": CELLS - 3, "failed": 0}
     assert trained.files("results") == before
@@ -90,7 +91,7 @@ def test_a_damaged_result_file_is_a_problem(trained: Project) -> None:
         victim = next(Path("results/miniature", kind).rglob("*.parquet"))
         whole = victim.read_bytes()
         victim.write_bytes(whole[:100])
-        (found,) = problems(stored(load_params(), repair=False))
+        (found,) = problems(stored_files(load_params(), repair=False))
         assert str(victim) in found
         victim.write_bytes(whole)
 
@@ -98,22 +99,41 @@ def test_a_damaged_result_file_is_a_problem(trained: Project) -> None:
 def test_packages_are_compared_with_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     lock = tmp_path / "requirements.lock"
-    lines = ("numpy==1.0 \\", "    --hash=sha256:00", "no-such-thing==2", "click==8.3.1")
+    lines = (
+        "numpy==1.0 \\",
+        "    --hash=sha256:00",
+        "no-such-thing==2",
+        f"click=={version('click')}",
+        "of-windows==3 ; sys_platform == 'win32' \\",
+    )
     lock.write_text("\n".join(lines))
     (found,) = problems(environment())
     assert "numpy is " in found
-    assert ", not 1.0" in found
+    assert ", not ==1.0" in found
     assert "no-such-thing is missing" in found
     assert "click" not in found
+    assert "of-windows" not in found
+
+
+def test_without_a_lock_the_ranges_of_the_installed_package_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert problems(environment()) == []
+    ranges = ["numpy>=99,<100", 'pytest==1 ; extra == "dev"']
+    monkeypatch.setattr("pipeline.doctor.machine.metadata.requires", lambda _: ranges)
+    (found,) = problems(environment())
+    assert "1 of 1 packages" in found
+    assert ", not <100,>=99" in found
 
 
 def test_a_gpu_that_is_not_there_is_a_problem(trained: Project) -> None:
     compute = load_params().compute
-    assert problems(machine(compute)) == []
+    assert problems(hardware(compute)) == []
     import torch
 
     wanted = torch.cuda.device_count() + 1
-    (found,) = problems(machine(compute.model_copy(update={"gpus": wanted})))
+    (found,) = problems(hardware(compute.model_copy(update={"gpus": wanted})))
     assert f"compute.gpus is {wanted}" in found
 
 

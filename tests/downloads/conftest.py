@@ -10,8 +10,8 @@ import httpx
 import pytest
 from rich.console import Console
 
-from pipeline.downloads import Meter, Store, open_store
-from pipeline.downloads.hosts import Hosts
+from pipeline.downloads import Display, Store, open_store
+from pipeline.downloads.hosts import SERVICES
 from pipeline.downloads.http import open_client
 from pipeline.downloads.retries import Patience
 from tests.downloads.server import Server, serving
@@ -26,8 +26,8 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def meter() -> Meter:
-    return Meter(Console(file=io.StringIO(), width=200))
+def display() -> Display:
+    return Display(Console(file=io.StringIO(), width=200))
 
 
 @pytest.fixture(scope="session")
@@ -39,9 +39,9 @@ def client() -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def store(
-    tmp_path: Path, server: Server, meter: Meter, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, server: Server, display: Display, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Store]:
     monkeypatch.setattr("pipeline.downloads.store.open_client", lambda: nullcontext(client))
-    hosts = Hosts(figshare=server.url, zenodo=server.url, huggingface=server.url)
-    with open_store(tmp_path / "data", tmp_path / "data.digests.yaml", meter) as opened:
-        yield replace(opened, hosts=hosts, patience=PATIENCE)
+    services = dict.fromkeys(SERVICES, server.url)
+    with open_store(tmp_path / "data", tmp_path / "data.digests.yaml", display) as opened:
+        yield replace(opened, services=services, patience=PATIENCE)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.downloads import DiskFullError, DownloadError, Meter
+from pipeline.downloads import DiskFullError, Display, DownloadError
 from pipeline.downloads.drive import fetch_file, fetch_folder
 from tests.downloads.conftest import PATIENCE
 from tests.downloads.server import Server
@@ -51,47 +51,47 @@ def offer(server: Server, id_: str, content: bytes, **options: Any) -> None:
 
 
 def test_a_file_behind_the_warning_page_cut_at_40_percent(
-    server: Server, meter: Meter, tmp_path: Path
+    server: Server, display: Display, tmp_path: Path
 ) -> None:
     large = np.random.default_rng(3).bytes(2_000_000)
     offer(server, ID, large, cuts=[800_000])
-    fetch_file(ID, tmp_path / "archive.zip", meter=meter, patience=PATIENCE)
+    fetch_file(ID, tmp_path / "archive.zip", display=display, patience=PATIENCE)
     assert (tmp_path / "archive.zip").read_bytes() == large
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["archive.zip"]
     assert [piece for _, piece in server.asked if piece] == ["bytes=524288-"]  # whole pieces of 512 KiB
 
 
 def test_what_an_earlier_run_left_is_not_mixed_with_another_version(
-    server: Server, meter: Meter, tmp_path: Path
+    server: Server, display: Display, tmp_path: Path
 ) -> None:
     old = tmp_path / "archive.zip.incomingabcdefgh.part"
     old.write_bytes(b"old" * 1000)
     offer(server, ID, CONTENT)
-    fetch_file(ID, tmp_path / "archive.zip", meter=meter, patience=PATIENCE)
+    fetch_file(ID, tmp_path / "archive.zip", display=display, patience=PATIENCE)
     assert (tmp_path / "archive.zip").read_bytes() == CONTENT
     assert not old.exists()
 
 
-def test_a_file_that_too_many_have_viewed(server: Server, meter: Meter, tmp_path: Path) -> None:
+def test_a_file_that_too_many_have_viewed(server: Server, display: Display, tmp_path: Path) -> None:
     server.put(f"/uc?id={ID}", QUOTA, type="text/html")
     with pytest.raises(DownloadError, match=r"Too many users.*when it opens in a browser, save it as .*zip"):
-        fetch_file(ID, tmp_path / "archive.zip", meter=meter, patience=PATIENCE)
+        fetch_file(ID, tmp_path / "archive.zip", display=display, patience=PATIENCE)
     assert list(tmp_path.glob("*.zip")) == []
 
 
 @pytest.mark.parametrize("status", [404, 403])
-def test_a_file_that_is_gone(server: Server, meter: Meter, tmp_path: Path, status: int) -> None:
+def test_a_file_that_is_gone(server: Server, display: Display, tmp_path: Path, status: int) -> None:
     headers = {"Content-Type": "application/json", "Content-Disposition": "attachment"}
     server.put(f"/uc?id={ID}", b"", answers=[(status, headers)])
     with pytest.raises(DownloadError, match=f"HTTP {status} from Google Drive"):
-        fetch_file(ID, tmp_path / "archive.zip", meter=meter, patience=PATIENCE)
+        fetch_file(ID, tmp_path / "archive.zip", display=display, patience=PATIENCE)
 
 
-def test_rate_limit(server: Server, meter: Meter, tmp_path: Path) -> None:
+def test_rate_limit(server: Server, display: Display, tmp_path: Path) -> None:
     offer(server, ID, CONTENT)
     headers = {"Content-Type": "text/plain", "Content-Disposition": "attachment", "Retry-After": "1"}
     server.pages[f"/uc?id={ID}"].answers.append((429, headers))
-    fetch_file(ID, tmp_path / "archive.zip", meter=meter, patience=PATIENCE)
+    fetch_file(ID, tmp_path / "archive.zip", display=display, patience=PATIENCE)
     assert (tmp_path / "archive.zip").read_bytes() == CONTENT
 
 
@@ -110,7 +110,7 @@ def folder(server: Server, files: dict[str, bytes]) -> None:
         offer(server, ids[name], content)
 
 
-def test_a_folder_appears_when_all_of_it_is_there(server: Server, meter: Meter, tmp_path: Path) -> None:
+def test_a_folder_appears_when_all_of_it_is_there(server: Server, display: Display, tmp_path: Path) -> None:
     files = {"readme.txt": b"read me", "widgets.zip": CONTENT, "inner/a.png": b"a", "inner/b.png": b"b"}
     folder(server, files)
     last = f"/download?id={3:030d}&confirm=t"
@@ -118,12 +118,12 @@ def test_a_folder_appears_when_all_of_it_is_there(server: Server, meter: Meter, 
     server.put(last, QUOTA, type="text/html")
     target = tmp_path / "files"
     with pytest.raises(DownloadError, match=r"inner/b\.png"):
-        fetch_folder(ID, target, meter=meter, patience=PATIENCE)
+        fetch_folder(ID, target, display=display, patience=PATIENCE)
     assert not target.exists()
     server.pages[last] = page
     server.asked.clear()
     (tmp_path / "files.incoming" / "inner" / "b.pngabcdefgh.part").write_bytes(b"a piece of another version")
-    fetch_folder(ID, target, meter=meter, patience=PATIENCE)
+    fetch_folder(ID, target, display=display, patience=PATIENCE)
     found = {path.relative_to(target).as_posix(): path for path in target.rglob("*") if path.is_file()}
     assert {name: path.read_bytes() for name, path in found.items()} == files
     downloads = [path for path, _ in server.asked if path.startswith("/download")]
@@ -131,22 +131,22 @@ def test_a_folder_appears_when_all_of_it_is_there(server: Server, meter: Meter, 
     assert downloads.count(last) == 1
 
 
-def test_a_private_folder(server: Server, meter: Meter, tmp_path: Path) -> None:
+def test_a_private_folder(server: Server, display: Display, tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match="status code 404"):
-        fetch_folder(ID, tmp_path / "files", meter=meter, patience=PATIENCE)
+        fetch_folder(ID, tmp_path / "files", display=display, patience=PATIENCE)
     assert not (tmp_path / "files").exists()
 
 
-def test_a_full_disk(meter: Meter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk(display: Display, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(**_options: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("gdown.download", full)
     with pytest.raises(DiskFullError, match="the disk is full; make room"):
-        fetch_file(ID, tmp_path / "archive.zip", meter=meter, patience=PATIENCE)
+        fetch_file(ID, tmp_path / "archive.zip", display=display, patience=PATIENCE)
 
 
-def test_without_gdown(meter: Meter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_gdown(display: Display, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gdown", None)
     with pytest.raises(DownloadError, match=r"gdown is not installed; run: pip install 'zsad\[downloads\]'"):
-        fetch_file(ID, tmp_path / "archive.zip", meter=meter, patience=PATIENCE)
+        fetch_file(ID, tmp_path / "archive.zip", display=display, patience=PATIENCE)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.downloads import DiskFullError, DownloadError, Meter
+from pipeline.downloads import DiskFullError, Display, DownloadError
 from pipeline.downloads.kaggle import fetch_dataset
 from tests.downloads.conftest import PATIENCE
 from tests.downloads.server import Page, Server
@@ -37,10 +37,10 @@ def kaggle(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> P
     return server.pages[f"{API}/DownloadDataset"]
 
 
-def bring(tmp_path: Path, meter: Meter) -> Path:
+def bring(tmp_path: Path, display: Display) -> Path:
     target = tmp_path / "kaggle-owner-widgets" / "files"
     target.parent.mkdir(exist_ok=True)
-    fetch_dataset("owner/widgets", target, meter=meter, patience=PATIENCE)
+    fetch_dataset("owner/widgets", target, display=display, patience=PATIENCE)
     return target
 
 
@@ -50,18 +50,18 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_data_set_after_a_cut_at_40_percent(
-    kaggle: Page, meter: Meter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    kaggle: Page, display: Display, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kaggle.cuts.append(len(CONTENT) * 2 // 5)
     kaggle.headers["X-Kaggle-HubVersion"] = "99.0"
-    assert content(bring(tmp_path, meter)) == FILES
+    assert content(bring(tmp_path, display)) == FILES
     assert capsys.readouterr().out == ""  # standard output is for results
 
 
-def test_damaged_on_the_way(kaggle: Page, meter: Meter, tmp_path: Path) -> None:
+def test_damaged_on_the_way(kaggle: Page, display: Display, tmp_path: Path) -> None:
     kaggle.content = CONTENT[:-10] + b"0123456789"
     with pytest.raises(DownloadError, match="MD5"):
-        bring(tmp_path, meter)
+        bring(tmp_path, display)
     assert not (tmp_path / "kaggle-owner-widgets" / "files").exists()
 
 
@@ -78,52 +78,52 @@ def flipped(content: bytes, position: int) -> bytes:
     ],
 )
 def test_damaged_at_the_publisher(
-    damaged: bytes, reason: str, kaggle: Page, meter: Meter, tmp_path: Path
+    damaged: bytes, reason: str, kaggle: Page, display: Display, tmp_path: Path
 ) -> None:
     kaggle.content = damaged
     del kaggle.headers["x-goog-hash"]
     with pytest.raises(DownloadError, match=rf"kaggle owner/widgets: cannot be unpacked \(.*{reason}"):
-        bring(tmp_path, meter)
+        bring(tmp_path, display)
     kaggle.content = CONTENT
-    assert content(bring(tmp_path, meter)) == FILES
+    assert content(bring(tmp_path, display)) == FILES
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_without_an_account(kaggle: Page, meter: Meter, tmp_path: Path, status: int) -> None:
+def test_without_an_account(kaggle: Page, display: Display, tmp_path: Path, status: int) -> None:
     kaggle.answers.append((status, {}))
     with pytest.raises(
         DownloadError, match=rf"HTTP {status}; set KAGGLE_API_TOKEN.*save it as .*archive\.zip"
     ):
-        bring(tmp_path, meter)
+        bring(tmp_path, display)
 
 
-def test_gone_or_limited(kaggle: Page, meter: Meter, tmp_path: Path) -> None:
+def test_gone_or_limited(kaggle: Page, display: Display, tmp_path: Path) -> None:
     kaggle.answers += [(404, {})]
     with pytest.raises(DownloadError, match="kaggle owner/widgets: HTTP 404; download it from https://www"):
-        bring(tmp_path, meter)
+        bring(tmp_path, display)
     kaggle.answers += [(429, {"Retry-After": "1"})]
-    assert content(bring(tmp_path, meter)) == FILES
+    assert content(bring(tmp_path, display)) == FILES
 
 
-def test_a_full_disk(meter: Meter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk(display: Display, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_handle: str) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("kagglehub.dataset_download", full)
     with pytest.raises(DiskFullError, match="the disk is full; make room"):
-        bring(tmp_path, meter)
+        bring(tmp_path, display)
 
 
-def test_without_kagglehub(meter: Meter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_kagglehub(display: Display, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "kagglehub", None)
     with pytest.raises(DownloadError, match=r"kagglehub is not installed; run: pip install"):
-        bring(tmp_path, meter)
+        bring(tmp_path, display)
 
 
 def test_the_cache_of_the_user_is_left_alone(
-    meter: Meter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    display: Display, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "mine"))
-    assert content(bring(tmp_path, meter)) == FILES
+    assert content(bring(tmp_path, display)) == FILES
     assert not (tmp_path / "mine").exists()
     assert os.environ["KAGGLEHUB_CACHE"] == str(tmp_path / "mine")

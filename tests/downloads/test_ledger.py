@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.catalog import Source
-from pipeline.downloads.digests import Entry, Ledger
+from pipeline.downloads.digests import FirstDownload, Ledger
 from pipeline.errors import DataError
 
-FIRST, LATER = Entry(bytes=3, sha256="a" * 64), Entry(bytes=4, sha256="b" * 64)
+FIRST, LATER = FirstDownload(bytes=3, sha256="a" * 64), FirstDownload(bytes=4, sha256="b" * 64)
 
 
 def source(**facts: object) -> Source:

@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 import pytest
 
-from pipeline.downloads import Meter
+from pipeline.downloads import Display
 from pipeline.downloads.digests import Expected
 from pipeline.downloads.http import Remote, fetch, open_client
 from pipeline.downloads.retries import DownloadError
@@ -26,19 +26,19 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 @pytest.fixture
-def bring(client: httpx.Client, meter: Meter, tmp_path: Path) -> "Bring":
-    return Bring(client, meter, tmp_path / "downloads" / "file.zip")
+def bring(client: httpx.Client, display: Display, tmp_path: Path) -> "Bring":
+    return Bring(client, display, tmp_path / "downloads" / "file.zip")
 
 
 class Bring:
     """Fetches an address to `target`, and says what lies in its folder."""
 
-    def __init__(self, client: httpx.Client, meter: Meter, target: Path) -> None:
-        self.client, self.meter, self.target = client, meter, target
+    def __init__(self, client: httpx.Client, display: Display, target: Path) -> None:
+        self.client, self.display, self.target = client, display, target
 
     def __call__(self, url: str, **expected: object) -> bytes:
         remote = Remote("file.zip", url, Expected(**expected))  # type: ignore[arg-type]
-        fetch(remote, self.target, client=self.client, meter=self.meter, patience=PATIENCE)
+        fetch(remote, self.target, client=self.client, display=self.display, patience=PATIENCE)
         return self.target.read_bytes()
 
     @property

@@ -354,6 +354,6 @@ def test_plan_lists_what_failed_last_and_a_mended_run_costs_just_that(trained: P
     assert done.output.count("failed: ") == SUBSETS + 3
     assert f"failed: clip on endo/colon: endo/colon: {masks[0].name}"[:35] in done.output
     assert "endo/colon: clip, clip_ac, anomalyclip" in done.output
-    assert "3 cells to run in 1 groups" in done.output
+    assert "3 cells to run in 1 group" in done.output
     assert f"0 cells finished, {SUBSETS} refused" in done.output
     assert evaluate().counts() == {"run": 3, "reused": CELLS - 3, "failed": SUBSETS}

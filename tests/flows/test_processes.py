@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from pipeline.flows import processes
-from pipeline.flows.processes import stream
+from pipeline.flows.processes import Kept, ServiceError, stream
 
 WAITS = """
 import subprocess, sys, time
@@ -75,3 +75,28 @@ def test_an_exception_ends_it_too(module: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         stream(["command"], {}, fail)
     assert is_gone(pids[0])
+
+
+def test_a_service_that_cannot_start_is_given_up_and_says_where_its_reason_is(tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "service.log"
+    service = Kept("the service", ["no_such_module"], {}, log)
+    with pytest.raises(ServiceError, match=f"the service keeps ending: see {log}"):
+        service.wait_until_it_answers("http://127.0.0.1:9")
+    assert "No module named no_such_module" in log.read_text()
+
+
+def test_a_service_that_ends_is_started_again_and_ended_for_good(module: Path) -> None:
+    module.write_text("import time; print('here', flush=True); time.sleep(100)")
+    log = module.parent / "service.log"
+    service = Kept("the service", ["command"], {}, log)
+    while log.read_text().count("here") < 1:
+        time.sleep(0.05)
+    assert not service.keep_up()
+    first = service.pid
+    psutil.Process(first).kill()
+    assert is_gone(first)
+    assert service.keep_up()
+    second = service.pid
+    assert second != first
+    service.stop(5)
+    assert is_gone(second)

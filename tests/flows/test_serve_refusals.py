@@ -28,7 +28,7 @@ def test_a_port_that_is_taken(project: Project) -> None:
 
 @pytest.mark.parametrize("cron", ["", "at two", "0 25 * * *"])
 def test_a_schedule_that_is_none(project: Project, cron: str) -> None:
-    assert "is no schedule" in refused("--cron", cron)
+    assert "cannot be read as a schedule" in refused("--cron", cron)
 
 
 def test_a_second_one(project: Project) -> None:

@@ -46,11 +46,12 @@ def test_every_cell_of_the_subset_is_in_its_chunk(sources: Sources) -> None:
 def test_histograms_count_every_image_once(sources: Sources) -> None:
     header, _ = unpacked(subset_chunk(sources, DATASET, SUBSET))
     for row in rows(sources):
-        histogram, found = header["cells"][cell_id(row)]["histogram"], sources.scores[row.key]
-        assert (histogram["low"], histogram["high"]) == (found.scores.min(), found.scores.max())
+        histogram = header["cells"][cell_id(row)]["histogram"]
+        labels, scores = sources.scores[row.key]
+        assert (histogram["low"], histogram["high"]) == (scores.min(), scores.max())
         edges = np.linspace(histogram["low"], histogram["high"], len(histogram["normal"]) + 1)
         for label, counts in ((0, histogram["normal"]), (1, histogram["anomalous"])):
-            own = found.scores[found.labels == label]
+            own = scores[labels == label]
             cumulated = [(own < edge).sum() for edge in edges[1:-1]]
             assert np.cumsum(counts)[:-1].tolist() == cumulated
             assert sum(counts) == len(own)

@@ -6,12 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.cells import CellKey
+from pipeline.cells import CellKey, System
 from pipeline.errors import ZsadError
 from pipeline.params import load_params
 from pipeline.report import Sources, read_sources, write_report
 from pipeline.results.parquet import read_examples, read_scores
-from pipeline.tables.aggregate import Entry
 
 KEY = CellKey("btad", "01", "anomalyclip", "", 111)
 
@@ -27,8 +26,8 @@ def test_scores_and_examples_are_found_by_cell(sources: Sources, run_folder: Pat
         & (frame["variant"] == "")
         & (frame["seed"] == 111)
     ]
-    np.testing.assert_array_equal(sources.scores[KEY].scores, own["score"].to_numpy(float))
-    np.testing.assert_array_equal(sources.scores[KEY].labels, own["label"].to_numpy(int))
+    np.testing.assert_array_equal(sources.scores[KEY][1], own["score"].to_numpy(float))
+    np.testing.assert_array_equal(sources.scores[KEY][0], own["label"].to_numpy(int))
 
 
 def test_examples_go_from_the_highest_score_down(sources: Sources, run_folder: Path) -> None:
@@ -50,7 +49,7 @@ def test_examples_go_from_the_highest_score_down(sources: Sources, run_folder: P
 
 def test_histories_say_what_was_tuned_on_what(sources: Sources) -> None:
     (history,) = sources.histories
-    assert (history.entry, history.auxiliary, history.seed) == (Entry("anomalyclip", ""), "btad", "111")
+    assert (history.system, history.auxiliary, history.seed) == (System("anomalyclip"), "btad", "111")
     assert [epoch["total"] for epoch in history.epochs] == [3.0, 2.0]
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from pipeline import catalog
 from pipeline.results import METRICS, CellResult, CellRow, CellScores, write_results
 from pipeline.results.parquet import read_metrics
-from pipeline.tables import ExpectedSet, expected_sets, write_tables
+from pipeline.tables import ExpectedSet, Outcome, expected_sets, outcome_of, write_tables
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -94,6 +94,16 @@ def frame(rows: list[CellRow], folder: Path) -> pd.DataFrame:
     return read_metrics(folder / "metrics")
 
 
+def outcome(
+    folder: Path,
+    rows: list[CellRow],
+    expected: Mapping[str, ExpectedSet] = EXPECTED,
+    profile: str = "miniature",
+) -> Outcome:
+    """What `rows` come to."""
+    return outcome_of(frame(rows, folder), expected, profile)
+
+
 def write(
     folder: Path,
     rows: list[CellRow],
@@ -101,7 +111,7 @@ def write(
     profile: str = "miniature",
 ) -> dict[str, str]:
     """The tables of `rows` by name, written to `folder`/tables."""
-    paths = write_tables(frame(rows, folder / "results"), expected, profile, folder / "tables")
+    paths = write_tables(outcome(folder / "results", rows, expected, profile), folder / "tables")
     return {path.relative_to(folder / "tables").as_posix(): path.read_text() for path in paths}
 
 

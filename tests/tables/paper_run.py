@@ -6,44 +6,41 @@ from typing import Any
 import numpy as np
 
 from pipeline import catalog
+from pipeline.cells import System
 from pipeline.results import CellRow, spread_columns
 from pipeline.tables import expected_sets, published_table
-from pipeline.tables.aggregate import Entry
-from pipeline.tables.verdicts import PUBLISHED
 
 EXPECTED = expected_sets(catalog.names())
 LEARNT = ("vand", "coop", "anomalyclip")
 BY_HAND = ("base", "t1")  # prompts without learnt vectors
 SE = 0.01
 
-Move = Callable[[Entry, str, str], float]
-"""Points by which a metric of an entry on a data set is moved."""
+Move = Callable[[System, str, str], float]
+"""Points by which a metric of a system on a data set is moved."""
 
 
-def published_values() -> dict[tuple[Entry, str], dict[str, float]]:
-    """Entry and data set to what Tables 1 to 5 print, in percent by metric."""
-    found: dict[tuple[Entry, str], dict[str, float]] = {}
+def published_values() -> dict[tuple[System, str], dict[str, float]]:
+    """System and data set to what Tables 1 to 5 print, in percent by metric."""
+    found: dict[tuple[System, str], dict[str, float]] = {}
     for number in (1, 2, 3, 4, 5):
         for value in published_table(number):
-            usual = Entry(value.method, value.variant)
-            entry = PUBLISHED.get(number, {}).get((value.method, value.variant), usual)
-            found.setdefault((entry, value.dataset), {})[value.metric] = value.percent
+            found.setdefault((value.system, value.dataset), {})[value.metric] = value.percent
     return found
 
 
-def paper_rows(move: Move = lambda _entry, _dataset, _metric: 0.0, seed: int = 111) -> list[CellRow]:
+def paper_rows(move: Move = lambda _system, _dataset, _metric: 0.0, seed: int = 111) -> list[CellRow]:
     """A row a subset: the published value of its data set, with noise over subsets that sums to zero."""
     rng = np.random.default_rng(5)
     rows = []
-    for (entry, dataset), values in published_values().items():
+    for (system, dataset), values in published_values().items():
         subsets = EXPECTED[dataset].subsets
         percents = {
-            metric: percent + move(entry, dataset, metric) + _noise(rng, len(subsets), percent)
+            metric: percent + move(system, dataset, metric) + _noise(rng, len(subsets), percent)
             for metric, percent in values.items()
         }
         for place, subset in enumerate(subsets):
             shares = {metric: float(it[place]) / 100 for metric, it in percents.items()}
-            rows.append(_row(entry, dataset, subset, shares, seed))
+            rows.append(_row(system, dataset, subset, shares, seed))
     return rows
 
 
@@ -53,8 +50,8 @@ def _noise(rng: np.random.Generator, count: int, percent: float) -> Any:
     return noise - noise.mean()
 
 
-def _row(entry: Entry, dataset: str, subset: str, shares: dict[str, float], seed: int) -> CellRow:
-    learnt = entry.method in LEARNT and entry.variant not in BY_HAND
+def _row(system: System, dataset: str, subset: str, shares: dict[str, float], seed: int) -> CellRow:
+    learnt = system.method in LEARNT and system.variant not in BY_HAND
     usual = "visa" if dataset == "mvtec" else "mvtec"
     columns: dict[str, Any] = {}
     for metric, share in shares.items():
@@ -65,11 +62,11 @@ def _row(entry: Entry, dataset: str, subset: str, shares: dict[str, float], seed
         profile="paper",
         dataset=dataset,
         subset=subset,
-        method=entry.method,
-        variant=entry.variant,
+        method=system.method,
+        variant=system.variant,
         status="ok",
         seed=seed if learnt else None,
-        auxiliary=("colon_auxiliary" if entry.variant == "medical" else usual) if learnt else None,
+        auxiliary=("colon_auxiliary" if system.variant == "medical" else usual) if learnt else None,
         image_size=518,
         n_images=2,
         n_normal=normal,

@@ -7,25 +7,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.cells import System
 from pipeline.results import ResultsError
-from pipeline.tables.aggregate import Entry, EntryMeans, entry_means
+from pipeline.tables import outcome_of
+from pipeline.tables.aggregate import SystemMeans
 from pipeline.tables.mean import Mean
 
-from .make import EXPECTED, failed, frame, full_run, row
+from .make import EXPECTED, failed, frame, full_run, outcome, row
 
-CLIP = Entry("clip", "")
-ANOMALYCLIP = Entry("anomalyclip", "")
+CLIP = System("clip")
+ANOMALYCLIP = System("anomalyclip")
 SHARES = {"bottle": 0.9, "cable": 0.6, "01": 0.5, "headct": 0.8, "isic": 0.7}
 
 
 def test_mean_over_subsets_is_plain(tmp_path: Path) -> None:
-    means = entry_means(frame(full_run("clip", SHARES), tmp_path), EXPECTED)[CLIP]
+    means = outcome(tmp_path, full_run("clip", SHARES)).means[CLIP]
     assert means.over_subsets("mvtec", "image_auroc") == Mean(0.75)
     assert means.over_seeds("mvtec", "cable", "pixel_pro") == Mean(0.6)
 
 
 def test_mean_over_data_sets_counts_each_once(tmp_path: Path) -> None:
-    means = entry_means(frame(full_run("clip", SHARES), tmp_path), EXPECTED)[CLIP]
+    means = outcome(tmp_path, full_run("clip", SHARES)).means[CLIP]
     assert means.over_datasets(EXPECTED, "image_auroc").value == pytest.approx(
         (0.75 + 0.5 + 0.8) / 3, abs=1e-15
     )
@@ -35,7 +37,7 @@ def test_mean_over_data_sets_counts_each_once(tmp_path: Path) -> None:
 
 
 def test_a_metric_that_the_data_set_does_not_have_is_undefined_without_a_reason(tmp_path: Path) -> None:
-    means = entry_means(frame(full_run("clip", SHARES), tmp_path), EXPECTED)[CLIP]
+    means = outcome(tmp_path, full_run("clip", SHARES)).means[CLIP]
     assert means.over_subsets("headct", "pixel_pro") == Mean(None)
     assert means.over_subsets("isic", "image_ap") == Mean(None)
     assert means.over_datasets(["headct"], "pixel_pro") == Mean(None)
@@ -49,7 +51,7 @@ def test_seeds_have_equal_weight_and_agree_with_pandas(tmp_path: Path) -> None:
         for seed in (1, 2, 3)
     ]
     metrics = frame(rows, tmp_path)
-    means = entry_means(metrics, EXPECTED)[ANOMALYCLIP]
+    means = outcome_of(metrics, EXPECTED, "miniature").means[ANOMALYCLIP]
     reference = metrics.groupby("seed")["image_ap"].mean().mean()
     assert means.seeds == (1, 2, 3)
     assert means.over_subsets("mvtec", "image_ap").value == pytest.approx(reference, abs=1e-15)
@@ -61,7 +63,7 @@ def test_a_failed_subset_leaves_no_mean_but_a_reason(tmp_path: Path, metric: str
         row("mvtec", "bottle", "clip", 0.9),
         failed("mvtec", "cable", "clip", "a.png: broken\n  fetch it"),
     ]
-    means = entry_means(frame(rows, tmp_path), EXPECTED)[CLIP]
+    means = outcome(tmp_path, rows).means[CLIP]
     assert means.over_subsets("mvtec", metric) == Mean(
         None, "1 of 2 subsets (cable): failed (a.png: broken fetch it)"
     )
@@ -70,7 +72,7 @@ def test_a_failed_subset_leaves_no_mean_but_a_reason(tmp_path: Path, metric: str
 
 
 def test_a_missing_subset_leaves_no_mean_but_a_reason(tmp_path: Path) -> None:
-    means = entry_means(frame([row("mvtec", "bottle", "clip", 0.9)], tmp_path), EXPECTED)[CLIP]
+    means = outcome(tmp_path, [row("mvtec", "bottle", "clip", 0.9)]).means[CLIP]
     assert means.over_subsets("mvtec", "image_auroc") == Mean(None, "1 of 2 subsets (cable): missing")
     assert means.over_subsets("btad", "image_auroc") == Mean(None, "not run")
     assert means.over_datasets(["mvtec", "btad", "headct"], "pixel_pro") == Mean(
@@ -84,7 +86,7 @@ def test_a_subset_that_lacks_one_seed_is_missing(tmp_path: Path) -> None:
         row("mvtec", "bottle", "anomalyclip", 0.8, seed=2),
         row("mvtec", "cable", "anomalyclip", 0.7, seed=1),
     ]
-    means = entry_means(frame(rows, tmp_path), EXPECTED)[ANOMALYCLIP]
+    means = outcome(tmp_path, rows).means[ANOMALYCLIP]
     assert means.over_subsets("mvtec", "image_ap") == Mean(None, "1 of 4 cells (cable with seed 2): missing")
     assert means.over_seeds("mvtec", "bottle", "image_ap").value == pytest.approx(0.85)
 
@@ -94,21 +96,21 @@ def test_undefined_on_one_subset_is_a_reason_and_undefined_on_all_is_none(tmp_pa
         row("mvtec", "bottle", "clip", 0.9, image_ap=None, pixel_pro=None),
         row("mvtec", "cable", "clip", 0.9, image_ap=None),
     ]
-    means = entry_means(frame(rows, tmp_path), EXPECTED)[CLIP]
+    means = outcome(tmp_path, rows).means[CLIP]
     assert means.over_subsets("mvtec", "image_ap") == Mean(None)
     assert means.over_subsets("mvtec", "pixel_pro") == Mean(None, "1 of 2 subsets (bottle): undefined")
 
 
 def test_several_reasons_are_all_given(tmp_path: Path) -> None:
     rows = [failed("mvtec", "bottle", "anomalyclip", "x" * 500)]
-    means = entry_means(frame(rows, tmp_path), EXPECTED)[ANOMALYCLIP]
+    means = outcome(tmp_path, rows).means[ANOMALYCLIP]
     reason = means.over_subsets("mvtec", "image_ap").missing
     assert reason == f"1 of 2 subsets (bottle): failed ({'x' * 160}...); 1 of 2 subsets (cable): missing"
 
 
 def test_what_a_method_was_tuned_on(tmp_path: Path) -> None:
     rows = full_run("anomalyclip", SHARES) + full_run("clip", SHARES)
-    means = entry_means(frame(rows, tmp_path), EXPECTED)
+    means = outcome(tmp_path, rows).means
     assert means[ANOMALYCLIP].auxiliaries() == {
         "btad": "mvtec",
         "headct": "mvtec",
@@ -120,21 +122,21 @@ def test_what_a_method_was_tuned_on(tmp_path: Path) -> None:
 
 def test_variants_are_apart(tmp_path: Path) -> None:
     rows = [row("btad", "01", "clip", 0.2), row("btad", "01", "clip", 0.4, variant="bicubic")]
-    means = entry_means(frame(rows, tmp_path), EXPECTED)
-    assert means[Entry("clip", "bicubic")].over_subsets("btad", "image_ap") == Mean(0.4)
+    means = outcome(tmp_path, rows).means
+    assert means[System("clip", "bicubic")].over_subsets("btad", "image_ap") == Mean(0.4)
     assert means[CLIP].over_subsets("btad", "image_ap") == Mean(0.2)
-    assert [entry.name for entry in means] == ["clip", "clip[bicubic]"]
+    assert [system.name for system in means] == ["clip", "clip[bicubic]"]
 
 
 def test_rows_that_do_not_belong_are_refused(tmp_path: Path) -> None:
     metrics = frame(full_run("clip", SHARES), tmp_path)
     rest = {name: record for name, record in EXPECTED.items() if name != "isic"}
     with pytest.raises(ResultsError, match="clip on isic/isic: not part of this run"):
-        entry_means(metrics, rest)
+        outcome_of(metrics, rest, "miniature")
     with pytest.raises(ResultsError, match="clip on btad/01: this cell occurs twice"):
-        entry_means(pd.concat([metrics, metrics[metrics["dataset"] == "btad"]]), EXPECTED)
+        outcome_of(pd.concat([metrics, metrics[metrics["dataset"] == "btad"]]), EXPECTED, "miniature")
     with pytest.raises(ResultsError, match="no results to tabulate"):
-        entry_means(metrics.iloc[:0], EXPECTED)
+        outcome_of(metrics.iloc[:0], EXPECTED, "miniature")
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=2), st.permutations([0, 1]))
@@ -142,6 +144,7 @@ def test_the_mean_does_not_depend_on_the_order(shares: list[float], order: list[
     rows = [
         row("mvtec", subset, "clip", share) for subset, share in zip(("bottle", "cable"), shares, strict=True)
     ]
-    cells = {(it.dataset, it.subset, it.seed): it for it in (rows[place] for place in order)}
-    value = EntryMeans(cells, EXPECTED).over_subsets("mvtec", "image_ap").value
+    value = (
+        SystemMeans(CLIP, [rows[place] for place in order], EXPECTED).over_subsets("mvtec", "image_ap").value
+    )
     assert value == math.fsum(shares) / 2

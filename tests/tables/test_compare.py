@@ -1,3 +1,4 @@
+import csv
 from pathlib import Path
 
 import pytest
@@ -5,16 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.results import CellRow, ResultsError
-from pipeline.tables import Difference, compare_tables, write_tables
+from pipeline.tables import Difference, compare_tables, count_values, write_tables
 from pipeline.tables.compare import _moved
 
-from .make import EXPECTED, failed, frame, full_run, row
+from .make import failed, full_run, outcome, row
 
 SHARES = {"bottle": 0.9, "cable": 0.6, "01": 0.5, "headct": 0.8, "isic": 0.7}
 
 
 def _tables(rows: list[CellRow], folder: Path) -> Path:
-    write_tables(frame(rows, folder), EXPECTED, "miniature", folder / "tables")
+    write_tables(outcome(folder, rows), folder / "tables")
     return folder / "tables"
 
 
@@ -39,6 +40,15 @@ def test_a_moved_value_is_named_wherever_it_is_printed(tmp_path: Path) -> None:
     assert str(differences[0]) == (
         "not judged: miniature table 1: btad, clip, pixel_pro: 50.0000 -> 52.0000 (+2.0000)"
     )
+
+
+def test_every_value_of_either_side_is_counted_once(tmp_path: Path) -> None:
+    whole = full_run("clip", SHARES)
+    before = _tables(whole, tmp_path / "a")
+    after = _tables([it for it in whole if it.dataset != "btad"], tmp_path / "b")
+    lines = [line for path in before.rglob("*.csv") for line in csv.DictReader(path.read_text().splitlines())]
+    assert count_values(before, before) == sum(bool(line["value"]) for line in lines) > 60
+    assert count_values(before, after) == count_values(after, before) == count_values(before, before)
 
 
 def test_a_value_that_appears_or_goes_is_a_difference(tmp_path: Path) -> None:

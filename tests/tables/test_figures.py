@@ -2,10 +2,10 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 from pipeline.results import CellRow
-from pipeline.tables.aggregate import entry_means
-from pipeline.tables.figures import Panel, Picture, _limits, draw, figures, overview
+from pipeline.tables import Outcome
+from pipeline.tables.figures import DotPlot, Series, _limits, dot_plots, overview
 
-from .make import ABLATION_EXPECTED, EXPECTED, ablation_run, frame, full_run, row
+from .make import ABLATION_EXPECTED, EXPECTED, ablation_run, full_run, outcome, row
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")  # of the first four series
 SHARES = {"bottle": 0.9, "cable": 0.6, "01": 0.5, "headct": 0.8, "isic": 0.7}
@@ -35,25 +35,28 @@ def test_one_marker_a_method_and_data_set_with_a_value(tmp_path: Path) -> None:
     rows = full_run("clip", SHARES) + [it for it in full_run("clip_ac", SHARES) if it.dataset != "isic"]
     rows.append(row("btad", "01", "clip", 0.1, variant="bicubic"))
     path = tmp_path / "figure.svg"
-    means = entry_means(frame(rows, tmp_path), EXPECTED)
-    draw(overview(means, EXPECTED, "pixel_auroc"), profile="miniature", path=path)
+    overview(outcome(tmp_path, rows), "pixel_auroc").draw(path)
     assert _markers(path) == 3 + 2
 
 
 def test_two_drawings_have_the_same_bytes(tmp_path: Path) -> None:
-    means = entry_means(frame(full_run("clip", SHARES), tmp_path), EXPECTED)
+    run = outcome(tmp_path, full_run("clip", SHARES))
     for name in "ab":
-        draw(overview(means, EXPECTED, "pixel_auroc"), profile="miniature", path=tmp_path / f"{name}.svg")
+        overview(run, "pixel_auroc").draw(tmp_path / f"{name}.svg")
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
 
 
 def _draw(rows: list[CellRow], folder: Path) -> dict[str, Path]:
-    means = entry_means(frame(rows, folder), ABLATION_EXPECTED)
     paths = {}
-    for name, picture in figures(means, ABLATION_EXPECTED):
-        paths[name] = folder / f"{name}.svg"
-        draw(picture, profile="miniature", path=paths[name])
+    for plot in dot_plots(outcome(folder, rows, ABLATION_EXPECTED)):
+        paths[plot.name] = folder / f"{plot.name}.svg"
+        plot.draw(paths[plot.name])
     return paths
+
+
+def _plot(datasets: int, series: Series, *, signed: bool = False) -> DotPlot:
+    expected = dict(list(EXPECTED.items())[:datasets])
+    return DotPlot("own", Outcome("paper", expected, {}), {"share": series}, signed)
 
 
 def test_figure_5_has_a_marker_for_every_gain(tmp_path: Path) -> None:
@@ -75,19 +78,17 @@ def test_figure_6_has_a_panel_for_each_level(tmp_path: Path) -> None:
 def test_gains_are_drawn_about_zero_however_small_or_absent(tmp_path: Path) -> None:
     cases: dict[str, list[float | None]] = {"none": [None], "tiny": [0.0001], "loss": [-0.4]}
     for name, values in cases.items():
-        picture = Picture(["a"], [Panel("gain", {"AUROC": values}, signed=True)])
-        draw(picture, profile="paper", path=tmp_path / f"{name}.svg")
+        _plot(1, {"AUROC": values}, signed=True).draw(tmp_path / f"{name}.svg")
         assert _markers(tmp_path / f"{name}.svg") == (0 if name == "none" else 1)
 
 
 def test_equal_values_do_not_hide_each_other(tmp_path: Path) -> None:
-    picture = Picture(["a", "b"], [Panel("share", {"one": [0.5, 0.7], "other": [0.5, None]})])
-    draw(picture, profile="paper", path=tmp_path / "p.svg")
+    _plot(2, {"one": [0.5, 0.7], "other": [0.5, None]}).draw(tmp_path / "p.svg")
     one, below, other = _places(tmp_path / "p.svg")
     assert one[0] == other[0]
     assert one[1] < other[1] < below[1]
 
 
 def test_shares_are_drawn_from_the_ten_below_the_lowest() -> None:
-    assert _limits(Panel("share", {"a": [0.731, 0.9], "b": [None, 0.8]})) == (69, 101)
-    assert _limits(Panel("share", {"a": [None]})) == (-1, 101)
+    assert _limits({"a": [0.731, 0.9], "b": [None, 0.8]}, signed=False) == (69, 101)
+    assert _limits({"a": [None]}, signed=False) == (-1, 101)

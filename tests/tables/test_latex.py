@@ -10,7 +10,7 @@ from pipeline.results import CellRow
 from pipeline.tables import build_tables
 from pipeline.tables.latex import escape, latex
 
-from .make import ABLATION_EXPECTED, EXPECTED, ablation_run, failed, frame, full_run, row
+from .make import ABLATION_EXPECTED, ablation_run, failed, full_run, outcome, row
 from .paper_run import EXPECTED as PAPER
 from .paper_run import paper_rows
 
@@ -42,7 +42,7 @@ def test_tables_of_the_paper_profile_compile(tmp_path: Path) -> None:
     names = ("mvtec", "visa", "headct", "isic")
     expected = {name: PAPER[name] for name in names}
     rows = [it for it in paper_rows() if it.dataset in names]
-    built = build_tables(frame(rows, tmp_path / "results"), expected, "paper")
+    built = build_tables(outcome(tmp_path / "results", rows, expected, "paper"))
     text = "\n".join(latex(table) for table in built.values())
     pdf, _ = compiled(text, tmp_path)
     assert pdf.stat().st_size > 10_000
@@ -55,7 +55,7 @@ def test_hostile_texts_compile_and_do_nothing(tmp_path: Path) -> None:
         *full_run(r"lab\_method[1]&", SHARES),
         row("btad", "01", "vand", 0.3),
     ]
-    built = build_tables(frame(rows, tmp_path / "results"), EXPECTED, "miniature")
+    built = build_tables(outcome(tmp_path / "results", rows))
     text = "\n".join(latex(table) for table in built.values())
     assert "\\input" not in text
     compiled(text, tmp_path)
@@ -63,9 +63,9 @@ def test_hostile_texts_compile_and_do_nothing(tmp_path: Path) -> None:
 
 def test_a_minus_is_no_hyphen(tmp_path: Path) -> None:
     rows = ablation_run("", 0.8) + ablation_run("object_aware", 0.9)
-    built = build_tables(frame(rows, tmp_path), ABLATION_EXPECTED, "miniature")
+    built = build_tables(outcome(tmp_path, rows, ABLATION_EXPECTED))
     assert "VisA & 2 & $-$10.0 & $-$10.0 & $-$10.0 & $-$10.0 \\\\" in latex(built["figure5"])
-    assert "& CLIP-AC &" in latex(build_tables(frame(_methods(), tmp_path), EXPECTED, "miniature")["table1"])
+    assert "& CLIP-AC &" in latex(build_tables(outcome(tmp_path, _methods()))["table1"])
 
 
 def _methods() -> list[CellRow]:

@@ -1,12 +1,4 @@
-from pipeline.tables.layout import UNLIKE_TITLE, Footnotes, profile_mark
-
-
-def test_the_mark_stands_on_every_profile_but_the_paper() -> None:
-    assert profile_mark("paper") is None
-    assert profile_mark("miniature") == (
-        "MINIATURE PROFILE: drawn data and a tiny CLIP; not comparable with the paper."
-    )
-    assert profile_mark("mine") == "MINE PROFILE: not comparable with the paper."
+from pipeline.tables.layout import UNLIKE_TITLE, Footnotes
 
 
 def test_footnotes_number_each_reason_once() -> None:

@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 
+from pipeline.cells import System
 from pipeline.metrics import image_draws, interval, standard_error
 from pipeline.results import CellRow, spread_columns
-from pipeline.tables.aggregate import EntryMeans
+from pipeline.tables.aggregate import SystemMeans
 from pipeline.tables.expected import ExpectedSet
 from pipeline.tables.mean import RETRAINED_DATASET, RETRAINED_SUBSET, Mean, Z, difference
 
@@ -27,8 +28,8 @@ def cell(dataset: str, subset: str, share: float, se: float | None, seed: int | 
     return row(dataset, subset, method, share, seed=seed, **spread)
 
 
-def means(*rows: CellRow) -> EntryMeans:
-    return EntryMeans({(it.dataset, it.subset, it.seed): it for it in rows}, EXPECTED)
+def means(*rows: CellRow) -> SystemMeans:
+    return SystemMeans(System(rows[0].method), rows, EXPECTED)
 
 
 def test_a_cell_keeps_its_bootstrap_interval() -> None:
@@ -138,7 +139,7 @@ def test_coverage_of_cells_and_of_means_over_subsets() -> None:
     cells, held = [], []
     for _ in range(150):
         rows = [simulated(subset, rng) for subset in subsets]
-        own = EntryMeans({(it.dataset, it.subset, None): it for it in rows}, expected)
+        own = SystemMeans(System("clip"), rows, expected)
         cells += [_holds(own.over_seeds("mvtec", subset, "image_auroc"), truth) for subset in subsets]
         held.append(_holds(own.over_subsets("mvtec", "image_auroc"), truth))
     assert 0.92 <= np.mean(cells) <= 0.97

@@ -1,13 +1,13 @@
 import pytest
 
-from pipeline.tables.aggregate import Entry
+from pipeline.cells import System
 from pipeline.tables.mean import Mean
-from pipeline.tables.model import BEST, SECOND, Number, ranked
+from pipeline.tables.model import BEST, SECOND, Number, printed, ranked, signed
 
 
 def ranks(*values: float | None) -> list[int]:
     slots = [
-        (Number(Entry(str(place), ""), "btad", "image_ap", Mean(it)),) for place, it in enumerate(values)
+        (Number(System(str(place), ""), "btad", "image_ap", Mean(it)),) for place, it in enumerate(values)
     ]
     return [number.rank for (number,) in ranked(slots)]
 
@@ -38,11 +38,34 @@ def test_values_that_print_alike_are_ranked_alike() -> None:
 
 def test_each_place_of_a_pair_has_its_own_ranks() -> None:
     def pair(method: str, first: float, second: float) -> tuple[Number, ...]:
-        entry = Entry(method, "")
+        system = System(method, "")
         return (
-            Number(entry, "btad", "image_auroc", Mean(first)),
-            Number(entry, "btad", "image_ap", Mean(second)),
+            Number(system, "btad", "image_auroc", Mean(first)),
+            Number(system, "btad", "image_ap", Mean(second)),
         )
 
     both = ranked([pair("clip", 0.9, 0.2), pair("vand", 0.8, 0.3)])
     assert [[number.rank for number in slot] for slot in both] == [[BEST, 0], [0, BEST]]
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0.0, "0.0"),
+        (1.0, "100.0"),
+        (0.3125, "31.3"),  # an exact half
+        (0.6805, "68.1"),  # 68.04999999999998 in floats
+        (0.6804999, "68.0"),
+        (0.91449999, "91.4"),
+    ],
+)
+def test_printed_in_percent_with_halves_rounded_up(share: float, text: str) -> None:
+    assert printed(share) == text
+
+
+@pytest.mark.parametrize(
+    ("difference", "text"),
+    [(0.025, "+2.5"), (-0.3125, "-31.3"), (0.0, "0.0"), (0.0004, "0.0"), (-0.0004, "0.0"), (-0.0005, "-0.1")],
+)
+def test_differences_have_a_sign_unless_they_print_as_zero(difference: float, text: str) -> None:
+    assert signed(difference) == text

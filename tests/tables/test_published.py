@@ -7,7 +7,7 @@ import pytest
 from pipeline.catalog import names
 from pipeline.results import ResultsError
 from pipeline.tables import PublishedValue, published_table
-from pipeline.tables.legend import METHOD_TITLES
+from pipeline.tables.published import PRINTED_NAMES
 
 
 def _value(table: Sequence[PublishedValue], **wanted: str) -> float:
@@ -27,7 +27,7 @@ def test_number_of_values(number: int, count: int) -> None:
 def test_names_are_those_of_the_catalog(number: int) -> None:
     for value in published_table(number):
         assert value.dataset in names()
-        assert value.method in METHOD_TITLES
+        assert value.method in PRINTED_NAMES
 
 
 def test_the_paper_leaves_coop_on_dtd_synthetic_blank() -> None:

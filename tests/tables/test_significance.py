@@ -10,15 +10,16 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
+from pipeline.cells import CellKey, System
 from pipeline.files import write_text
 from pipeline.metrics import image_metrics
 from pipeline.results import CellRow
 from pipeline.tables import FORMATS, Difference, build_tables, compare_tables
-from pipeline.tables.aggregate import Entry
 from pipeline.tables.mean import RETRAINED_SUBSET
-from pipeline.tables.significance import Measured, Noise, noise, paired_errors, significant
+from pipeline.tables.significance import NO_ERROR, OTHER_SEEDS, noise, p_value, paired_errors, significant
+from pipeline.tables.values import COLUMNS, Value
 
-from .make import frame
+from .make import outcome
 from .paper_run import EXPECTED, SE, paper_rows
 
 NAMES = ("mvtec", "btad")
@@ -29,7 +30,7 @@ def tables(rows: list[CellRow], folder: Path) -> Path:
     """The CSV tables of CLIP and AnomalyCLIP on `NAMES`."""
     expected = {name: EXPECTED[name] for name in NAMES}
     kept = [it for it in rows if it.dataset in expected and it.method in METHODS and not it.variant]
-    for name, table in build_tables(frame(kept, folder), expected, "paper").items():
+    for name, table in build_tables(outcome(folder, kept, expected, "paper")).items():
         write_text(folder / "tables" / f"{name}.csv", FORMATS["csv"](table))
     return folder / "tables"
 
@@ -53,8 +54,8 @@ def jittered(rows: list[CellRow], seed: int, *, points: float, seeds: tuple[int,
 def drop(points: float) -> list[CellRow]:
     """AnomalyCLIP gets worse by `points` on MVTec AD, in every metric."""
 
-    def move(entry: Entry, dataset: str, _metric: str) -> float:
-        return -points if (entry, dataset) == (Entry("anomalyclip", ""), "mvtec") else 0.0
+    def move(system: System, dataset: str, _metric: str) -> float:
+        return -points if (system, dataset) == (System("anomalyclip"), "mvtec") else 0.0
 
     return paper_rows(move)
 
@@ -71,7 +72,7 @@ def regressions(differences: list[Difference]) -> list[str]:
 def test_one_other_seed_is_not_judged(before: Path, tmp_path: Path) -> None:
     other = jittered(paper_rows(), 3, points=0.6, seeds=(1,))
     found = compare_tables(before, tables(other, tmp_path), 0.05)
-    assert {it.verdict for it in found} == {"not judged"}
+    assert {(it.verdict, it.reason) for it in found} == {("not judged", OTHER_SEEDS)}
     assert len(found) > 40
 
 
@@ -148,25 +149,32 @@ def test_moves_within_the_tolerance_count_in_holms_bound(before: Path, tmp_path:
         assert not [it for it in found if "cable" in it.name]
 
 
+def measured(se: float | None, training_se: float | None = None, seeds: str = "") -> Value:
+    """A value with what a comparison asks of it."""
+    known = {"se": se, "training_se": training_se, "seeds": seeds}
+    return Value(
+        **dict.fromkeys(COLUMNS, "") | {name: str(it) for name, it in known.items() if it is not None}
+    )
+
+
 def test_noise_adds_what_is_known() -> None:
-    one, other = Measured(50, 0.3, 0.4, ("1",)), Measured(51, 0.4, 0.4, ("1",))
+    one, other = measured(0.3, 0.4, "1"), measured(0.4, 0.4, "1")
     for paired, deviation in ((None, math.hypot(0.5, 0.4, 0.4)), (0.0, math.hypot(0.4, 0.4))):
-        found = noise(one, other, paired=paired)
-        assert found is not None
-        assert found.deviation == pytest.approx(deviation)
-    assert noise(Measured(50, None), Measured(51, 0.1)) is None
-    assert noise(Measured(50, None), Measured(51, 0.1), paired=0.2) == Noise(0.2)
-    assert noise(one, Measured(51, 0.4, 0.4, ("2",))) is None
+        assert noise(one, other, paired=paired) == pytest.approx((deviation, math.inf))
+    assert noise(measured(None), measured(0.1)) == NO_ERROR
+    assert noise(measured(None), measured(0.1), paired=0.2) == (0.2, math.inf)
+    assert noise(one, measured(0.4, 0.4, "2")) == OTHER_SEEDS
 
 
 def test_few_seeds_leave_few_degrees_of_freedom() -> None:
-    spread = noise(Measured(50, 0.0, 0.4, tuple("123")), Measured(51, 0.0, 0.4, tuple("456")))
-    assert spread is not None
-    assert spread.freedom == pytest.approx(4)
+    found = noise(measured(0.0, 0.4, "1 2 3"), measured(0.0, 0.4, "4 5 6"))
+    assert not isinstance(found, str)
+    deviation, freedom = found
+    assert freedom == pytest.approx(4)
     # Student's t with 4 degrees of freedom: 2.776 is the two-sided 5 % point.
-    assert spread.p_value(2.776 * spread.deviation) == pytest.approx(0.05, abs=1e-4)
-    assert Noise(1.0).p_value(1.96) == pytest.approx(0.05, abs=1e-4)
-    assert Noise(0.0).p_value(0.1) == 0
+    assert p_value(2.776 * deviation, found) == pytest.approx(0.05, abs=1e-4)
+    assert p_value(1.96, (1.0, math.inf)) == pytest.approx(0.05, abs=1e-4)
+    assert p_value(0.1, (0.0, math.inf)) == 0
 
 
 def test_holm() -> None:
@@ -177,15 +185,15 @@ def test_holm() -> None:
     assert significant({"a": 0.01, "b": 0.03, "c": 0.9}) == {"a"}
 
 
-CELL = ("btad", "01", "clip", "")
+CELL = CellKey("btad", "01", "clip", "", None)
 Array = NDArray[np.float64]
 
 
 def scores(values: Array, labels: NDArray[np.int64]) -> pd.DataFrame:
     """Rows of `read_scores` for one cell."""
     images = [f"{place:03}.png" for place in range(len(labels))]
-    cell = dict(zip(("dataset", "subset", "method", "variant"), CELL, strict=True))
-    return pd.DataFrame({"image": images, "label": labels, "score": values}).assign(**cell, seed=None)
+    cell = CELL._asdict()
+    return pd.DataFrame({"image": images, "label": labels, "score": values}).assign(**cell)
 
 
 def auroc(values: Array, labels: NDArray[np.int64]) -> float:

@@ -10,7 +10,7 @@ from pipeline.results import CellRow
 from pipeline.tables import Table, build_tables
 from pipeline.tables.markdown import terminal
 
-from .make import EXPECTED, failed, frame, full_run, row
+from .make import EXPECTED, failed, full_run, outcome, row
 from .paper_run import EXPECTED as PAPER
 from .paper_run import paper_rows
 
@@ -26,7 +26,7 @@ def shown(table: Table) -> str:
 
 
 def built(rows: list[CellRow], folder: Path) -> dict[str, Table]:
-    return build_tables(frame(rows, folder), EXPECTED, "miniature")
+    return build_tables(outcome(folder, rows))
 
 
 def test_title_mark_legend_and_what_a_method_was_tuned_on(tmp_path: Path) -> None:
@@ -46,9 +46,8 @@ def test_reasons_stand_below_however_they_are_written(tmp_path: Path) -> None:
 
 
 def test_a_table_without_rows_says_so(tmp_path: Path) -> None:
-    tables = build_tables(
-        frame([row("btad", "01", "clip", 0.5, profile="like")], tmp_path), {"btad": EXPECTED["btad"]}, "like"
-    )
+    rows = [row("btad", "01", "clip", 0.5, profile="like")]
+    tables = build_tables(outcome(tmp_path, rows, {"btad": EXPECTED["btad"]}, "like"))
     assert "This run has no data set of this table." in shown(tables["table2"])
     assert "LIKE PROFILE" in shown(tables["table2"])
 
@@ -59,7 +58,7 @@ def test_another_build_is_marked_in_the_line_of_verdicts(tmp_path: Path) -> None
         for it in paper_rows()
         if it.method == "clip" and it.dataset == "sdd"
     ]
-    tables = build_tables(frame(rows, tmp_path), {"sdd": PAPER["sdd"]}, "paper")
+    tables = build_tables(outcome(tmp_path, rows, {"sdd": PAPER["sdd"]}, "paper"))
     text = shown(tables["table1"])
     assert "not comparable [c1]\n" in text
     assert "[c1] sdd: " in text

@@ -7,17 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.cells import System
 from pipeline.results import CellRow
 from pipeline.tables import FORMATS, PublishedValue, build_tables, published_table
-from pipeline.tables.aggregate import Entry, EntryMeans
+from pipeline.tables.aggregate import SystemMeans
 from pipeline.tables.expected import ExpectedSet
 from pipeline.tables.mean import RETRAINED_DATASET, RETRAINED_SUBSET, Mean, Z
 from pipeline.tables.model import Table
 from pipeline.tables.published import published_subsets
 from pipeline.tables.values import values
-from pipeline.tables.verdicts import PUBLISHED, Comparison, compare, references
+from pipeline.tables.verdicts import Comparison, compare, references
 
-from .make import GOLDEN, failed, frame, row
+from .make import GOLDEN, failed, outcome, row
 from .paper_run import EXPECTED, counts, paper_rows
 
 GOLDEN_FILES = {
@@ -31,28 +32,23 @@ OWN = {"btad": ExpectedSet("BTAD", "industrial", "object", ("image", "pixel"), (
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Table]:
-    return build_tables(frame(paper_rows(), tmp_path_factory.mktemp("paper")), EXPECTED, "paper")
+    return build_tables(outcome(tmp_path_factory.mktemp("paper"), paper_rows(), EXPECTED, "paper"))
 
 
 def lines(tables: dict[str, Table], name: str) -> list[dict[str, str]]:
     return [asdict(value) for value in values(tables[name])]
 
 
-def entry_of(value: PublishedValue) -> Entry:
-    usual = Entry(value.method, value.variant)
-    return PUBLISHED.get(value.table or 0, {}).get((value.method, value.variant), usual)
-
-
 @pytest.mark.parametrize("number", [1, 2, 3, 4, 5])
 def test_the_papers_numbers_stand_where_they_belong(tables: dict[str, Table], number: int) -> None:
     """Each printed value once, measured and published alike; where the paper is blank there is neither."""
     told = {
-        (Entry(it["method"], it["variant"]), it["dataset"], it["metric"]): it
+        (System(it["method"], it["variant"]), it["dataset"], it["metric"]): it
         for it in lines(tables, f"table{number}")
         if it["dataset"] != "(average)"
     }
     printed = (*(published_table(2) if number == 3 else ()), *published_table(number))
-    wanted = {(entry_of(it), it.dataset, it.metric): it for it in printed}
+    wanted = {(it.system, it.dataset, it.metric): it for it in printed}
     for key, line in told.items():
         if key in wanted:
             assert line["published"] == line["printed"] == f"{wanted[key].percent:.1f}", key
@@ -124,7 +120,7 @@ def test_another_profile_has_nothing_published() -> None:
 
 def verdict(rows: list[CellRow], percent: float, method: str = "clip") -> Comparison:
     """On the pixel AUROC of `rows`, where `percent` is published."""
-    own = EntryMeans({(it.dataset, it.subset, it.seed): it for it in rows}, OWN)
+    own = SystemMeans(System(method), rows, OWN)
     published = PublishedValue(1, method, "", "btad", "pixel_auroc", percent)
     return compare(published, own.over_subsets("btad", "pixel_auroc"), own)
 
@@ -214,7 +210,7 @@ def test_another_build_is_not_comparable(tmp_path: Path, dataset: str) -> None:
         for it in paper_rows()
         if it.method == "clip" and it.dataset in expected
     ]
-    table = build_tables(frame(rows, tmp_path), expected, "paper")["table1"]
+    table = build_tables(outcome(tmp_path, rows, expected, "paper"))["table1"]
     told = [number for number in table.numbers() if number.comparison is not None]
     verdicts = {(number.dataset, number.comparison.verdict) for number in told if number.comparison}
     assert verdicts == {(dataset, "not comparable"), ("btad", "reproduced")}
@@ -225,7 +221,7 @@ def test_another_build_is_not_comparable(tmp_path: Path, dataset: str) -> None:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as scratch:
-        built = build_tables(frame(paper_rows(), Path(scratch)), EXPECTED, "paper")
+        built = build_tables(outcome(Path(scratch), paper_rows(), EXPECTED, "paper"))
     (GOLDEN / "paper").mkdir(exist_ok=True)
     for name, kind in GOLDEN_FILES.items():
         (GOLDEN / name).write_text(FORMATS[kind](built["table5"]))

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.results import CellRow, ResultsError
-from pipeline.tables import write_tables
 
-from .make import EXPECTED, GOLDEN, failed, files_of, frame, full_run, renew_golden, row, write
+from .make import EXPECTED, GOLDEN, failed, files_of, full_run, renew_golden, row, write
 
 GOLDEN_FILES = (
     "table1.md",
@@ -120,9 +119,8 @@ def test_the_paper_profile_has_no_mark(tmp_path: Path) -> None:
 
 
 def test_results_of_another_profile_are_refused(tmp_path: Path) -> None:
-    metrics = frame(full_run("clip", CLIP), tmp_path)
     with pytest.raises(ResultsError, match="results of profile miniature cannot go into the tables of paper"):
-        write_tables(metrics, EXPECTED, "paper", tmp_path / "tables")
+        write(tmp_path, full_run("clip", CLIP), profile="paper")
 
 
 def test_one_method_alone_is_not_marked_best(tmp_path: Path) -> None:
@@ -132,11 +130,10 @@ def test_one_method_alone_is_not_marked_best(tmp_path: Path) -> None:
 
 
 def test_a_run_without_medical_data_sets(tmp_path: Path) -> None:
-    metrics = frame([row("btad", "01", "clip", 0.5)], tmp_path)
-    write_tables(metrics, {"btad": EXPECTED["btad"]}, "miniature", tmp_path / "tables")
-    assert "no data set of this table" in (tmp_path / "tables" / "table2.md").read_text()
-    assert len((tmp_path / "tables" / "table2.csv").read_text().splitlines()) == 1
-    summary = json.loads((tmp_path / "tables" / "summary.json").read_text())
+    texts = write(tmp_path, [row("btad", "01", "clip", 0.5)], {"btad": EXPECTED["btad"]})
+    assert "no data set of this table" in texts["table2.md"]
+    assert len(texts["table2.csv"].splitlines()) == 1
+    summary = json.loads(texts["summary.json"])
     assert list(summary["clip"]) == ["industrial"]
 
 

@@ -227,7 +227,7 @@ class Payload:
 def test_code_is_never_run(tmp_path: Path) -> None:
     path, trace = tmp_path / "evil.pth", tmp_path / "trace"
     torch.save({"prompt_learner": {"ctx_pos": Payload(f"touch {trace}")}}, path)
-    with pytest.raises(WeightsError, match=r"evil\.pth is damaged or holds more than tensors"):
+    with pytest.raises(WeightsError, match=r"evil\.pth holds more than tensors"):
         read_official(path)
     assert not trace.exists()
 
@@ -236,7 +236,7 @@ def test_code_is_never_run(tmp_path: Path) -> None:
 def test_a_truncated_file_is_refused(released: Path, share: float) -> None:
     content = released.read_bytes()
     released.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(WeightsError, match=r"epoch_15\.pth is damaged"):
+    with pytest.raises(WeightsError, match=r"epoch_15\.pth is (damaged|empty)"):
         read_official(released)
 
 
@@ -246,8 +246,8 @@ def test_a_truncated_file_is_refused(released: Path, share: float) -> None:
         ({"state_dict": {}}, "is no official checkpoint: expected one key"),
         ({"prompt_learner": {}, "epoch": 3}, "is no official checkpoint"),
         ([1, 2], "is no official checkpoint"),
-        ({"prompt_learner": [1]}, "prompt_learner is no state dict"),
-        ({"trainable_linearlayer": {"fc.0.weight": 1}}, "trainable_linearlayer is no state dict"),
+        ({"prompt_learner": [1]}, "holds no state dict"),
+        ({"trainable_linearlayer": {"fc.0.weight": 1}}, "holds no state dict"),
     ],
 )
 def test_anything_else_is_refused(tmp_path: Path, content: object, message: str) -> None:

@@ -6,7 +6,7 @@ const ROLES = [
   ["alarm", "False alarms: normal images with the highest scores"],
 ];
 const cellsOf = (dataset, subset) => INDEX.cells.filter((cell) => cell.dataset === dataset && (subset === undefined || cell.subset === subset));
-const cellTitle = (cell) => INDEX.entries[cell.entry].title + (cell.seed === null ? "" : `, seed ${cell.seed}`);
+const cellTitle = (cell) => INDEX.systems[cell.system].title + (cell.seed === null ? "" : `, seed ${cell.seed}`);
 const missing = (text) => [h("h1", {}, "Not found"), h("p", {}, text), h("p", {}, h("a", { href: "#/data" }, "All data sets"))];
 
 function dataSets() {
@@ -17,7 +17,7 @@ function dataSets() {
   return [h("h1", {}, "Data sets"), [...new Set(INDEX.datasets.map((it) => it.domain))].map(part)];
 }
 
-// Mean over the seeds of an entry on a subset: null where a seed has no number.
+// Mean over the seeds of a system on a subset: null where a seed has no number.
 function seedMean(cells, metric) {
   const values = cells.map((cell) => cell.values?.[metric] ?? null);
   return values.length && !values.includes(null) ? values.reduce((a, b) => a + b, 0) / values.length : null;
@@ -29,20 +29,20 @@ function dataSet(name, metricName) {
   const set = INDEX.datasets[at];
   const metric = METRIC.get(metricName) ?? set.metrics[0];
   const cells = cellsOf(at);
-  const entries = [...new Set(cells.map((cell) => cell.entry))].sort((a, b) => a - b);
+  const systems = [...new Set(cells.map((cell) => cell.system))].sort((a, b) => a - b);
   const columns = [];
   const rows = set.subsets.map((subset, place) => {
-    const means = entries.map((entry) => seedMean(cells.filter((cell) => cell.subset === place && cell.entry === entry), metric));
+    const means = systems.map((system) => seedMean(cells.filter((cell) => cell.subset === place && cell.system === system), metric));
     columns.push(means);
     const rank = ranks(means);
-    return { label: h("a", { href: route("subset", name, subset) }, subset), cells: entries.map((entry, column) => {
-      const own = cells.find((cell) => cell.subset === place && cell.entry === entry);
+    return { label: h("a", { href: route("subset", name, subset) }, subset), cells: systems.map((system, column) => {
+      const own = cells.find((cell) => cell.subset === place && cell.system === system);
       return { sort: means[column], text: means[column] === null ? "-" : percent(means[column]), rank: rank[column],
         title: own?.error, link: own ? route("subset", name, subset, own.id) : null };
     }) };
   });
   if (rows.length > 1) {
-    const means = entries.map((_, column) => columns.map((row) => row[column]));
+    const means = systems.map((_, column) => columns.map((row) => row[column]));
     const plain = means.map((column) => (column.includes(null) ? null : column.reduce((a, b) => a + b, 0) / column.length));
     const rank = ranks(plain);
     rows.push({ label: "Mean", last: true, cells: plain.map((value, column) => ({ sort: value, text: value === null ? "-" : percent(value), rank: rank[column] })) });
@@ -51,7 +51,7 @@ function dataSet(name, metricName) {
   choice.addEventListener("change", () => { location.hash = route("data", name, choice.value); });
   return [h("p", { class: "crumbs" }, h("a", { href: "#/data" }, "Data sets")), h("h1", {}, `${set.title}: ${INDEX.metrics[metric].title}`),
     h("p", { class: "tools" }, h("label", {}, "Metric ", choice)),
-    sortableTable({ name: `${set.title} by subset`, label: "Subset", columns: entries.map((entry) => INDEX.entries[entry].title), rows }),
+    sortableTable({ name: `${set.title} by subset`, label: "Subset", columns: systems.map((system) => INDEX.systems[system].title), rows }),
     h("p", { class: "legend" }, "Percent, mean over seeds. A number opens its subset, with images, heatmaps and provenance.")];
 }
 
@@ -136,8 +136,8 @@ async function subsetPage(name, subset, id) {
   const place = at < 0 ? -1 : INDEX.datasets[at].subsets.indexOf(subset);
   if (place < 0) return missing(`This report has no subset ${name}/${subset}.`);
   const set = INDEX.datasets[at];
-  const cells = cellsOf(at, place).sort((a, b) => a.entry - b.entry || (a.seed ?? -1) - (b.seed ?? -1));
-  const current = cells.find((cell) => cell.id === id) ?? cells.findLast((cell) => !INDEX.entries[cell.entry].name.includes("[")) ?? cells.at(-1);
+  const cells = cellsOf(at, place).sort((a, b) => a.system - b.system || (a.seed ?? -1) - (b.seed ?? -1));
+  const current = cells.find((cell) => cell.id === id) ?? cells.findLast((cell) => !INDEX.systems[cell.system].name.includes("[")) ?? cells.at(-1);
   const open = await chunk(`${name}/${subset}`);
   const counts = cells.find((cell) => cell.images)?.images;
   return [h("p", { class: "crumbs" }, h("a", { href: "#/data" }, "Data sets"), " / ", h("a", { href: route("data", name) }, set.title)),

@@ -10,7 +10,18 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final, Literal
 
+from pipeline.cells import System
 from pipeline.results import METRICS, ResultsError
+
+PRINTED_NAMES: Final = {
+    "clip": "CLIP",
+    "clip_ac": "CLIP-AC",
+    "winclip": "WinCLIP",
+    "vand": "VAND",
+    "coop": "CoOp",
+    "anomalyclip": "AnomalyCLIP",
+}
+"""The paper's methods in the order of its tables, and what it calls them."""
 
 _FILES: Final = {
     1: "table1_industrial.csv",
@@ -20,9 +31,21 @@ _FILES: Final = {
     5: "table5_context_optimization.csv",
 }
 
+# Tables 3 to 5 name what they compare by words of their own; `params.yaml` has these as variants.
+_VARIANTS: Final = {
+    3: {"": "medical"},
+    4: {"base": "base", "t1_dpam": "t1", "t1_t2_prompts": "t2", "t1_t2_t3_full": ""},
+    5: {
+        "local0_global0": "untrained",
+        "local0_global1": "global_only",
+        "local1_global0": "local_only",
+        "local1_global1": "",
+    },
+}
+
 # Values in Table 1 that the paper takes from the methods' own papers (README).
 _TAKEN_OVER: Final = {(method, dataset) for method in ("winclip", "vand") for dataset in ("mvtec", "visa")}
-_METHODS: Final = {"CLIP": "clip", "WinCLIP": "winclip", "VAND": "vand", "AnomalyCLIP": "anomalyclip"}
+_BY_PRINTED_NAME: Final = {title: method for method, title in PRINTED_NAMES.items()}
 _LOG_METRICS: Final = {
     "image_auroc": "image_auroc",
     "image_ap": "image_ap",
@@ -64,9 +87,15 @@ class PublishedValue:
     subset: str = ""
     source: Source = "paper"
 
+    @property
+    def system(self) -> System:
+        """What it was measured on, by the variant's name in `params.yaml`."""
+        variants = _VARIANTS.get(self.table or 0, {})
+        return System(self.method, variants.get(self.variant, self.variant))
+
     def __post_init__(self) -> None:
         if self.metric not in METRICS or not 0 <= self.percent <= 100:
-            raise ResultsError(f"published: {self} is no metric in percent; mend its CSV file")
+            raise ResultsError(f"published: {self} is no metric in percent; fix its CSV file")
 
 
 def published_table(number: int) -> tuple[PublishedValue, ...]:
@@ -102,7 +131,9 @@ def _from_paper() -> list[PublishedValue]:
         "visa": "appendix/appF_table16_17_visa_image_auroc_ap.csv",
     }
     return [
-        _by_subset(_METHODS[line["method"]], dataset, line["subset"], line["metric"], line["value"], "paper")
+        _by_subset(
+            _BY_PRINTED_NAME[line["method"]], dataset, line["subset"], line["metric"], line["value"], "paper"
+        )
         for dataset, name in files_of.items()
         for line in _lines(name)
     ]
