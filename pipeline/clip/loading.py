@@ -1,6 +1,6 @@
-"""Position embeddings carried from the pretraining grid to the grid of the input.
+"""From a `TowerSpec` to a frozen `Clip`, its position embeddings carried to the grid of its input.
 
-From a `TowerSpec` to a frozen `Clip`: float32, but for the image blocks of a tower of lower precision.
+All is float32, but for the image blocks of a tower of lower precision.
 """
 
 from collections.abc import Mapping
