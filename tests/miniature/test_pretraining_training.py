@@ -145,8 +145,6 @@ def test_training_learns_a_pool_of_two_twins() -> None:
     train(CONFIG, pool, schedule, seed=1, report=lambda *step: reports.append(step))
     first, last = (sum(caption for _, caption, _ in part) for part in (reports[:5], reports[-5:]))
     assert last < 0.8 * first
-        caption for _, caption, _ in reports[:5]
-    )
     first, last = (sum(patch for _, _, patch in part) for part in (reports[:5], reports[-5:]))
     assert last < 0.8 * first
 
