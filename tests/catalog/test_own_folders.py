@@ -102,6 +102,13 @@ def unnamed_masks(root: Path) -> None:
     masks(root / "test/hole", "{}_b.png")
 
 
+def few_unnamed_masks(root: Path) -> None:
+    """One of ten, so that only its name and its content together tell."""
+    photos(root / "test/good", (f"{number}.png" for number in range(10)))
+    photos(root / "test/hole", (f"{number:03d}.png" for number in range(10)))
+    mask(root / "test/hole/003_annot.png")
+
+
 def unnamed_folder_of_masks(root: Path) -> None:
     good_and_holes(root, "", "no", "yes")
     masks(root / "drawn", "{}.png")
@@ -208,6 +215,7 @@ REFUSED: dict[Callable[[Path], object], str] = {
     masks_that_look_like_none: r"000_label\.png, test/hole/001_label\.png: called like masks, but",
     masks_called_after_no_image: r"the masks in masks are called after no image; .*000_mask\.png",
     unnamed_masks: r"test/hole/000_b\.png, .* look like masks",
+    few_unnamed_masks: r"test/hole/003_annot\.png look like masks",
     unnamed_folder_of_masks: "several folders beside no, drawn, yes",
     stray_picture: r"1 picture has no place in mvtec_like: logo\.png",
     stray_of_another_kind: r"007\.heic \(a picture of a kind that is not read",
@@ -326,6 +334,9 @@ def test_a_record_of_an_own_set_never_speaks_of_a_published_archive(tmp_path: Pa
     shutil.rmtree(root / "test")
     (message,) = prepare(record, root, tmp_path / "out", [14], record.expected()).errors.values()
     assert message.endswith(f"no folder here looks like it; put it right in {root}")
+    shutil.rmtree(root)
+    with pytest.raises(DataError, match=rf"{root}: no such folder; put the files of widgets there"):
+        prepare(record, root, tmp_path / "out", [14])
 
 
 def test_flat_pictures_are_no_masks(tmp_path: Path) -> None:
