@@ -44,9 +44,12 @@ def by_lists(tree: Tree, words: frozenset[str], *, given: bool) -> Iterator[List
     lists = sorted((path for path in tree.paths() if is_list(path)), key=lambda path: (path.count("/"), path))
     found = {path: rule for path in lists if (rule := _by_list(tree, path, words, given=given)) is not None}
     good = {path: rule for path, rule in found.items() if not isinstance(rule, str)}
-    if (together := _together(good)) is not None:
-        yield together
-        return
+    folders = {path.rpartition("/")[0] for path in good}
+    groups = [{path: good[path] for path in good if path.rpartition("/")[0] == folder} for folder in folders]
+    for group in (good, *groups):
+        if (together := _together(group)) is not None:
+            yield together
+            good = {path: rule for path, rule in good.items() if path not in group}
     for rule in good.values():
         yield rule
         layout, masks, _ = rule

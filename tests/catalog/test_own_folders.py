@@ -14,7 +14,7 @@ from pipeline.errors import DataError
 from pipeline.shards import open_subset, prepare
 
 from .own import FOLDERS, ONE, autovi, by_date, good_and_holes, images_and_masks, masks, photo, photos
-from .own_lists import LISTS
+from .own_lists import LISTS, real_iad
 from .trees import mask, picture, text
 
 EVERY = FOLDERS | LISTS
@@ -198,6 +198,15 @@ def two_words_in_a_list(root: Path) -> None:
     text(root / "labels.csv", "image,label\na.png,good\nb.png,ok\nc.png,hole\n")
 
 
+def two_sets_of_lists(root: Path) -> None:
+    real_iad(root)
+    shutil.copytree(root / "realiad_jsons", root / "realiad_jsons_sv")
+
+
+def training_only(root: Path) -> None:
+    good_and_holes(root, "train/")
+
+
 def list_without_a_label(root: Path) -> None:
     photos(root, ("a.png", "b.png"))
     text(root / "labels.csv", "image,label\na.png,good\nb.png,\n")
@@ -231,6 +240,8 @@ REFUSED: dict[Callable[[Path], object], str] = {
     empty_masks_only: "no image shows an anomaly",
     mask_only_of_some: r"no mask, or more than one, for images/3\.jpg",
     two_lists: r"more than one list fits, one\.csv, two\.csv; move all but one away",
+    two_sets_of_lists: r"more than one list fits, realiad_jsons/{subset}\.json, .*_sv/{subset}",
+    training_only: "all pictures lie in training folders; call the one to be measured test",
     two_places: r"labels\.csv: paths may count from 256, 512; move all but one",
     two_words_in_a_list: r"labels\.csv: good, ok may all mean normal; say with --normal",
     list_without_a_label: r"labels\.csv, line 3: b\.png: no label",
@@ -278,6 +289,8 @@ ADVICE: list[tuple[Step, Step, str | None, bool, dict[str, tuple[int, int]]]] = 
     (day_without_normal, nothing, None, True, {ONE: (2, 1)}),
     (part_without_normal, move("b"), None, False, {"a": (3, 3)}),
     (two_lists, move("two.csv"), None, False, {ONE: (1, 1)}),
+    (two_sets_of_lists, move("realiad_jsons_sv"), None, False, {"audiojack": (2, 1), "bottle_cap": (2, 1)}),
+    (training_only, lambda root: (root / "train").rename(root / "test"), None, False, {ONE: (3, 3)}),
     (two_places, move("512"), None, False, {ONE: (1, 1)}),
     (two_words_in_a_list, nothing, "good", False, {ONE: (1, 2)}),
     (list_of_a_part, nothing, None, True, {ONE: (1, 1)}),
