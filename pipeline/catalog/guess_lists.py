@@ -173,7 +173,7 @@ def _homes(tree: Tree, inner: str) -> list[str]:
 
 
 def _together(rules: Mapping[str, ListRule]) -> ListRule | None:
-    """One rule for several lists whose paths differ in one part, which is the subset."""
+    """One rule for several lists whose paths differ in one part, the subset, after which their images lie."""
     parts = [path.rpartition(".")[0].split("/") for path in rules]
     if len(rules) < 2 or len({len(one) for one in parts}) > 1:
         return None
@@ -184,7 +184,7 @@ def _together(rules: Mapping[str, ListRule]) -> ListRule | None:
         file = f"{_with_subset(path.rpartition('.')[0], subset)}{PurePosixPath(path).suffix}"
         like = layout.model_copy(update={"file": file, "home": _with_subset(layout.home, subset)})
         likes.add(like.model_dump_json())
-    if len(differing) > 1 or len(likes) > 1:
+    if len(differing) > 1 or len(likes) > 1 or _SUBSET not in like.home:
         return None
     return (
         ImageList.model_validate_json(likes.pop()),

@@ -203,6 +203,17 @@ def two_sets_of_lists(root: Path) -> None:
     shutil.copytree(root / "realiad_jsons", root / "realiad_jsons_sv")
 
 
+def lists_of_the_same_images(root: Path) -> None:
+    """As the splits of VisA: they are no subsets."""
+    for name in ("one", "two"):
+        photos(root / name, ("a.png", "b.png"))
+    rows = "image,label,object\n" + "".join(
+        f"{name}/a.png,0,{name}\n{name}/b.png,1,{name}\n" for name in ("one", "two")
+    )
+    for name in ("1cls", "2cls"):
+        text(root / f"split_csv/{name}.csv", rows)
+
+
 def training_only(root: Path) -> None:
     good_and_holes(root, "train/")
 
@@ -241,6 +252,7 @@ REFUSED: dict[Callable[[Path], object], str] = {
     mask_only_of_some: r"no mask, or more than one, for images/3\.jpg",
     two_lists: r"more than one list fits, one\.csv, two\.csv; move all but one away",
     two_sets_of_lists: r"more than one list fits, realiad_jsons/{subset}\.json, .*_sv/{subset}",
+    lists_of_the_same_images: r"more than one list fits, split_csv/1cls\.csv, split_csv/2cls\.csv",
     training_only: "all pictures lie in training folders; call the one to be measured test",
     two_places: r"labels\.csv: paths may count from 256, 512; move all but one",
     two_words_in_a_list: r"labels\.csv: good, ok may all mean normal; say with --normal",
@@ -290,6 +302,7 @@ ADVICE: list[tuple[Step, Step, str | None, bool, dict[str, tuple[int, int]]]] = 
     (part_without_normal, move("b"), None, False, {"a": (3, 3)}),
     (two_lists, move("two.csv"), None, False, {ONE: (1, 1)}),
     (two_sets_of_lists, move("realiad_jsons_sv"), None, False, {"audiojack": (2, 1), "bottle_cap": (2, 1)}),
+    (lists_of_the_same_images, move("split_csv/2cls.csv"), None, False, {"one": (1, 1), "two": (1, 1)}),
     (training_only, lambda root: (root / "train").rename(root / "test"), None, False, {ONE: (3, 3)}),
     (two_places, move("512"), None, False, {ONE: (1, 1)}),
     (two_words_in_a_list, nothing, "good", False, {ONE: (1, 2)}),
