@@ -18,7 +18,7 @@ from benchmarks.common import facts, interleaved, synchronise, table, write_sect
 from benchmarks.subjects import random_clip, random_images, random_state
 from pipeline.clip import Clip, Global, Local, Tap
 from pipeline.clip.architecture import build_model, read_config
-from pipeline.clip.loading import fit_positions
+from pipeline.clip.model import fit_positions
 from pipeline.clip.spec import Precision
 
 MODEL, SIZE = "ViT-L-14-336", 518
