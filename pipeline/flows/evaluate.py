@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
@@ -23,14 +23,16 @@ from pipeline.execution.log import RunLog, recorded
 from pipeline.execution.run import Run, Summary, open_run
 from pipeline.execution.store import CellStore, only_run
 from pipeline.execution.tasks import GroupTask
-from pipeline.execution.training import Job, Trainer
 from pipeline.flows.artifacts import ProgressArtifact, artifact_key
 from pipeline.flows.server import best_effort
 from pipeline.flows.sub_runs import run_in_parent
 from pipeline.params import Params
 from pipeline.progress import progress
 from pipeline.results import CellResult, write_run
-from pipeline.training import History
+
+if TYPE_CHECKING:
+    from pipeline.execution.training import Job, Trainer
+    from pipeline.training import History
 
 _STOP_SECONDS = 2
 
@@ -129,19 +131,21 @@ def evaluate(params: Params) -> Summary:
     return run_in_parent(flow_now, params=params, started=started)
 
 
-def _fit(job: Job) -> History:
+def _fit(job: "Job") -> "History":
     name, tune = job
 
     # Closes over the job: Prefect would walk through and serialise whatever is passed as an argument.
     @task(name="fit", task_run_name=name, cache_policy=NO_CACHE)
-    def fit() -> History:
+    def fit() -> "History":
         return tune()
 
     return fit()
 
 
 @flow(name="train", flow_run_name="train on {auxiliary}", validate_parameters=False)
-def _train(params: Params, auxiliary: str) -> Trainer:
+def _train(params: Params, auxiliary: str) -> "Trainer":
+    from pipeline.execution.training import Trainer
+
     trainer = Trainer(params, auxiliary)
     with progress(f"train on {auxiliary}", len(trainer)) as steps:
         for job in trainer.jobs():
@@ -152,6 +156,6 @@ def _train(params: Params, auxiliary: str) -> Trainer:
     return trainer
 
 
-def train(params: Params, auxiliary: str) -> Trainer:
+def train(params: Params, auxiliary: str) -> "Trainer":
     """Tune every learnt system of `params` on `auxiliary` with every seed, and write the weights."""
     return run_in_parent(_train, params=params, auxiliary=auxiliary)
