@@ -23,6 +23,7 @@ from pipeline.files import write_text
 from pipeline.params import Params
 from pipeline.progress import progress
 from pipeline.shards import Manifest, prepare, read_manifest
+from pipeline.yaml_files import read_yaml
 
 State = Literal["missing", "there", "prepared", "prepared in part"]
 
@@ -40,10 +41,11 @@ def expected_counts(params: Params, dataset: str) -> dict[str, KnownCounts]:
     if params.counts is None or dataset in params.own:
         return catalog.record(dataset).accepting(params.builds.get(dataset)).expected()
     path = Path(params.counts)
-    if not path.is_file():
-        raise ParamsError(f"params.yaml: counts: {path} is missing")
-    counts = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if dataset not in counts:
+    try:
+        counts = read_yaml(path, ParamsError)
+    except FileNotFoundError as error:
+        raise ParamsError(f"params.yaml: counts: {path} is missing") from error
+    if not isinstance(counts, dict) or dataset not in counts:
         raise ParamsError(f"params.yaml: counts: {path} has no counts of {dataset}")
     return {subset: (normal, anomalous) for subset, (normal, anomalous) in counts[dataset].items()}
 

@@ -161,7 +161,7 @@ def test_a_record_of_ones_own_that_is_no_text(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     (tmp_path / "datasets").mkdir()
     (tmp_path / "datasets/widgets.yaml").write_bytes(b"name: \xff")
-    with pytest.raises(DataError, match=r"widgets\.yaml: cannot be read as UTF-8"):
+    with pytest.raises(DataError, match=r"widgets\.yaml is not UTF-8"):
         record("widgets")
 
 

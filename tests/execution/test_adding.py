@@ -56,7 +56,7 @@ def test_nothing_is_written_for_a_folder_that_is_not_understood(
     [
         ("name: mine", "name: other", "'other' differs from the name of the file"),
         ("domain: own", "domain: medical", "must be `own`"),
-        ("title: mine", "title: [", "not YAML"),
+        ("title: mine", "title: [", "cannot be read as YAML"),
         ("title: mine", "titel: mine", "datasets/mine.yaml, title"),
     ],
 )
