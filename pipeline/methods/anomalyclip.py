@@ -41,6 +41,8 @@ class AnomalyClipSettings(LearntSettings):
         local_weight: Weight of focal and dice (the paper's λ).
     """
 
+    scoring_only: ClassVar[frozenset[str]] = frozenset({"sigma"})
+
     prompts: str = "object"
     n_ctx: int = Field(default=12, ge=0)
     deep_tokens: int = Field(default=4, ge=1)

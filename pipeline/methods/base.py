@@ -55,7 +55,14 @@ class Training(BaseModel):
 
 
 class LearntSettings(MethodSettings):
-    """Settings of a method that is tuned on an auxiliary set."""
+    """Settings of a method that is tuned on an auxiliary set.
+
+    Attributes:
+        scoring_only: Names of settings that the loss does not read: a checkpoint learnt under other values of
+            them is the same checkpoint.
+    """
+
+    scoring_only: ClassVar[frozenset[str]] = frozenset()
 
     training: Training = Training()
 

@@ -54,6 +54,8 @@ class CoOpSettings(LearntSettings):
         sigma: Of the Gaussian on the map, in pixels.
     """
 
+    scoring_only: ClassVar[frozenset[str]] = frozenset({"layers", "sigma"})
+
     prompts: str = "coop1"
     n_ctx: int = Field(default=16, ge=1)
     layers: tuple[int, ...] = Field(default=(24,), min_length=1)

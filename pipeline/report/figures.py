@@ -69,7 +69,7 @@ def _dots(plot: DotPlot) -> Figure:
     return Figure(
         plot.name,
         _TITLES[plot.name],
-        "A row a data set; a marker a series of the legend, a little apart so that none hides another.",
+        "One row for each data set, one marker for each series, a little apart so that none hides another.",
         _words(plot),
         plot.draw,
     )
@@ -108,8 +108,8 @@ def _segmentation(sources: Sources) -> Iterator[Figure]:
         {system: sources.outcome.title(system) for system in sources.outcome.methods},
         "figure4",
         "Figure 4. Segmentation",
-        "One anomalous image a data set, chosen by its place in the list and not by any score. Each map runs "
-        "from its own lowest to its own highest value: colours say where, not how much.",
+        "One anomalous image of each data set, chosen by its place in the list and not by any score. Each "
+        "map runs from its own lowest to its own highest value: colours say where, not how much.",
     )
 
 
@@ -212,7 +212,8 @@ def _training(sources: Sources) -> Iterator[Figure]:
     yield Figure(
         "training",
         "Training curves",
-        "Mean total loss an epoch; a plot a method, a line an auxiliary set and seed. No ablations.",
+        "Mean total loss of each epoch: one plot for each method, one line for each auxiliary set and seed. "
+        "No ablations.",
         f"Line plots of the training loss. From the first to the last epoch: {ends}.",
         lambda path: _draw_training(histories, sources.outcome, path),
     )

@@ -34,7 +34,7 @@ class GridRow:
 class Grid:
     """A grid. `groups` are titles over `columns`, each over as many as it says; none where each has one.
 
-    `incomplete` is what the table lacks, as its other formats say it.
+    `incomplete` says which cells have no result, as the other formats of the table do.
     """
 
     name: str

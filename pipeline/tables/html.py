@@ -86,7 +86,7 @@ td.number { text-align: right; white-space: nowrap; font-variant-numeric: tabula
 
 def html(table: Table) -> str:
     """The whole page of `table`."""
-    grids, footnotes = lay(table, _STYLE)
+    grids, footnotes = lay(table, _style())
     return _template().render(
         table=table,
         marks=table.outcome.marks(),
@@ -114,6 +114,15 @@ def _template() -> Template:
     return environment.from_string(_PAGE)
 
 
+def _style() -> Style:
+    return Style(
+        lambda text: f"<strong>{text}</strong>",
+        lambda text: f"<em>{text}</em>",
+        lambda text: str(escape(text)),
+        _hint,
+    )
+
+
 def _hint(number: Number, text: str) -> str:
     told = f"{number.system.name} on {number.dataset}"
     if number.subset:
@@ -122,11 +131,3 @@ def _hint(number: Number, text: str) -> str:
     if (ends := number.mean.interval) is not None:
         told += f": 95 % interval {number.show(ends[0])} to {number.show(ends[1])}"
     return f'<span title="{escape(told)}">{escape(text)}</span>'
-
-
-_STYLE: Final = Style(
-    lambda text: f"<strong>{text}</strong>",
-    lambda text: f"<em>{text}</em>",
-    lambda text: str(escape(text)),
-    _hint,
-)

@@ -1,4 +1,4 @@
-"""LaTeX with booktabs: one `longtable` a section, to be read by input.
+"""LaTeX with booktabs: one `longtable` for each section, to be read by input.
 
 The file says on top which packages it needs. Texts come from data sets and errors, so every letter with a
 meaning in LaTeX is escaped, and one that a plain font lacks becomes a question mark.
@@ -42,7 +42,7 @@ _NEEDS: Final = (
 
 def latex(table: Table) -> str:
     """The whole file of `table`."""
-    grids, footnotes = lay(table, _STYLE)
+    grids, footnotes = lay(table, _style())
     lines = [_NEEDS, r"\begingroup\scriptsize\setlength{\tabcolsep}{3pt}"]
     lines += [rf"\noindent\textbf{{{escape(mark)}}}\par" for mark in table.outcome.marks()]
     lines += [rf"\noindent {_prose(line)}\par" for line in table.lead]
@@ -60,12 +60,13 @@ def escape(text: str) -> str:
     )
 
 
+def _style() -> Style:
+    return Style(lambda text: rf"\textbf{{{text}}}", lambda text: rf"\textit{{{text}}}", escape)
+
+
 def _prose(line: str) -> str:
     """A line of ours, what stands between backticks as code."""
     return re.sub("`([^`]+)`", lambda code: rf"\texttt{{{code[1]}}}", escape(line))
-
-
-_STYLE: Final = Style(lambda text: rf"\textbf{{{text}}}", lambda text: rf"\textit{{{text}}}", escape)
 
 
 def _other(letter: str) -> str:

@@ -31,7 +31,7 @@ ALPHA: Final = 0.05
 OTHER_SEEDS: Final = (
     f"other seeds, and fewer than {MEASURED_FROM} of them: another training may move it as much"
 )
-NO_ERROR: Final = "no standard error is known"
+NO_ERROR: Final = "no standard error; too few draws of the test images have a value"
 
 _DRAWS: Final = 500
 _CELL: Final = ["dataset", "subset", "method", "variant"]

@@ -5,7 +5,7 @@ The header carries a digest over itself and the tensors, so that a damaged file 
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -105,15 +105,40 @@ def load_checkpoint(path: Path, method: LearntMethod) -> dict[str, Any]:
         The provenance that was saved.
 
     Raises:
-        WeightsError: no such file, or it was learnt by another method or under other shapes; the message
-            names it.
+        WeightsError: no such file, or it was learnt by another method, under other settings or other shapes;
+            the message names it.
     """
     tensors, header = read_checkpoint(path)
     if header["method"] != method.name:
         raise WeightsError(f"{path} was learnt by {header['method']}, not by {method.name}")
+    provenance: dict[str, Any] = header["provenance"]
+    for key, learnt, wanted in _moved(header["settings"], method):
+        raise WeightsError(
+            f"{path} was learnt by {method.name} with {key} {learnt}, not {wanted}: set it to that, or "
+            f"train anew: `dvc repro train@{provenance.get('auxiliary') or '<auxiliary set>'}`"
+        )
     try:
         method.load_state(tensors)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
-    provenance: dict[str, Any] = header["provenance"]
     return provenance
+
+
+def _moved(learnt: Mapping[str, Any], method: LearntMethod) -> Iterator[tuple[str, Any, Any]]:
+    """Settings that decide training and differ: key, value in the checkpoint, value of `method`."""
+    sides = [
+        _by_key({name: value for name, value in side.items() if name not in method.settings.scoring_only})
+        for side in (learnt, method.settings.model_dump(mode="json"))
+    ]
+    for key in sorted(sides[0].keys() | sides[1].keys()):
+        before, now = (side.get(key, "missing") for side in sides)
+        if before != now:
+            yield key, before, now
+
+
+def _by_key(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Nested values under dotted keys, such as `training.epochs`."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _by_key(value, f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}": value}
+    return flat

@@ -12,7 +12,7 @@ from pipeline.report import Sources, read_sources, write_report
 from tests.conftest import make_project, read_small_params
 from tests.report.make import write_run
 
-ENTRIES = (
+SYSTEMS = (
     ("clip", "", None),
     ("clip_ac", "", None),
     ("anomalyclip", "", 1),
@@ -32,7 +32,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         params = load_params()
         for dataset in params.datasets:
             prepare_dataset(params, dataset)
-        write_run(params, ENTRIES)
+        write_run(params, SYSTEMS)
     return folder.folder
 
 

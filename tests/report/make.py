@@ -53,13 +53,13 @@ def examples(labels: np.ndarray[Any, Any], generator: np.random.Generator) -> tu
     )
 
 
-def cells(params: Params, entries: Sequence[tuple[str, str, int | None]]) -> Iterator[CellResult]:
+def cells(params: Params, systems: Sequence[tuple[str, str, int | None]]) -> Iterator[CellResult]:
     """A cell for every subset of `params` and every method, variant and seed."""
     for dataset, record in expected_sets(params.datasets).items():
         size = max(read_manifest(params.shards / dataset).sizes)
         for subset in record.subsets:
             shard = open_subset(params.shards / dataset, subset, size)
-            for index, (method, variant, seed) in enumerate(entries):
+            for index, (method, variant, seed) in enumerate(systems):
                 identity = {
                     "profile": params.profile,
                     "dataset": dataset,
@@ -99,9 +99,9 @@ def cell(shard: SubsetShard, identity: dict[str, Any], metrics: Sequence[str], i
     return CellResult(row, scores, examples(shard.labels, generator))
 
 
-def write_run(params: Params, entries: Sequence[tuple[str, str, int | None]]) -> None:
-    """The results of a run of `entries`, its sidecar, and the losses of one training."""
-    write_results(cells(params, entries), params.results)
+def write_run(params: Params, systems: Sequence[tuple[str, str, int | None]]) -> None:
+    """The results of a run of `systems`, its sidecar, and the losses of one training."""
+    write_results(cells(params, systems), params.results)
     run = {"git": {"commit": "0123456789abcdef", "changed": False}, "seconds": {"evaluate": 12.3}}
     (params.results / "run.json").write_text(json.dumps(run))
     history = {"epochs": [{"total": 3.0, "focal": 1.0}, {"total": 2.0, "focal": 0.5}]}

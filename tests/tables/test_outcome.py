@@ -81,3 +81,12 @@ def test_a_system_that_says_nothing_goes_by_the_papers_name_or_its_own() -> None
     assert empty.title(System("clip_ac")) == "CLIP-AC"
     assert empty.title(System("anomalyclip", "t1")) == "AnomalyCLIP (t1)"
     assert empty.title(System("a_lab", "x")) == "a_lab (x)"
+
+
+def test_a_part_has_its_systems_in_their_order_and_those_that_were_not_run(tmp_path: Path) -> None:
+    run = outcome(tmp_path, full_run("clip", SHARES) + full_run("coop", SHARES))
+    part = run.only([System("vand"), System("coop")], ["isic", "btad"])
+    assert list(part.means) == [System("vand"), System("coop")]
+    assert part.domains == {"industrial": ["btad"], "medical": ["isic"]}
+    assert part.means[System("vand")].over_subsets("btad", "image_ap").missing == "not run"
+    assert part.means[System("coop")].over_subsets("btad", "image_ap").value == SHARES["01"]
