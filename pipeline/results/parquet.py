@@ -2,12 +2,9 @@
 
 No pandas or Arrow schema is embedded (their versions would be part of the bytes). The footer holds the schema
 version, what the caller names, a digest of the whole file, because Parquet itself does not notice every
-flipped byte, and pyarrow's own version, which is why the lock pins that.
-
-
-Reading results back: the files of a profile as one pandas table, checked against the declared columns.
-
-Numbers have pandas' nullable types, so that an undefined metric is `pd.NA` and cannot pass for a number.
+flipped byte, and pyarrow's own version, which is why the lock pins that. The footer is judged before a row is
+read, and rows are read in batches up to a bound: a small file can say that it holds gigabytes. As one pandas
+table, numbers have nullable types, so that an undefined metric is `pd.NA` and cannot pass for a number.
 """
 
 import hashlib
@@ -20,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.files import NotAFileError, open_regular
 from pipeline.results.records import ROW_FIELDS, CellRow
 from pipeline.results.schema import (
     EXAMPLES_SCHEMA,
@@ -32,6 +30,16 @@ from pipeline.results.schema import (
 _VERSION: Final = "zsad.schema_version"
 _DIGEST: Final = "zsad.sha256"
 _BLANK: Final = "0" * 64  # stands where the digest goes while it is computed
+_LONGEST_FOOTER: Final = 16 << 20
+_MOST_BYTES: Final = 512 << 20  # of the rows of a file; a million scores take 200 MB
+_BATCH: Final = 1024  # rows
+_PANDAS_TYPES: Final[dict[Any, Any]] = {
+    pa.int8(): pd.Int8Dtype(),
+    pa.int32(): pd.Int32Dtype(),
+    pa.int64(): pd.Int64Dtype(),
+    pa.float64(): pd.Float64Dtype(),
+    pa.string(): pd.StringDtype(),
+}
 
 
 def to_bytes(table: pa.Table, metadata: Mapping[str, str]) -> bytes:
@@ -68,31 +76,49 @@ def from_bytes(content: bytes, schema: pa.Schema, source: str) -> tuple[pa.Table
         ResultsError: the file is damaged, of another schema version, or has other columns.
     """
     try:
-        file = pq.ParquetFile(pa.BufferReader(content))
-        # A thread of Arrow's that lets go of Python's bytes while the interpreter ends would abort it.
-        table = file.read(use_threads=False)
-        footer = file.metadata.metadata or {}
-        metadata = {key.decode(): value.decode() for key, value in footer.items()}
+        file = pq.ParquetFile(pa.BufferReader(content), thrift_string_size_limit=_LONGEST_FOOTER)
+        metadata = {key.decode(): value.decode() for key, value in (file.metadata.metadata or {}).items()}
+        _require_ours(content, file.schema_arrow, metadata, schema, source)
+        table = _rows(file, schema, source)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise ResultsError(
             f"{source}: damaged Parquet file ({_first_line(error)}); delete it and run again"
         ) from error
+    del metadata[_DIGEST]
+    return table, metadata
+
+
+def _require_ours(
+    content: bytes, found: pa.Schema, metadata: Mapping[str, str], schema: pa.Schema, source: str
+) -> None:
     if (version := metadata.get(_VERSION)) != str(SCHEMA_VERSION):
         raise ResultsError(
             f"{source}: schema version {version}, this code has {SCHEMA_VERSION}; delete it and run again"
         )
-    digest = metadata.pop(_DIGEST, "")
+    digest = metadata.get(_DIGEST, "")
     if len(digest) != len(_BLANK) or digest != _sha256(content.replace(digest.encode(), _BLANK.encode())):
         raise ResultsError(
             f"{source}: damaged Parquet file (not what was written, or older than its digest); "
             "delete it and run again"
         )
-    if not table.schema.equals(schema):
-        unlike = [field.name for field in schema if field not in list(table.schema)]
+    if not found.equals(schema):
+        unlike = [field.name for field in schema if field not in list(found)]
         raise ResultsError(
-            f"{source}: its columns are not those of this version (see {unlike or table.column_names})"
+            f"{source}: its columns are not those of this version (see {unlike or found.names})"
         )
-    return table.replace_schema_metadata(None), metadata
+
+
+def _rows(file: pq.ParquetFile, schema: pa.Schema, source: str) -> pa.Table:
+    batches, left = [], _MOST_BYTES
+    # A thread of Arrow's that lets go of Python's bytes while the interpreter ends would abort it.
+    for batch in file.iter_batches(batch_size=_BATCH, use_threads=False):
+        left -= batch.nbytes
+        if left < 0:
+            raise ResultsError(
+                f"{source}: its rows take more than {_MOST_BYTES >> 20} MB; delete it and run again"
+            )
+        batches.append(batch)
+    return pa.Table.from_batches(batches, schema)
 
 
 def _sha256(content: bytes) -> str:
@@ -101,15 +127,6 @@ def _sha256(content: bytes) -> str:
 
 def _first_line(error: BaseException) -> str:
     return str(error).partition("\n")[0] or type(error).__name__
-
-
-_PANDAS_TYPES: Final[dict[Any, Any]] = {
-    pa.int8(): pd.Int8Dtype(),
-    pa.int32(): pd.Int32Dtype(),
-    pa.int64(): pd.Int64Dtype(),
-    pa.float64(): pd.Float64Dtype(),
-    pa.string(): pd.StringDtype(),
-}
 
 
 def read_metrics(folder: Path) -> pd.DataFrame:
@@ -163,6 +180,14 @@ def _read(folder: Path, schema: pa.Schema) -> pd.DataFrame:
     files = sorted(folder.glob("*/*.parquet"))
     if not files:
         raise ResultsError(f"{folder}: no results here; run `dvc repro evaluate` first")
-    table = pa.concat_tables([from_bytes(path.read_bytes(), schema, str(path))[0] for path in files])
+    table = pa.concat_tables([from_bytes(_content(path), schema, str(path))[0] for path in files])
     frame: pd.DataFrame = table.to_pandas(types_mapper=_PANDAS_TYPES.get)
     return frame
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with open_regular(path) as file:
+            return file.read(_MOST_BYTES)
+    except NotAFileError as error:
+        raise ResultsError(f"{path}: no regular file; delete it and run again") from error
