@@ -16,6 +16,7 @@ from pipeline.errors import ZsadError
 from pipeline.files import NotAFileError, open_regular
 
 _LONGEST = 4 << 20
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _DEEPEST = 32
 
 
@@ -69,6 +70,8 @@ def _require_bounded(text: str) -> None:
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _DEEPEST:
             raise _refused(event, f"nested deeper than {_DEEPEST}; write it flatter")
+        if isinstance(event, yaml.ScalarEvent) and (found := _STEERING.search(event.value)):
+            raise _refused(event, f"the character {found[0]!a}, which steers a terminal; leave it out")
         if isinstance(event, yaml.AliasEvent):
             raise _refused(event, f"an alias, *{event.anchor:.40}; write the value again")
         if tag := getattr(event, "tag", None):

@@ -122,6 +122,8 @@ def test_our_own_files_mean_what_they_meant(name: str) -> None:
         ("a: \x00", "x cannot be read as YAML"),
         ("a: " + "9" * 5000, "x cannot be read as YAML"),
         ("a: " + "9" * 400 + ".0", "is too large for a number"),
+        ('a: "\\e[2J"', r"line 1: the character '\\x1b', which steers a terminal"),
+        ('"\\u202e": 1', r"the character '\\u202e'"),
         ("a: \ud800", "x cannot be read as YAML"),
     ],
 )

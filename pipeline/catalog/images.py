@@ -9,7 +9,7 @@ import io
 
 from PIL import Image, UnidentifiedImageError
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, is_fault
 
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "GIF", "WEBP")
 
@@ -34,4 +34,6 @@ def decode(content: bytes, name: str) -> Image.Image:
     except UnidentifiedImageError:
         raise DataError(f"{name}: not an image of a known format") from None
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        if is_fault(error):
+            raise
         raise DataError(f"{name}: damaged ({error})") from None

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline import catalog
-from pipeline.errors import ZsadError
+from pipeline.errors import ZsadError, as_message
 from pipeline.execution.backends import Backend
 from pipeline.execution.retries import Record, run_group
 from pipeline.execution.store import CellStore
@@ -170,10 +170,7 @@ class Run:
         try:
             write_results(results, self.params.results)
         except OSError as error:
-            raise ResultsError(
-                f"{self.params.results} cannot be written ({error.strerror}): make room there and run again; "
-                "finished cells are kept"
-            ) from error
+            raise ResultsError(f"{as_message(error)}; finished cells are kept") from error
         failures: dict[str, list[str]] = {}
         for row in sorted((result.row for result in results if result.row.error), key=lambda row: row.name):
             failures.setdefault(str(row.error), []).append(row.name)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.clip import Clip, Tap
-from pipeline.errors import DataError
+from pipeline.errors import DataError, DiskFullError
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def collect_features(
         progress: Called with images done and images in all.
 
     Raises:
-        DataError: the disk of `folder` has no room for them.
+        DiskFullError: the disk of `folder` has no room for them.
     """
     total = len(auxiliary)
     features: dict[Tap, Tensor] = {}
@@ -143,7 +143,7 @@ def _allocate(total: int, parts: Mapping[Tap, Tensor], folder: Path | None, memo
     if folder is None or need <= memory:
         return {tap: torch.empty(shape) for tap, shape in shapes.items()}
     if need > (free := shutil.disk_usage(folder).free):
-        raise DataError(
+        raise DiskFullError(
             f"{folder}: {need / 2**30:.1f} GiB of features do not fit on this disk, which has"
             f" {free / 2**30:.1f} GiB free; make room or put .zsad on another disk"
         )

@@ -133,7 +133,10 @@ def test_builds() -> None:
         ({"subsets": [{"name": "a", "class_name": "x"}] * 2}, "occur twice"),
         ({"layouts": [{"kind": "unheard of"}]}, "layouts"),
         ({"sources": [{"kind": "http", "confirmed": True}]}, "url or an id"),
-        ({"sources": [{"kind": "http", "url": "u", "md5": "0" * 32, "confirmed": True}]}, "digest_status"),
+        (
+            {"sources": [{"kind": "http", "url": "https://u", "md5": "0" * 32, "confirmed": True}]},
+            "digest_status",
+        ),
     ],
 )
 def test_a_wrong_record_is_refused(change: dict[str, object], where: str) -> None:
