@@ -7,6 +7,7 @@ their place; the folder stays as it is. The overview is what `zsad datasets` sho
 
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,14 +16,15 @@ import yaml
 
 from pipeline import catalog
 from pipeline.archives.staging import staged
-from pipeline.catalog import DatasetRecord, Guess, KnownCounts, registry
-from pipeline.catalog.tree import read_tree
+from pipeline.catalog import DatasetRecord, Guess, KnownCounts, Sample, registry
+from pipeline.catalog.tree import read_tree, some
 from pipeline.downloads.hosts import routes
 from pipeline.errors import DataError, ParamsError
 from pipeline.files import write_text
 from pipeline.params import Params
 from pipeline.progress import progress
 from pipeline.shards import Manifest, prepare, read_manifest
+from pipeline.shards.arrays import fill_row
 from pipeline.yaml_files import read_yaml
 
 State = Literal["missing", "there", "prepared", "prepared in part"]
@@ -87,28 +89,66 @@ class Added:
     folder: Path
 
 
-def add_dataset(folder: Path, name: str, normal: str | None = None) -> Added:
+def add_dataset(folder: Path, name: str, normal: str | None = None, *, leave_aside: bool = False) -> Added:
     """Add the images in `folder` as the data set `name`.
 
     Args:
         folder: left as it is.
         name: for params, files and tables.
         normal: what normal images are called, where it is none of the usual words.
+        leave_aside: whether pictures may be left that have no place in the layout.
 
     Raises:
-        DataError: the name is taken, or the folder is not understood; nothing is written then.
+        DataError: the name is taken, the folder is not understood, or a file cannot be prepared; nothing is
+            written then.
     """
     if catalog.is_taken(name):
         raise DataError(f"{name}: there is a data set of this name; choose another with --name")
-    found = catalog.guess(folder, name, normal)
-    place = registry.DATA / name
-    with staged(place) as target:
-        for file in read_tree(folder).paths():
-            (target / file).parent.mkdir(parents=True, exist_ok=True)
-            _put(folder / file, target / file)
-    path = catalog.own_record_path(name)
-    write_text(path, _HEADER + _text(found.record))
+    found = catalog.guess(folder, name, normal, leave_aside=leave_aside)
+    _try_out(folder, found)
+    place, path = registry.DATA / name, catalog.own_record_path(name)
+    ours = False
+    try:
+        with staged(place) as target:
+            ours = True
+            for file in read_tree(folder).paths():
+                (target / file).parent.mkdir(parents=True, exist_ok=True)
+                _put(folder / file, target / file)
+        write_text(path, _HEADER + _text(found.record))
+    except OSError:
+        if ours:  # the next try is to find nothing of this one
+            path.unlink(missing_ok=True)
+            shutil.rmtree(place, ignore_errors=True)
+        raise
     return Added(found, path, place)
+
+
+def _try_out(folder: Path, found: Guess) -> None:
+    """Decode every image and mask as `prepare` will.
+
+    Raises:
+        DataError: names the files that cannot be prepared.
+    """
+    rule = found.record.builds[0].mask_above
+
+    def work(sample: Sample) -> str | None:
+        try:
+            fill_row(folder, sample, 0, (), rule)
+        except DataError as error:
+            return str(error)
+        return None
+
+    with (
+        progress(f"look at {found.record.name}", len(found.record.subsets)) as steps,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        broken: list[str] = []
+        for subset in found.record.subset_names:
+            samples = found.listing.of(subset)
+            broken += filter(None, pool.map(work, samples))
+            steps.step(f"{subset}: {len(samples)} images")
+    if broken:
+        raise DataError(f"{folder}: {some(broken, '; ')}; put it right, or move these files away")
 
 
 def _put(source: Path, target: Path) -> None:

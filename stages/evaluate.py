@@ -1,14 +1,28 @@
 """DVC stage `evaluate`: every cell that params ask for. Exit code 1 when a cell has no numbers."""
 
+from pipeline import catalog
 from pipeline.errors import ZsadError
 from pipeline.flows.evaluate import evaluate
-from pipeline.params import load_params
+from pipeline.params import Params, load_params
+from pipeline.results import datasets_with_results
 from stages.entry import stage
+
+
+def _say_what_goes(params: Params) -> None:
+    """Name the data sets of an earlier run whose results this one will remove."""
+    gone = datasets_with_results(params.results).difference(catalog.evaluated(params.every_dataset))
+    if gone:
+        print(
+            f"evaluate: {params.results} loses the results of {', '.join(sorted(gone))}, which params.yaml"
+            " does not name any more; named again, they come back at once: finished cells are kept",
+            flush=True,
+        )
 
 
 def run() -> None:
     """Evaluate, print the summary, and fail if it is not complete."""
     params = load_params()
+    _say_what_goes(params)
     summary = evaluate(params)
     print("\n".join(f"evaluate: {line}" for line in summary.lines()))
     if not summary.complete:

@@ -1,5 +1,7 @@
 """DVC stage `tables`: the paper-style tables of what was measured."""
 
+from pathlib import Path
+
 from pipeline.params import load_params
 from pipeline.tables import write_run_tables
 from stages.entry import stage
@@ -9,7 +11,10 @@ def run() -> None:
     """Write the tables of the profile in params."""
     params = load_params()
     written = write_run_tables(params)
-    print(f"tables: {len(written)} files in {params.results / 'tables'}")
+    print(f"tables: {len(written)} files in {params.results / 'tables'}, table1.md first")
+    if (baseline := Path("baseline") / params.profile).is_dir():
+        print(f"tables: to compare with the committed ones: zsad diff {baseline} {params.results}")
+        print("tables: another kind of processor moves last digits; the comparison knows what is noise")
 
 
 if __name__ == "__main__":

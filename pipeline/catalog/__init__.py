@@ -6,7 +6,7 @@ a fingerprint names the build that was found. Nothing here downloads, decodes at
 
 from pipeline.catalog.counts import count_problems
 from pipeline.catalog.guess import Guess, guess
-from pipeline.catalog.listing import list_samples
+from pipeline.catalog.listing import advice, list_samples
 from pipeline.catalog.record import Build, DatasetRecord, Domain, Source, Subset, Task
 from pipeline.catalog.registry import (
     auxiliary_names,
@@ -35,6 +35,7 @@ __all__ = [
     "Source",
     "Subset",
     "Task",
+    "advice",
     "auxiliary_names",
     "count_problems",
     "evaluated",

@@ -65,10 +65,11 @@ def _difference(expected: KnownCounts, found: Counts) -> str:
 
 def _advice(record: DatasetRecord, found: Mapping[str, Counts]) -> str:
     """What to do: another build is accepted in params, a known one by its name, any other by its counts."""
-    complete = "complete it from the published archive"
-    if set(found) != set(record.subset_names):
-        return complete
+    own = record.domain == "own"
+    complete = "complete it" if own else "complete it from the published archive"
     total = (sum(normal for normal, _ in found.values()), sum(anomalous for _, anomalous in found.values()))
     known = next((build.name for build in record.builds if build.counts == total), None)
     kind, build = ("unknown", f"{total[0]}/{total[1]}") if known is None else ("known", known)
+    if set(found) != set(record.subset_names):
+        kind = "incomplete"
     return f"{complete}, or accept this {kind} build in params with `builds: {{{record.name}: {build!r}}}`"

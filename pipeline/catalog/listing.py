@@ -5,14 +5,15 @@ refused file, a lost mask or a class without images is a problem of that subset,
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from pipeline.catalog.layouts import Reading, locate
+from pipeline.catalog.layouts.base import APART, RESTORE
 from pipeline.catalog.record import DatasetRecord
-from pipeline.catalog.samples import ANOMALOUS, Ignored, Listing, Sample
-from pipeline.catalog.tree import Tree, is_image, read_tree, some
+from pipeline.catalog.samples import ANOMALOUS, NORMAL, Ignored, Listing, Sample
+from pipeline.catalog.tree import Tree, is_image, is_picture, mask_files, read_tree, some
 
 
 def list_samples(record: DatasetRecord, root: Path) -> Listing:
@@ -21,31 +22,41 @@ def list_samples(record: DatasetRecord, root: Path) -> Listing:
     Raises:
         DataError: `root` is not a folder.
     """
-    tree = read_tree(root)
+    return examine(record, read_tree(root))[0]
+
+
+def examine(record: DatasetRecord, tree: Tree) -> tuple[Listing, Mapping[str, str]]:
+    """The listing, and path to reason for every single file that is not used."""
     base, reading = _read(record, tree)
     problems: dict[str, str] = {}
     for subset in record.subset_names:
         samples = [sample for sample in reading.samples if sample.subset == subset]
         if message := reading.problems.get(subset) or _flaw(record, subset, samples, tree):
-            problems[subset] = f"{record.name}/{subset}: {message}"
+            told = message.replace(RESTORE, advice(record, tree.root))
+            problems[subset] = f"{record.name}/{subset}: {told}"
+    unused = _unused(tree, base, reading)
     order = {subset: position for position, subset in enumerate(record.subset_names)}
     usable = [sample for sample in reading.samples if sample.subset not in problems]
     usable.sort(key=lambda sample: (order[sample.subset], sample.image, sample.crop or ()))
-    return Listing(
-        samples=tuple(usable),
-        ignored=_ignored(tree, base, reading),
-        problems=problems,
-        base=base,
-    )
+    listing = Listing(tuple(usable), _ignored(tree, unused), problems, base)
+    return listing, {path: reason for path, reason in unused.items() if reason is not None}
+
+
+def advice(record: DatasetRecord, root: Path) -> str:
+    """What to do about a file of a data set below `root` that is missing, or not as it should be."""
+    return f"put it right in {root}" if record.domain == "own" else RESTORE
 
 
 def _read(record: DatasetRecord, tree: Tree) -> tuple[str, Reading]:
     """The folder of the best layout and what was read there; nothing but problems when that is not clear."""
     place = locate(record.layouts, tree, record.subset_names)
     if place is None:
-        message = "no folder here looks like the published archive; see `zsad datasets` for its layout"
+        what = "it" if record.domain == "own" else "the published archive"
+        message = f"no folder here looks like {what}; {RESTORE}"
     elif len(place[1]) > 1:
-        message = f"the data set lies here more than once ({some(place[1])}); keep one copy"
+        message = (
+            f"the data set lies here more than once ({some(place[1])}); move all but one out of {tree.root}"
+        )
     else:
         layout, (base,) = place
         reading = layout.read(tree, base, record.subset_names)
@@ -60,20 +71,21 @@ def _flaw(record: DatasetRecord, subset: str, samples: Sequence[Sample], tree: T
         if len(record.subsets) == 1 or subset in PurePosixPath(path).parts:
             return f"{path}: {reason}"
     if not samples:
-        return "no test image found; restore the folder from the published archive"
+        return f"no test image found; {RESTORE}"
     if twice := [name for name, times in Counter(sample.name for sample in samples).items() if times > 1]:
         return f"listed more than once: {some(twice)}; name every image once"
     if record.has_masks and (flaw := _mask_flaw(samples)):
         return flaw
     if "image" in record.tasks and len({sample.label for sample in samples}) < 2:
-        return "all test images have one label; restore the others from the published archive"
+        found = "normal" if samples[0].label == NORMAL else "anomalous"
+        return f"all test images have one label, {found}, and image level needs both; {RESTORE}"
     return None
 
 
 def _mask_flaw(samples: Sequence[Sample]) -> str | None:
     lost = [sample.name for sample in samples if sample.label == ANOMALOUS and sample.mask is None]
     if lost:
-        return f"no mask, or more than one, for {some(lost)}; restore the masks from the published archive"
+        return f"no mask, or more than one, for {some(lost)}; {RESTORE}"
     owners: dict[str, set[str]] = defaultdict(set)
     for sample in samples:
         if sample.mask is not None:
@@ -84,14 +96,23 @@ def _mask_flaw(samples: Sequence[Sample]) -> str | None:
     return None
 
 
-def _ignored(tree: Tree, base: str, reading: Reading) -> tuple[Ignored, ...]:
-    """Everything that is no sample, no mask and was not consulted, with the reason.
+def _unused(tree: Tree, base: str, reading: Reading) -> dict[str, str | None]:
+    """Every file to the reason why it is not used; None when it is a sample, a mask, or was consulted."""
+    used = {sample.image for sample in reading.samples} | set(reading.consulted)
+    masks = {sample.mask for sample in reading.samples if sample.mask is not None}
+    used |= {path for mask in masks for path in mask_files(tree.root, mask)}
+    apart = {path: why for mask, why in reading.apart.items() for path in mask_files(tree.root, mask)}
+    return {
+        path: None if path in used else apart.get(path) or _reason(path, base, reading)
+        for path in tree.paths()
+    }
+
+
+def _ignored(tree: Tree, reasons: Mapping[str, str | None]) -> tuple[Ignored, ...]:
+    """Everything that is not used, with the reason.
 
     A folder of which nothing is used for one and the same reason is one entry.
     """
-    used = {path for sample in reading.samples for path in (sample.image, sample.mask)}
-    used |= set(reading.consulted)
-    reasons = {path: None if path in used else _reason(path, base, reading) for path in tree.paths()}
     below: dict[str, set[str | None]] = defaultdict(set)
     for path, reason in reasons.items():
         for folder in _ancestors(path):
@@ -121,4 +142,7 @@ def _reason(path: str, base: str, reading: Reading) -> str:
     for pattern, reason in reading.reasons:
         if fnmatchcase(inner, pattern):
             return reason
-    return "an image that the layout does not know" if is_image(path) else "not an image"
+    if not is_image(path):
+        return "a picture of a kind that is not read" if is_picture(path) else "not an image"
+    folders = map(str.casefold, PurePosixPath(inner).parts[:-1])
+    return next((APART[name] for name in folders if name in APART), "an image that the layout does not know")

@@ -8,11 +8,31 @@ inside is fine), litter of file systems is set apart. Contents are not looked at
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import DataError, is_fault
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
+IMAGE_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".gif"}  # what `images` decodes
+)
+OTHER_PICTURES = frozenset(
+    {
+        ".heic",
+        ".heif",
+        ".avif",
+        ".jxl",
+        ".jp2",
+        ".dcm",
+        ".nii",
+        ".pgm",
+        ".ppm",
+        ".pbm",
+        ".exr",
+        ".psd",
+        ".dng",
+    }
+)
 
 _LITTER = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 _SHOWN = 5
@@ -33,11 +53,24 @@ def is_image(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
 
 
-def some(paths: Iterable[str]) -> str:
+def is_picture(name: str) -> bool:
+    """Whether it is an image by its suffix, or a picture of a kind that is not read."""
+    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES | OTHER_PICTURES
+
+
+def some(paths: Iterable[str], between: str = ", ") -> str:
     """The first few of `paths`, and how many more there are."""
     shown = [path or "the root" for path in paths]
     more = len(shown) - _SHOWN
-    return ", ".join(shown[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return between.join(shown[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def mask_files(root: Path, mask: str) -> tuple[str, ...]:
+    """The files of a mask: itself, or all images of the folder that it is."""
+    if not (root / mask).is_dir():
+        return (mask,)
+    names = sorted(entry.name for entry in os.scandir(root / mask))
+    return tuple(join(mask, name) for name in names if is_image(name) and not name.startswith("."))
 
 
 @dataclass(frozen=True)
@@ -60,8 +93,18 @@ class Tree:
 
     def has(self, path: str) -> bool:
         """Whether `path` is a file of the tree."""
-        folder, _, name = path.rpartition("/")
-        return name in self.files.get(folder, ())
+        return path in self._every
+
+    @cached_property
+    def _every(self) -> frozenset[str]:
+        return frozenset(self.paths())
+
+    def folder(self, path: str) -> str | None:
+        """The folder of this name, or the only one that differs from it in case alone; else None."""
+        if path in self.folders:
+            return path
+        alike = [folder for folder in self.folders if folder.casefold() == path.casefold()]
+        return alike[0] if len(alike) == 1 else None
 
     def images(self, folder: str) -> tuple[str, ...]:
         """Names of the image files directly in `folder`."""
@@ -78,7 +121,7 @@ class Tree:
             DataError: the tree has no such file.
         """
         if not self.has(path):
-            raise DataError(f"{path}: no such file in the data set; restore it from the published archive")
+            raise DataError(f"{path}: no such file in the data set")
         return self.root / path
 
 

@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,14 +41,16 @@ def datasets(ctx: click.Context, as_json: bool) -> None:
 @datasets.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--name", help="Name of the data set.  [default: the folder's]")
-@click.option("--normal", help="What normal images are called: a folder, or a label of the CSV.")
-def add(folder: Path, name: str | None, normal: str | None) -> None:
-    """Add a folder of images as a data set of your own, and say what was understood.
+@click.option("--normal", help="What normal images are called: a folder, or a label of the list.")
+@click.option("--leave-aside", is_flag=True, help="Go on although pictures have no place in the layout.")
+def add(folder: Path, name: str | None, normal: str | None, leave_aside: bool) -> None:
+    """Add a folder of images as a data set of your own, and say what every picture was taken for.
 
     \b
     Known are folders as MVTec AD has them ([SUBSET/]test/good, [SUBSET/]test/DEFECT,
-    [SUBSET/]ground_truth/DEFECT), images + masks, good + DEFECT, and a CSV with the columns
-    image and label, and mask, subset and split where there are some. FOLDER stays as it is.
+    [SUBSET/]ground_truth/DEFECT), good + DEFECT, images + masks in two folders or in one, and a
+    list (CSV, JSON) of image and label, and mask, subset and split where there are some.
+    FOLDER stays as it is.
 
     \b
     Example:
@@ -60,7 +64,7 @@ def add(folder: Path, name: str | None, normal: str | None) -> None:
         raise click.UsageError(
             f"{chosen!r}: a name has small letters, digits and _, a letter first; choose one with --name"
         )
-    _say(add_dataset(folder, chosen, normal))
+    _say(add_dataset(folder, chosen, normal, leave_aside=leave_aside))
 
 
 def _say(added: "Added") -> None:
@@ -72,11 +76,25 @@ def _say(added: "Added") -> None:
             f"  {subset.name}: {subset.normal} normal and {subset.anomalous} anomalous images, {masks}; "
             f"called {subset.class_name!r} in prompts"
         )
+    for role, paths in added.guess.roles.items():
+        if paths or role not in ("unlabelled", "copies"):
+            click.echo(f"  {role}: {_places(paths)}")
+    if getattr(record.layouts[0], "empty_is_normal", False):
+        click.echo("  an image is normal when its mask is empty")
     for ignored in listing.ignored:
         files = f"{ignored.files} files, " if ignored.files > 1 else ""
         click.echo(f"  not used: {ignored.path} ({files}{ignored.reason})")
     click.echo(f"record: {added.record_path}; images: {added.folder}")
     click.echo(f"evaluate it: dvc exp run -S 'own=[{record.name}]'")
+
+
+def _places(paths: Sequence[str]) -> str:
+    """How many files, and in which folders they lie."""
+    from pipeline.catalog.tree import some
+
+    folders = Counter(path.rpartition("/")[0] or "the top" for path in paths)
+    counted = some(f"{number} in {folder}" for folder, number in folders.items())
+    return f"{len(paths)} ({counted})" if paths else "none"
 
 
 def _show(states: "tuple[DatasetState, ...]") -> None:

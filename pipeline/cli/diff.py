@@ -1,7 +1,8 @@
 """`zsad diff`: two runs value by value, each a folder, a git revision or a DVC experiment.
 
-Tables are plain files in git, and a DVC experiment is a git ref under `refs/exps`, so git alone is asked; a
-folder with the name goes first. Nothing is checked out: the tables are extracted into a scratch folder.
+A git revision has tables in `baseline/`. A DVC experiment is a git ref under `refs/exps` whose tables lie in
+DVC's cache, so DVC is asked. A folder with the name goes first. Nothing is checked out: tables are put into a
+scratch folder.
 """
 
 import subprocess
@@ -15,6 +16,8 @@ import click
 
 from pipeline.errors import ZsadError
 from pipeline.params import load_params
+
+_EXPERIMENTS = "refs/exps/??/*/*"  # others are of a run of DVC itself
 
 
 @click.command()
@@ -38,9 +41,10 @@ def diff(
 
     Counts come first, then what got worse or is gone.
 
-    BEFORE and AFTER are folders (of tables, or of results), git revisions or DVC experiments.
+    BEFORE and AFTER are folders (of tables, or of results), git revisions (their baseline/<profile>) or DVC
+    experiments (their results).
 
-    Example: zsad diff main results/miniature
+    Example: zsad diff baseline/miniature results/miniature
     """
     from pipeline.tables import compare_tables, count_values, diff_markdown, diff_text
 
@@ -61,10 +65,10 @@ def _tables_of(side: str, params_file: Path, scratch: Path) -> Path:
     Args:
         side: a folder, a git revision, or the name of a DVC experiment.
         params_file: says which profile's tables are meant in a revision.
-        scratch: an empty folder for what comes from git.
+        scratch: a new folder for what comes from git or DVC.
 
     Raises:
-        ZsadError: it is none of them, or the revision has no tables of this profile.
+        ZsadError: it is none of them, or it has no tables of this profile.
     """
     if Path(side).is_dir():
         return Path(side)
@@ -74,13 +78,26 @@ def _tables_of(side: str, params_file: Path, scratch: Path) -> Path:
             f"{side}: neither a folder, a git revision nor a DVC experiment here;"
             " `git log` and `dvc exp show` list what there is"
         )
-    tables = f"{load_params(params_file).results.as_posix()}/tables"
-    archive = _git("archive", "--format=tar", commit, "--", tables)
+    params = load_params(params_file)
+    if _git("for-each-ref", "--points-at", commit, _EXPERIMENTS):
+        return _of_experiment(side, commit, params.results / "tables", scratch)
+    baseline = f"baseline/{params.profile}"
+    archive = _git("archive", "--format=tar", commit, "--", baseline)
     if archive is None:
-        raise ZsadError(f"{side}: this revision has no {tables}; commit the tables there first")
+        raise ZsadError(
+            f"{side}: this revision has no {baseline}; give a folder, or an experiment of `dvc exp show`"
+        )
     with tarfile.open(fileobj=BytesIO(archive)) as members:
         members.extractall(scratch, filter="data")
-    return scratch / tables
+    return scratch / baseline
+
+
+def _of_experiment(name: str, commit: str, tables: Path, scratch: Path) -> Path:
+    what = [".", tables.as_posix(), "--rev", commit, "-o", str(scratch)]
+    get = [sys.executable, "-m", "dvc", "get", "-q", *what]
+    if subprocess.run(get, capture_output=True, check=False).returncode:  # noqa: S603
+        raise ZsadError(f"{name}: the tables of this experiment are not in DVC's cache; run it again here")
+    return scratch
 
 
 def _commit(name: str) -> str | None:
@@ -93,7 +110,7 @@ def _commit(name: str) -> str | None:
 
 
 def _experiments() -> list[str]:
-    listed = _git("for-each-ref", "--format=%(refname)", "refs/exps")
+    listed = _git("for-each-ref", "--format=%(refname)", _EXPERIMENTS)
     return [] if listed is None else listed.decode().split()
 
 

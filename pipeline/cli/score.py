@@ -173,5 +173,7 @@ def score(  # noqa: PLR0913 - one argument an option
     )
     left_out = f", {count(len(done.left_out), 'file')} left out" if done.left_out else ""
     click.echo(f"{count(len(done.names), 'image')} scored{left_out}: {target}")
+    if done.masks:
+        click.echo(f"not scored: {count(len(done.masks), 'mask')}, such as {done.masks[0]}")
     if done.left_out:
         sys.exit(1)

@@ -12,6 +12,7 @@ from typing import Final
 from pipeline import catalog
 from pipeline.catalog import ANOMALOUS, NORMAL, DatasetRecord, Listing
 from pipeline.catalog.samples import GOOD
+from pipeline.catalog.tree import mask_files
 from pipeline.conformance.failures import require, run_checks
 
 
@@ -54,7 +55,7 @@ def files_are_there_once(read: ReadDataset) -> None:
     """Images and masks exist below the folder, and no image is two samples."""
     root = read.folder.resolve()
     for sample in read.listing.samples:
-        for path in filter(None, (sample.image, sample.mask)):
+        for path in (sample.image, *(mask_files(root, sample.mask) if sample.mask else ())):
             inside = (root / path).resolve().is_relative_to(root) and (root / path).is_file()
             require(inside, f"{path} is no file of {read.folder}")
     names = [sample.name for sample in read.listing.samples]

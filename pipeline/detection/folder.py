@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from math import ceil
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.catalog.images import decode
-from pipeline.catalog.tree import IMAGE_SUFFIXES, read_tree
+from pipeline.catalog.roles import mask_paths
+from pipeline.catalog.tree import IMAGE_SUFFIXES, is_image, read_tree
 from pipeline.detection.detector import Detector
 from pipeline.errors import DataError, ParamsError
 from pipeline.files import atomic_path, write_bytes
@@ -41,7 +42,6 @@ from pipeline.progress import progress
 from pipeline.results.parquet import to_bytes
 from pipeline.shards.preprocess import Bytes, image_array
 
-_SUFFIXES = IMAGE_SUFFIXES | {".gif", ".webp"}
 _WORKERS = 2  # decoding is a fraction of the tower's time
 
 
@@ -64,14 +64,15 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class FolderListing:
-    """Image files of a folder, sorted relative POSIX paths, and entries that must not be read."""
+    """Images of a folder, sorted relative POSIX paths, masks likewise, and entries that must not be read."""
 
     names: tuple[str, ...]
+    masks: tuple[str, ...]
     refused: tuple[Unreadable, ...]
 
 
 def list_images(folder: Path, leave_out: Path) -> FolderListing:
-    """Every image file below `folder`, but nothing below `leave_out`, where results go.
+    """Every image below `folder`, apart from masks, but nothing below `leave_out`, where results go.
 
     Raises:
         DataError: there is no such folder, or no image in it.
@@ -81,13 +82,15 @@ def list_images(folder: Path, leave_out: Path) -> FolderListing:
     names = [
         path
         for path in tree.paths()
-        if PurePosixPath(path).suffix.lower() in _SUFFIXES
-        and not (folder / path).resolve().is_relative_to(written)
+        if is_image(path) and not (folder / path).resolve().is_relative_to(written)
     ]
-    if not names:
-        raise DataError(f"{folder}: no image in it; known are {', '.join(sorted(_SUFFIXES))}")
+    masks = mask_paths(tree)
+    images = tuple(sorted(name for name in names if name not in masks))
+    if not images:
+        what = f"no image in it but masks, such as {names[0]}" if names else "no image in it"
+        raise DataError(f"{folder}: {what}; known are {', '.join(sorted(IMAGE_SUFFIXES))}")
     refused = tuple(Unreadable(path, reason) for path, reason in sorted(tree.refused.items()))
-    return FolderListing(tuple(sorted(names)), refused)
+    return FolderListing(images, tuple(sorted(masks.intersection(names))), refused)
 
 
 def read_picture(folder: Path, name: str, size: int) -> Picture | Unreadable:
@@ -205,11 +208,12 @@ class FolderTask:
 
 @dataclass
 class FolderScores:
-    """Names and scores of the images that were scored, and the files that were left out."""
+    """Names and scores of the images that were scored, masks that were not, and files that were left out."""
 
     names: list[str] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     left_out: list[Unreadable] = field(default_factory=list)
+    masks: tuple[str, ...] = ()
 
 
 def score_folder(
@@ -228,9 +232,12 @@ def score_folder(
     """
     method = detector.method
     if method.class_aware and not task.class_name:
-        raise ParamsError(f"{method.name} reads the class name: say what the images show, such as `bottle`")
+        raise ParamsError(
+            f"{method.name} reads the class name: say what the images show, such as --class-name bottle"
+        )
     listing = list_images(task.folder, task.out)
     run = _FolderRun(task, detector, report)
+    run.done.masks = listing.masks
     for refused in listing.refused:
         run.leave_out(refused)
     total = len(listing.names)

@@ -113,6 +113,7 @@ _SHARED_SOURCES = (
     "execution/scoring.py",
     "execution/examples.py",
     "results/examples.py",
+    "training/checkpoint.py",
 )
 
 

@@ -46,15 +46,6 @@ def write_report(sources: Sources, out: Path) -> list[Path]:
 
 
 def _page(sources: Sources, figures: Sequence[Figure], folder: Path) -> str:
-    environment = Environment(
-        loader=PackageLoader(_PACKAGE, _ASSETS),
-        autoescape=select_autoescape(("html",)),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for show in (prose, shown, sort_key, hint, published, link):
-        environment.filters[show.__name__] = show
     outcome = sources.outcome
     tables = [it for name, it in build_tables(outcome).items() if not name.startswith(_BY_SUBSET)]
     chunks = {
@@ -65,20 +56,37 @@ def _page(sources: Sources, figures: Sequence[Figure], folder: Path) -> str:
     for figure in figures:
         drawing = (folder / f"{figure.name}.svg").read_bytes()
         chunks[f"figure {figure.name}"] = pack([0, len(drawing)], drawing)
-    return environment.get_template("report.html").render(
-        profile=outcome.profile,
-        expected=outcome.expected,
-        marks=outcome.marks(),
-        facts=facts(sources),
-        failures=failures(sources),
-        averages=grids(averages(outcome)),
-        grids=[it for table in tables for it in grids(table)],
-        figures=figures,
-        index=_json(page_index(sources)),
-        chunks=chunks,
-        style=_asset("style.css"),
-        scripts=[_asset(name) for name in _SCRIPTS],
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            profile=outcome.profile,
+            expected=outcome.expected,
+            marks=outcome.marks(),
+            facts=facts(sources),
+            failures=failures(sources),
+            averages=grids(averages(outcome)),
+            grids=[it for table in tables for it in grids(table)],
+            figures=figures,
+            index=_json(page_index(sources)),
+            chunks=chunks,
+            style=_asset("style.css"),
+            scripts=[_asset(name) for name in _SCRIPTS],
+        )
     )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader(_PACKAGE, _ASSETS),
+        autoescape=select_autoescape(("html",)),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for show in (prose, shown, sort_key, hint, published, link):
+        environment.filters[show.__name__] = show
+    return environment
 
 
 def _asset(name: str) -> Markup:

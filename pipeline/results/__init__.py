@@ -22,7 +22,7 @@ from pipeline.results.schema import (
     Status,
     spread_columns,
 )
-from pipeline.results.write import slug, write_results
+from pipeline.results.write import datasets_with_results, slug, write_results
 
 __all__ = [
     "EXAMPLES_SCHEMA",
@@ -44,6 +44,7 @@ __all__ = [
     "Role",
     "Spread",
     "Status",
+    "datasets_with_results",
     "decode_cell",
     "decode_heatmap",
     "encode_cell",

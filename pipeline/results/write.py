@@ -79,6 +79,11 @@ def write_results(results: Iterable[CellResult], folder: Path) -> list[Path]:
     return sorted(files)
 
 
+def datasets_with_results(folder: Path) -> set[str]:
+    """The data sets of which `write_results` has written rows below `folder`."""
+    return {path.parent.name for path in (folder / _METRICS).glob("*/*.parquet")}
+
+
 def _by_subset(results: Iterable[CellResult]) -> dict[tuple[str, str], list[CellResult]]:
     cells = sorted(results, key=_order)
     groups: dict[tuple[str, str], list[CellResult]] = defaultdict(list)

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageChops
 
 from pipeline.catalog import ANOMALOUS, Sample
 from pipeline.catalog.fingerprint import FileFact
 from pipeline.catalog.images import decode
+from pipeline.catalog.tree import mask_files
 from pipeline.errors import DataError, is_fault
 from pipeline.files import atomic_path
 from pipeline.shards.preprocess import Bytes, binary, crop_to, image_array, mask_bits
@@ -79,16 +81,27 @@ def fill_row(root: Path, sample: Sample, row: int, arrays: Sequence[Arrays], mas
     for one in arrays:
         one.images[row] = image_array(picture, one.size)
     if sample.mask is not None:
-        content = _read(root, sample.mask)
-        facts[sample.mask] = FileFact.of(content)
+        parts = {path: _read(root, path) for path in mask_files(root, sample.mask)}
+        facts |= {path: FileFact.of(content) for path, content in parts.items()}
         if sample.label == ANOMALOUS:
-            mask = binary(crop_to(decode(content, sample.mask), sample.crop, sample.mask), mask_above)
-            if mask.getbbox() is None:
-                raise DataError(f"{sample.mask}: the mask of an anomalous image is empty")
+            mask = _united(sample, parts, mask_above)
             for one in arrays:
                 if one.masks is not None:
                     one.masks[row] = mask_bits(mask, one.size)
     return Done(picture.width, picture.height, facts)
+
+
+def _united(sample: Sample, parts: Mapping[str, bytes], mask_above: int) -> Image.Image:
+    """The mask of an anomalous image, 0 and 255, out of all files of it together."""
+    found: Image.Image | None = None
+    for path, content in parts.items():
+        part = binary(crop_to(decode(content, path), sample.crop, path), mask_above)
+        if found is not None and found.size != part.size:
+            raise DataError(f"{path}: {part.width} x {part.height} pixels, not the size of its other masks")
+        found = part if found is None else ImageChops.lighter(found, part)
+    if found is None or found.getbbox() is None:
+        raise DataError(f"{sample.mask}: the mask of an anomalous image is empty")
+    return found
 
 
 def _read(root: Path, path: str) -> bytes:

@@ -15,7 +15,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.catalog import DatasetRecord, KnownCounts, Listing, Sample, count_problems, list_samples
+from pipeline.catalog import (
+    DatasetRecord,
+    KnownCounts,
+    Listing,
+    Sample,
+    advice,
+    count_problems,
+    list_samples,
+)
 from pipeline.catalog.fingerprint import build_digest, build_name, subset_digest
 from pipeline.errors import DataError
 from pipeline.files import atomic_path
@@ -144,7 +152,7 @@ class _Job:
                 self.progress(samples[0].subset, len(done) + len(broken), len(samples))
         if broken:
             more = f"; and {len(broken) - _SHOWN} more" if len(broken) > _SHOWN else ""
-            raise DataError(f"{'; '.join(broken[:_SHOWN])}{more}; restore from the published archive")
+            raise DataError(f"{'; '.join(broken[:_SHOWN])}{more}; {advice(self.record, self.root)}")
         return done
 
 

@@ -64,9 +64,9 @@ FOLDERS: dict[Callable[[Path], object], Known] = {
     mvtec_one: ("mvtec_like", {"widgets": (3, 3)}, ("image", "pixel")),
     mvtec_no_masks: ("mvtec_like", {"left side": (1, 2), "right_side": (1, 2)}, ("image",)),
     images_and_masks: ("image_mask_folders", {"widgets": (0, 2)}, ("pixel",)),
-    two_folders: ("class_folders", {"widgets": (4, 4)}, ("image",)),
-    csv_with_all: ("image_csv", {"a": (1, 1), "b": (1, 1)}, ("image", "pixel")),
-    csv_with_least: ("image_csv", {"widgets": (1, 1)}, ("image",)),
+    two_folders: ("mvtec_like", {"widgets": (4, 4)}, ("image",)),
+    csv_with_all: ("image_list", {"a": (1, 1), "b": (1, 1)}, ("image", "pixel")),
+    csv_with_least: ("image_list", {"widgets": (1, 1)}, ("image",)),
 }
 
 
@@ -119,7 +119,7 @@ def csv_that_leads_out(root: Path) -> None:
 
 
 def csv_without_label(root: Path) -> None:
-    text(root / "labels.csv", "file,label\nx.png,ok\n")
+    text(root / "labels.csv", "width,height\n12,9\n")
 
 
 def csv_with_unknown_words(root: Path) -> None:

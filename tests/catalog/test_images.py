@@ -49,3 +49,17 @@ def test_too_many_pixels_is_an_error_not_a_warning(monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
         with pytest.raises(DataError):
             decode(content, "x")
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("share", [1, 3])  # Pillow itself stops at twice the limit
+def test_the_limit_can_be_set_as_the_message_says(share: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = encoded("PNG")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 64 * 48 // share - 1)
+    with pytest.raises(DataError, match=r"x: 3072 pixels, .* ZSAD_MAX_PIXELS=3072"):
+        decode(content, "x")
+    monkeypatch.setenv("ZSAD_MAX_PIXELS", "3072")
+    assert decode(content, "x").size == (64, 48)
+    monkeypatch.setenv("ZSAD_MAX_PIXELS", "many")
+    with pytest.raises(DataError, match="ZSAD_MAX_PIXELS=many: set it to a number of pixels"):
+        decode(content, "x")

@@ -6,7 +6,7 @@ from click.testing import CliRunner, Result
 
 from pipeline.catalog import names
 from pipeline.cli import main
-from tests.catalog import trees
+from tests.catalog import own, trees
 from tests.project import ROOT
 
 
@@ -51,6 +51,47 @@ def test_add_says_what_it_understood(tmp_path: Path) -> None:
     assert ran.output.splitlines()[-1] == "evaluate it: dvc exp run -S 'own=[line_3]'"
     (line,) = (line for line in zsad("datasets").output.splitlines() if line.startswith("line_3"))
     assert "there" in line
+
+
+def test_add_says_what_every_picture_was_taken_for(tmp_path: Path) -> None:
+    own.mvtec_ad_2(tmp_path / "photos")
+    ran = zsad("datasets", "add", "photos")
+    assert ran.exit_code == 0
+    roles = dict(line.strip().split(": ", 1) for line in ran.output.splitlines() if line.startswith("  "))
+    home = "mvtec_ad_2/can/test_public"
+    assert roles["normal"].startswith(f"4 (2 in {home}/good, 2 in")
+    assert roles["anomalous"].startswith(f"4 (2 in {home}/bad, ")
+    assert roles["masks"].startswith(f"4 (2 in {home}/ground_truth/bad, ")
+    assert roles["train"].startswith("6 (")
+    assert roles["unlabelled"].startswith("4 (")
+    assert roles["left aside"] == "none"
+
+
+def test_the_label_of_a_mask_is_said(tmp_path: Path) -> None:
+    own.ksdd2(tmp_path / "photos")
+    ran = zsad("datasets", "add", "photos")
+    assert "photos: 2 normal and 1 anomalous images, with masks" in ran.output
+    assert "  an image is normal when its mask is empty\n" in ran.output
+
+
+def test_pictures_without_a_place_stop_it_or_are_left_aside(tmp_path: Path) -> None:
+    own.good_and_holes(tmp_path / "photos")
+    own.photo(tmp_path / "photos/logo.png")
+    ran = zsad("datasets", "add", "photos")
+    assert ran.exit_code == 1
+    assert "1 pictures have no place in mvtec_like: logo.png" in ran.output
+    assert "or leave them aside with --leave-aside" in ran.output
+    ran = zsad("datasets", "add", "photos", "--leave-aside")
+    assert ran.exit_code == 0
+    assert "  left aside: 1 (1 in the top)\n" in ran.output
+
+
+def test_a_word_for_normal_is_asked_for_and_taken(tmp_path: Path) -> None:
+    for kind in ("nominal", "local", "global"):
+        own.photos(tmp_path / "photos" / kind, ("0.png",))
+    assert "Say it with --normal" in zsad("datasets", "add", "photos").output
+    ran = zsad("datasets", "add", "photos", "--normal", "nominal")
+    assert "photos: 1 normal and 2 anomalous images, no masks" in ran.output
 
 
 def test_one_message_for_a_folder_that_is_not_understood(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """`zsad tables` and `zsad diff`: any table in the terminal, and runs from folders, revisions, experiments."""
 
 import re
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from tests.conftest import DATASETS
 from tests.tables.make import outcome, row
 
 TABLES = Path("results/miniature/tables")
+BASELINE = Path("baseline/miniature")
 
 
 def zsad(*arguments: object) -> Result:
@@ -45,16 +48,30 @@ def project(tmp_path: Path, small_params: dict[str, Any], monkeypatch: pytest.Mo
 
 @pytest.fixture
 def repository(project: Path) -> Path:
-    """A checkout: `main` has 90 points, the DVC experiment `poor-drop` and the working tree 85."""
+    """A checkout whose baseline has 90 points on `main`, and whose results have 85."""
     git("init", "-b", "main")
-    for share, ref in ((0.9, "refs/heads/main"), (0.85, "refs/exps/ab/cdef/poor-drop")):
-        write_run(share)
-        git("add", "-f", "params.yaml", str(TABLES))
-        git("commit", "-m", "tables")
-        git("update-ref", ref, "HEAD")
-        git("checkout", "--detach", "main")
+    write_run(0.9)
+    shutil.move(TABLES, BASELINE)
+    git("add", "params.yaml", str(BASELINE))
+    git("commit", "-m", "tables")
     write_run(0.85)
     return project
+
+
+@pytest.fixture
+def experiment(repository: Path) -> str:
+    """What `dvc exp run` leaves of a run with 85 points: a ref of git, and the tables in DVC's cache."""
+    stage = {"cmd": "exit 1", "outs": [str(TABLES)]}
+    Path("dvc.yaml").write_text(yaml.safe_dump({"stages": {"tables": stage}}))
+    for command in (["init", "-q"], ["commit", "-q", "-f"]):
+        subprocess.run([sys.executable, "-m", "dvc", *command], check=True)
+    git("add", "dvc.yaml", "dvc.lock", ".dvc")
+    git("commit", "-m", "run")
+    git("update-ref", "refs/exps/ab/cdef/poor-drop", "HEAD")
+    git("update-ref", "refs/exps/exec/EXEC_HEAD", "main~1")
+    git("reset", "-q", "--hard", "main~1")
+    shutil.rmtree(TABLES)
+    return "poor-drop"
 
 
 @pytest.mark.parametrize(
@@ -99,18 +116,27 @@ def test_without_arguments_the_files_are_written(project: Path) -> None:
     assert {"table1.md", "table1.tex", "table1.csv", "table1.html"} <= {it.name for it in TABLES.iterdir()}
 
 
-def test_revisions_experiments_and_folders_are_compared(repository: Path) -> None:
-    for sides in (("main", "results/miniature"), ("main", TABLES), ("main", "poor-drop")):
+def test_revisions_and_folders_are_compared(repository: Path) -> None:
+    for sides in (("main", "results/miniature"), (BASELINE, TABLES)):
         result = zsad("diff", *sides)
         assert result.exit_code == 1, result.output
         assert "worse: miniature table 2: headct, clip, image_auroc: 90.0000 -> 85.0000" in result.stdout
-    assert zsad("diff", "poor-drop", "results/miniature").exit_code == 0
-    better = zsad("diff", "poor-drop", "main")
+    better = zsad("diff", TABLES, "main")
     assert better.exit_code == 0
     assert "Nothing is worse beyond noise, and nothing is gone. `zsad diff --all` lists" in better.stdout
     assert "better: " not in better.stdout
-    every = zsad("diff", "poor-drop", "main", "--all")
+    every = zsad("diff", TABLES, "main", "--all")
     assert "better: miniature table 2: headct, clip, image_auroc" in every.stdout
+
+
+def test_an_experiment_has_the_tables_that_it_made(experiment: str) -> None:
+    """And not its baseline, which is that of the revision from which it was run."""
+    result = zsad("diff", "main", experiment)
+    assert "worse: miniature table 2: headct, clip, image_auroc: 90.0000 -> 85.0000" in result.stdout
+    shutil.rmtree(".dvc/cache")
+    result = zsad("diff", "main", experiment)
+    assert result.exit_code == 1
+    assert "error: poor-drop: the tables of this experiment are not in DVC's cache" in result.stderr
 
 
 def test_two_folders_need_no_project(repository: Path) -> None:
@@ -121,12 +147,12 @@ def test_two_folders_need_no_project(repository: Path) -> None:
 
 
 def test_exact_takes_every_move(repository: Path) -> None:
-    assert zsad("diff", "poor-drop", "main", "--exact").exit_code == 1
+    assert zsad("diff", TABLES, "main", "--exact").exit_code == 1
     assert zsad("diff", "main", "main", "--exact").exit_code == 0
 
 
 def test_markdown_for_a_pull_request(repository: Path) -> None:
-    text = zsad("diff", "main", "poor-drop", "--format", "markdown").stdout
+    text = zsad("diff", "main", TABLES, "--format", "markdown").stdout
     assert text.startswith("**")
     assert "| worse | miniature table 2: headct, clip, image_auroc | 90.00 | 85.00 | -5.00 | 0.28 |" in text
     # Metrics of the run without a standard error moved as well.
@@ -145,9 +171,9 @@ def test_an_option_is_no_revision(repository: Path) -> None:
     assert not Path("stolen").exists()
 
 
-def test_a_revision_without_tables_is_an_error(repository: Path) -> None:
-    git("rm", "-r", "-q", "--cached", str(TABLES))
-    git("commit", "-m", "no tables")
+def test_a_revision_without_a_baseline_is_an_error(repository: Path) -> None:
+    git("rm", "-r", "-q", str(BASELINE))
+    git("commit", "-m", "no baseline")
     result = zsad("diff", "HEAD", "main")
     assert result.exit_code == 1
-    assert "error: HEAD: this revision has no results/miniature/tables" in result.stderr
+    assert "error: HEAD: this revision has no baseline/miniature" in result.stderr

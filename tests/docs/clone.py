@@ -41,9 +41,10 @@ class Clone:
         self._git(*identity, "commit", "-qa", "--allow-empty", "--no-verify", "-m", "kept")
 
     def reset(self) -> None:
-        """Tracked files as kept, others that git does not ignore gone, own data sets too."""
+        """Tracked files and results as kept, others that git does not ignore gone, own data sets too."""
         self._git("reset", "-q", "--hard")
         self._git("clean", "-fdq")
+        self.run(["dvc", "checkout", "-q", "-f"], seconds=60)
         for own in self.folder.glob("data-own/*"):
             for folder in (own, *self.folder.glob(f"shards/*/{own.name}")):
                 shutil.rmtree(folder)

@@ -1,8 +1,8 @@
 """Makes the n-th system call of a kind fail, in stages and commands, and looks at what is left behind.
 
 Run by `test_sweep` with `faults.c` preloaded: `python -m tests.e2e.sweep LIBRARY FOLDER MOST STEP...`. Prints
-one JSON object per fault: what the step said, its exit code, whether what it left is right, and whether the next
-run ends with the right bytes. What is heavy is imported once; each try is a fork of this process.
+one JSON object per fault: what the step said, its exit code, whether what it left is right, and whether the
+next run ends with the right bytes. What is heavy is imported once; each try is a fork of this process.
 """
 
 import ctypes
@@ -219,7 +219,7 @@ def sweep(home: Path, faults: Faults, most: int, steps: Sequence[str]) -> Iterat
                 code, met = attempt(step, project, log, faults, (kind, nth, error))
                 seconds = time.perf_counter() - start
                 said, after = log.read_text(errors="replace"), left(project, outputs)
-                again, _ = attempt(step, project, log, faults, ("open", 0, 0))
+                again = attempt(step, project, log, faults, ("open", 0, 0))[0] if code else 0
                 yield {
                     "step": step,
                     "kind": kind,

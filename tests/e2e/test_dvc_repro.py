@@ -1,4 +1,4 @@
-"""`dvc repro` in a temporary project: all stages, nothing twice, and only what a change costs."""
+"""`dvc repro` in a temporary project: all stages, nothing twice, what a change costs, what git sees of it."""
 
 import re
 import shutil
@@ -18,7 +18,11 @@ CELLS = (3 + 1 + 1 + 1) * 3
 def test_repro_makes_tables_then_nothing_then_what_a_change_costs(project: Project) -> None:
     project.set_param("compute.backend", "ray")
     project.init_dvc()
+    project.run("git", "add", "-A")
     output = project.run("dvc", "repro")
+    assert [line for line in project.run("git", "status", "-s").splitlines() if line[1] != " "] == [
+        "?? dvc.lock"
+    ]
     assert f"cells: {CELLS} run, 0 reused, 0 failed" in output
     table = (project.folder / "results/miniature/tables/table1.md").read_text()
     assert "BTAD" in table
@@ -36,6 +40,11 @@ def test_repro_makes_tables_then_nothing_then_what_a_change_costs(project: Proje
     output = project.run("dvc", "repro")
     assert re.findall(r"Running stage '(\S+)'", output) == ["prepare@endo", "evaluate", "tables", "report"]
     assert f"cells: 3 run, {CELLS - 3} reused, 0 failed" in output
+
+    project.set_param("datasets", [name for name in project.params()["datasets"] if name != "endo"])
+    output = project.run("dvc", "repro", "evaluate")
+    assert "evaluate: results/miniature loses the results of endo, which params.yaml does not name" in output
+    assert output.index("loses the results") < output.index("cells: 0 run")
 
 
 def test_a_failed_cell_gives_one_message_and_exit_code_1(trained: Project) -> None:

@@ -1,12 +1,15 @@
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from pipeline import catalog
 from pipeline.datasets import add_dataset
 from pipeline.errors import DataError
-from tests.catalog import trees
+from pipeline.shards import prepare
+from tests.catalog import own, trees
 
 
 def names(folder: Path) -> set[str]:
@@ -49,6 +52,51 @@ def test_nothing_is_written_for_a_folder_that_is_not_understood(
     with pytest.raises(DataError, match="not the layout of a data set"):
         add_dataset(tmp_path / "photos", "mine")
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+def cut_off(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:200])
+
+
+def emptied(path: Path) -> None:
+    Image.new("L", (12, 9)).save(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "file", "message"),
+    [
+        (cut_off, "test/hole/001.png", r"test/hole/001\.png: damaged"),
+        (emptied, "ground_truth/hole/001.png", r"001\.png: the mask of an anomalous image is empty"),
+        (
+            lambda path: path.write_text("text"),
+            "test/good/000.png",
+            "000.png: not an image of a known format",
+        ),
+    ],
+)
+def test_what_prepare_would_refuse_is_not_added(
+    change: Callable[[Path], object], file: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    own.good_and_holes(tmp_path / "photos")
+    own.masks(tmp_path / "photos/ground_truth/hole", "{}.png")
+    change(tmp_path / "photos" / file)
+    with pytest.raises(DataError, match=message) as caught:
+        add_dataset(tmp_path / "photos", "mine")
+    assert str(caught.value).endswith("; put it right, or move these files away")
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_add_and_prepare_agree_on_large_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    own.good_and_holes(tmp_path / "photos")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(DataError, match=r"108 pixels, .* ZSAD_MAX_PIXELS=108"):
+        add_dataset(tmp_path / "photos", "mine")
+    monkeypatch.setenv("ZSAD_MAX_PIXELS", "108")
+    added = add_dataset(tmp_path / "photos", "mine")
+    assert prepare(added.guess.record, added.folder, tmp_path / "out", [14]).errors == {}
 
 
 @pytest.mark.parametrize(

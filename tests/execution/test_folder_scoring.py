@@ -30,6 +30,7 @@ from pipeline.params import parse_params
 from pipeline.results.parquet import from_bytes
 from pipeline.training import save_checkpoint
 from pipeline.training.interchange import export_official
+from tests.catalog.trees import mask
 from tests.execution.folder_files import ANOMALYCLIP, SIZE, write_pictures, write_tower
 from tests.project import ROOT
 
@@ -61,6 +62,19 @@ def straight(method: Method, path: Path, class_name: str) -> Scores:
     pixels = np.asarray(Image.open(path).resize((SIZE, SIZE), Image.Resampling.BICUBIC).convert("RGB"))
     features = method.clip.encode_image(torch.from_numpy(pixels.copy())[None], method.taps)
     return method.score(features, method.text_features(class_name))
+
+
+def test_masks_are_not_scored(clip_detector: Detector, pictures: Path, tmp_path: Path) -> None:
+    """Neither beside their images nor in a folder of their own."""
+    for name in ("a_mask.png", "ground_truth/hole/c.png", "b/deep/gt_c.png"):
+        mask(pictures / name)
+    done = score_folder(FolderTask(pictures, tmp_path / "out", "bottle"), clip_detector)
+    assert set(rows(tmp_path / "out")) == set(done.names) == set(NAMES)
+    assert done.masks == ("a_mask.png", "b/deep/gt_c.png", "ground_truth/hole/c.png")
+    assert done.left_out == []
+    mask(tmp_path / "x/gt/c.png")
+    with pytest.raises(DataError, match=r"no image in it but masks, such as gt/c\.png"):
+        score_folder(FolderTask(tmp_path / "x", tmp_path / "out", "bottle"), clip_detector)
 
 
 def test_every_image_gets_the_score_and_map_that_it_has_alone(

@@ -7,7 +7,7 @@ from pydantic import Field
 from pipeline.catalog.layouts.base import Layout, Reading, locate
 from pipeline.catalog.layouts.class_folders import ClassFolders
 from pipeline.catalog.layouts.dagm import Dagm
-from pipeline.catalog.layouts.image_csv import ImageCsv
+from pipeline.catalog.layouts.image_list import ImageList
 from pipeline.catalog.layouts.image_mask_folders import ImageMaskFolders
 from pipeline.catalog.layouts.kolektor import Kolektor
 from pipeline.catalog.layouts.label_csv import LabelCsv
@@ -24,7 +24,7 @@ AnyLayout: TypeAlias = Annotated[
     | ClassFolders
     | LabelCsv
     | LesionsAndNormals
-    | ImageCsv,
+    | ImageList,
     Field(discriminator="kind"),
 ]
 

@@ -5,20 +5,26 @@ methods: `score` says how much of itself it sees in a folder, `read` lists the s
 paired by name only, never by position. Counting and the choice of the subsets are left to the caller.
 """
 
-import csv
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipeline.catalog.images import decode
 from pipeline.catalog.samples import Sample
-from pipeline.catalog.tree import Tree, stem
-from pipeline.errors import DataError
+from pipeline.catalog.tree import Tree, is_image, join, mask_files, stem
 
 MAX_DEPTH = 3  # wrapping folders that archives and people put around a data set
 
-RESTORE = "restore it from the published archive"
+RESTORE = "restore it from the published archive"  # of a user's own data, `listing` says something else
+TRAINING = "training part; only the test split is evaluated"
+UNLABELLED = "without labels, which the publisher keeps"
+APART = dict.fromkeys(("train", "training", "val", "valid", "validation"), TRAINING) | dict.fromkeys(
+    ("test_private", "test_private_mixed", "unlabelled", "unlabeled"), UNLABELLED
+)  # folders of no test image, in lower case, and why
+MASK_OF_NORMAL = "mask of a normal image"
 
 
 @dataclass
@@ -29,12 +35,14 @@ class Reading:
         samples: test images, in any order; those of a subset with a problem do not matter.
         problems: subset to one message.
         consulted: files that were read for labels or splits.
+        apart: path to the reason why exactly this file is not used.
         reasons: (glob over paths relative to the base, reason) pairs; the first match counts.
     """
 
     samples: list[Sample] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
     consulted: list[str] = field(default_factory=list)
+    apart: dict[str, str] = field(default_factory=dict)
     reasons: Sequence[tuple[str, str]] = ()
 
 
@@ -91,30 +99,69 @@ def by_stem(names: Iterable[str]) -> dict[str, list[str]]:
 
 
 def find_mask(image: str, masks: Mapping[str, Sequence[str]], patterns: Sequence[str]) -> str | None:
-    """The one mask whose stem is that of `image` put into the first pattern that matches anything.
+    """The one mask whose name is the stem of `image` put into the first pattern that matches anything.
 
-    None when there is no mask or more than one. The suffix does not matter.
+    None when there is no mask or more than one. The suffix matters only where the pattern has one.
     """
     for pattern in patterns:
-        if candidates := masks.get(pattern.replace("{stem}", stem(image))):
+        wanted = pattern.replace("{stem}", stem(image))
+        known = masks.get(stem(wanted), ()) if is_image(pattern) else masks.get(wanted, ())
+        suffix = PurePosixPath(wanted).suffix.lower() if is_image(pattern) else ""
+        if candidates := [name for name in known if name.lower().endswith(suffix)]:
             return candidates[0] if len(candidates) == 1 else None
     return None
 
 
-def csv_lines(tree: Tree, path: str) -> list[tuple[int, list[str]]]:
-    """(line number, cells without the spaces around them) of a CSV file; empty lines are left out.
+def paired(tree: Tree, images: str, truth: str, patterns: Sequence[str]) -> Iterator[tuple[str, str | None]]:
+    """Path of every image of a folder, and of its mask in the folder `truth`, None without one.
+
+    Masks may lie among the images. A folder that is called like a mask is one: all its files together. Case
+    matters only where a name would fit two.
+    """
+    names = tree.images(truth)
+    masks, alike = by_stem(names), by_stem(map(str.casefold, names))
+    spelled = {name.casefold(): name for name in names}
+    small = [pattern.casefold() for pattern in patterns]
+    for name in tree.images(images):
+        if images == truth and _is_mask(name, masks, small):
+            continue
+        found = find_mask(name, masks, patterns) or spelled.get(
+            find_mask(name.casefold(), alike, small) or ""
+        )
+        if found is not None and not (images == truth and found == name):
+            yield join(images, name), join(truth, found)
+            continue
+        folders = (tree.folder(join(truth, pattern.replace("{stem}", stem(name)))) for pattern in patterns)
+        yield join(images, name), next((folder for folder in folders if folder and tree.images(folder)), None)
+
+
+def _is_mask(name: str, names: Mapping[str, Sequence[str]], patterns: Sequence[str]) -> bool:
+    """Whether a file among images (stem to names) is called like a mask, patterns being in lower case.
+
+    Where the suffix alone tells them apart, it is one when there is an image of another suffix.
+    """
+    called = stem(name).casefold()
+    for pattern in patterns:
+        if is_image(pattern):
+            same = PurePosixPath(pattern).suffix == PurePosixPath(name).suffix.lower()
+            if same and len(names.get(stem(name), ())) > 1:
+                return True
+        else:
+            head, _, tail = pattern.partition("{stem}")
+            longer = len(called) > len(head) + len(tail) > 0
+            if longer and called.startswith(head) and called.endswith(tail):
+                return True
+    return False
+
+
+def is_empty_mask(tree: Tree, mask: str) -> bool:
+    """Whether a mask, or every file of one that is a folder, marks nothing.
 
     Raises:
-        DataError: the tree has no such file, or it is no CSV.
+        DataError: it cannot be decoded.
     """
-    with tree.open_path(path).open(newline="", encoding="utf-8-sig", errors="replace") as handle:
-        reader = csv.reader(handle)
-        try:
-            return [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]
-        except csv.Error as error:
-            raise DataError(
-                f"{path}, line {reader.line_num}: no CSV ({error}); look for a quote that is never closed"
-            ) from None
+    files = mask_files(tree.root, mask)
+    return all(decode((tree.root / path).read_bytes(), path).convert("L").getbbox() is None for path in files)
 
 
 def missing(folder: str) -> str:

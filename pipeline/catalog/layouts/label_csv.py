@@ -7,7 +7,8 @@ anomalous. There are no masks.
 from collections.abc import Sequence
 from typing import Literal
 
-from pipeline.catalog.layouts.base import RESTORE, Layout, Reading, by_stem, csv_lines
+from pipeline.catalog.layouts.base import RESTORE, Layout, Reading, by_stem
+from pipeline.catalog.layouts.entries import csv_lines
 from pipeline.catalog.samples import ANOMALOUS, GOOD, NORMAL, Sample
 from pipeline.catalog.tree import Tree, join
 from pipeline.errors import DataError

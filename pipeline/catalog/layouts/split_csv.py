@@ -7,7 +7,8 @@ that is not a file of the data set (also `../..` or an absolute one) makes its s
 from collections.abc import Sequence
 from typing import Literal
 
-from pipeline.catalog.layouts.base import RESTORE, Layout, Reading, csv_lines
+from pipeline.catalog.layouts.base import RESTORE, Layout, Reading
+from pipeline.catalog.layouts.entries import csv_lines
 from pipeline.catalog.samples import ANOMALOUS, GOOD, NORMAL, Sample
 from pipeline.catalog.tree import Tree, join
 from pipeline.errors import DataError

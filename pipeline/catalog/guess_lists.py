@@ -1,0 +1,183 @@
+"""Layouts that a folder may have by a list of its images (CSV, JSON, JSON lines), for `guess`.
+
+Columns are known by the names that people give them; without a known one, the label is the only other column,
+or the only one with a word for normal. Where paths count from is tried on the files that are there. Lists of
+one kind in one folder, each called like a subset, are one data set.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Final, TypeAlias
+
+from pipeline.catalog.layouts.entries import is_list, read_entries
+from pipeline.catalog.layouts.image_list import TESTED, ImageList, finder
+from pipeline.catalog.tree import Tree, is_image, join, some, stem
+from pipeline.errors import DataError
+
+ListRule: TypeAlias = tuple[ImageList, bool, tuple[str, ...]]  # layout, whether it has masks, subsets
+
+# What people call the columns, in lower case without anything but letters and digits; the likeliest first.
+_CALLED: Final[Mapping[str, tuple[str, ...]]] = {
+    "image": (
+        "image", "img", "imagepath", "imgpath", "filename", "imagename", "imagefile", "file", "path",
+        "filepath", "name", "id", "imageid", "picture",
+    ),
+    "label": (
+        "label", "labels", "anomaly", "isanomaly", "anomalous", "target", "anomalyclass", "defective",
+        "isdefective", "abnormal", "class", "status", "result",
+        "good", "ok", "normal", "isnormal", "isgood", "isok", "healthy",
+    ),
+    "mask": ("mask", "maskpath", "maskname", "maskfile", "gt", "gtpath", "groundtruth", "annotation"),
+    "defect": ("defecttype", "anomalytype", "speciename", "defect"),
+    "subset": ("subset", "clsname", "classname", "category", "object", "product"),
+    "split": ("split", "phase", "partition"),
+}  # fmt: skip
+_SAYS_NORMAL: Final = frozenset({"good", "ok", "normal", "isnormal", "isgood", "isok", "healthy"})
+_YES: Final = frozenset({"1", "1.0", "true", "yes"})
+_NO: Final = frozenset({"0", "0.0", "false", "no"})
+_TABLES: Final = frozenset({".csv", ".tsv"})  # other files may hold anything
+_SUBSET: Final = "{subset}"
+
+
+def by_lists(tree: Tree, words: frozenset[str], *, given: bool) -> Iterator[ListRule | str]:
+    """Every list that has a column of images and a label out of `words`, those at the top before others."""
+    lists = sorted((path for path in tree.paths() if is_list(path)), key=lambda path: (path.count("/"), path))
+    found = {path: rule for path in lists if (rule := _by_list(tree, path, words, given=given)) is not None}
+    good = {path: rule for path, rule in found.items() if not isinstance(rule, str)}
+    if (together := _together(good)) is not None:
+        yield together
+        return
+    for rule in good.values():
+        yield rule
+        layout, masks, _ = rule
+        if layout.columns.get("subset"):  # that may have been the kind of defect
+            yield layout.model_copy(update={"columns": {**layout.columns, "subset": ""}}), masks, ()
+    yield from (rule for rule in found.values() if isinstance(rule, str))
+
+
+def _by_list(tree: Tree, path: str, words: frozenset[str], *, given: bool) -> ListRule | str | None:
+    """The rule of one list, or why there is none; None for a file that lists no images."""
+    table = PurePosixPath(path).suffix.lower() in _TABLES
+    try:
+        entries = [cells for _, cells in read_entries(tree, path)]
+    except DataError as error:
+        return str(error) if table else None
+    columns = _columns(entries, words)
+    if "image" not in columns or "label" not in columns:
+        there = some(dict.fromkeys(column for cells in entries for column in cells))
+        return f"{path}: must name the columns image and label ({_known()}), not {there}" if table else None
+    rows = [{name: cells.get(column, "") for name, column in columns.items()} for cells in entries]
+    tested = [row for row in rows if (row.get("split") or "test").casefold() in TESTED]
+    normal = _normal(path, [row["label"] for row in tested], columns, words, given=given)
+    whence = _whence(tree, path, [row["image"] for row in tested])
+    if not isinstance(normal, list) or isinstance(whence, str):
+        return whence if isinstance(whence, str) else str(normal)
+    layout = ImageList(
+        kind="image_list",
+        file=path,
+        normal=normal[0],
+        columns={name: column for name, column in columns.items() if name != column},
+        cut=whence[0],
+        home=whence[1],
+    )
+    subsets = dict.fromkeys(row.get("subset", "") for row in tested)
+    masks = any(row.get("mask") for row in tested)
+    return layout, masks, tuple(filter(None, subsets))
+
+
+def _known() -> str:
+    return f"{', '.join(_CALLED['image'][:6])} and {', '.join(_CALLED['label'][:6])} are understood"
+
+
+def _normal(
+    path: str, cells: Sequence[str], columns: Mapping[str, str], words: frozenset[str], *, given: bool
+) -> list[str] | str:
+    """The one label that means normal, or the question which."""
+    labels = sorted(set(filter(None, cells)))
+    means = (words - _NO) | _YES if _plain(columns["label"]) in _SAYS_NORMAL and not given else words
+    normal = {label.casefold(): label for label in labels if label.casefold() in means}
+    if len(normal) > 1:
+        return f"{path}: {some(normal.values())} may all mean normal; say with --normal which one does"
+    if not normal:
+        return f"{path}: which label means normal, {some(labels)}? Say it with --normal"
+    return list(normal.values())
+
+
+def _plain(column: str) -> str:
+    return "".join(char for char in column.casefold() if char.isalnum())
+
+
+def _columns(entries: Sequence[Mapping[str, str]], words: Collection[str]) -> dict[str, str]:
+    """What the columns of a list are called, by the names of this project."""
+    names = list(dict.fromkeys(column for cells in entries for column in cells if column))
+    found: dict[str, str] = {}
+    for name, called in _CALLED.items():
+        rest = {_plain(column): column for column in reversed(names) if column not in found.values()}
+        column = next((rest[word] for word in called if word in rest), None)
+        if column is not None:
+            found[name] = column
+    if "image" not in found:
+        pictured = [name for name in names if entries and is_image(entries[0].get(name, ""))]
+        found |= dict.fromkeys(["image"] if pictured else [], *pictured[:1])
+    if "label" not in found:
+        others = [name for name in names if name not in found.values()]
+        likely = [
+            name for name in others if any(cells.get(name, "").casefold() in words for cells in entries)
+        ]
+        (one,) = others if len(others) == 1 else likely if len(likely) == 1 else ("",)
+        found |= {"label": one} if one else {}
+    return found
+
+
+def _whence(tree: Tree, path: str, cells: Sequence[str]) -> tuple[str, str] | str:
+    """What is to be cut from the front of paths, and the folder from which they count then; or the doubt."""
+    names = [cell.replace("\\", "/") for cell in cells if cell]
+    first = names[0] if names else ""
+    folder = path.rpartition("/")[0]
+    parts = first.split("/")
+    for gone, _ in enumerate(parts):
+        inner = "/".join(parts[gone:])
+        cut = first.removesuffix(inner)
+        if not all(name.startswith(cut) for name in names):
+            break
+        homes = []
+        for home in dict.fromkeys((folder, *_homes(tree, inner))):
+            find = finder(tree, home, cut)
+            if all(find(name) is not None for name in names):
+                homes.append(home)
+        if len(homes) > 1 and folder not in homes:
+            return f"{path}: paths may count from {some(homes)}; move all but one of them away"
+        if homes:
+            return cut, folder if folder in homes else homes[0]
+    return "", folder
+
+
+def _homes(tree: Tree, inner: str) -> list[str]:
+    """The folders below which an image of this path, stem or number lies."""
+    depth = inner.count("/") + 1
+    wanted = inner.casefold()
+    homes = set()
+    for folder in tree.folders:
+        for name in tree.images(folder):
+            parts = join(folder, name).split("/")
+            tail = "/".join(parts[-depth:]).casefold()
+            number = wanted.isdecimal() and stem(tail).isdecimal()
+            if wanted in (tail, tail.rpartition(".")[0]) or number:
+                homes.add("/".join(parts[:-depth]))
+    return sorted(homes, key=lambda home: (home.count("/"), home))
+
+
+def _together(rules: Mapping[str, ListRule]) -> ListRule | None:
+    """One rule for several lists that differ in the subset alone after which they are called."""
+    found: dict[str, list[str]] = {}
+    for path, (layout, _, _) in rules.items():
+        subset = stem(path)
+        home = "/".join(_SUBSET if part == subset else part for part in layout.home.split("/"))
+        file = join(path.rpartition("/")[0], f"{_SUBSET}{PurePosixPath(path).suffix}")
+        like = layout.model_copy(update={"file": file, "home": home})
+        found.setdefault(like.model_dump_json(), []).append(subset)
+    if len(rules) == 1 or len(found) != 1:
+        return None
+    ((text, subsets),) = found.items()
+    masks = any(masks for _, masks, _ in rules.values())
+    return ImageList.model_validate_json(text), masks, tuple(subsets)

@@ -1,0 +1,316 @@
+"""Every form in which people have their images: what it is taken for, or why not."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from pipeline import catalog
+from pipeline.catalog import DatasetRecord, guess
+from pipeline.catalog.tree import mask_files
+from pipeline.errors import DataError
+from pipeline.shards import open_subset, prepare
+
+from .own import FOLDERS, ONE, autovi, by_date, good_and_holes, images_and_masks, masks, photo, photos
+from .own_lists import LISTS
+from .trees import mask, picture, text
+
+EVERY = FOLDERS | LISTS
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_what_people_have(name: str, tmp_path: Path) -> None:
+    counts, number = EVERY[name](tmp_path)
+    found = guess(tmp_path, ONE)
+    assert found.listing.counts() == counts
+    assert found.roles["left aside"] == ()
+    marks = [sample.mask for sample in found.listing.samples if sample.mask]
+    assert sum(len(mask_files(tmp_path, one)) for one in marks) == number
+    assert len(set(marks)) == len(marks)
+    assert not {sample.image for sample in found.listing.samples} & {*marks, *found.roles["masks"]}
+    assert found.record.has_masks == (number > 0)
+    assert ("image" in found.record.tasks) == all(all(pair) for pair in counts.values())
+    again = DatasetRecord.model_validate(found.record.model_dump(mode="json", exclude_defaults=True))
+    assert catalog.list_samples(again, tmp_path) == found.listing
+
+
+def test_what_was_added_can_be_prepared(tmp_path: Path) -> None:
+    """Several masks of one image are one; an image with an empty mask is normal."""
+    autovi(tmp_path / "a")
+    Image.new("L", (12, 9)).save(tmp_path / "a/engine_wiring/ground_truth/blue_hoop/0000/0002.png")
+    found = guess(tmp_path / "a", ONE)
+    manifest = prepare(found.record, tmp_path / "a", tmp_path / "out", [36], found.record.expected())
+    assert manifest.errors == {}
+    shard = open_subset(tmp_path / "out", "engine_wiring", 36)
+    assert shard.masks(0, 2)[0].sum() > 0  # type: ignore[index]
+    images_and_masks(tmp_path / "b")
+    found = guess(tmp_path / "b", ONE)
+    manifest = prepare(found.record, tmp_path / "b", tmp_path / "again", [36], found.record.expected())
+    assert manifest.errors == {}
+    assert list(open_subset(tmp_path / "again", ONE, 36).labels) == [0, 0, 1, 1, 1]
+
+
+def test_masks_of_one_image_are_united(tmp_path: Path) -> None:
+    home = tmp_path / "in"
+    autovi(home)
+    for number, box in enumerate(((0, 0, 4, 4), (6, 0, 10, 4))):
+        one = Image.new("L", (12, 9))
+        one.paste(255, box)
+        one.save(home / f"engine_wiring/ground_truth/blue_hoop/0000/000{number}.png")
+    found = guess(home, ONE)
+    prepare(found.record, home, tmp_path / "out", [36])
+    shard = open_subset(tmp_path / "out", "engine_wiring", 36)
+    drawn = shard.masks(0, len(shard.labels))[
+        list(shard.paths).index(  # type: ignore[index]
+            "engine_wiring/test/blue_hoop/0000.png"
+        )
+    ]
+    assert drawn[6, 6] == drawn[6, 24] == 1
+    assert drawn[6, 15] == drawn[30, 6] == 0
+
+
+def nothing_of_three(root: Path) -> None:
+    for kind in ("nominal", "local", "global"):
+        photos(root / kind, ("0.png", "1.png"))
+
+
+def other_folders(root: Path) -> None:
+    good_and_holes(root, "", "no", "yes")
+    photos(root / "pred", ("7.png",))
+
+
+def masks_of_other_names(root: Path) -> None:
+    good_and_holes(root, "", "no", "yes")
+    masks(root / "masks", "m{}.png")
+
+
+def unnamed_masks(root: Path) -> None:
+    """Nothing in the name says that these are masks."""
+    good_and_holes(root)
+    masks(root / "test/hole", "{}_b.png")
+
+
+def unnamed_folder_of_masks(root: Path) -> None:
+    good_and_holes(root, "", "no", "yes")
+    masks(root / "drawn", "{}.png")
+
+
+def stray_picture(root: Path) -> None:
+    good_and_holes(root)
+    photo(root / "logo.png")
+
+
+def stray_of_another_kind(root: Path) -> None:
+    good_and_holes(root)
+    text(root / "test/hole/007.heic", "a phone's")
+
+
+def orphaned_mask(root: Path) -> None:
+    good_and_holes(root)
+    masks(root / "test/hole", "{}_mask.png", numbers=range(4))
+
+
+def lost_mask_beside(root: Path) -> None:
+    good_and_holes(root)
+    masks(root / "test/hole", "{}_mask.png", numbers=range(2))
+
+
+def two_names_of_masks(root: Path) -> None:
+    for number, name in enumerate(("0_mask", "1_gt")):
+        photo(root / f"images/{number}.png")
+        mask(root / f"masks/{name}.png")
+
+
+def marked_normal(root: Path) -> None:
+    good_and_holes(root)
+    masks(root / "ground_truth/hole", "{}.png")
+    masks(root / "ground_truth/good", "{}.png", numbers=[1])
+
+
+def two_words(root: Path) -> None:
+    good_and_holes(root, "", "good", "bad")
+    photos(root / "ok", ("7.png",))
+
+
+def day_of_one_label(root: Path) -> None:
+    by_date(root)
+    shutil.rmtree(root / "2026-11-11/nok")
+
+
+def day_without_normal(root: Path) -> None:
+    by_date(root)
+    shutil.rmtree(root / "2026-11-11/ok")
+
+
+def part_without_normal(root: Path) -> None:
+    good_and_holes(root, "a/test/")
+    photos(root / "b/test/hole", ("0.png",))
+
+
+def normal_only(root: Path) -> None:
+    photos(root / "test/good", ("0.png", "1.png"))
+
+
+def empty_masks_only(root: Path) -> None:
+    photo(root / "images/0.png")
+    mask(root / "masks/0.png", 0)
+
+
+def mask_only_of_some(root: Path) -> None:
+    images_and_masks(root)
+    (root / "masks/3.png").unlink()
+
+
+def two_lists(root: Path) -> None:
+    photos(root, ("a.png", "b.png"))
+    for name in ("one", "two"):
+        text(root / f"{name}.csv", "image,label\na.png,0\nb.png,1\n")
+    text(root / "two.csv", "filename,label\na.png,0\nb.png,1\n")
+
+
+def two_places(root: Path) -> None:
+    for home in ("256", "512"):
+        photos(root / home, ("a.png", "b.png"))
+    text(root / "labels.csv", "image,label\na.png,0\nb.png,1\n")
+
+
+def two_words_in_a_list(root: Path) -> None:
+    photos(root, ("a.png", "b.png", "c.png"))
+    text(root / "labels.csv", "image,label\na.png,good\nb.png,ok\nc.png,hole\n")
+
+
+def list_without_a_label(root: Path) -> None:
+    photos(root, ("a.png", "b.png"))
+    text(root / "labels.csv", "image,label\na.png,good\nb.png,\n")
+
+
+def list_of_a_part(root: Path) -> None:
+    photos(root, ("a.png", "b.png", "c.png"))
+    text(root / "labels.csv", "image,label\na.png,good\nb.png,hole\n")
+
+
+REFUSED: dict[Callable[[Path], object], str] = {
+    nothing_of_three: "which folder in the top is the normal one, global, local, nominal.* --normal",
+    other_folders: "several folders beside no, pred, yes; if all of them show .*, say so with --normal no",
+    masks_of_other_names: r"3 pictures have no place in mvtec_like: masks/m000.*--leave-aside.*000_mask",
+    unnamed_masks: r"test/hole/000_b\.png, .* look like masks",
+    unnamed_folder_of_masks: "several folders beside no, drawn, yes",
+    stray_picture: r"1 pictures have no place in mvtec_like: logo\.png",
+    stray_of_another_kind: r"007\.heic \(a picture of a kind that is not read",
+    orphaned_mask: r"test/hole/003_mask\.png",
+    lost_mask_beside: r"no mask, or more than one, for test/hole/002\.png.*000_mask\.png",
+    two_names_of_masks: "no mask, or more than one",
+    marked_normal: r"ground_truth/good/001\.png: the mask of a normal image marks a defect",
+    two_words: "the top: good, ok may all mean normal; say with --normal",
+    day_of_one_label: "2026-11-11: all test images have one label, normal",
+    day_without_normal: r"1 pictures have no place in mvtec_like: 2026-11-11/nok/1\.png",
+    part_without_normal: r"b/test: no folder of normal images \(good\).* move b/test away",
+    normal_only: "all test images have one label, normal, and image level needs both",
+    empty_masks_only: "no image shows an anomaly",
+    mask_only_of_some: r"no mask, or more than one, for images/3\.jpg",
+    two_lists: r"more than one list fits, one\.csv, two\.csv; move all but one away",
+    two_places: r"labels\.csv: paths may count from 256, 512; move all but one",
+    two_words_in_a_list: r"labels\.csv: good, ok may all mean normal; say with --normal",
+    list_without_a_label: r"labels\.csv, line 3: b\.png: no label",
+    list_of_a_part: r"1 pictures have no place in image_list: c\.png \(not in labels\.csv\)",
+}
+
+
+@pytest.mark.parametrize("build", REFUSED, ids=lambda build: build.__name__)
+def test_what_is_refused(build: Callable[[Path], object], tmp_path: Path) -> None:
+    build(tmp_path)
+    with pytest.raises(DataError, match=REFUSED[build]) as caught:
+        guess(tmp_path, ONE)
+    assert "published archive" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def move(*names: str) -> Callable[[Path], None]:
+    def follow(root: Path) -> None:
+        away = root.with_name("away")
+        away.mkdir()
+        for name in names:
+            (root / name).rename(away / Path(name).name)
+
+    return follow
+
+
+def nothing(root: Path) -> None:
+    """The advice is an option."""
+
+
+Step = Callable[[Path], object]
+ADVICE: list[tuple[Step, Step, str | None, bool, dict[str, tuple[int, int]]]] = [
+    (nothing_of_three, nothing, "nominal", False, {ONE: (2, 4)}),
+    (other_folders, move("pred"), None, False, {ONE: (3, 3)}),
+    (other_folders, nothing, "no", False, {ONE: (3, 4)}),
+    (masks_of_other_names, move("masks"), None, False, {ONE: (3, 3)}),
+    (masks_of_other_names, nothing, None, True, {ONE: (3, 3)}),
+    (stray_picture, nothing, None, True, {ONE: (3, 3)}),
+    (stray_picture, move("logo.png"), None, False, {ONE: (3, 3)}),
+    (stray_of_another_kind, nothing, None, True, {ONE: (3, 3)}),
+    (orphaned_mask, nothing, None, True, {ONE: (3, 3)}),
+    (two_words, nothing, "good", False, {ONE: (3, 4)}),
+    (day_of_one_label, move("2026-11-11"), None, False, {ONE: (2, 1)}),
+    (day_without_normal, move("2026-11-11"), None, False, {ONE: (2, 1)}),
+    (day_without_normal, nothing, None, True, {ONE: (2, 1)}),
+    (part_without_normal, move("b"), None, False, {"a": (3, 3)}),
+    (two_lists, move("two.csv"), None, False, {ONE: (1, 1)}),
+    (two_places, move("512"), None, False, {ONE: (1, 1)}),
+    (two_words_in_a_list, nothing, "good", False, {ONE: (1, 2)}),
+    (list_of_a_part, nothing, None, True, {ONE: (1, 1)}),
+]
+
+
+@pytest.mark.parametrize(("build", "follow", "normal", "aside", "counts"), ADVICE)
+def test_advice_leads_to_a_data_set(
+    build: Callable[[Path], object],
+    follow: Callable[[Path], None],
+    normal: str | None,
+    aside: bool,
+    counts: dict[str, tuple[int, int]],
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "photos"
+    build(root)
+    with pytest.raises(DataError):
+        guess(root, ONE)
+    follow(root)
+    assert guess(root, ONE, normal, leave_aside=aside).listing.counts() == counts
+
+
+def test_the_message_about_masks_is_followed(tmp_path: Path) -> None:
+    """Masks of names that are understood, in a folder called so."""
+    unnamed_masks(tmp_path)
+    (tmp_path / "masks").mkdir()
+    for path in (tmp_path / "test/hole").glob("*_b.png"):
+        path.rename(tmp_path / "masks" / path.name.replace("_b", "_mask"))
+    found = guess(tmp_path, ONE)
+    assert found.listing.counts() == {ONE: (3, 3)}
+    assert found.record.has_masks
+
+
+def test_a_record_of_an_own_set_never_speaks_of_a_published_archive(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    good_and_holes(root)
+    masks(root / "ground_truth/hole", "{}.png")
+    record = guess(root, ONE).record
+    (root / "ground_truth/hole/001.png").unlink()
+    (message,) = prepare(record, root, tmp_path / "out", [14], record.expected()).errors.values()
+    assert message.endswith(f"for test/hole/001.png; put it right in {root}")
+    mask(root / "ground_truth/hole/001.png", 0)
+    (message,) = prepare(record, root, tmp_path / "out", [14], record.expected()).errors.values()
+    assert message.endswith(f"001.png: the mask of an anomalous image is empty; put it right in {root}")
+    shutil.rmtree(root / "test")
+    (message,) = prepare(record, root, tmp_path / "out", [14], record.expected()).errors.values()
+    assert message.endswith(f"no folder here looks like it; put it right in {root}")
+
+
+def test_flat_pictures_are_no_masks(tmp_path: Path) -> None:
+    """A picture of one grey value is no mask; only black with something in it, or black alone, is."""
+    for kind, value in (("good", 90), ("bad", 200)):
+        for number in range(3):
+            picture(tmp_path / kind / f"{number}.png", "L", value=value)
+    assert guess(tmp_path, ONE).listing.counts() == {ONE: (3, 3)}
