@@ -15,7 +15,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 import numpy as np
 
 from pipeline.catalog.images import decode
-from pipeline.catalog.layouts.base import APART, MASK_OF_NORMAL, TRAINING, UNLABELLED
+from pipeline.catalog.layouts.base import MASK_OF_NORMAL, TRAINING, UNLABELLED, apart
 from pipeline.catalog.samples import NORMAL, Listing
 from pipeline.catalog.tree import Tree, is_image, is_picture, join, mask_files, stem
 from pipeline.errors import DataError
@@ -57,11 +57,7 @@ class Pictures(NamedTuple):
 def sort_pictures(tree: Tree) -> Pictures:
     """Tell images from masks, by names and, where these do not tell, by content."""
     places = _mask_folders(tree)
-    folders = [
-        folder
-        for folder in tree.folders
-        if tree.images(folder) and not APART.keys() & set(folder.casefold().split("/"))
-    ]
+    folders = [folder for folder in tree.folders if tree.images(folder) and apart(folder) is None]
     beside = {folder: _masks_beside(tree, folder) for folder in folders if folder not in places}
     return Pictures(
         images={
@@ -160,9 +156,11 @@ def looks_like_mask(tree: Tree, path: str) -> bool:
         image = decode((tree.root / path).read_bytes(), path)
     except DataError:
         return False
-    if image.mode not in ("1", "L", "P"):
-        pixels = np.asarray(image.convert("RGB"), np.int16)
-        if np.ptp(pixels, axis=2).max() > _NOISE:
+    if image.mode not in ("1", "L"):
+        colours = image.convert("RGB").getcolors(_FEW_VALUES)
+        if colours is not None:
+            return (0, 0, 0) in {colour for _, colour in colours}
+        if np.ptp(np.asarray(image.convert("RGB"), np.int16), axis=2).max() > _NOISE:
             return False
     grey = np.asarray(image.convert("L"))
     if grey.min() > 0:
@@ -185,6 +183,19 @@ def masks_among_images(tree: Tree, listing: Listing) -> list[str]:
     if not groups[0] or len(seen[0]) > _SUSPICIOUS * len(groups[0]):
         return []
     return seen[1] if len(seen[1]) >= _SUSPICIOUS * len(groups[1]) else []
+
+
+def called_like_masks(listing: Listing) -> list[str]:
+    """Images that are called like the mask of another one in their folder, and were not taken for it."""
+    by_folder: dict[str, dict[str, str]] = defaultdict(dict)
+    for sample in listing.samples:
+        by_folder[sample.image.rpartition("/")[0]][stem(sample.image).casefold()] = sample.image
+    return [
+        path
+        for names in by_folder.values()
+        for path in names.values()
+        if mask_pattern(path, names) not in (None, "{stem}")
+    ]
 
 
 def _spread(paths: Sequence[str], number: int) -> list[str]:

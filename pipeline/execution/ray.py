@@ -19,7 +19,6 @@ not of its waiting for a free worker.
 import os
 import socket
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +34,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline.errors import ZsadError
 from pipeline.execution.backends import StoppedError
+from pipeline.execution.local_ray import ClusterError, first_line, init_ray, local_ray
 from pipeline.execution.retries import GroupFailedError, LostWorkerError, OutOfMemoryError, TimeLimitError
 from pipeline.execution.tasks import GroupReport, GroupTask
 from pipeline.execution.usage import Place
@@ -64,18 +64,8 @@ def answers(host: str, port: int) -> bool:
         return False
 
 
-_STORE_BYTES = 75 * 2**20  # only rows of finished cells pass through it; fits a container's small /dev/shm
 _PROBE_SECONDS = 120
 _CODE = Path(__file__).parents[2]  # what the driver runs; a node may have another version installed
-
-
-class ClusterError(ZsadError):
-    """A Ray cluster that cannot be reached, or cannot run this benchmark."""
-
-
-def first_line(error: BaseException) -> str:
-    """What Ray says before it explains at length."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def last_line(error: BaseException) -> str:
@@ -138,39 +128,22 @@ def _check_nodes(demand: Demand, workplace: Workplace) -> None:
             raise ClusterError(f"Ray node {name} does not answer: {first_line(error)}") from error
 
 
-def _start(compute: ComputeParams) -> None:
-    try:
-        ray.init(
-            address="local",
-            num_cpus=compute.workers * compute.threads,
-            num_gpus=compute.gpus,
-            include_dashboard=False,
-            object_store_memory=_STORE_BYTES,
-            logging_level="ERROR",
-            _node_ip_address="127.0.0.1",
-        )
-    except Exception as error:  # Ray raises plain ones, too
-        raise ClusterError(
-            f"Ray does not start on this machine ({first_line(error)}): look at its free memory, or set "
-            "compute.backend to serial"
-        ) from error
-
-
-def _join(address: str) -> None:
+@contextmanager
+def _joined(address: str) -> Iterator[None]:
     found = host_and_port(address)
     if found is not None and not answers(*found):
         raise ClusterError(f"nobody answers at RAY_ADDRESS={address}: start Ray there, or unset it")
     try:
-        ray.init(
-            address=address,
-            logging_level="ERROR",
-            runtime_env={"env_vars": {"PYTHONPATH": str(_CODE)}},
-        )
+        init_ray(address=address, runtime_env={"env_vars": {"PYTHONPATH": str(_CODE)}})
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         raise ClusterError(
             f"RAY_ADDRESS={address} cannot be joined ({first_line(error)}): "
             "Ray's version, and RAY_AUTH_MODE with its token, must be the cluster's"
         ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
 
 
 @contextmanager
@@ -182,20 +155,12 @@ def ray_session(compute: ComputeParams) -> Iterator[Workplace]:
     """
     workplace, address = Workplace.here(), os.environ.get("RAY_ADDRESS")
     demand = Demand.of(compute)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        if address:
-            _join(address)
-        else:
-            _start(compute)
-    try:
+    with _joined(address) if address else local_ray(compute):
         if not width(demand):
             raise ClusterError(refusal(demand))
         if address:
             _check_nodes(demand, workplace)
         yield workplace
-    finally:
-        ray.shutdown()
 
 
 _POLL_SECONDS = 0.5

@@ -94,7 +94,7 @@ def _fan_out(run: Run) -> None:
 
 
 @flow(name="evaluate", flow_run_name="evaluate {params.profile}", validate_parameters=False)
-def _evaluate(params: Params) -> Summary:
+def _evaluate(params: Params, started: float) -> Summary:
     with only_run(params.profile), recorded(params, RunLog()) as log:
         run = open_run(params, CellStore(), log)
         log("run_planned", groups=len(run.tasks), reused=len(run.reused), refused=len(run.refused))
@@ -102,6 +102,13 @@ def _evaluate(params: Params) -> Summary:
         log("groups_finished")
         summary = run.finish()
         log("run_finished", complete=summary.complete, **summary.counts())
+        # Inside the lock: a run that lost its DVC may still be here when the next one has ended.
+        write_run(
+            params.results / "run.json",
+            seconds={"evaluate": time.monotonic() - started, **summary.cost.named()},
+            cells=summary.counts(),
+            repository=Path.cwd(),
+        )
     with best_effort():
         create_table_artifact(
             [{"cells": kind, "count": count} for kind, count in summary.counts().items()],
@@ -112,21 +119,14 @@ def _evaluate(params: Params) -> Summary:
 
 
 def evaluate(params: Params) -> Summary:
-    """Run the missing cells of `params`, write `metrics/` and `scores/`, and say how it ended."""
+    """Run the missing cells of `params`, write the results and `run.json`, and say how it ended."""
     runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner()  # as many threads as `Slots` lets in
     started = time.monotonic()
     # ThreadPoolTaskRunner yields a narrower future than the option is annotated with.
     flow_now = _evaluate.with_options(task_runner=cast("TaskRunner[PrefectFuture[Any]]", runner))
     # Meanwhile Prefect waits for its server, so that torch and Ray cost no time of their own.
     Thread(target=load_backend, args=(params.compute,), name="imports").start()
-    summary = run_in_parent(flow_now, params=params)
-    write_run(
-        params.results / "run.json",
-        seconds={"evaluate": time.monotonic() - started, **summary.cost.named()},
-        cells=summary.counts(),
-        repository=Path.cwd(),
-    )
-    return summary
+    return run_in_parent(flow_now, params=params, started=started)
 
 
 def _fit(job: TrainJob) -> History:

@@ -86,6 +86,16 @@ def masks_of_other_names(root: Path) -> None:
     masks(root / "masks", "m{}.png")
 
 
+def masks_that_look_like_none(root: Path) -> None:
+    good_and_holes(root)
+    photos(root / "test/hole", ("000_label.png", "001_label.png"))
+
+
+def masks_called_after_no_image(root: Path) -> None:
+    photos(root / "images", ("img_0.png", "img_1.png"))
+    mask(root / "masks/mask_0.png")
+
+
 def unnamed_masks(root: Path) -> None:
     """Nothing in the name says that these are masks."""
     good_and_holes(root)
@@ -195,9 +205,11 @@ REFUSED: dict[Callable[[Path], object], str] = {
     nothing_of_three: "which folder in the top is the normal one, global, local, nominal.* --normal",
     other_folders: "several folders beside no, pred, yes; if all of them show .*, say so with --normal no",
     masks_of_other_names: r"3 pictures have no place in mvtec_like: masks/m000.*--leave-aside.*000_mask",
+    masks_that_look_like_none: r"000_label\.png, test/hole/001_label\.png: called like masks, but",
+    masks_called_after_no_image: r"the masks in masks are called after no image; .*000_mask\.png",
     unnamed_masks: r"test/hole/000_b\.png, .* look like masks",
     unnamed_folder_of_masks: "several folders beside no, drawn, yes",
-    stray_picture: r"1 pictures have no place in mvtec_like: logo\.png",
+    stray_picture: r"1 picture has no place in mvtec_like: logo\.png",
     stray_of_another_kind: r"007\.heic \(a picture of a kind that is not read",
     orphaned_mask: r"test/hole/003_mask\.png",
     lost_mask_beside: r"no mask, or more than one, for test/hole/002\.png.*000_mask\.png",
@@ -205,7 +217,7 @@ REFUSED: dict[Callable[[Path], object], str] = {
     marked_normal: r"ground_truth/good/001\.png: the mask of a normal image marks a defect",
     two_words: "the top: good, ok may all mean normal; say with --normal",
     day_of_one_label: "2026-11-11: all test images have one label, normal",
-    day_without_normal: r"1 pictures have no place in mvtec_like: 2026-11-11/nok/1\.png",
+    day_without_normal: r"1 picture has no place in mvtec_like: 2026-11-11/nok/1\.png",
     part_without_normal: r"b/test: no folder of normal images \(good\).* move b/test away",
     normal_only: "all test images have one label, normal, and image level needs both",
     empty_masks_only: "no image shows an anomaly",
@@ -214,7 +226,7 @@ REFUSED: dict[Callable[[Path], object], str] = {
     two_places: r"labels\.csv: paths may count from 256, 512; move all but one",
     two_words_in_a_list: r"labels\.csv: good, ok may all mean normal; say with --normal",
     list_without_a_label: r"labels\.csv, line 3: b\.png: no label",
-    list_of_a_part: r"1 pictures have no place in image_list: c\.png \(not in labels\.csv\)",
+    list_of_a_part: r"1 picture has no place in image_list: c\.png \(not in labels\.csv\)",
 }
 
 
@@ -279,6 +291,14 @@ def test_advice_leads_to_a_data_set(
         guess(root, ONE)
     follow(root)
     assert guess(root, ONE, normal, leave_aside=aside).listing.counts() == counts
+
+
+def test_what_is_called_like_a_mask_can_be_an_image_of_a_list(tmp_path: Path) -> None:
+    masks_that_look_like_none(tmp_path)
+    images = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png"))
+    rows = [f"{path},{'good' if 'good' in path else 'hole'}" for path in images]
+    text(tmp_path / "images.csv", "\n".join(["image,label", *rows]))
+    assert guess(tmp_path, ONE).listing.counts() == {ONE: (3, 5)}
 
 
 def test_the_message_about_masks_is_followed(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.execution.ray import ClusterError
+from pipeline.execution.local_ray import ClusterError
 from pipeline.execution.worker import Workplace
 from tests.execution import faults
 from tests.execution.running import CELLS, Events, evaluate, forget, use_plain_methods
@@ -95,17 +95,6 @@ def test_what_fits_on_no_node_is_refused_at_once(trained: Project, cluster: Any)
     with pytest.raises(ClusterError, match=r"has 2 CPU,.*lower compute\.threads"):
         evaluate()
     assert time.monotonic() - started < 60
-
-
-def test_a_ray_that_does_not_start_says_so(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    def init(**_: object) -> None:
-        raise Exception("The current node timed out during startup.\nThis could happen because")
-
-    use_plain_methods(trained)
-    trained.set_param("compute.backend", "ray")
-    monkeypatch.setattr("ray.init", init)
-    with pytest.raises(ClusterError, match=r"does not start .*timed out during startup\.\): look at"):
-        evaluate()
 
 
 def test_an_address_where_nobody_is_says_so(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:
