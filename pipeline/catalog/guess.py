@@ -27,7 +27,7 @@ from pipeline.catalog.roles import (
     sort_pictures,
 )
 from pipeline.catalog.samples import ANOMALOUS, Listing
-from pipeline.catalog.tree import Tree, read_tree, some
+from pipeline.catalog.tree import Tree, is_image, read_tree, some
 from pipeline.errors import DataError
 
 NORMAL_WORDS: Final = frozenset(
@@ -99,6 +99,8 @@ def _finds(tree: Tree, normal: str | None) -> Iterator[list[Rule | str]]:
         yield by_pairs
         if not by_pairs:
             yield [*unnamed_folders(pictures)]
+            if not (pictures.images or pictures.masks) and any(map(is_image, tree.paths())):
+                yield ["all pictures lie in training folders; call the one to be measured test"]
             if pictures.masks:
                 yield [f"the masks in {some(pictures.masks)} are called after no image; {MASK_NAMES}"]
 

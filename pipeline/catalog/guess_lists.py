@@ -44,9 +44,12 @@ def by_lists(tree: Tree, words: frozenset[str], *, given: bool) -> Iterator[List
     lists = sorted((path for path in tree.paths() if is_list(path)), key=lambda path: (path.count("/"), path))
     found = {path: rule for path in lists if (rule := _by_list(tree, path, words, given=given)) is not None}
     good = {path: rule for path, rule in found.items() if not isinstance(rule, str)}
-    if (together := _together(good)) is not None:
-        yield together
-        return
+    folders = {path.rpartition("/")[0] for path in good}
+    groups = [{path: good[path] for path in good if path.rpartition("/")[0] == folder} for folder in folders]
+    for group in (good, *groups):
+        if (together := _together(group)) is not None:
+            yield together
+            good = {path: rule for path, rule in good.items() if path not in group}
     for rule in good.values():
         yield rule
         layout, masks, _ = rule
@@ -170,7 +173,7 @@ def _homes(tree: Tree, inner: str) -> list[str]:
 
 
 def _together(rules: Mapping[str, ListRule]) -> ListRule | None:
-    """One rule for several lists whose paths differ in one part, which is the subset."""
+    """One rule for several lists whose paths differ in one part, the subset, after which their images lie."""
     parts = [path.rpartition(".")[0].split("/") for path in rules]
     if len(rules) < 2 or len({len(one) for one in parts}) > 1:
         return None
@@ -181,7 +184,7 @@ def _together(rules: Mapping[str, ListRule]) -> ListRule | None:
         file = f"{_with_subset(path.rpartition('.')[0], subset)}{PurePosixPath(path).suffix}"
         like = layout.model_copy(update={"file": file, "home": _with_subset(layout.home, subset)})
         likes.add(like.model_dump_json())
-    if len(differing) > 1 or len(likes) > 1:
+    if len(differing) > 1 or len(likes) > 1 or _SUBSET not in like.home:
         return None
     return (
         ImageList.model_validate_json(likes.pop()),

@@ -14,6 +14,7 @@ from pipeline.catalog.layouts.base import RESTORE, apart
 from pipeline.catalog.record import DatasetRecord
 from pipeline.catalog.samples import ANOMALOUS, NORMAL, Ignored, Listing, Sample
 from pipeline.catalog.tree import Tree, is_image, is_picture, mask_files, read_tree, some
+from pipeline.errors import DataError
 
 
 def list_samples(record: DatasetRecord, root: Path) -> Listing:
@@ -22,6 +23,8 @@ def list_samples(record: DatasetRecord, root: Path) -> Listing:
     Raises:
         DataError: `root` is not a folder.
     """
+    if record.domain == "own" and not root.is_dir():
+        raise DataError(f"{root}: no such folder; put the files of {record.name} there")
     return examine(record, read_tree(root))[0]
 
 

@@ -172,17 +172,30 @@ def looks_like_mask(tree: Tree, path: str) -> bool:
 
 
 def masks_among_images(tree: Tree, listing: Listing) -> list[str]:
-    """Anomalous images that look like masks, where the normal ones do not; [] when they are few."""
+    """Images that look like masks and are many, or are called like another one with something added.
+
+    None where the normal images look so too: then that is how the data are.
+    """
     groups = [
-        _spread(
-            [sample.image for sample in listing.samples if (sample.label == NORMAL) == normal], _LOOKED_AT
-        )
+        [sample.image for sample in listing.samples if (sample.label == NORMAL) == normal]
         for normal in (True, False)
     ]
-    seen = [[path for path in group if looks_like_mask(tree, path)] for group in groups]
-    if not groups[0] or len(seen[0]) > _SUSPICIOUS * len(groups[0]):
+    normal, anomalous = (
+        [path for path in _spread(group, _LOOKED_AT) if looks_like_mask(tree, path)] for group in groups
+    )
+    if len(normal) > _SUSPICIOUS * len(_spread(groups[0], _LOOKED_AT)):
         return []
-    return seen[1] if len(seen[1]) >= _SUSPICIOUS * len(groups[1]) else []
+    if groups[0] and len(anomalous) >= _SUSPICIOUS * len(_spread(groups[1], _LOOKED_AT)):
+        return anomalous
+    stems = {stem(path).casefold() for group in groups for path in group}
+    longer = [path for group in groups for path in group if _adds_to_one(stem(path).casefold(), stems)]
+    return [path for path in _spread(longer, _LOOKED_AT) if looks_like_mask(tree, path)]
+
+
+def _adds_to_one(name: str, stems: Container[str]) -> bool:
+    """Whether a stem is another one with something before or behind it."""
+    breaks = [at for at, char in enumerate(name) if char in "._- "]
+    return any(name[:at] in stems or name[at + 1 :] in stems for at in breaks)
 
 
 def called_like_masks(listing: Listing) -> list[str]:

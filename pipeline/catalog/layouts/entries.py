@@ -24,7 +24,7 @@ _DEEPEST: Final = 4  # levels of a JSON file
 
 
 def is_list(path: str) -> bool:
-    """Whether a file may be a list, by its suffix; a text only at the top, where it is not one of thousands."""
+    """Whether a file may be a list, by its suffix; a text only at the top, as one of a kind."""
     suffix = PurePosixPath(path).suffix.lower()
     return suffix in SUFFIXES or (suffix == ".txt" and "/" not in path)
 
