@@ -18,6 +18,7 @@ not of its waiting for a free worker.
 
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -38,7 +39,7 @@ from pipeline.execution.local_ray import ClusterError, first_line, init_ray, loc
 from pipeline.execution.retries import GroupFailedError, LostWorkerError, OutOfMemoryError, TimeLimitError
 from pipeline.execution.tasks import GroupReport, GroupTask
 from pipeline.execution.usage import Place
-from pipeline.execution.worker import Workplace, evaluate, probe
+from pipeline.execution.worker import Workplace, evaluate, kill_worker, probe
 from pipeline.params import ComputeParams
 
 _SECONDS = 5.0
@@ -166,6 +167,8 @@ def ray_session(compute: ComputeParams) -> Iterator[Workplace]:
 _POLL_SECONDS = 0.5
 _UNPLACED_SECONDS = 30
 """How long a group may wait while no node could take it: a node that died is often back soon."""
+_NOTICE_SECONDS = 600.0  # then twice as long, and so on
+_LEAST_LIMIT, _IMAGE_SECONDS = 3600.0, 30.0
 
 
 class RayBackend:
@@ -174,6 +177,8 @@ class RayBackend:
     def __init__(self, compute: ComputeParams, workplace: Workplace) -> None:
         self._stopped = Event()
         self._limit = compute.time_limit
+        self._running: dict[str, float] = {}  # a group's place: since when
+        self._moved = time.monotonic()  # when a group last started or ended
         self._demand = Demand.of(compute)
         self._workplace = workplace
         # No retries by Ray: it would not say so, and would not know when to halve the batch.
@@ -194,10 +199,16 @@ class RayBackend:
         """See `Backend.run`."""
         items = self._remote.options(name=task.label, **self._placement).remote(task, self._workplace)
         self._wait_for_start(items, task)
-        started(_value(items, task))
-        self._wait_for_end(items, task)
-        report: GroupReport = _value(items, task)
-        return report
+        place: Place = _value(items, task)
+        started(place)
+        self._moved = self._running[str(place)] = time.monotonic()
+        try:
+            self._wait_for_end(items, task, place)
+            report: GroupReport = _value(items, task)
+            return report
+        finally:
+            del self._running[str(place)]
+            self._moved = time.monotonic()
 
     def _ready(self, items: Any) -> bool:
         """Whether the next item is there, after at most half a second."""
@@ -206,23 +217,49 @@ class RayBackend:
         return bool(ray.wait([items], timeout=_POLL_SECONDS)[0])
 
     def _wait_for_start(self, items: Any, task: GroupTask) -> None:
-        placeable = time.monotonic()
+        placeable, limit = time.monotonic(), self._most(task)
         while not self._ready(items):
             if self.workers:
                 placeable = time.monotonic()
             elif time.monotonic() - placeable > _UNPLACED_SECONDS:
                 raise _given_up(items, GroupFailedError(f"{task.label}: {refusal(self._demand)}"))
+            if not self._running and time.monotonic() - self._moved > limit:  # its worker hangs as it starts
+                raise _given_up(items, TimeLimitError(f"{task.label}: no worker took it for {limit:g} s"))
 
-    def _wait_for_end(self, items: Any, task: GroupTask) -> None:
-        start = time.monotonic()
+    def _wait_for_end(self, items: Any, task: GroupTask, place: Place) -> None:
+        start, limit, notice = time.monotonic(), self._most(task), _NOTICE_SECONDS
         while not self._ready(items):
-            if self._limit is not None and time.monotonic() - start > self._limit:
-                reason = f"took longer than compute.time_limit, {self._limit:g} s; raise it"
+            seconds = time.monotonic() - start
+            if seconds > limit:
+                _kill(place)
+                which = "compute.time_limit" if self._limit else "what its images can take"
+                reason = f"took longer than {which}, {limit:g} s; raise compute.time_limit"
                 raise _given_up(items, TimeLimitError(f"{task.label}: {reason}"))
+            if seconds > notice:
+                notice *= 2
+                if min(self._running, key=self._running.__getitem__) == str(place):
+                    sys.stderr.write(
+                        f"{task.label} has been running for {seconds / 60:.0f} min in process {place.pid} on"
+                        f" {place.node}; it is given up after {limit / 60:.0f} min\n"
+                    )
+
+    def _most(self, task: GroupTask) -> float:
+        """Seconds that a group may run; where params do not say, far more than a slow machine needs."""
+        return self._limit or max(_LEAST_LIMIT, _IMAGE_SECONDS * task.images)
 
     def stop(self) -> None:
         """See `Backend.stop`."""
         self._stopped.set()
+
+
+def _kill(place: Place) -> None:
+    """End a worker from its own machine: one that is stopped does not hear Ray."""
+    for node in ray.nodes():
+        if node["Alive"] and node["NodeManagerHostname"] == place.node:
+            strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            ray.remote(kill_worker).options(scheduling_strategy=strategy, num_cpus=0, max_retries=0).remote(
+                place.pid
+            )
 
 
 def _given_up(items: Any, error: Exception) -> Exception:

@@ -21,6 +21,7 @@ for _name, _value in {
     # The page of a run shows everything; the console belongs to our own progress lines, and an error that
     # ends the run is shown by the stage, once.
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",  # it prints whole events where the server is gone
     "PREFECT_LOGGING_SERVER_LEVEL": "ERROR",
 }.items():
     os.environ.setdefault(_name, _value)

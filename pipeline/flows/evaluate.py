@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
@@ -23,14 +23,16 @@ from pipeline.execution.log import RunLog, recorded
 from pipeline.execution.run import Run, Summary, open_run
 from pipeline.execution.store import CellStore, only_run
 from pipeline.execution.tasks import GroupTask
-from pipeline.execution.training import Trainer, TrainJob, TrainOutcome
 from pipeline.flows.artifacts import ProgressArtifact, artifact_key
 from pipeline.flows.server import best_effort
 from pipeline.flows.sub_runs import run_in_parent
 from pipeline.params import Params
 from pipeline.progress import progress
 from pipeline.results import CellResult, write_run
-from pipeline.training import History
+
+if TYPE_CHECKING:
+    from pipeline.execution.training import TrainJob, TrainOutcome
+    from pipeline.training import History
 
 _STOP_SECONDS = 2
 
@@ -129,17 +131,19 @@ def evaluate(params: Params) -> Summary:
     return run_in_parent(flow_now, params=params, started=started)
 
 
-def _fit(job: TrainJob) -> History:
+def _fit(job: "TrainJob") -> "History":
     # Closes over the job: Prefect would walk through and serialise whatever is passed as an argument.
     @task(name="fit", task_run_name=job.name, cache_policy=NO_CACHE)
-    def fit() -> History:
+    def fit() -> "History":
         return job.run()
 
     return fit()
 
 
 @flow(name="train", flow_run_name="train on {auxiliary}", validate_parameters=False)
-def _train(params: Params, auxiliary: str) -> TrainOutcome:
+def _train(params: Params, auxiliary: str) -> "TrainOutcome":
+    from pipeline.execution.training import Trainer
+
     trainer = Trainer(params, auxiliary)
     with progress(f"train on {auxiliary}", len(trainer)) as steps:
         for job in trainer.jobs():
@@ -149,6 +153,6 @@ def _train(params: Params, auxiliary: str) -> TrainOutcome:
     return trainer.close()
 
 
-def train(params: Params, auxiliary: str) -> TrainOutcome:
+def train(params: Params, auxiliary: str) -> "TrainOutcome":
     """Tune every learnt method, variant and seed of `params` on `auxiliary` and write the weights."""
     return run_in_parent(_train, params=params, auxiliary=auxiliary)
