@@ -2,12 +2,9 @@
 
 No pandas or Arrow schema is embedded (their versions would be part of the bytes). The footer holds the schema
 version, what the caller names, a digest of the whole file, because Parquet itself does not notice every
-flipped byte, and pyarrow's own version, which is why the lock pins that.
-
-
-Reading results back: the files of a profile as one pandas table, checked against the declared columns.
-
-Numbers have pandas' nullable types, so that an undefined metric is `pd.NA` and cannot pass for a number.
+flipped byte, and pyarrow's own version, which is why the lock pins that. The footer is judged before a row is
+read, and rows are read in batches up to a bound: a small file can say that it holds gigabytes. As one pandas
+table, numbers have nullable types, so that an undefined metric is `pd.NA` and cannot pass for a number.
 """
 
 import hashlib
@@ -19,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.files import NotAFileError, open_regular
 from pipeline.results.records import ROW_FIELDS, CellRow
 from pipeline.results.schema import (
     EXAMPLES_SCHEMA,
@@ -35,6 +33,9 @@ if TYPE_CHECKING:
 _VERSION: Final = "zsad.schema_version"
 _DIGEST: Final = "zsad.sha256"
 _BLANK: Final = "0" * 64  # stands where the digest goes while it is computed
+_LONGEST_FOOTER: Final = 16 << 20
+_MOST_BYTES: Final = 512 << 20  # of the rows of a file; a million scores take 200 MB
+_BATCH: Final = 1024  # rows
 _READABLE: Final = {str(version) for version in range(min(SINCE.values()) - 1, SCHEMA_VERSION + 1)}
 
 
@@ -72,42 +73,63 @@ def from_bytes(content: bytes, schema: pa.Schema, source: str) -> tuple[pa.Table
         ResultsError: the file is damaged, of another schema version, or has other columns.
     """
     try:
-        file = pq.ParquetFile(pa.BufferReader(content))
-        # A thread of Arrow's that lets go of Python's bytes while the interpreter ends would abort it.
-        table = file.read(use_threads=False)
-        footer = file.metadata.metadata or {}
-        metadata = {key.decode(): value.decode() for key, value in footer.items()}
+        file = pq.ParquetFile(pa.BufferReader(content), thrift_string_size_limit=_LONGEST_FOOTER)
+        metadata = {key.decode(): value.decode() for key, value in (file.metadata.metadata or {}).items()}
+        version = _version_of_ours(content, metadata, source)
+        table = _rows(file, _as_of(version, schema), source)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise ResultsError(
             f"{source}: damaged Parquet file ({_first_line(error)}); delete it and run again"
         ) from error
-    if (version := metadata.get(_VERSION)) not in _READABLE:
+    del metadata[_DIGEST]
+    return _completed(table, schema), metadata
+
+
+def _version_of_ours(content: bytes, metadata: Mapping[str, str], source: str) -> int:
+    """The schema version of a file that is as it was written."""
+    version, digest = metadata.get(_VERSION), metadata.get(_DIGEST, "")
+    if version not in _READABLE:
         raise ResultsError(
             f"{source}: schema version {version}, this code has {SCHEMA_VERSION}; delete it and run again"
         )
-    digest = metadata.pop(_DIGEST, "")
     if len(digest) != len(_BLANK) or digest != _sha256(content.replace(digest.encode(), _BLANK.encode())):
         raise ResultsError(
             f"{source}: damaged Parquet file (not what was written, or older than its digest); "
             "delete it and run again"
         )
-    table = _completed(table, schema, int(version))
-    if not table.schema.equals(schema):
-        unlike = [field.name for field in schema if field not in list(table.schema)]
-        raise ResultsError(
-            f"{source}: its columns are not those of this version (see {unlike or table.column_names})"
-        )
-    return table.replace_schema_metadata(None), metadata
+    return int(version)
 
 
-def _completed(table: pa.Table, schema: pa.Schema, version: int) -> pa.Table:
-    """`table` with the columns that `version` did not have yet, all null."""
-    for name, since in SINCE.items():
-        if version < since and name in schema.names:
-            field = schema.field(name)
-            nulls = pa.nulls(len(table), field.type)
-            table = table.add_column(schema.get_field_index(name), field, nulls)
+def _as_of(version: int, schema: pa.Schema) -> pa.Schema:
+    """`schema` without the columns that came after `version`."""
+    return pa.schema([field for field in schema if SINCE.get(field.name, version) <= version])
+
+
+def _completed(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """`table` with the columns of `schema` that it lacks, all null."""
+    for place, field in enumerate(schema):
+        if field.name not in table.column_names:
+            table = table.add_column(place, field, pa.nulls(len(table), field.type))
     return table
+
+
+def _rows(file: pq.ParquetFile, schema: pa.Schema, source: str) -> pa.Table:
+    found = file.schema_arrow
+    if not found.equals(schema):
+        unlike = [field.name for field in schema if field not in list(found)]
+        raise ResultsError(
+            f"{source}: its columns are not those of this version (see {unlike or found.names})"
+        )
+    batches, left = [], _MOST_BYTES
+    # A thread of Arrow's that lets go of Python's bytes while the interpreter ends would abort it.
+    for batch in file.iter_batches(batch_size=_BATCH, use_threads=False):
+        left -= batch.nbytes
+        if left < 0:
+            raise ResultsError(
+                f"{source}: its rows take more than {_MOST_BYTES >> 20} MB; delete it and run again"
+            )
+        batches.append(batch)
+    return pa.Table.from_batches(batches, schema)
 
 
 def _sha256(content: bytes) -> str:
@@ -132,7 +154,7 @@ def _pandas_type(arrow: pa.DataType) -> Any:
 
 
 def read_metrics(folder: Path) -> "pd.DataFrame":
-    """One row a cell, sorted by data set, subset, method, variant and seed.
+    """One row per cell, sorted by data set, subset, method, variant and seed.
 
     Args:
         folder: such as `results/miniature/metrics`.
@@ -144,7 +166,7 @@ def read_metrics(folder: Path) -> "pd.DataFrame":
 
 
 def read_scores(folder: Path) -> "pd.DataFrame":
-    """One row an image and cell, sorted as `read_metrics` and then by image.
+    """One row per image and cell, sorted as `read_metrics` and then by image.
 
     Args:
         folder: such as `results/miniature/scores`.
@@ -156,7 +178,7 @@ def read_scores(folder: Path) -> "pd.DataFrame":
 
 
 def read_examples(folder: Path) -> "pd.DataFrame":
-    """One row an example and cell, sorted as `read_metrics` and then as prepared.
+    """One row per example and cell, sorted as `read_metrics` and then as prepared.
 
     Args:
         folder: such as `results/miniature/examples`.
@@ -182,6 +204,14 @@ def _read(folder: Path, schema: pa.Schema) -> "pd.DataFrame":
     files = sorted(folder.glob("*/*.parquet"))
     if not files:
         raise ResultsError(f"{folder}: no results here; run `dvc repro evaluate` first")
-    table = pa.concat_tables([from_bytes(path.read_bytes(), schema, str(path))[0] for path in files])
+    table = pa.concat_tables([from_bytes(_content(path), schema, str(path))[0] for path in files])
     frame: pd.DataFrame = table.to_pandas(types_mapper=_pandas_type)
     return frame
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with open_regular(path) as file:
+            return file.read(_MOST_BYTES)
+    except NotAFileError as error:
+        raise ResultsError(f"{path}: no regular file; delete it and run again") from error
