@@ -77,8 +77,8 @@ def trained_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
             prepare_dataset(params, dataset)
         for auxiliary in params.auxiliaries:
             trainer = Trainer(params, auxiliary)
-            for job in trainer.jobs():
-                job.run()
+            for _, tune in trainer.jobs():
+                tune()
             trainer.close()
     return made.folder
 

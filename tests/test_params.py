@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from pipeline import catalog
 from pipeline.errors import ParamsError
-from pipeline.execution.systems import resolve_entries
+from pipeline.execution.systems import resolve_systems
 from pipeline.params import Params, load_params, parse_params
 from pipeline.tables import published_table
 from tests.project import ROOT
@@ -54,8 +54,8 @@ def test_profiles_compose_to_valid_params(profile: str, committed: bool, values:
     ],
 )
 def test_variants_compose_to_entries_without_an_error(choice: str, variants: int, one: str) -> None:
-    entries = resolve_entries(parse_params(composed(f"variants={choice}")))
-    labels = [item.entry.label for item in entries if not item.entry.error]
+    systems = resolve_systems(parse_params(composed(f"variants={choice}")))
+    labels = [item.system.name for item in systems if not item.error]
     assert len(labels) == 6 + variants + 2
     assert one in labels
 

@@ -25,6 +25,7 @@ from pipeline.results.schema import (
     METRICS_SCHEMA,
     SCHEMA_VERSION,
     SCORES_SCHEMA,
+    SINCE,
     ResultsError,
 )
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _VERSION: Final = "zsad.schema_version"
 _DIGEST: Final = "zsad.sha256"
 _BLANK: Final = "0" * 64  # stands where the digest goes while it is computed
+_READABLE: Final = {str(version) for version in range(min(SINCE.values()) - 1, SCHEMA_VERSION + 1)}
 
 
 def to_bytes(table: pa.Table, metadata: Mapping[str, str]) -> bytes:
@@ -79,7 +81,7 @@ def from_bytes(content: bytes, schema: pa.Schema, source: str) -> tuple[pa.Table
         raise ResultsError(
             f"{source}: damaged Parquet file ({_first_line(error)}); delete it and run again"
         ) from error
-    if (version := metadata.get(_VERSION)) != str(SCHEMA_VERSION):
+    if (version := metadata.get(_VERSION)) not in _READABLE:
         raise ResultsError(
             f"{source}: schema version {version}, this code has {SCHEMA_VERSION}; delete it and run again"
         )
@@ -89,12 +91,23 @@ def from_bytes(content: bytes, schema: pa.Schema, source: str) -> tuple[pa.Table
             f"{source}: damaged Parquet file (not what was written, or older than its digest); "
             "delete it and run again"
         )
+    table = _completed(table, schema, int(version))
     if not table.schema.equals(schema):
         unlike = [field.name for field in schema if field not in list(table.schema)]
         raise ResultsError(
             f"{source}: its columns are not those of this version (see {unlike or table.column_names})"
         )
     return table.replace_schema_metadata(None), metadata
+
+
+def _completed(table: pa.Table, schema: pa.Schema, version: int) -> pa.Table:
+    """`table` with the columns that `version` did not have yet, all null."""
+    for name, since in SINCE.items():
+        if version < since and name in schema.names:
+            field = schema.field(name)
+            nulls = pa.nulls(len(table), field.type)
+            table = table.add_column(schema.get_field_index(name), field, nulls)
+    return table
 
 
 def _sha256(content: bytes) -> str:

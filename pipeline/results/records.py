@@ -46,6 +46,7 @@ class CellRow(IntervalColumns):
     Attributes:
         variant: name of an ablation, "" for the method as published.
         seed: `None` for a method without training.
+        title: of the method as tables print it; `None` for a method that there is not.
         auxiliary: data set that a learnt method was tuned on.
         image_size: side in pixels of the square images that the tower saw.
         n_regions: connected anomalous regions, over which PRO is averaged.
@@ -68,6 +69,7 @@ class CellRow(IntervalColumns):
     status: Status
     variant: str = ""
     seed: int | None = None
+    title: str | None = None
     auxiliary: str | None = None
     error: str | None = None
     image_size: int | None = None
@@ -136,9 +138,7 @@ class CellRow(IntervalColumns):
     @property
     def name(self) -> str:
         """The cell as messages name it, such as `anomalyclip on mvtec/bottle, seed 0`."""
-        method = f"{self.method}[{self.variant}]" if self.variant else self.method
-        seed = "" if self.seed is None else f", seed {self.seed}"
-        return f"{method} on {self.dataset}/{self.subset}{seed}"
+        return self.key.name
 
 
 ROW_FIELDS: Final = tuple(field.name for field in fields(CellRow))
