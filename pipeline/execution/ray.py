@@ -117,8 +117,8 @@ class RayBackend:
                 notice *= 2
                 if min(self._running, key=self._running.__getitem__) == str(place):
                     sys.stderr.write(
-                        f"{task.label} has been running for {seconds / 60:.0f} min in process {place['pid']} on"
-                        f" {place['node']}; it is given up after {limit / 60:.0f} min\n"
+                        f"{task.label} has been running for {seconds / 60:.0f} min in process {place['pid']}"
+                        f" on {place['node']}; it is given up after {limit / 60:.0f} min\n"
                     )
 
     def _most(self, task: GroupTask) -> float:
