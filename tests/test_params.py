@@ -117,7 +117,7 @@ def test_missing_file_says_where_to_run(tmp_path: Path) -> None:
 def test_broken_yaml_names_the_file(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text("seeds: [1")
-    with pytest.raises(ParamsError, match="is not YAML"):
+    with pytest.raises(ParamsError, match="cannot be read as YAML: line 2"):
         load_params(path)
 
 
@@ -130,7 +130,7 @@ def test_params_cannot_be_changed_after_loading(values: dict[str, Any]) -> None:
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_bytes(b"profile: \xff\n")
-    with pytest.raises(ParamsError, match=r"params\.yaml is not YAML"):
+    with pytest.raises(ParamsError, match=r"params\.yaml is not UTF-8"):
         load_params(path)
     with pytest.raises(ParamsError, match="cannot be read"):
         load_params(tmp_path)

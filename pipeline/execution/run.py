@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline import catalog
 from pipeline.cells import by_reason
-from pipeline.errors import ZsadError
+from pipeline.errors import ZsadError, as_message
 from pipeline.execution.backends import Backend
 from pipeline.execution.retries import Record, attempt
 from pipeline.execution.store import CellStore
@@ -136,10 +136,7 @@ class Run:
         try:
             write_results(results, self.params.results)
         except OSError as error:
-            raise ResultsError(
-                f"{self.params.results} cannot be written ({error.strerror}): make room there and run again; "
-                "finished cells are kept"
-            ) from error
+            raise ResultsError(f"{as_message(error)}; finished cells are kept") from error
         failures = sorted((result.row.name, result.row.error) for result in results if result.row.error)
         finished = sum(result.row.status == "ok" for result in self.results)
         return Summary(finished, len(self.reused), failures, sorted(self.notes), together(self.usages))

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from pipeline import methods
 from pipeline.clip import Clip, Features, Tap, TowerSpec, load_clip
-from pipeline.errors import ZsadError
+from pipeline.errors import ZsadError, as_message
 from pipeline.execution.examples import ExampleSelection
 from pipeline.execution.retries import OutOfMemoryError, out_of_memory
 from pipeline.execution.tasks import CellTask, GroupTask, failed_result
@@ -104,8 +104,8 @@ def _ask_for_smaller_batch(error: Exception, task: GroupTask) -> None:
 
 def _reason(error: Exception, label: str) -> str:
     """What a failed row says; an error that no user is meant to read leaves its traceback in the log."""
-    if isinstance(error, ZsadError):
-        return str(error)
+    if isinstance(error, ZsadError | OSError):
+        return as_message(error)
     log.warning("%s failed", label, exc_info=error)
     return f"{type(error).__name__}: {error}"
 

@@ -23,7 +23,7 @@ import torch
 from pipeline import methods
 from pipeline.cells import System
 from pipeline.clip import Clip, load_clip
-from pipeline.errors import DataError, ParamsError, TrainingError, ZsadError
+from pipeline.errors import DataError, DiskFullError, ParamsError, TrainingError, ZsadError
 from pipeline.execution.retries import out_of_memory
 from pipeline.execution.systems import resolve_systems
 from pipeline.execution.tasks import tower_spec
@@ -120,6 +120,8 @@ class Trainer:
             batch = self._params.compute.batch
             try:
                 cache = collect_features(clip, auxiliary, taps, batch=batch, folder=Path(folder))
+            except DiskFullError:
+                raise  # nothing is wrong with the data: the stage is to run again
             except DataError as error:
                 for system in built:
                     self._fail(system, error)

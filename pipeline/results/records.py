@@ -6,6 +6,7 @@ score an image, or `failed`, with the reason and nothing else. Metrics are share
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
@@ -24,6 +25,7 @@ from pipeline.results.schema import (
     spread_columns,
 )
 
+_NAME: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.+-]*)?")  # goes into tables, pages and file names
 _NEEDED_WHEN_OK: Final = (
     "image_size",
     "n_images",
@@ -94,6 +96,11 @@ class CellRow(IntervalColumns):
     cell_key: str | None = None
 
     def __post_init__(self) -> None:
+        for part in ("dataset", "method", "variant"):
+            if not _NAME.fullmatch(name := getattr(self, part)):
+                raise ResultsError(f"a row has the {part} {name[:80]!a}, which no run can have written")
+        if not self.subset.isprintable():
+            raise ResultsError(f"a row has the subset {self.subset[:80]!a}, which no run can have written")
         match self.status:
             case "ok":
                 self._check_ok()
