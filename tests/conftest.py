@@ -8,8 +8,12 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import settings
 
 from tests.project import ROOT, Project
+
+settings.register_profile("any machine", deadline=None)  # a busy one is no failure
+settings.load_profile("any machine")
 
 # Two auxiliary sets, an image-only and a pixel-only set: every kind of cell, in 6 subsets.
 DATASETS = ("btad", "sdd", "headct", "endo")

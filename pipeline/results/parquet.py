@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 _VERSION: Final = "zsad.schema_version"
 _DIGEST: Final = "zsad.sha256"
 _BLANK: Final = "0" * 64  # stands where the digest goes while it is computed
+_READABLE: Final = {str(version) for version in range(min(SINCE.values()) - 1, SCHEMA_VERSION + 1)}
 _LONGEST_FOOTER: Final = 16 << 20
 _MOST_BYTES: Final = 512 << 20  # of the rows of a file; a million scores take 200 MB
 _BATCH: Final = 1024  # rows
-_READABLE: Final = {str(version) for version in range(min(SINCE.values()) - 1, SCHEMA_VERSION + 1)}
 
 
 def to_bytes(table: pa.Table, metadata: Mapping[str, str]) -> bytes:
@@ -75,51 +75,45 @@ def from_bytes(content: bytes, schema: pa.Schema, source: str) -> tuple[pa.Table
     try:
         file = pq.ParquetFile(pa.BufferReader(content), thrift_string_size_limit=_LONGEST_FOOTER)
         metadata = {key.decode(): value.decode() for key, value in (file.metadata.metadata or {}).items()}
-        version = _version_of_ours(content, metadata, source)
-        table = _rows(file, _as_of(version, schema), source)
+        _require_ours(content, metadata, source)
+        stored = _as_of(schema, int(metadata[_VERSION]))
+        _require_columns(file.schema_arrow, stored, source)
+        table = _completed(_rows(file, stored, source), schema)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise ResultsError(
             f"{source}: damaged Parquet file ({_first_line(error)}); delete it and run again"
         ) from error
     del metadata[_DIGEST]
-    return _completed(table, schema), metadata
+    return table, metadata
 
 
-def _version_of_ours(content: bytes, metadata: Mapping[str, str], source: str) -> int:
-    """The schema version of a file that is as it was written."""
-    version, digest = metadata.get(_VERSION), metadata.get(_DIGEST, "")
-    if version not in _READABLE:
+def _require_ours(content: bytes, metadata: Mapping[str, str], source: str) -> None:
+    if (version := metadata.get(_VERSION)) not in _READABLE:
         raise ResultsError(
             f"{source}: schema version {version}, this code has {SCHEMA_VERSION}; delete it and run again"
         )
+    digest = metadata.get(_DIGEST, "")
     if len(digest) != len(_BLANK) or digest != _sha256(content.replace(digest.encode(), _BLANK.encode())):
         raise ResultsError(
             f"{source}: damaged Parquet file (not what was written, or older than its digest); "
             "delete it and run again"
         )
-    return int(version)
 
 
-def _as_of(version: int, schema: pa.Schema) -> pa.Schema:
-    """`schema` without the columns that came after `version`."""
-    return pa.schema([field for field in schema if SINCE.get(field.name, version) <= version])
+def _as_of(schema: pa.Schema, version: int) -> pa.Schema:
+    """`schema` without the columns that `version` did not have yet."""
+    return pa.schema([field for field in schema if SINCE.get(field.name, 0) <= version])
 
 
-def _completed(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """`table` with the columns of `schema` that it lacks, all null."""
-    for place, field in enumerate(schema):
-        if field.name not in table.column_names:
-            table = table.add_column(place, field, pa.nulls(len(table), field.type))
-    return table
-
-
-def _rows(file: pq.ParquetFile, schema: pa.Schema, source: str) -> pa.Table:
-    found = file.schema_arrow
+def _require_columns(found: pa.Schema, schema: pa.Schema, source: str) -> None:
     if not found.equals(schema):
         unlike = [field.name for field in schema if field not in list(found)]
         raise ResultsError(
             f"{source}: its columns are not those of this version (see {unlike or found.names})"
         )
+
+
+def _rows(file: pq.ParquetFile, schema: pa.Schema, source: str) -> pa.Table:
     batches, left = [], _MOST_BYTES
     # A thread of Arrow's that lets go of Python's bytes while the interpreter ends would abort it.
     for batch in file.iter_batches(batch_size=_BATCH, use_threads=False):
@@ -130,6 +124,15 @@ def _rows(file: pq.ParquetFile, schema: pa.Schema, source: str) -> pa.Table:
             )
         batches.append(batch)
     return pa.Table.from_batches(batches, schema)
+
+
+def _completed(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """`table` with the columns of `schema` that it lacks, all null."""
+    for field in schema:
+        if field.name not in table.column_names:
+            nulls = pa.nulls(len(table), field.type)
+            table = table.add_column(schema.get_field_index(field.name), field, nulls)
+    return table
 
 
 def _sha256(content: bytes) -> str:

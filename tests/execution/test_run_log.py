@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.execution.log import RunLog, read_log, recorded
+from pipeline.execution.log import RunLog, recorded
 from pipeline.execution.usage import Usage, measured, phase
 from pipeline.params import load_params
 from tests.execution.running import CELLS, evaluate, use_plain_methods
-from tests.project import Project
+from tests.project import Project, read_log
 
 
 def test_a_line_an_event(tmp_path: Path) -> None:
