@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, is_fault
 
 Values: TypeAlias = NDArray[Any]
 
@@ -70,8 +70,8 @@ def decode(content: bytes, name: str, bit_depth: int | None = None) -> Image.Ima
         raise DataError(f"{name}: its largest value is {peak}, beyond {depth} bits; state `bit_depth`")
     if not (found.depth or bit_depth) and peak < _UNLIKELY:
         raise DataError(
-            f"{name}: 16 bits, but its largest value is {peak}, so white is not known; save it with 8 bits, "
-            f"or state it under `builds` in the record (`bit_depth: {depth_of(peak)}`, or 16 for a dark picture)"
+            f"{name}: 16 bits, but its largest value is {peak}, so white is not known; save it with 8 "
+            f"bits, or state under `builds` in the record (`bit_depth: {depth_of(peak)}`; 16 if it is dark)"
         )
     return _visible(_scaled(values, depth), name)
 
@@ -120,6 +120,8 @@ def open_contents(content: bytes, name: str) -> Contents:
             raise DataError(f"{name}: a TIFF of a kind that is not read; {_SAVE}, as PNG") from None
         raise DataError(f"{name}: not an image of a known format") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
+        if is_fault(error):
+            raise
         raise DataError(f"{name}: damaged ({error})") from None
 
 

@@ -50,7 +50,7 @@ def _pair(root: Path, sample: Sample) -> _Pair:
             return _Pair(peak)
         size = open_contents(content, sample.image).image.size
         masks = [open_contents((root / path).read_bytes(), path) for path in mask_files(root, sample.mask)]
-    except (DataError, OSError):
+    except DataError:
         return _Pair()
     grey = [np.asarray(one.image.convert("L")) for one in masks if one.wide is None and one.image.mode != "P"]
     marked = sum(int((one > 0).sum()) for one in grey)

@@ -17,7 +17,7 @@ from pipeline.catalog.fingerprint import FileFact
 from pipeline.catalog.images import decode
 from pipeline.catalog.masks import read_mask
 from pipeline.catalog.tree import mask_files
-from pipeline.errors import DataError
+from pipeline.errors import DataError, is_fault
 from pipeline.files import atomic_path
 from pipeline.shards.preprocess import Bytes, check_pair, crop_to, image_array, mask_bits
 from pipeline.shards.reader import images_name, masks_name
@@ -72,8 +72,9 @@ def fill_row(root: Path, sample: Sample, row: int, arrays: Sequence[Arrays], bui
     """Decode one image and its mask once, and write them at every size, by the rules of the build.
 
     Raises:
-        DataError: a file cannot be read or decoded, is too small for the piece that is meant, or is an empty
-            mask of an anomalous image or one of another shape.
+        OSError: the machine cannot read a file now.
+        DataError: a file is missing or cannot be decoded, is too small for the piece that is meant, or is an
+            empty mask of an anomalous image or one of another shape.
     """
     content = _read(root, sample.image)
     facts = {sample.image: FileFact.of(content)}
@@ -113,4 +114,6 @@ def _read(root: Path, path: str) -> bytes:
     try:
         return (root / path).read_bytes()
     except OSError as error:
+        if is_fault(error):
+            raise
         raise DataError(f"{path}: {error.strerror}") from None
