@@ -1,6 +1,6 @@
 """The same groups in this process, on a local Ray and on Ray nodes of their own: equal results, and the cost.
 
-    python -m benchmarks.backends
+    python -m benchmarks backends
 
 The miniature's cells of four data sets, none kept. Counted are the start of the backend (Ray up, or joined
 and probed) and the groups; what a group itself takes is measured inside the worker, and the rest is overhead.
@@ -143,13 +143,14 @@ def _simulated(alone: list[Outcome], measured: float) -> str:
     )
 
 
-def main() -> None:
-    """Run every contender in turn, compare the results, and write the section."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def options(parser: argparse.ArgumentParser) -> None:
+    """What may be chosen."""
     parser.add_argument("--rounds", type=int, default=2)
-    rounds = parser.parse_args().rounds
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Run every contender in turn, compare the results, and write the section."""
+    rounds = arguments.rounds
     outcomes: dict[str, list[Outcome]] = {}
     with project():
         known = contenders(miniature_params())
@@ -179,7 +180,3 @@ def main() -> None:
         f"with the driver and with Ray.\n\n{_simulated(outcomes['1 Ray node'], two)}"
     )
     write_section("backends", "Backends", body)
-
-
-if __name__ == "__main__":
-    main()

@@ -63,7 +63,7 @@ def write_section(name: str, title: str, body: str) -> None:
     """
     begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
     module = name.removesuffix("_gpu")
-    command = f"python -m benchmarks.{module}" + (" --device cuda" if module != name else "")
+    command = f"python -m benchmarks {module}" + (" --device cuda" if module != name else "")
     section = f"{begin}\n## {title}\n\n    {command}\n\n{body.strip()}\n{end}"
     text = RESULTS.read_text(encoding="utf-8")
     pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)

@@ -1,6 +1,6 @@
 """End-to-end evaluation at miniature shapes against the scheme of the published code: same images, weights.
 
-    python -m benchmarks.evaluation
+    python -m benchmarks evaluation
 
 That scheme, in our own words: one method after the other, each with a tower pass of its own, one image at a
 time; SciPy smooths every map; all maps are kept; then AUROC of scikit-learn and PRO over 200 thresholds,
@@ -175,18 +175,14 @@ def measure(rounds: int) -> str:
     )
 
 
-def main() -> None:
-    """Measure and write the section."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def options(parser: argparse.ArgumentParser) -> None:
+    """What may be chosen."""
     parser.add_argument("--rounds", type=int, default=3)
-    arguments = parser.parse_args()
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Measure and write the section."""
     with project():
         body = measure(arguments.rounds)
     words = f"Medians of {arguments.rounds} interleaved rounds. {facts()}"
     write_section("evaluation", "Evaluation against the published scheme", f"{words}\n\n{body}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,7 @@
 """What the benchmark of the paper costs on this machine: real counts, real shapes, random weights.
 
-    python -m benchmarks.full_shape
-    python -m benchmarks.full_shape --device cuda
+    python -m benchmarks full_shape
+    python -m benchmarks full_shape --device cuda
 
 The plan is that of the paper profile with the ablations and the retuned methods; counts of images are those
 of the data sets' records. On a CPU one image a tower is measured and the plan extrapolates.
@@ -108,19 +108,16 @@ def measure(device: str) -> str:
     )
 
 
-def main() -> None:
-    """Measure and write the section."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def options(parser: argparse.ArgumentParser) -> None:
+    """What may be chosen."""
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    device = parser.parse_args().device
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Measure and write the section."""
+    device = arguments.device
     torch.set_num_threads(1)
     body = measure(device)
     name = "full_shape" if device == "cpu" else "full_shape_gpu"
     kind = "one thread a worker" if device == "cpu" else "one GPU a worker"
     write_section(name, f"The paper profile, {device}", f"{kind.capitalize()}. {facts(device)}\n\n{body}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """Peak memory of evaluation against the number of images: miniature shapes, four methods, fresh processes.
 
-    python -m benchmarks.memory
+    python -m benchmarks memory
 
 Counted is anonymous memory above that after a first small subset, sampled every few milliseconds (Linux).
 The prepared images are memory-mapped: their pages belong to the system, which drops them when it needs room.
@@ -85,7 +85,7 @@ def grown(count: int) -> float:
 
 
 def _in_fresh_process(images: int) -> float:
-    command = [sys.executable, "-m", "benchmarks.memory", "--count", str(images)]
+    command = [sys.executable, "-m", "benchmarks", "memory", "--count", str(images)]
     done = subprocess.run(  # noqa: S603 - this module itself
         command, stdout=subprocess.PIPE, text=True, check=True
     )
@@ -104,13 +104,14 @@ def _rows(peaks: list[float]) -> list[list[str]]:
     ]
 
 
-def main() -> None:
-    """Measure and write the section."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def options(parser: argparse.ArgumentParser) -> None:
+    """What may be chosen."""
     parser.add_argument("--count", type=int, help=argparse.SUPPRESS)
-    count = parser.parse_args().count
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Measure and write the section."""
+    count = arguments.count
     if count:
         print(json.dumps(grown(count)))
         return
@@ -123,7 +124,3 @@ def main() -> None:
     )
     body = table(["images", "MB above a small subset", "kB an image more"], _rows(peaks))
     write_section("memory", "Memory of evaluation", f"{words}\n\n{body}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,7 @@
 """Pixel metrics against their peers: same arrays, one process, one thread, contenders in random order.
 
-    python benchmarks/metrics.py                     # tables on standard output, some ten minutes
-    python benchmarks/metrics.py --images 20 --quick # one round, half a minute
+    python -m benchmarks metrics                     # tables on standard output, some ten minutes
+    python -m benchmarks metrics --images 20 --quick # one round, half a minute
 
 Times are processor time, medians over rounds, so that other work on the machine shows less. Memory is how far
 the resident set rises over the loaded inputs, each contender in a fresh process (Linux). The scheme of the
@@ -197,7 +197,10 @@ def resident(field: str) -> int:
 def in_fresh_process(*arguments: str) -> float:
     """A number that this script prints when called with `arguments`."""
     done = subprocess.run(  # noqa: S603 - this script itself
-        [sys.executable, __file__, *arguments], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "benchmarks", "metrics", *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return float(json.loads(done.stdout))
 
@@ -262,17 +265,17 @@ def report_intervals(count: int) -> None:
     print(f"\n1000 bootstrap draws of {count} images, five metrics: {time.process_time() - start:.2f} s")
 
 
-def main() -> None:
-    """Print everything."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def options(parser: argparse.ArgumentParser) -> None:
+    """What may be chosen."""
     parser.add_argument("--images", type=int, nargs="+", default=[20, 50, 100, 200])
     parser.add_argument("--quick", action="store_true", help="one round, no memory table")
     parser.add_argument("--peak", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--flat", type=int, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print everything."""
     warnings.filterwarnings("ignore", category=UserWarning)
     torch.set_num_threads(1)
     if arguments.peak:
@@ -284,7 +287,3 @@ def main() -> None:
         report_intervals(max(arguments.images))
         if not arguments.quick:
             report_memory(max(arguments.images))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """What DVC, Prefect and Ray cost around trivial cells, against the least that the three can cost.
 
-    python -m benchmarks.orchestration
+    python -m benchmarks orchestration
 
 The floor is one DVC stage whose script runs an empty Prefect flow on a temporary server, starts Ray, runs
 ten empty tasks and stops it. A second floor imports torch in its flow and its tasks, as every
@@ -127,18 +127,14 @@ def measure(rounds: int) -> str:
     )
 
 
-def main() -> None:
-    """Measure and write the section."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def options(parser: argparse.ArgumentParser) -> None:
+    """What may be chosen."""
     parser.add_argument("--rounds", type=int, default=3)
-    arguments = parser.parse_args()
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Measure and write the section."""
     with project():
         body = measure(arguments.rounds)
     words = f"Medians of {arguments.rounds} interleaved rounds, wall time. {facts()}"
     write_section("orchestration", "Orchestration", f"{words}\n\n{body}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """Preparing a data set against a plain Pillow loop over the same files, and against decoding alone.
 
-    python benchmarks/prepare.py             # tables on standard output, two minutes
+    python -m benchmarks prepare             # tables on standard output, two minutes
 
 The files are drawn in the layout of MVTec AD, 1024 x 1024 as there, once as PNG and once as JPEG; half of
 the images are anomalous and have a mask. All make the arrays of the paper profile's two resolutions. The loop
@@ -136,20 +136,16 @@ def report(kind: str, count: int, times: dict[str, Times]) -> None:
         print(f"\n{name}: {wall:.2f} of the time of prepare ({processor:.2f} of its processor time)")
 
 
-def main() -> None:
-    """Print the table of each format."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def options(parser: argparse.ArgumentParser) -> None:
+    """What may be chosen."""
     parser.add_argument("--images", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=7)
-    arguments = parser.parse_args()
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print the table of each format."""
     print(f"{len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.1f}")
     for kind in ("png", "jpg"):
         with tempfile.TemporaryDirectory() as folder:
             draw(Path(folder), kind, arguments.images)
             report(kind, arguments.images, measure(Path(folder), arguments.rounds))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,12 +1,13 @@
 """The report of 69 subsets x 16 methods: how long it takes to build, how large it is, how soon it opens.
 
-    python -m benchmarks.report        # one line a number on standard output, about two minutes
+    python -m benchmarks report        # one line a number on standard output, about two minutes
 
 Images are those of the miniature profile, prepared anew; scores and maps are made up. A page counts as open
 when its content is there: the overview after loading the file, a subset when its heatmaps are drawn. Times
 are wall time, medians over rounds.
 """
 
+import argparse
 import contextlib
 import io
 import shutil
@@ -79,7 +80,11 @@ def in_browser(measure: Callable[[Page, str], float], address: str) -> float:
     return statistics.median(seconds)
 
 
-def main() -> None:
+def options(_parser: argparse.ArgumentParser) -> None:
+    """Nothing may be chosen."""
+
+
+def run(_arguments: argparse.Namespace) -> None:
     """Print everything."""
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         params = miniature()
@@ -95,7 +100,3 @@ def main() -> None:
         address = page.resolve().as_uri()
         print(f"overview open after {in_browser(opening, address):.2f} s")
         print(f"subset with its heatmaps after {in_browser(turning, address):.2f} s more")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,7 @@
 """Five methods and ten variants on one tower against one method, at ViT-L/14@336 and 518 px.
 
-    python -m benchmarks.shared_pass
-    python -m benchmarks.shared_pass --device cuda --batch 8
+    python -m benchmarks shared_pass
+    python -m benchmarks shared_pass --device cuda --batch 8
 
 The five are CLIP, CLIP-AC, VAND, CoOp and AnomalyCLIP, VAND put on the tower of the others. The ten are
 variants of AnomalyCLIP: base, T1, T2, global only, local only, untrained and object-aware of the paper's
@@ -125,15 +125,15 @@ def measure(device: str, batch: int, rounds: int) -> str:
     return table(head, rows) + "\n\n" + note
 
 
-def main() -> None:
-    """Measure and write the section."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def options(parser: argparse.ArgumentParser) -> None:
+    """What may be chosen."""
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=1)
-    arguments = parser.parse_args()
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Measure and write the section."""
     torch.set_num_threads(1)
     with torch.inference_mode():
         body = measure(arguments.device, arguments.batch, arguments.rounds)
@@ -147,7 +147,3 @@ def main() -> None:
         " context of 8, a depth of 4)."
     )
     write_section(name, f"One pass for many methods, {arguments.device}", f"{words}\n\n{body}")
-
-
-if __name__ == "__main__":
-    main()

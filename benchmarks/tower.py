@@ -1,7 +1,7 @@
 """The image tower against plain open_clip: same weights, batch and work (class token and last patches).
 
-    python -m benchmarks.tower                                     # ViT-L/14@336 at 518 px, one image
-    python -m benchmarks.tower --device cuda --batch 8             # float32, TF32, bfloat16, float16
+    python -m benchmarks tower                                     # ViT-L/14@336 at 518 px, one image
+    python -m benchmarks tower --device cuda --batch 8             # float32, TF32, bfloat16, float16
 
 On a GPU the share of the peak is that of the blocks' matrix products (24 W²L + 4 W L² operations each) in
 what a large matrix product of the same type reaches there, measured in the same run.
@@ -18,7 +18,7 @@ from benchmarks.common import facts, interleaved, synchronise, table, write_sect
 from benchmarks.subjects import random_clip, random_images, random_state
 from pipeline.clip import Clip, Global, Local, Tap
 from pipeline.clip.architecture import build_model, read_config
-from pipeline.clip.loading import fit_positions
+from pipeline.clip.model import fit_positions
 from pipeline.clip.spec import Precision
 
 MODEL, SIZE = "ViT-L-14-336", 518
@@ -112,15 +112,15 @@ def on_gpu(batch: int, rounds: int) -> str:
     return table(["type", "images/s", "TFLOP/s", "of matrix peak", "times open_clip"], rows)
 
 
-def main() -> None:
-    """Measure and write the section."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def options(parser: argparse.ArgumentParser) -> None:
+    """What may be chosen."""
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
-    arguments = parser.parse_args()
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Measure and write the section."""
     torch.set_num_threads(1)
     with torch.inference_mode():
         body = (on_gpu if arguments.device == "cuda" else on_cpu)(arguments.batch, arguments.rounds)
@@ -128,7 +128,3 @@ def main() -> None:
     rounds = f"Medians of {arguments.rounds} interleaved rounds after a warm one, batch {arguments.batch}."
     words = f"{rounds} {facts(arguments.device)}"
     write_section(name, f"Tower, {arguments.device}", f"{words}\n\n{body}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """Training from cached features against training with a tower pass a batch; same seed, order and losses.
 
-    python -m benchmarks.training
+    python -m benchmarks training
 
 Both are run to the end, 15 epochs, and the parameters are compared: at miniature shapes on a whole data set,
 at the paper's shapes (ViT-L/14@336, 518 px) on few images, so that a CPU gets through. For a whole auxiliary
@@ -147,15 +147,15 @@ def paper_shapes(images: int) -> list[str]:
     ]
 
 
-def main() -> None:
-    """Measure and write the section."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def options(parser: argparse.ArgumentParser) -> None:
+    """What may be chosen."""
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--images", type=int, default=1725, help="of the auxiliary set; MVTec AD has 1725")
     parser.add_argument("--run", type=int, default=2, help="images on which the paper's shapes are run")
-    arguments = parser.parse_args()
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Measure and write the section."""
     torch.set_num_threads(1)
     with project():
         rows = miniature(arguments.rounds)
@@ -172,7 +172,3 @@ def main() -> None:
         f" where a step costs nothing beside a pass. {facts()}"
     )
     write_section("training", "Training from features", f"{words}\n\n{table(head, rows)}")
-
-
-if __name__ == "__main__":
-    main()

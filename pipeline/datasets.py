@@ -10,7 +10,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import yaml
 
@@ -78,8 +78,7 @@ def prepare_dataset(params: Params, dataset: str) -> Manifest:
         )
 
 
-@dataclass(frozen=True)
-class Added:
+class Added(NamedTuple):
     """A data set that was added: its record, what is in it, and where both lie."""
 
     guess: Guess

@@ -71,6 +71,13 @@ def write_bytes(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
+def write_private(path: Path, content: str) -> None:
+    """Write `content` to `path` atomically, for its owner's eyes only (mode 0600)."""
+    with atomic_path(path) as temporary:
+        temporary.touch(mode=0o600)
+        temporary.write_text(content, encoding="utf-8")
+
+
 def write_text(path: Path, content: str) -> None:
     """Write `content` to `path` atomically, as UTF-8."""
     write_bytes(path, content.encode())

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Mapping
 
 _SECRET_NAME = re.compile(
-    r"TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|API_?KEY|_KEY$|_KEY_ID$|ZSAD_NOTIFY", re.IGNORECASE
+    r"TOKEN|SECRET|AUTH_STRING|PASSW|PASSPHRASE|CREDENTIAL|API_?KEY|_KEY$|_KEY_ID$|ZSAD_NOTIFY", re.IGNORECASE
 )
 _USER_INFO = re.compile(r"(?<=://)[^/\s]+@")  # up to the last @: a password may have one
 _SHORTEST = 6  # a shorter value would blot out ordinary words

@@ -1,27 +1,37 @@
 """What a stage is asked for and how it ends: an error that a user is to read is one line and exit code 1.
 
 An interrupted stage has ten seconds to take its workers down, then it ends with exit code 130. Without this
-limit Prefect would go on for minutes where its server is gone: it keeps asking for it.
+limit Prefect would go on for minutes where its server is gone: it keeps asking for it. A stage whose DVC is
+gone is interrupted too: nobody waits for its outputs, and the next run may be at work on them already.
 """
 
 import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Timer
 from types import FrameType
 
 from pipeline.errors import ZsadError, as_message
+from pipeline.orphans import end_with
 from pipeline.redaction import log_to_stderr, printable, redacted
 
 _GRACE_SECONDS = 10
+_DVCS_NAME_OF_IT = "DVC_STAGE"
+
+
+def _signals() -> Iterator[int]:
+    """Those that end a stage; a hang-up does, unless the run was started with `nohup`."""
+    yield from (signal.SIGINT, signal.SIGTERM)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        yield signal.SIGHUP
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     """Raise `KeyboardInterrupt` in the main thread, and make sure that the process ends soon."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _signals():
         signal.signal(number, signal.SIG_IGN)
     sys.stderr.write("interrupted: what was finished is kept\n")
     logging.disable()
@@ -48,10 +58,12 @@ def named(what: str) -> str:
 
 
 def stage(run: Callable[[], None]) -> None:
-    """Call `run`; turn what a user can fix into its message, SIGINT and SIGTERM into an orderly end."""
+    """Call `run`; turn what a user can fix into its message, a signal to end into an orderly end."""
     log_to_stderr()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _signals():
         signal.signal(number, _interrupt)
+    if _DVCS_NAME_OF_IT in os.environ:  # typed by hand, it may go on when its terminal is closed
+        end_with(os.getppid(), lambda: os.kill(os.getpid(), signal.SIGINT))
     try:
         run()
     except (ZsadError, OSError) as error:

@@ -7,7 +7,8 @@ imported for one name, and the rest of it then moves nothing.
 """
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,7 @@ Name = tuple[str, str]
 
 WHOLE = "*"
 PACKAGES = ("pipeline", "stages")
+_LONGEST_TYPE = 80  # that is written as a text
 
 
 @dataclass
@@ -77,10 +79,10 @@ def import_names(statement: ast.Import | ast.ImportFrom) -> dict[str, Name]:
     return {name: place for name, place in found.items() if place[0].split(".")[0] in PACKAGES}
 
 
-def read_modules(root: Path) -> dict[str, Module]:
+def read_modules(root: Path, packages: Sequence[str]) -> dict[str, Module]:
     """Every module of the packages below `root`, by its dotted name."""
     modules = {}
-    for path in (path for package in PACKAGES for path in sorted((root / package).rglob("*.py"))):
+    for path in (path for package in packages for path in sorted((root / package).rglob("*.py"))):
         parts = path.relative_to(root).with_suffix("").parts
         name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
         modules[name] = Module(name, path.relative_to(root), ast.parse(path.read_text("utf-8")))
@@ -90,8 +92,9 @@ def read_modules(root: Path) -> dict[str, Module]:
 class Reach:
     """Follows names through the modules of a repository."""
 
-    def __init__(self, root: Path = ROOT) -> None:
-        self.root, self.modules = root, read_modules(root)
+    def __init__(self, root: Path = ROOT, packages: Sequence[str] = PACKAGES) -> None:
+        self.root, self.modules = root, read_modules(root, packages)
+        self._known: dict[Name, list[Name]] = {}
 
     def names(self, start: Iterable[Name]) -> set[Name]:
         """All that can run from `start`, defined names only; without what lies in `start` itself."""
@@ -124,6 +127,26 @@ class Reach:
                 found.add(path)
         return found
 
+    def mentioned(self) -> set[Name]:
+        """Every name that code other than its own mentions, in annotations and in texts too."""
+        found: set[Name] = set()
+        for module in self.modules.values():
+            for own, statements in [*module.defined.items(), ("", module.run)]:
+                for statement in statements:
+                    names = _Mentions(self, module, everywhere=True).of(statement) - {(module.name, own)}
+                    found.update(place for name in names for place in self._places(name))
+        return found
+
+    def imports(self) -> dict[str, set[str]]:
+        """The modules that each module imports when it is imported itself."""
+        edges: dict[str, set[str]] = {name: set() for name in self.modules}
+        for module in self.modules.values():
+            for source, name in module.imported.values():
+                inner = f"{source}.{name}"
+                hidden = source in self.modules and name in self.modules[source].defined
+                edges[module.name].add(inner if inner in self.modules and not hidden else source)
+        return edges
+
     def _data(self) -> Iterator[tuple[str, str, str]]:
         """Each file that is no code: its package, its first name in there, and its path."""
         packages = {it.path.parent: it.name for it in self.modules.values() if it.path.stem == "__init__"}
@@ -142,32 +165,35 @@ class Reach:
             return [(module.name, own) for own in module.defined]
         if wanted in module.defined:
             return [(module.name, wanted)]
-        if wanted in module.imported:
+        if module.imported.get(wanted, name) != name:
             return self._places(module.imported[wanted])
-        if "__getattr__" in module.defined:  # of a package that imports late
-            inside = (it for it in self.modules.values() if it.name.startswith(f"{module.name}."))
-            return [
-                (module.name, "__getattr__"),
-                *((it.name, wanted) for it in inside if wanted in it.defined),
-            ]
-        return []
+        return self._inside(module, wanted)
+
+    def _inside(self, package: Module, wanted: str) -> list[Name]:
+        """Of a name that a package has without naming it: a module of it, or what it imports late."""
+        if f"{package.name}.{wanted}" in self.modules:
+            return self._places((f"{package.name}.{wanted}", WHOLE))
+        inside = [it for it in self.modules.values() if it.name.startswith(f"{package.name}.")]
+        late = [(package.name, "__getattr__"), *((it.name, wanted) for it in inside if wanted in it.defined)]
+        return late if "__getattr__" in package.defined else []
 
     def _used_by(self, place: Name) -> list[Name]:
-        module = self.modules[place[0]]
-        statements = [*module.defined[place[1]], *module.run]
-        return [
-            found
-            for statement in statements
-            for name in _Mentions(self, module).of(statement)
-            for found in self._places(name)
-        ]
+        if place not in self._known:
+            module = self.modules[place[0]]
+            self._known[place] = [
+                found
+                for statement in [*module.defined[place[1]], *module.run]
+                for name in _Mentions(self, module).of(statement)
+                for found in self._places(name)
+            ]
+        return self._known[place]
 
 
 class _Mentions(ast.NodeVisitor):
-    """The names of the repository that a statement mentions."""
+    """The names of the repository that a statement mentions: in what is run, or everywhere."""
 
-    def __init__(self, reach: Reach, module: Module) -> None:
-        self._modules, self._module = reach.modules, module
+    def __init__(self, reach: Reach, module: Module, *, everywhere: bool = False) -> None:
+        self._modules, self._module, self._everywhere = reach.modules, module, everywhere
         self._bound = dict(module.imported)
         self._found: set[Name] = set()
 
@@ -212,12 +238,20 @@ class _Mentions(ast.NodeVisitor):
         self._add(node)
 
     def visit_arguments(self, node: ast.arguments) -> None:
+        if self._everywhere:
+            self.generic_visit(node)
         for default in [*node.defaults, *(it for it in node.kw_defaults if it)]:
             self.visit(default)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
-        for part in [*node.decorator_list, node.args, *node.body]:
+        returned = [node.returns] if self._everywhere and node.returns else []
+        for part in [*node.decorator_list, node.args, *returned, *node.body]:
             self.visit(part)
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        if self._everywhere and isinstance(node.value, str) and len(node.value) < _LONGEST_TYPE:
+            with suppress(SyntaxError):
+                self.visit(ast.parse(node.value, mode="eval").body)
 
     def visit_Call(self, node: ast.Call) -> None:
         if ast.unparse(node.func).endswith("import_module"):

@@ -1,20 +1,24 @@
-"""The size bounds of the house: what is too long for one reading, and how much may be longer than we aim at.
+"""The bounds of the house, from both sides: what is too long for one reading, and what is too small a room.
 
 Lines of a function are its lines of code: no docstring, no comment, no blank line. Ruff holds the rest:
-docstrings, complexity and the number of arguments.
+docstrings, complexity and the number of arguments. `python -m tests.grain` prints where we stand.
 """
 
 import ast
 from collections.abc import Callable, Iterator
+from graphlib import TopologicalSorter
 
 import pytest
 
+from tests.grain import code_lines, measure
 from tests.project import ROOT
+from tests.reach import Reach
 
 PARTS = ("pipeline", "stages", "benchmarks", "tests")
 LONGEST_MODULE, LONGEST_FUNCTION = 400, 50
 AIMED_MODULE, AIMED_FUNCTION = 300, 20
 SHARE_IN_AIM = 0.95
+MOST_SMALL, LEAST_MEDIAN = 0.25, 100
 
 
 def _modules(*parts: str) -> dict[str, str]:
@@ -66,3 +70,19 @@ def test_most_of_the_package_is_as_short_as_we_aim(measure: Callable[..., dict[s
     lines = measure("pipeline", "stages")
     longer = {name: n for name, n in lines.items() if n > aim}
     assert len(longer) <= (1 - SHARE_IN_AIM) * len(lines), longer
+
+
+def test_rooms_are_not_too_small() -> None:
+    grain = measure()
+    assert grain.small <= MOST_SMALL
+    assert grain.median >= LEAST_MEDIAN
+
+
+def test_lines_of_code_are_neither_blank_comment_nor_docstring() -> None:
+    source = '"""One.\n\nTwo."""\n\nX = """\na"""  # why\n\n\ndef f():\n    """One."""\n    return 1\n'
+    assert code_lines(source) == 4
+
+
+def test_modules_import_each_other_in_no_circle() -> None:
+    """Late imports, inside functions, are left out; so is what a package hands on from its own modules."""
+    assert list(TopologicalSorter(Reach().imports()).static_order())

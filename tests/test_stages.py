@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from pipeline.errors import ParamsError, ZsadError
@@ -17,7 +18,7 @@ from tests.project import Project
 @pytest.fixture
 def _handlers() -> Iterator[None]:
     """`stage` sets handlers of signals; a test gives them back."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -63,3 +64,37 @@ def test_the_end_of_a_stage_is_one_line_and_an_exit_code(raised: BaseException, 
     with pytest.raises(SystemExit) as caught:
         stage(run)
     assert caught.value.code == code
+
+
+ORPHAN = """
+import os, sys, time
+from stages.entry import stage
+
+def run():
+    print(os.getpid(), flush=True)
+    time.sleep(60)
+
+stage(run)
+"""
+PARENT = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
+
+
+@pytest.mark.parametrize(("by_dvc", "ends"), [(True, True), (False, False)])
+def test_a_stage_ends_with_its_dvc_and_one_that_was_typed_goes_on(
+    by_dvc: bool, ends: bool, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if by_dvc:
+        monkeypatch.setenv("DVC_STAGE", "evaluate")
+    else:
+        monkeypatch.delenv("DVC_STAGE", raising=False)
+    parent = project.start(sys.executable, "-c", PARENT, ORPHAN)
+    assert parent.stdout is not None
+    orphan = psutil.Process(int(parent.stdout.readline()))
+    parent.kill()
+    try:
+        orphan.wait(3)
+    except psutil.TimeoutExpired:
+        assert not ends
+        orphan.kill()
+    else:
+        assert ends

@@ -5,7 +5,7 @@ ordinary listing decides: a layout fits when every image finds its label and its
 in the folder is accounted for.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,9 +18,16 @@ from pipeline.catalog.layouts.base import MASK_OF_NORMAL, is_empty_mask
 from pipeline.catalog.layouts.image_list import ImageList
 from pipeline.catalog.listing import examine
 from pipeline.catalog.record import Build, DatasetRecord, Licence, Subset
-from pipeline.catalog.roles import MASK_NAMES, Role, account, masks_among_images, sort_pictures
+from pipeline.catalog.roles import (
+    MASK_NAMES,
+    Role,
+    account,
+    called_like_masks,
+    masks_among_images,
+    sort_pictures,
+)
 from pipeline.catalog.samples import ANOMALOUS, Listing
-from pipeline.catalog.tree import Tree, read_tree, some
+from pipeline.catalog.tree import Tree, is_image, read_tree, some
 from pipeline.errors import DataError
 
 NORMAL_WORDS: Final = frozenset(
@@ -92,6 +99,10 @@ def _finds(tree: Tree, normal: str | None) -> Iterator[list[Rule | str]]:
         yield by_pairs
         if not by_pairs:
             yield [*unnamed_folders(pictures)]
+            if not (pictures.images or pictures.masks) and any(map(is_image, tree.paths())):
+                yield ["all pictures lie in training folders; call the one to be measured test"]
+            if pictures.masks:
+                yield [f"the masks in {some(pictures.masks)} are called after no image; {MASK_NAMES}"]
 
 
 def _tried(tree: Tree, name: str, rule: Rule, *, leave_aside: bool) -> Guess | str:
@@ -102,22 +113,35 @@ def _tried(tree: Tree, name: str, rule: Rule, *, leave_aside: bool) -> Guess | s
         told = "; ".join(listing.problems.values())
         return f"{told}; {MASK_NAMES}" if "no mask" in told else told
     roles = account(tree, listing, unused)
-    if (left := roles["left aside"]) and not leave_aside:
-        return (
-            f"{len(left)} pictures have no place in {record.layouts[0].kind}: "
-            f"{some(left)} ({unused[left[0]]}); "
-            f"move them away, or leave them aside with --leave-aside; {MASK_NAMES}"
-        )
-    if alike := masks_among_images(tree, listing):
-        return f"{some(alike)} look like masks, and would be images of anomalies; {MASK_NAMES}"
-    marked = [
-        path for path, reason in unused.items() if reason == MASK_OF_NORMAL and not is_empty_mask(tree, path)
-    ]
-    if marked:
+    left = "" if leave_aside else _left_aside(record, roles["left aside"], unused)
+    doubt = left or _doubt(tree, record, listing, unused)
+    return doubt or Guess(_counted(record, listing), listing, roles)
+
+
+def _left_aside(record: DatasetRecord, left: Sequence[str], unused: Mapping[str, str]) -> str:
+    """What is to be done about pictures without a place; "" without any."""
+    if not left:
+        return ""
+    what = "picture has" if len(left) == 1 else "pictures have"
+    return (
+        f"{len(left)} {what} no place in {record.layouts[0].kind}: {some(left)} ({unused[left[0]]}); "
+        f"move away what is no data, or leave it aside with --leave-aside; {MASK_NAMES}"
+    )
+
+
+def _doubt(tree: Tree, record: DatasetRecord, listing: Listing, unused: Mapping[str, str]) -> str:
+    """Why what is listed cannot be meant; "" when it can. What stands in a list is taken at its word."""
+    if not isinstance(record.layouts[0], ImageList):
+        if called := called_like_masks(listing):
+            return f"{some(called)}: called like masks, but look like none; rename them, or list all in a CSV"
+        if alike := masks_among_images(tree, listing):
+            return f"{some(alike)} look like masks, and would be images of anomalies; {MASK_NAMES}"
+    empty = [path for path, reason in unused.items() if reason == MASK_OF_NORMAL]
+    if marked := [path for path in empty if not is_empty_mask(tree, path)]:
         return f"{some(marked)}: the mask of a normal image marks a defect; correct one of them"
     if not any(sample.label == ANOMALOUS for sample in listing.samples):
         return "no image shows an anomaly, so nothing can be measured; add some"
-    return Guess(_counted(record, listing), listing, roles)
+    return ""
 
 
 def _record(name: str, rule: Rule) -> DatasetRecord:

@@ -217,8 +217,10 @@ def _masks_of(pictures: Pictures, folder: str) -> tuple[str, str] | None:
 
 
 def _is_partner(images: str, masks: str) -> bool:
-    """Whether two folders differ in one part of their paths."""
+    """Whether two folders differ in one part of their paths, or the masks lie right below the images."""
     one, two = _parts(images), _parts(masks)
+    if two[:-1] == one:
+        return True
     return len(one) == len(two) and sum(a != b for a, b in zip(one, two, strict=True)) == 1
 
 

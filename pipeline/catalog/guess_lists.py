@@ -44,9 +44,12 @@ def by_lists(tree: Tree, words: frozenset[str], *, given: bool) -> Iterator[List
     lists = sorted((path for path in tree.paths() if is_list(path)), key=lambda path: (path.count("/"), path))
     found = {path: rule for path in lists if (rule := _by_list(tree, path, words, given=given)) is not None}
     good = {path: rule for path, rule in found.items() if not isinstance(rule, str)}
-    if (together := _together(good)) is not None:
-        yield together
-        return
+    folders = {path.rpartition("/")[0] for path in good}
+    groups = [{path: good[path] for path in good if path.rpartition("/")[0] == folder} for folder in folders]
+    for group in (good, *groups):
+        if (together := _together(group)) is not None:
+            yield together
+            good = {path: rule for path, rule in good.items() if path not in group}
     for rule in good.values():
         yield rule
         layout, masks, _ = rule
@@ -119,6 +122,8 @@ def _columns(entries: Sequence[Mapping[str, str]], words: Collection[str]) -> di
     if "image" not in found:
         pictured = [name for name in names if entries and is_image(entries[0].get(name, ""))]
         found |= dict.fromkeys(["image"] if pictured else [], *pictured[:1])
+    if "label" not in found and "defect" in found:
+        found["label"] = found.pop("defect")
     if "label" not in found:
         others = [name for name in names if name not in found.values()]
         likely = [
@@ -168,16 +173,25 @@ def _homes(tree: Tree, inner: str) -> list[str]:
 
 
 def _together(rules: Mapping[str, ListRule]) -> ListRule | None:
-    """One rule for several lists that differ in the subset alone after which they are called."""
-    found: dict[str, list[str]] = {}
-    for path, (layout, _, _) in rules.items():
-        subset = stem(path)
-        home = "/".join(_SUBSET if part == subset else part for part in layout.home.split("/"))
-        file = join(path.rpartition("/")[0], f"{_SUBSET}{PurePosixPath(path).suffix}")
-        like = layout.model_copy(update={"file": file, "home": home})
-        found.setdefault(like.model_dump_json(), []).append(subset)
-    if len(rules) == 1 or len(found) != 1:
+    """One rule for several lists whose paths differ in one part, the subset, after which their images lie."""
+    parts = [path.rpartition(".")[0].split("/") for path in rules]
+    if len(rules) < 2 or len({len(one) for one in parts}) > 1:
         return None
-    ((text, subsets),) = found.items()
-    masks = any(masks for _, masks, _ in rules.values())
-    return ImageList.model_validate_json(text), masks, tuple(subsets)
+    columns = list(zip(*parts, strict=True))
+    differing = [column for column in columns if len(set(column)) > 1]
+    likes = set()
+    for subset, (path, (layout, _, _)) in zip(differing[0], rules.items(), strict=True):
+        file = f"{_with_subset(path.rpartition('.')[0], subset)}{PurePosixPath(path).suffix}"
+        like = layout.model_copy(update={"file": file, "home": _with_subset(layout.home, subset)})
+        likes.add(like.model_dump_json())
+    if len(differing) > 1 or len(likes) > 1 or _SUBSET not in like.home:
+        return None
+    return (
+        ImageList.model_validate_json(likes.pop()),
+        any(masks for _, masks, _ in rules.values()),
+        differing[0],
+    )
+
+
+def _with_subset(path: str, subset: str) -> str:
+    return "/".join(_SUBSET if part == subset else part for part in path.split("/"))

@@ -10,10 +10,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from pipeline.catalog.layouts import Reading, locate
-from pipeline.catalog.layouts.base import APART, RESTORE
+from pipeline.catalog.layouts.base import RESTORE, apart
 from pipeline.catalog.record import DatasetRecord
 from pipeline.catalog.samples import ANOMALOUS, NORMAL, Ignored, Listing, Sample
 from pipeline.catalog.tree import Tree, is_image, is_picture, mask_files, read_tree, some
+from pipeline.errors import DataError
 
 
 def list_samples(record: DatasetRecord, root: Path) -> Listing:
@@ -22,6 +23,8 @@ def list_samples(record: DatasetRecord, root: Path) -> Listing:
     Raises:
         DataError: `root` is not a folder.
     """
+    if record.domain == "own" and not root.is_dir():
+        raise DataError(f"{root}: no such folder; put the files of {record.name} there")
     return examine(record, read_tree(root))[0]
 
 
@@ -139,10 +142,12 @@ def _reason(path: str, base: str, reading: Reading) -> str:
     if base and not path.startswith(f"{base}/"):
         return f"outside {base}, where the data set was found"
     inner = path[len(base) + 1 :] if base else path
-    for pattern, reason in reading.reasons:
-        if fnmatchcase(inner, pattern):
+    reasons = dict(reading.reasons)
+    for pattern, reason in reasons.items():
+        if pattern != "*" and fnmatchcase(inner, pattern):
             return reason
     if not is_image(path):
+        if "*" in reasons:
+            return reasons["*"]
         return "a picture of a kind that is not read" if is_picture(path) else "not an image"
-    folders = map(str.casefold, PurePosixPath(inner).parts[:-1])
-    return next((APART[name] for name in folders if name in APART), "an image that the layout does not know")
+    return apart(inner.rpartition("/")[0]) or reasons.get("*", "an image that the layout does not know")

@@ -15,7 +15,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 import numpy as np
 
 from pipeline.catalog.images import decode
-from pipeline.catalog.layouts.base import APART, MASK_OF_NORMAL, TRAINING, UNLABELLED
+from pipeline.catalog.layouts.base import MASK_OF_NORMAL, TRAINING, UNLABELLED, apart
 from pipeline.catalog.samples import NORMAL, Listing
 from pipeline.catalog.tree import Tree, is_image, is_picture, join, mask_files, stem
 from pipeline.errors import DataError
@@ -57,11 +57,7 @@ class Pictures(NamedTuple):
 def sort_pictures(tree: Tree) -> Pictures:
     """Tell images from masks, by names and, where these do not tell, by content."""
     places = _mask_folders(tree)
-    folders = [
-        folder
-        for folder in tree.folders
-        if tree.images(folder) and not APART.keys() & set(folder.casefold().split("/"))
-    ]
+    folders = [folder for folder in tree.folders if tree.images(folder) and apart(folder) is None]
     beside = {folder: _masks_beside(tree, folder) for folder in folders if folder not in places}
     return Pictures(
         images={
@@ -160,9 +156,11 @@ def looks_like_mask(tree: Tree, path: str) -> bool:
         image = decode((tree.root / path).read_bytes(), path)
     except DataError:
         return False
-    if image.mode not in ("1", "L", "P"):
-        pixels = np.asarray(image.convert("RGB"), np.int16)
-        if np.ptp(pixels, axis=2).max() > _NOISE:
+    if image.mode not in ("1", "L"):
+        colours = image.convert("RGB").getcolors(_FEW_VALUES)
+        if colours is not None:
+            return (0, 0, 0) in {colour for _, colour in colours}
+        if np.ptp(np.asarray(image.convert("RGB"), np.int16), axis=2).max() > _NOISE:
             return False
     grey = np.asarray(image.convert("L"))
     if grey.min() > 0:
@@ -174,17 +172,43 @@ def looks_like_mask(tree: Tree, path: str) -> bool:
 
 
 def masks_among_images(tree: Tree, listing: Listing) -> list[str]:
-    """Anomalous images that look like masks, where the normal ones do not; [] when they are few."""
+    """Images that look like masks and are many, or are called like another one with something added.
+
+    None where the normal images look so too: then that is how the data are.
+    """
     groups = [
-        _spread(
-            [sample.image for sample in listing.samples if (sample.label == NORMAL) == normal], _LOOKED_AT
-        )
+        [sample.image for sample in listing.samples if (sample.label == NORMAL) == normal]
         for normal in (True, False)
     ]
-    seen = [[path for path in group if looks_like_mask(tree, path)] for group in groups]
-    if not groups[0] or len(seen[0]) > _SUSPICIOUS * len(groups[0]):
+    normal, anomalous = (
+        [path for path in _spread(group, _LOOKED_AT) if looks_like_mask(tree, path)] for group in groups
+    )
+    if len(normal) > _SUSPICIOUS * len(_spread(groups[0], _LOOKED_AT)):
         return []
-    return seen[1] if len(seen[1]) >= _SUSPICIOUS * len(groups[1]) else []
+    if groups[0] and len(anomalous) >= _SUSPICIOUS * len(_spread(groups[1], _LOOKED_AT)):
+        return anomalous
+    stems = {stem(path).casefold() for group in groups for path in group}
+    longer = [path for group in groups for path in group if _adds_to_one(stem(path).casefold(), stems)]
+    return [path for path in _spread(longer, _LOOKED_AT) if looks_like_mask(tree, path)]
+
+
+def _adds_to_one(name: str, stems: Container[str]) -> bool:
+    """Whether a stem is another one with something before or behind it."""
+    breaks = [at for at, char in enumerate(name) if char in "._- "]
+    return any(name[:at] in stems or name[at + 1 :] in stems for at in breaks)
+
+
+def called_like_masks(listing: Listing) -> list[str]:
+    """Images that are called like the mask of another one in their folder, and were not taken for it."""
+    by_folder: dict[str, dict[str, str]] = defaultdict(dict)
+    for sample in listing.samples:
+        by_folder[sample.image.rpartition("/")[0]][stem(sample.image).casefold()] = sample.image
+    return [
+        path
+        for names in by_folder.values()
+        for path in names.values()
+        if mask_pattern(path, names) not in (None, "{stem}")
+    ]
 
 
 def _spread(paths: Sequence[str], number: int) -> list[str]:

@@ -17,7 +17,7 @@ from pipeline.errors import count
 from pipeline.params import Params, load_params
 
 if TYPE_CHECKING:
-    from pipeline.detection.detector import Detector, DetectorRequest, GivenTower
+    from pipeline.detection.detector import Detector, GivenTower
 
 
 _OPTIONS = (
@@ -76,13 +76,15 @@ class DetectorOptions:
 
         params: Params | None = None if self.model else load_params(params_file)
         device = self.device or (params.compute.device if params else "cpu")
-        return open_detector(self._request(method, checkpoint), params, device)
-
-    def _request(self, method: str | None, checkpoint: Path | None) -> "DetectorRequest":
-        from pipeline.detection.detector import DetectorRequest
-
-        settings = dict(map(_setting, self.settings))
-        return DetectorRequest(method, checkpoint, self._tower(), settings, self.prompts)
+        return open_detector(
+            method,
+            params,
+            checkpoint=checkpoint,
+            tower=self._tower(),
+            settings=dict(map(_setting, self.settings)),
+            prompts=self.prompts,
+            device=device,
+        )
 
     def _tower(self) -> "GivenTower | None":
         from pipeline.detection.detector import GivenTower

@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Any
 from pipeline.clip.spec import Global, Local, Stream, Tap, TowerSpec, Windows
 
 if TYPE_CHECKING:
-    from pipeline.clip.loading import load_clip
-    from pipeline.clip.model import Clip, Features
+    from pipeline.clip.model import Clip, Features, load_clip
 
 __all__ = ["Clip", "Features", "Global", "Local", "Stream", "Tap", "TowerSpec", "Windows", "load_clip"]
 
-_LATE = {"load_clip": "loading", "Clip": "model", "Features": "model"}
+_LATE = ("Clip", "Features", "load_clip")
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LATE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    from pipeline.clip import model
 
-    return getattr(import_module(f"{__name__}.{_LATE[name]}"), name)
+    return getattr(model, name)

@@ -1,14 +1,9 @@
-"""Lets open_clip import on a torchvision whose compiled operators do not load beside a CPU build of torch.
-
-torchvision registers fake kernels for `nms` and `qnms` at import and fails when the operators are unknown.
-Declaring their schemas is enough: nothing here calls them. A torchvision that matches its torch keeps its own
-operators.
-
-
-From a model's name or config file to an open_clip module without weights.
+"""From a model's name or config file to an open_clip module without weights.
 
 Plain CLIP with a ViT only: a config with any other key is refused, because the passes of this package are
-written out for the plain blocks and would give other numbers than the config asks for.
+written out for the plain blocks and would give other numbers than the config asks for. open_clip imports
+torchvision, whose compiled operators may not load beside a CPU build of torch; then their schemas are
+declared, which is enough, since nothing here calls them.
 """
 
 import json
@@ -25,6 +20,9 @@ from pipeline.errors import ParamsError
 
 _SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 _declared: list[torch.library.Library] = []  # a library's operators go when its object goes
+
+_VISION_KEYS = frozenset({"image_size", "layers", "width", "head_width", "patch_size", "mlp_ratio"})
+_TEXT_KEYS = frozenset({"context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio"})
 
 
 def _load_compiled() -> bool:
@@ -48,10 +46,6 @@ def import_open_clip() -> ModuleType:
                 library.define(name + _SCHEMA)  # type: ignore[no-untyped-call]
         _declared.append(library)
     return import_module("open_clip")
-
-
-_VISION_KEYS = frozenset({"image_size", "layers", "width", "head_width", "patch_size", "mlp_ratio"})
-_TEXT_KEYS = frozenset({"context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio"})
 
 
 def read_config(model: str) -> dict[str, Any]:

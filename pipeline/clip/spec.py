@@ -1,12 +1,8 @@
-"""What a tower is: one frozen CLIP at one resolution, with the rules that a method's code ran it under.
+"""What a tower is and what is read from it: one frozen CLIP at one resolution, and taps of its image side.
 
 The activation and the position rule belong to the method and are never read from the weights: VAND runs
-OpenAI's QuickGELU weights with exact GELU, and its published numbers are those of that network.
-
-
-What a method reads from the image tower. One pass serves any set of taps; equal taps are computed once.
-
-Blocks are numbered from 1, as in the papers.
+OpenAI's QuickGELU weights with exact GELU, and its published numbers are those of that network. One pass
+serves any set of taps; equal taps are computed once. Blocks are numbered from 1, as in the papers.
 """
 
 from dataclasses import dataclass
@@ -17,6 +13,8 @@ from pipeline.errors import ParamsError
 Position = Literal["bilinear", "bicubic", "native"]
 Activation = Literal["quickgelu", "gelu"]
 Precision = Literal["float32", "bfloat16", "float16"]
+
+Stream = Literal["qk", "vv", "qq", "kk"]
 
 
 @dataclass(frozen=True)
@@ -58,9 +56,6 @@ class TowerSpec:
             raise ParamsError(
                 f"towers.{self.name}.image_size: {self.image_size} is not a positive number of pixels"
             )
-
-
-Stream = Literal["qk", "vv", "qq", "kk"]
 
 
 @dataclass(frozen=True)

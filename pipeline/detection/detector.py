@@ -6,9 +6,9 @@ guessed from its weights.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from pipeline import methods
 from pipeline.clip import Clip, TowerSpec, load_clip
@@ -29,8 +29,7 @@ _RULES: dict[str, tuple[Position, Activation]] = {
 }
 
 
-@dataclass(frozen=True)
-class GivenTower:
+class GivenTower(NamedTuple):
     """A tower by hand; None leaves a rule to the method."""
 
     model: str
@@ -38,25 +37,6 @@ class GivenTower:
     image_size: int
     position: Position | None = None
     activation: Activation | None = None
-
-
-@dataclass(frozen=True)
-class DetectorRequest:
-    """What is wanted.
-
-    Attributes:
-        method: By name; None takes the method that `checkpoint` belongs to.
-        checkpoint: What a learnt method learnt: ours (`.safetensors`) or an official file.
-        tower: By hand; None takes the one that params name.
-        settings: On top of all others.
-        prompts: File of prompts in the form of the method's own; None takes those.
-    """
-
-    method: str | None = None
-    checkpoint: Path | None = None
-    tower: GivenTower | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    prompts: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -84,32 +64,46 @@ def _file_facts(path: Path) -> dict[str, str]:
     return {"file": path.name, "sha256": file_digest(path)}
 
 
-def open_detector(request: DetectorRequest, params: Params | None, device: str = "cpu") -> Detector:
+def open_detector(
+    method: str | None,
+    params: Params | None,
+    *,
+    checkpoint: Path | None = None,
+    tower: GivenTower | None = None,
+    settings: Mapping[str, Any] | None = None,
+    prompts: Path | None = None,
+    device: str = "cpu",
+) -> Detector:
     """Load the tower, build the method, give it what it learnt.
 
     Args:
-        request: What is wanted.
+        method: By name; None takes the method that `checkpoint` belongs to.
         params: For towers and methods' settings; not read when the tower is given.
+        checkpoint: What a learnt method learnt: ours (`.safetensors`) or an official file.
+        tower: By hand; None takes the one that params name.
+        settings: On top of all others.
+        prompts: File of prompts in the form of the method's own; None takes those.
         device: A torch device.
 
     Raises:
         ParamsError: no such method, tower or setting, or a learnt method without a checkpoint.
         WeightsError: weights that are missing, damaged, or of another method or tower.
     """
-    learnt = _Learnt.read(request.checkpoint) if request.checkpoint else None
-    name = request.method or (learnt.method if learnt else None)
+    learnt = _Learnt.read(checkpoint) if checkpoint else None
+    name = method or (learnt.method if learnt else None)
     if name is None:
         raise ParamsError("no method is named: give one, or a checkpoint of one")
     if learnt is None and methods.get(name).learnt:
         raise ParamsError(f"{name} is a learnt method: give its checkpoint")
     if learnt is not None and learnt.method != name:
         raise WeightsError(f"{learnt.path} was learnt by {learnt.method}, not by {name}")
-    base = dict(params.methods.get(name, {})) if params and not request.tower else {}
-    known = {**base, **(learnt.settings if learnt else {}), **request.settings}
-    clip = load_clip(_spec(name, known, request.tower, params), device=device)
+    base = dict(params.methods.get(name, {})) if params and not tower else {}
+    changes = settings or {}
+    known = {**base, **(learnt.settings if learnt else {}), **changes}
+    clip = load_clip(_spec(name, known, tower, params), device=device)
     if learnt is None:
-        return Detector(methods.build(name, known, clip, request.prompts))
-    return learnt.detector(clip, base, request)
+        return Detector(methods.build(name, known, clip, prompts))
+    return learnt.detector(clip, base, changes, prompts)
 
 
 def _spec(
@@ -159,11 +153,12 @@ class _Learnt:
         official = read_official(path)
         return cls(path, official.method, {}, official)
 
-    def detector(self, clip: Clip, base: Mapping[str, Any], request: DetectorRequest) -> Detector:
-        changes = request.settings
+    def detector(
+        self, clip: Clip, base: Mapping[str, Any], changes: Mapping[str, Any], prompts: Path | None
+    ) -> Detector:
         if self.official:
-            official = self.official.build(clip, base, changes, request.prompts)
+            official = self.official.build(clip, base, changes, prompts)
             return Detector(official, self.path, self.official.provenance)
-        settings = {**base, **self.settings, **changes}
-        method = cast("LearntMethod", methods.build(self.method, settings, clip, request.prompts))
+        own = methods.build(self.method, {**base, **self.settings, **changes}, clip, prompts)
+        method = cast("LearntMethod", own)
         return Detector(method, self.path, load_checkpoint(self.path, method))

@@ -1,19 +1,9 @@
-"""The images of any folder, batch by batch: found, decoded ahead of the tower, resized as the benchmark's.
+"""Score any folder of images with one method: one pass of the tower, one row per image.
 
-A file that cannot be decoded comes back with its reason instead of pixels. No more than two batches are
-in memory, however many files there are.
-
-
-What `zsad score` leaves on disk: `scores.parquet`, and on request one map and one overlay an image.
-
-Every file appears whole or not at all. Maps and overlays keep the folder structure and the whole file name of
-their image, so that `a.png` and `a.jpg` do not meet.
-
-
-Score any folder of images with one method: one pass of the tower, one row an image.
-
-Images are read ahead and scored in batches; only names and scores stay in memory. A file that gives no image
-or no finite score is left out with its reason, and the others are scored.
+Images are found, decoded ahead of the tower, resized as the benchmark's and scored in batches; only names and
+scores stay in memory, and two batches at most. A file that gives no image or no finite score is left out with
+its reason, and the others are scored. Results are `scores.parquet` and, on request, one map and one overlay
+per image, which keep the folder structure and the whole file name: `a.png` and `a.jpg` do not meet.
 """
 
 import json
@@ -23,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -42,11 +32,20 @@ from pipeline.progress import progress
 from pipeline.results.parquet import to_bytes
 from pipeline.shards.preprocess import Bytes, image_array
 
+SCORES = "scores.parquet"
+SCHEMA = pa.schema(
+    [pa.field("image", pa.string(), nullable=False), pa.field("score", pa.float64(), nullable=False)]
+)
+DETECTOR_KEY = "zsad.detector"  # in the footer
+
+Map = NDArray[np.float32]
+
+_COLOURS = "turbo"
+_OPACITY = 0.5
 _WORKERS = 2  # decoding is a fraction of the tower's time
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(NamedTuple):
     """One decoded image: its name in the folder, (S, S, 3) RGB, and its published width and height."""
 
     name: str
@@ -54,25 +53,20 @@ class Picture:
     shape: tuple[int, int]
 
 
-@dataclass(frozen=True)
-class Unreadable:
+class Unreadable(NamedTuple):
     """One file that gives no image, and why."""
 
     name: str
     reason: str
 
 
-@dataclass(frozen=True)
-class FolderListing:
-    """Images of a folder, sorted relative POSIX paths, masks likewise, and entries that must not be read."""
+def list_images(
+    folder: Path, leave_out: Path
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Unreadable, ...]]:
+    """Every image below `folder`, but nothing below `leave_out`, where results go.
 
-    names: tuple[str, ...]
-    masks: tuple[str, ...]
-    refused: tuple[Unreadable, ...]
-
-
-def list_images(folder: Path, leave_out: Path) -> FolderListing:
-    """Every image below `folder`, apart from masks, but nothing below `leave_out`, where results go.
+    Returns:
+        Images and masks, sorted relative POSIX paths, and entries that must not be read.
 
     Raises:
         DataError: there is no such folder, or no image in it.
@@ -90,7 +84,7 @@ def list_images(folder: Path, leave_out: Path) -> FolderListing:
         what = f"no image in it but masks, such as {names[0]}" if names else "no image in it"
         raise DataError(f"{folder}: {what}; known are {', '.join(sorted(IMAGE_SUFFIXES))}")
     refused = tuple(Unreadable(path, reason) for path, reason in sorted(tree.refused.items()))
-    return FolderListing(images, tuple(sorted(masks.intersection(names))), refused)
+    return images, tuple(sorted(masks.intersection(names))), refused
 
 
 def read_picture(folder: Path, name: str, size: int) -> Picture | Unreadable:
@@ -119,20 +113,8 @@ def read_batches(
                 yield list(ready)
 
 
-SCORES = "scores.parquet"
-SCHEMA = pa.schema(
-    [pa.field("image", pa.string(), nullable=False), pa.field("score", pa.float64(), nullable=False)]
-)
-DETECTOR_KEY = "zsad.detector"  # in the footer
-
-Map = NDArray[np.float32]
-
-_COLOURS = "turbo"
-_OPACITY = 0.5
-
-
 def write_scores(out: Path, names: Sequence[str], scores: Sequence[float], facts: Mapping[str, Any]) -> Path:
-    """Write one row an image.
+    """Write one row per image.
 
     Args:
         out: Folder of the results.
@@ -235,15 +217,15 @@ def score_folder(
         raise ParamsError(
             f"{method.name} reads the class name: say what the images show, such as --class-name bottle"
         )
-    listing = list_images(task.folder, task.out)
+    names, masks, refused = list_images(task.folder, task.out)
     run = _FolderRun(task, detector, report)
-    run.done.masks = listing.masks
-    for refused in listing.refused:
-        run.leave_out(refused)
-    total = len(listing.names)
+    run.done.masks = masks
+    for file in refused:
+        run.leave_out(file)
+    total = len(names)
     size = method.clip.spec.image_size
     with torch.inference_mode(), progress("score", ceil(total / task.batch)) as steps:
-        for batch in read_batches(task.folder, listing.names, size, task.batch):
+        for batch in read_batches(task.folder, names, size, task.batch):
             run.score(batch)
             steps.step(f"{run.seen} of {total} images")
     class_name = task.class_name if method.class_aware else None

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from pipeline.doctor.finding import Finding, Level
-from pipeline.doctor.machine import environment, machine, services
-from pipeline.doctor.stored import stored
+from pipeline.doctor.machine import environment, hardware, services
+from pipeline.doctor.stored import stored_files
 from pipeline.params import Params
 
 __all__ = ["Finding", "Level", "examine"]
@@ -18,6 +18,6 @@ def examine(params: Params, *, repair: bool = False) -> Iterator[Finding]:
         repair: delete damaged cells and leftovers of killed runs.
     """
     yield from environment()
-    yield from machine(params.compute)
+    yield from hardware(params.compute)
     yield from services()
-    yield from stored(params, repair=repair)
+    yield from stored_files(params, repair=repair)

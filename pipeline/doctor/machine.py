@@ -68,7 +68,7 @@ def environment() -> Iterator[Finding]:
     yield Finding(_ENVIRONMENT, "packages", "problem", text)
 
 
-def machine(compute: ComputeParams) -> Iterator[Finding]:
+def hardware(compute: ComputeParams) -> Iterator[Finding]:
     """GPU, threads, disk and shared memory."""
     yield _gpu(compute)
     yield _threads(compute)

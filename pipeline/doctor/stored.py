@@ -18,7 +18,7 @@ from pipeline.shards import SubsetEntry, read_manifest, verify_subset
 from pipeline.training import read_checkpoint
 
 
-def stored(params: Params, *, repair: bool) -> Iterator[Finding]:
+def stored_files(params: Params, *, repair: bool) -> Iterator[Finding]:
     """Weights, data, results and cells, in this order."""
     yield from _towers(params)
     yield from _learnt(params)

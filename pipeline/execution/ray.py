@@ -18,8 +18,8 @@ not of its waiting for a free worker.
 
 import os
 import socket
+import sys
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,10 +35,11 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline.errors import ZsadError
 from pipeline.execution.backends import StoppedError
+from pipeline.execution.local_ray import ClusterError, first_line, init_ray, local_ray
 from pipeline.execution.retries import GroupFailedError, LostWorkerError, OutOfMemoryError, TimeLimitError
 from pipeline.execution.tasks import GroupReport, GroupTask
 from pipeline.execution.usage import Place
-from pipeline.execution.worker import Workplace, evaluate, probe
+from pipeline.execution.worker import Workplace, evaluate, kill_worker, probe
 from pipeline.params import ComputeParams
 
 _SECONDS = 5.0
@@ -64,18 +65,8 @@ def answers(host: str, port: int) -> bool:
         return False
 
 
-_STORE_BYTES = 75 * 2**20  # only rows of finished cells pass through it; fits a container's small /dev/shm
 _PROBE_SECONDS = 120
 _CODE = Path(__file__).parents[2]  # what the driver runs; a node may have another version installed
-
-
-class ClusterError(ZsadError):
-    """A Ray cluster that cannot be reached, or cannot run this benchmark."""
-
-
-def first_line(error: BaseException) -> str:
-    """What Ray says before it explains at length."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def last_line(error: BaseException) -> str:
@@ -138,39 +129,22 @@ def _check_nodes(demand: Demand, workplace: Workplace) -> None:
             raise ClusterError(f"Ray node {name} does not answer: {first_line(error)}") from error
 
 
-def _start(compute: ComputeParams) -> None:
-    try:
-        ray.init(
-            address="local",
-            num_cpus=compute.workers * compute.threads,
-            num_gpus=compute.gpus,
-            include_dashboard=False,
-            object_store_memory=_STORE_BYTES,
-            logging_level="ERROR",
-            _node_ip_address="127.0.0.1",
-        )
-    except Exception as error:  # Ray raises plain ones, too
-        raise ClusterError(
-            f"Ray does not start on this machine ({first_line(error)}): look at its free memory, or set "
-            "compute.backend to serial"
-        ) from error
-
-
-def _join(address: str) -> None:
+@contextmanager
+def _joined(address: str) -> Iterator[None]:
     found = host_and_port(address)
     if found is not None and not answers(*found):
         raise ClusterError(f"nobody answers at RAY_ADDRESS={address}: start Ray there, or unset it")
     try:
-        ray.init(
-            address=address,
-            logging_level="ERROR",
-            runtime_env={"env_vars": {"PYTHONPATH": str(_CODE)}},
-        )
+        init_ray(address=address, runtime_env={"env_vars": {"PYTHONPATH": str(_CODE)}})
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         raise ClusterError(
             f"RAY_ADDRESS={address} cannot be joined ({first_line(error)}): "
             "Ray's version, and RAY_AUTH_MODE with its token, must be the cluster's"
         ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
 
 
 @contextmanager
@@ -182,25 +156,19 @@ def ray_session(compute: ComputeParams) -> Iterator[Workplace]:
     """
     workplace, address = Workplace.here(), os.environ.get("RAY_ADDRESS")
     demand = Demand.of(compute)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        if address:
-            _join(address)
-        else:
-            _start(compute)
-    try:
+    with _joined(address) if address else local_ray(compute):
         if not width(demand):
             raise ClusterError(refusal(demand))
         if address:
             _check_nodes(demand, workplace)
         yield workplace
-    finally:
-        ray.shutdown()
 
 
 _POLL_SECONDS = 0.5
 _UNPLACED_SECONDS = 30
 """How long a group may wait while no node could take it: a node that died is often back soon."""
+_NOTICE_SECONDS = 600.0  # then twice as long, and so on
+_LEAST_LIMIT, _IMAGE_SECONDS = 3600.0, 30.0
 
 
 class RayBackend:
@@ -209,6 +177,8 @@ class RayBackend:
     def __init__(self, compute: ComputeParams, workplace: Workplace) -> None:
         self._stopped = Event()
         self._limit = compute.time_limit
+        self._running: dict[str, float] = {}  # a group's place: since when
+        self._moved = time.monotonic()  # when a group last started or ended
         self._demand = Demand.of(compute)
         self._workplace = workplace
         # No retries by Ray: it would not say so, and would not know when to halve the batch.
@@ -229,10 +199,16 @@ class RayBackend:
         """See `Backend.run`."""
         items = self._remote.options(name=task.label, **self._placement).remote(task, self._workplace)
         self._wait_for_start(items, task)
-        started(_value(items, task))
-        self._wait_for_end(items, task)
-        report: GroupReport = _value(items, task)
-        return report
+        place: Place = _value(items, task)
+        started(place)
+        self._moved = self._running[str(place)] = time.monotonic()
+        try:
+            self._wait_for_end(items, task, place)
+            report: GroupReport = _value(items, task)
+            return report
+        finally:
+            del self._running[str(place)]
+            self._moved = time.monotonic()
 
     def _ready(self, items: Any) -> bool:
         """Whether the next item is there, after at most half a second."""
@@ -241,23 +217,49 @@ class RayBackend:
         return bool(ray.wait([items], timeout=_POLL_SECONDS)[0])
 
     def _wait_for_start(self, items: Any, task: GroupTask) -> None:
-        placeable = time.monotonic()
+        placeable, limit = time.monotonic(), self._most(task)
         while not self._ready(items):
             if self.workers:
                 placeable = time.monotonic()
             elif time.monotonic() - placeable > _UNPLACED_SECONDS:
                 raise _given_up(items, GroupFailedError(f"{task.label}: {refusal(self._demand)}"))
+            if not self._running and time.monotonic() - self._moved > limit:  # its worker hangs as it starts
+                raise _given_up(items, TimeLimitError(f"{task.label}: no worker took it for {limit:g} s"))
 
-    def _wait_for_end(self, items: Any, task: GroupTask) -> None:
-        start = time.monotonic()
+    def _wait_for_end(self, items: Any, task: GroupTask, place: Place) -> None:
+        start, limit, notice = time.monotonic(), self._most(task), _NOTICE_SECONDS
         while not self._ready(items):
-            if self._limit is not None and time.monotonic() - start > self._limit:
-                reason = f"took longer than compute.time_limit, {self._limit:g} s; raise it"
+            seconds = time.monotonic() - start
+            if seconds > limit:
+                _kill(place)
+                which = "compute.time_limit" if self._limit else "what its images can take"
+                reason = f"took longer than {which}, {limit:g} s; raise compute.time_limit"
                 raise _given_up(items, TimeLimitError(f"{task.label}: {reason}"))
+            if seconds > notice:
+                notice *= 2
+                if min(self._running, key=self._running.__getitem__) == str(place):
+                    sys.stderr.write(
+                        f"{task.label} has been running for {seconds / 60:.0f} min in process {place.pid} on"
+                        f" {place.node}; it is given up after {limit / 60:.0f} min\n"
+                    )
+
+    def _most(self, task: GroupTask) -> float:
+        """Seconds that a group may run; where params do not say, far more than a slow machine needs."""
+        return self._limit or max(_LEAST_LIMIT, _IMAGE_SECONDS * task.images)
 
     def stop(self) -> None:
         """See `Backend.stop`."""
         self._stopped.set()
+
+
+def _kill(place: Place) -> None:
+    """End a worker from its own machine: one that is stopped does not hear Ray."""
+    for node in ray.nodes():
+        if node["Alive"] and node["NodeManagerHostname"] == place.node:
+            strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            ray.remote(kill_worker).options(scheduling_strategy=strategy, num_cpus=0, max_retries=0).remote(
+                place.pid
+            )
 
 
 def _given_up(items: Any, error: Exception) -> Exception:

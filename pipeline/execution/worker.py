@@ -6,7 +6,9 @@ compared with the driver's before any work.
 """
 
 import os
+import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -88,6 +90,13 @@ def evaluate(task: GroupTask, workplace: Workplace) -> Iterator[Place | GroupRep
     log_to_stderr()
     yield Place.here()
     yield report_group(task)
+
+
+def kill_worker(pid: int) -> None:
+    """End the worker `pid` of this machine, if that is one."""
+    with suppress(OSError):
+        if b"ray::" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGKILL)
 
 
 def probe(workplace: Workplace) -> None:

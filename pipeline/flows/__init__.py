@@ -1,7 +1,8 @@
 """Prefect flows: when the parts of the benchmark run, and who sees it.
 
 The settings below are read when Prefect is imported. They keep everything on this machine: own home, no
-telemetry, no adverts; and they let the own server of a run write down every task before it stops.
+telemetry, no adverts, nothing for ourselves through a proxy; and they let the own server of a run write down
+every task before it stops.
 """
 
 import os
@@ -15,10 +16,17 @@ for _name, _value in {
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "50",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "50",
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    # A server that Prefect starts by itself asks for no password (see `prefect_server`).
+    "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
     # The page of a run shows everything; the console belongs to our own progress lines, and an error that
     # ends the run is shown by the stage, once.
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",  # it prints whole events where the server is gone
     "PREFECT_LOGGING_SERVER_LEVEL": "ERROR",
 }.items():
     os.environ.setdefault(_name, _value)
+
+_SELF = "127.0.0.1,localhost"
+_elsewhere = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+if _elsewhere != "*":  # a proxy for nothing at all
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = f"{_elsewhere},{_SELF}" if _elsewhere else _SELF

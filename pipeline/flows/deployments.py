@@ -1,9 +1,12 @@
-"""The process that waits for runs and starts them: `python -m pipeline.flows.deployments "0 2 * * *"`.
+"""The process that waits for runs and starts them: `python -m pipeline.flows.deployments CRON PARENT`.
 
 Two deployments of the same flow: `nightly` has the schedule, `on-demand` is for the button. They share one
-place, so that never two runs want the one GPU and the one DVC project. `zsad serve` starts this process.
+place, so that never two runs want the one GPU and the one DVC project. `zsad serve` starts this process,
+which ends with it, and cancels its run then as it does when it is interrupted.
 """
 
+import os
+import signal
 import sys
 from typing import cast
 
@@ -14,6 +17,7 @@ from prefect.types.entrypoint import EntrypointType
 from tzlocal import get_localzone_name
 
 from pipeline.flows.benchmark import benchmark
+from pipeline.orphans import end_with
 
 
 def main(cron: str) -> None:
@@ -40,4 +44,5 @@ def main(cron: str) -> None:
 
 
 if __name__ == "__main__":
+    end_with(int(sys.argv[2]), lambda: os.kill(os.getpid(), signal.SIGINT))
     main(sys.argv[1])

@@ -12,10 +12,10 @@ from graphlib import TopologicalSorter
 
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.orchestration import get_client
 from prefect.client.schemas import State
 from prefect.context import FlowRunContext
 from prefect.runtime import task_run
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL
 from prefect.states import Cancelled, Completed
 
 from pipeline.errors import ZsadError
@@ -92,8 +92,9 @@ def reason(lines: list[str]) -> str | None:
 
 def _for_sub_runs() -> dict[str, str]:
     """How flows in other processes find this task and its server."""
-    with get_client(sync_client=True) as client:
-        return {PARENT_VARIABLE: str(task_run.get_id()), "PREFECT_API_URL": str(client.api_url)}
+    server = {"PREFECT_API_URL": PREFECT_API_URL, "PREFECT_API_AUTH_STRING": PREFECT_API_AUTH_STRING}
+    named = {name: setting.value() for name, setting in server.items()}
+    return {PARENT_VARIABLE: str(task_run.get_id())} | {name: it for name, it in named.items() if it}
 
 
 def _recorder(lines: list[str]) -> Callable[[str], None]:

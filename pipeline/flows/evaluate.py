@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
@@ -23,14 +23,16 @@ from pipeline.execution.log import RunLog, recorded
 from pipeline.execution.run import Run, Summary, open_run
 from pipeline.execution.store import CellStore, only_run
 from pipeline.execution.tasks import GroupTask
-from pipeline.execution.training import Trainer, TrainJob, TrainOutcome
 from pipeline.flows.artifacts import ProgressArtifact, artifact_key
 from pipeline.flows.server import best_effort
 from pipeline.flows.sub_runs import run_in_parent
 from pipeline.params import Params
 from pipeline.progress import progress
 from pipeline.results import CellResult, write_run
-from pipeline.training import History
+
+if TYPE_CHECKING:
+    from pipeline.execution.training import TrainJob, TrainOutcome
+    from pipeline.training import History
 
 _STOP_SECONDS = 2
 
@@ -94,7 +96,7 @@ def _fan_out(run: Run) -> None:
 
 
 @flow(name="evaluate", flow_run_name="evaluate {params.profile}", validate_parameters=False)
-def _evaluate(params: Params) -> Summary:
+def _evaluate(params: Params, started: float) -> Summary:
     with only_run(params.profile), recorded(params, RunLog()) as log:
         run = open_run(params, CellStore(), log)
         log("run_planned", groups=len(run.tasks), reused=len(run.reused), refused=len(run.refused))
@@ -102,6 +104,13 @@ def _evaluate(params: Params) -> Summary:
         log("groups_finished")
         summary = run.finish()
         log("run_finished", complete=summary.complete, **summary.counts())
+        # Inside the lock: a run that lost its DVC may still be here when the next one has ended.
+        write_run(
+            params.results / "run.json",
+            seconds={"evaluate": time.monotonic() - started, **summary.cost.named()},
+            cells=summary.counts(),
+            repository=Path.cwd(),
+        )
     with best_effort():
         create_table_artifact(
             [{"cells": kind, "count": count} for kind, count in summary.counts().items()],
@@ -112,34 +121,29 @@ def _evaluate(params: Params) -> Summary:
 
 
 def evaluate(params: Params) -> Summary:
-    """Run the missing cells of `params`, write `metrics/` and `scores/`, and say how it ended."""
+    """Run the missing cells of `params`, write the results and `run.json`, and say how it ended."""
     runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner()  # as many threads as `Slots` lets in
     started = time.monotonic()
     # ThreadPoolTaskRunner yields a narrower future than the option is annotated with.
     flow_now = _evaluate.with_options(task_runner=cast("TaskRunner[PrefectFuture[Any]]", runner))
     # Meanwhile Prefect waits for its server, so that torch and Ray cost no time of their own.
     Thread(target=load_backend, args=(params.compute,), name="imports").start()
-    summary = run_in_parent(flow_now, params=params)
-    write_run(
-        params.results / "run.json",
-        seconds={"evaluate": time.monotonic() - started, **summary.cost.named()},
-        cells=summary.counts(),
-        repository=Path.cwd(),
-    )
-    return summary
+    return run_in_parent(flow_now, params=params, started=started)
 
 
-def _fit(job: TrainJob) -> History:
+def _fit(job: "TrainJob") -> "History":
     # Closes over the job: Prefect would walk through and serialise whatever is passed as an argument.
     @task(name="fit", task_run_name=job.name, cache_policy=NO_CACHE)
-    def fit() -> History:
+    def fit() -> "History":
         return job.run()
 
     return fit()
 
 
 @flow(name="train", flow_run_name="train on {auxiliary}", validate_parameters=False)
-def _train(params: Params, auxiliary: str) -> TrainOutcome:
+def _train(params: Params, auxiliary: str) -> "TrainOutcome":
+    from pipeline.execution.training import Trainer
+
     trainer = Trainer(params, auxiliary)
     with progress(f"train on {auxiliary}", len(trainer)) as steps:
         for job in trainer.jobs():
@@ -149,6 +153,6 @@ def _train(params: Params, auxiliary: str) -> TrainOutcome:
     return trainer.close()
 
 
-def train(params: Params, auxiliary: str) -> TrainOutcome:
+def train(params: Params, auxiliary: str) -> "TrainOutcome":
     """Tune every learnt method, variant and seed of `params` on `auxiliary` and write the weights."""
     return run_in_parent(_train, params=params, auxiliary=auxiliary)

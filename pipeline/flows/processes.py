@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from socket import socket
 from threading import Event, Lock, Thread
 
 import httpx
@@ -22,7 +23,7 @@ from pipeline.errors import ZsadError
 
 _POLL_SECONDS = 0.5
 _GRACE_SECONDS = 12  # a stage allows itself 10 (stages/entry.py)
-_START_SECONDS = 120  # a new database on a busy machine
+_START_SECONDS, _NOTICE_SECONDS = 600, 30  # a new database on a busy machine
 _QUICK_SECONDS, _QUICK_ENDS = 30, 5  # a service that ends so soon, so often, will not stay up
 
 
@@ -30,7 +31,9 @@ class ServiceError(ZsadError):
     """A service that does not come up, or does not stay up."""
 
 
-def _start(command: Sequence[str], environment: dict[str, str], output: int) -> subprocess.Popen[str]:
+def _start(
+    command: Sequence[str], environment: dict[str, str], output: int, handles: Sequence[int] = ()
+) -> subprocess.Popen[str]:
     return subprocess.Popen(  # noqa: S603 - our own commands, with stage names from DVC's graph
         [sys.executable, "-m", *command],
         env=os.environ | environment,
@@ -40,6 +43,7 @@ def _start(command: Sequence[str], environment: dict[str, str], output: int) -> 
         text=True,
         errors="replace",  # a file name may be in any encoding
         process_group=0,
+        pass_fds=handles,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,  # noqa: PLW1509 - before any thread of the child
     )
 
@@ -115,11 +119,19 @@ class Kept:
         command: the module and its arguments.
         environment: variables on top of this process's.
         log: its output goes to the end of this file.
+        listening: a socket of ours at which it answers. Its clients wait while it is started again.
     """
 
-    def __init__(self, name: str, command: Sequence[str], environment: dict[str, str], log: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: dict[str, str],
+        log: Path,
+        listening: socket | None = None,
+    ) -> None:
         self.name, self.log = name, log
-        self._command, self._environment = command, environment
+        self._command, self._environment, self._listening = command, environment, listening
         self._lock = Lock()
         self._quick_ends = 0
         self._start()
@@ -128,7 +140,8 @@ class Kept:
         self._started = time.monotonic()
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
-            self._process = _start(self._command, self._environment, log.fileno())
+            handles = (self._listening.fileno(),) if self._listening else ()
+            self._process = _start(self._command, self._environment, log.fileno(), handles)
 
     @property
     def pid(self) -> int:
@@ -147,25 +160,30 @@ class Kept:
             quick = time.monotonic() - self._started < _QUICK_SECONDS
             self._quick_ends = self._quick_ends + 1 if quick else 1
             if self._quick_ends >= _QUICK_ENDS:
+                if self._listening:
+                    self._listening.close()  # nobody is to wait there any more
                 raise ServiceError(f"{self.name} keeps ending: see {self.log}")
             self._start()
             return True
 
-    def wait_until_up(self, url: str) -> None:
+    def wait_until_it_answers(self, url: str) -> None:
         """Wait until it answers at `url`, started again meanwhile where it ends.
 
         Raises:
             ServiceError: it does not.
         """
-        deadline = time.monotonic() + _START_SECONDS
-        with httpx.Client(trust_env=False) as client:
-            while time.monotonic() < deadline:
+        begun = told = time.monotonic()
+        with httpx.Client(trust_env=False) as client:  # never through a proxy
+            while time.monotonic() - begun < _START_SECONDS:
                 self.keep_up()
                 with suppress(httpx.HTTPError):
                     client.get(url).raise_for_status()
                     return
                 time.sleep(_POLL_SECONDS / 5)
-        raise ServiceError(f"{self.name} does not come up at {url}: see {self.log}")
+                if time.monotonic() - told >= _NOTICE_SECONDS:
+                    told = time.monotonic()
+                    sys.stderr.write(f"{self.name} is not up after {told - begun:.0f} s; waiting for it\n")
+        raise ServiceError(f"{self.name} did not come up at {url} in {_START_SECONDS} s: see {self.log}")
 
     def stop(self, seconds: float) -> None:
         """Ask it to end, wait for so long, and kill it if it does not."""

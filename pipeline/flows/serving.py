@@ -2,7 +2,8 @@
 
 Both are children with logs under `.prefect/`. A server that dies is started again at once, on the same
 database: a run that is under way goes on and finds it back. Ctrl-C cancels that run as the Cancel button
-does, waits for its end, and then ends both. Prefect is not loaded here; its server gets plain requests.
+does, waits for its end, and then ends both. The pages ask for a password, which is made for the life of the
+service. Prefect is not loaded here; its server gets plain requests.
 """
 
 import os
@@ -18,10 +19,10 @@ from types import FrameType
 import httpx
 
 from pipeline.errors import ZsadError
-from pipeline.files import only_one, write_text
+from pipeline.files import only_one, write_private, write_text
+from pipeline.flows.prefect_server import HOST, Server, listen
 from pipeline.flows.processes import Kept
 
-HOST = "127.0.0.1"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _POLL_SECONDS = 0.5
 _STOP_SECONDS = 40  # Prefect's runner gives a run 30 before it kills it
@@ -34,7 +35,7 @@ class ServeError(ZsadError):
 
 @dataclass(frozen=True)
 class Service:
-    """A server and its runner on one port. `home` is Prefect's folder, with the database and the logs."""
+    """What to serve. `home` is Prefect's folder, with the database, the logs and the way to the pages."""
 
     port: int
     cron: str
@@ -45,7 +46,7 @@ class Service:
         """Where the pages are."""
         return f"http://{HOST}:{self.port}"
 
-    def start_server(self) -> Kept:
+    def start_server(self, listening: socket.socket) -> Server:
         """Prefect's server."""
         settings = {
             "PREFECT_SERVER_API_HOST": HOST,
@@ -53,14 +54,12 @@ class Service:
             # The pages ask the server that they came from, so that they also work through a tunnel.
             "PREFECT_SERVER_UI_API_URL": "/api",
         }
-        command = ["prefect", "server", "start"]
-        return Kept("Prefect's server", command, settings, self.home / "server.log")
+        return Server(listening, log=self.home / "server.log", settings=settings)
 
-    def start_runner(self) -> Kept:
+    def start_runner(self, server: Server) -> Kept:
         """The process that starts what is due."""
-        command = ["pipeline.flows.deployments", self.cron]
-        settings = {"PREFECT_API_URL": f"{self.address}/api"}
-        return Kept("the runner", command, settings, self.home / "runner.log")
+        command = ["pipeline.flows.deployments", self.cron, str(os.getpid())]
+        return Kept("the runner", command, server.for_clients, self.home / "runner.log")
 
 
 def serve(service: Service, say: Callable[[str], None]) -> None:
@@ -76,27 +75,30 @@ def serve(service: Service, say: Callable[[str], None]) -> None:
         ServiceError: server or runner does not stay up.
     """
     _check_cron(service.cron)
-    with _alone(service), ExitStack() as children:
-        _check_port(service.port)
+    with _alone(service), _listening(service.port) as listening, ExitStack() as children:
         for number in _SIGNALS:
             signal.signal(number, _interrupt)
         try:
-            _keep_up(service, children, say)
+            _keep_up(service, listening, children, say)
         except KeyboardInterrupt:
             for number in _SIGNALS:
                 signal.signal(number, signal.SIG_IGN)
             say("stopping: a run that is under way is cancelled, its finished cells are kept")
 
 
-def _keep_up(service: Service, children: ExitStack, say: Callable[[str], None]) -> None:
-    server = service.start_server()
+def _keep_up(
+    service: Service, listening: socket.socket, children: ExitStack, say: Callable[[str], None]
+) -> None:
+    server = service.start_server(listening)
     children.callback(server.stop, _STOP_SECONDS)
-    server.wait_until_up(f"{service.address}/api/health")
+    server.wait_until_up()
     # In the opposite order at the end: runs are cancelled by the runner, through the server.
-    runner = service.start_runner()
+    runner = service.start_runner(server)
     children.callback(runner.stop, _STOP_SECONDS)
-    children.callback(_cancel_runs, f"{service.address}/api")
+    children.callback(_cancel_runs, server)
+    page = children.enter_context(_way_in(service, server.secret))
     say(f"Prefect is at {service.address}, schedule {service.cron!r}; logs in {service.home}; Ctrl-C stops")
+    say(f"its pages ask for a password: open {page} in a browser, which knows it")
     while True:
         time.sleep(_POLL_SECONDS)
         for child in (server, runner):
@@ -134,20 +136,36 @@ def _check_cron(cron: str) -> None:
         ) from error
 
 
-def _check_port(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise ServeError(
-                f"port {port} cannot be used ({error.strerror}): end what uses it, or choose another: --port"
-            ) from error
+@contextmanager
+def _listening(port: int) -> Iterator[socket.socket]:
+    try:
+        made = listen(port)
+    except OSError as error:
+        raise ServeError(
+            f"port {port} cannot be used ({error.strerror}): end what uses it, or choose another: --port"
+        ) from error
+    with made:
+        yield made
 
 
-def _cancel_runs(api: str) -> None:
+@contextmanager
+def _way_in(service: Service, secret: str) -> Iterator[Path]:
+    """Two files that nobody else can read: the password, and a page that opens Prefect's with it."""
+    page, password = service.home / "open.html", service.home / "password"
+    try:
+        write_private(password, f"{secret}\n")
+        write_private(
+            page, f'<!doctype html><script>location.replace("{service.address}/open#{secret}")</script>\n'
+        )
+        yield page
+    finally:
+        page.unlink(missing_ok=True)
+        password.unlink(missing_ok=True)
+
+
+def _cancel_runs(server: Server) -> None:
     """Cancel the runs that the runner has under way, and wait for their end; no answer, nothing to cancel."""
-    with suppress(httpx.HTTPError), httpx.Client(base_url=api, timeout=5, trust_env=False) as client:
+    with suppress(httpx.HTTPError), server.client() as client:
         for run in _under_way(client):
             client.post(f"/flow_runs/{run}/set_state", json={"state": {"type": "CANCELLING"}})
         deadline = time.monotonic() + _STOP_SECONDS

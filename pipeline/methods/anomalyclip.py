@@ -18,8 +18,7 @@ from torch.nn.functional import cross_entropy
 from pipeline.clip import Clip, Features, Global, Local
 from pipeline.methods.base import LearntSettings, Losses, MethodSettings
 from pipeline.methods.losses import dice, focal, total
-from pipeline.methods.prompt_learner import PromptLearner, choose_words
-from pipeline.methods.prompt_tuned import PromptTuned
+from pipeline.methods.prompt_learner import PromptLearner, PromptTuned, choose_words
 from pipeline.methods.readout import Readout, probabilities, similarities, to_grid
 from pipeline.methods.resampling import upsample
 

@@ -17,8 +17,7 @@ from torch.nn.functional import cross_entropy
 
 from pipeline.clip import Clip, Features, Global, Local
 from pipeline.methods.base import LearntSettings, Losses, MethodSettings, Training
-from pipeline.methods.prompt_learner import PromptLearner, choose_words
-from pipeline.methods.prompt_tuned import PromptTuned
+from pipeline.methods.prompt_learner import PromptLearner, PromptTuned, choose_words
 from pipeline.methods.readout import Readout, similarities
 
 

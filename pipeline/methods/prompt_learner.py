@@ -1,6 +1,7 @@
 """Learnt context in front of fixed words, and learnt deep tokens inside the text tower (paper 3.2 and 3.3).
 
-One module serves AnomalyCLIP (a context a state, deep tokens) and CoOp (one shared context, none).
+The learner serves AnomalyCLIP (a context per state, deep tokens) and CoOp (one shared context, none);
+`PromptTuned` is the method that both are: features from a learner, scores from a readout.
 """
 
 from collections.abc import Sequence
@@ -9,9 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from pipeline.clip import Clip
-from pipeline.methods.base import Method
+from pipeline.clip import Clip, Features, Tap
+from pipeline.methods.base import LearntMethod, Method, Scores
 from pipeline.methods.prompt_data import Pair, pairs
+from pipeline.methods.readout import Readout
 
 _STD = 0.02  # of the initial vectors
 
@@ -72,3 +74,34 @@ def choose_words(method: Method, name: str, n_ctx: int) -> Pair:
     room = text.context_length - max(text.length(words) for words in known[name].fill("object"))
     method.require(n_ctx <= room, "n_ctx", f"{n_ctx} vectors do not fit, the text tower has room for {room}")
     return known[name]
+
+
+class PromptTuned(LearntMethod):
+    """A learnt method whose parameters are prompts; its constructor makes `_learner` and `_readout`."""
+
+    _learner: PromptLearner
+    _readout: Readout
+
+    @property
+    def taps(self) -> frozenset[Tap]:
+        """The class token and the patch tokens that the readout compares with the prompts."""
+        return self._readout.taps
+
+    def reset(self, generator: torch.Generator) -> None:
+        """Draw every learnt vector from N(0, 0.02²)."""
+        self._learner.reset(generator)
+
+    def trainable(self) -> PromptLearner:
+        """The learnt vectors."""
+        return self._learner
+
+    @torch.no_grad()
+    def text_features(self, class_name: str) -> Tensor:
+        """Features of the learnt prompts; the class name is read only where the words have a place for it."""
+        features: Tensor = self._learner([class_name])[0]
+        return features
+
+    @torch.no_grad()
+    def score(self, features: Features, text: Tensor) -> Scores:
+        """Softmax of the class token's similarities; patch probabilities upsampled and smoothed."""
+        return self._readout.score(features, text)

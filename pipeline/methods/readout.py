@@ -1,6 +1,7 @@
-"""From embeddings to probabilities of normal and abnormal: the arithmetic that the methods share.
+"""From embeddings to probabilities of normal and abnormal, and from those to scores and maps.
 
-Scores from a class token and the patch tokens of some blocks, as all but WinCLIP and VAND do it.
+`Readout` is what all methods but WinCLIP and VAND do: a class token and the patch tokens of some blocks. The
+functions before it are the arithmetic that every method shares.
 """
 
 from collections.abc import Iterable

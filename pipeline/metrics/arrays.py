@@ -1,14 +1,12 @@
-"""Arrays as they come in (NumPy, torch on CPU or GPU, lists) to checked NumPy arrays.
+"""Arrays as they come in (NumPy, torch on CPU or GPU, lists) to checked NumPy arrays, and scores to keys.
 
 torch is never imported here: a tensor is known by its `detach`, so that metrics work without torch.
 
-
-Float32 scores as unsigned integers that sort in the same order.
-
-All counting works on these keys: comparing, cutting off low bits and taking ranges are then integer
-operations, and one IEEE rule holds everywhere: both zeros tie, denormals and negatives rank by value,
-nothing is squashed or rescaled. The key is 2^31 plus or minus the bits of the magnitude, so that low bits
-which no score uses (small integers, scores that were half precision once) are zero in every key.
+All counting works on keys, float32 scores as unsigned integers that sort in the same order: comparing,
+cutting off low bits and taking ranges are then integer operations, and one IEEE rule holds everywhere: both
+zeros tie, denormals and negatives rank by value, nothing is squashed or rescaled. The key is 2^31 plus or
+minus the bits of the magnitude, so that low bits which no score uses (small integers, scores that were half
+precision once) are zero in every key.
 """
 
 from collections.abc import Sequence
@@ -19,6 +17,12 @@ import numpy.typing as npt
 
 from pipeline.errors import ZsadError
 
+Keys = npt.NDArray[np.uint32]
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+_SIGN = np.uint32(1 << 31)
+_MAGNITUDE = np.int32((1 << 31) - 1)
 _MAX_PIXELS = 1 << 25
 """Largest map: a region weight (`pipeline.metrics.regions`) is 38 bits, a pixel count takes the other 25."""
 
@@ -72,14 +76,6 @@ def mask_array(masks: Any, names: Sequence[str]) -> npt.NDArray[np.bool_]:
 def image_name(names: Sequence[str], index: int) -> str:
     """How an error names image `index` of a batch."""
     return f"image {names[index]!r}" if index < len(names) else f"image {index} of the batch"
-
-
-Keys = npt.NDArray[np.uint32]
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-
-_SIGN = np.uint32(1 << 31)
-_MAGNITUDE = np.int32((1 << 31) - 1)
 
 
 def score_keys(scores: npt.NDArray[np.float32]) -> Keys:

@@ -1,12 +1,10 @@
-"""The metric values of one subset: what evaluation stores. Shares in [0, 1]; undefined is None.
-
-The areas and maxima under a ranking curve, for images and for pixels alike.
+"""The metric values of a subset, and the areas and maxima under a ranking curve that they are.
 
 A curve is a list of cumulative counts, from the highest score down and starting at zero: false
 positives `fp`, true positives `tp`, and for PRO the covered share of the regions `cover`. Neighbouring
 points are one group of equal scores apart, so ties are merged and never depend on the order of pixels.
 All functions work along the last axis, so that a stack of bootstrap curves costs one call, and expect
-at least one positive and one negative. Values are shares in [0, 1].
+at least one positive and one negative. Values are shares in [0, 1]; undefined is None.
 """
 
 from dataclasses import dataclass
@@ -16,8 +14,11 @@ import numpy.typing as npt
 
 from pipeline.metrics.arrays import Floats, Ints
 
+PRO_LIMIT = 0.3
+"""PRO is integrated up to this false positive rate (Bergmann et al., MVTec AD, IJCV 2021, section 5.2)."""
+
 PIXEL_METRICS = ("pixel_auroc", "pixel_ap", "pixel_f1_max", "pixel_pro", "pixel_pro_exact")
-"""The fields of `PixelMetrics` that are metrics, and the keys of brackets and draws."""
+"""The fields of `PixelMetrics` that are metrics, and the keys of draws."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +47,6 @@ class PixelMetrics:
     n_regions: int
     pro_points: int
     pro_fpr_max: float | None
-
-
-PRO_LIMIT = 0.3
-"""PRO is integrated up to this false positive rate (Bergmann et al., MVTec AD, IJCV 2021, section 5.2)."""
 
 
 @dataclass(frozen=True, slots=True)

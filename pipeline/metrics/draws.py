@@ -1,12 +1,10 @@
-"""From a series of bootstrap draws (`pipeline.metrics.draws`) to an interval and a standard error.
-
-Bootstrap draws: the values that a subset would have with other draws of its test images.
+"""Bootstrap draws: the values that a subset would have with other draws of its test images, and their spread.
 
 Images are drawn with replacement, normal and anomalous ones each among their own, so that every draw keeps
 both classes. Pixels of one image are not independent and stay together. Pixel values are recomputed from the
 images' sketches: a draw is a product of multiplicities with counts by score, so that a thousand draws cost
 about as much as counting the pixels once. Each series is shifted so that the sample as it is gives the exact
-value. Images and draws are worked on some at a time: beside the sketches, 200 draws take 2 kB an image.
+value. Images and draws are worked on some at a time: beside the sketches, 200 draws take 2 kB per image.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,31 +17,9 @@ import numpy.typing as npt
 from pipeline.metrics import curves
 from pipeline.metrics.arrays import Floats, Ints, Keys, key_scores
 from pipeline.metrics.curves import PIXEL_METRICS, PixelMetrics
-from pipeline.metrics.images import checked, image_metrics
+from pipeline.metrics.images import checked
 from pipeline.metrics.protocol import protocol_areas, protocol_thresholds
 from pipeline.metrics.sketch import ImageSketch
-
-_UNDEFINED = 0.05
-
-
-def interval(values: Floats) -> tuple[float, float] | None:
-    """95 % percentile interval of a series of draws; None when more than 5 % of the draws are undefined."""
-    if (defined := _defined(values)) is None:
-        return None
-    low, high = np.quantile(defined, [0.025, 0.975])
-    return float(low), float(high)
-
-
-def standard_error(values: Floats) -> float | None:
-    """Standard deviation of a series of draws; None when more than 5 % of the draws are undefined."""
-    defined = _defined(values)
-    return None if defined is None else float(defined.std(ddof=1))
-
-
-def _defined(values: Floats) -> Floats | None:
-    defined = values[~np.isnan(values)]
-    return defined if defined.size and defined.size >= (1 - _UNDEFINED) * values.size else None
-
 
 Draws = dict[str, Floats]
 """Metric name to its value in each draw; NaN where a draw leaves it undefined."""
@@ -55,6 +31,8 @@ _Number = TypeVar("_Number", bound=np.number)
 _EDGES = 256
 _IMAGE_DRAWS, _PIXEL_DRAWS = 20, 100  # worked on at a time
 _IMAGES = 256  # whose sketches are counted at a time
+_UNDEFINED = 0.05
+"""Share of draws that may leave a metric undefined before its spread is."""
 
 
 def image_draws(labels: npt.ArrayLike, scores: npt.ArrayLike, *, draws: int = 1000, seed: int = 0) -> Draws:
@@ -73,7 +51,7 @@ def image_draws(labels: npt.ArrayLike, scores: npt.ArrayLike, *, draws: int = 10
         ZsadError: as `image_metrics`.
     """
     truth, values = checked(labels, scores)
-    if image_metrics(truth, values).image_auroc is None:
+    if np.unique(truth).size < 2:
         return {}
     order = np.argsort(-values, kind="stable")
     levels = np.flatnonzero(np.diff(values[order], append=np.nan))
@@ -109,6 +87,25 @@ def pixel_draws(
     plain = _pixel_values(images, edges, np.ones((1, len(images)), np.int32))
     series = _pixel_values(images, edges, samples)
     return {name: np.clip(series[name] + value - plain[name], 0, 1) for name, value in exact.items()}
+
+
+def interval(values: Floats) -> tuple[float, float] | None:
+    """95 % percentile interval of a series of draws; None when more than 5 % of the draws are undefined."""
+    if (defined := _defined(values)) is None:
+        return None
+    low, high = np.quantile(defined, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def standard_error(values: Floats) -> float | None:
+    """Standard deviation of a series of draws; None when more than 5 % of the draws are undefined."""
+    defined = _defined(values)
+    return None if defined is None else float(defined.std(ddof=1))
+
+
+def _defined(values: Floats) -> Floats | None:
+    defined = values[~np.isnan(values)]
+    return defined if defined.size and defined.size >= (1 - _UNDEFINED) * values.size else None
 
 
 def _joined(parts: Iterable[Draws]) -> Draws:

@@ -1,10 +1,13 @@
-"""Image-level metrics: how well one score an image separates anomalous from normal images."""
+"""Image-level metrics: how well one score per image separates anomalous from normal images.
+
+The point values are scikit-learn's, as in every public code of the field; images are few, so its speed does.
+It is imported late, because importing it takes longer than many commands.
+"""
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import ZsadError
-from pipeline.metrics import curves
 from pipeline.metrics.arrays import Floats, Ints, to_numpy
 from pipeline.metrics.curves import ImageMetrics
 
@@ -29,22 +32,16 @@ def image_metrics(labels: npt.ArrayLike, scores: npt.ArrayLike) -> ImageMetrics:
         True
     """
     truth, values = checked(labels, scores)
-    hits = int(np.count_nonzero(truth))
-    if hits in {0, truth.size}:
+    if np.unique(truth).size < 2:
         return ImageMetrics(None, None, None)
-    fp, tp = _ranking(truth, values)
+
+    from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
+
+    precision, recall, _ = precision_recall_curve(truth, values)
+    f1 = 2 * precision * recall / np.maximum(precision + recall, np.finfo(np.float64).tiny)
     return ImageMetrics(
-        float(curves.auroc(fp, tp)), float(curves.average_precision(fp, tp)), float(curves.f1_max(fp, tp))
+        float(roc_auc_score(truth, values)), float(average_precision_score(truth, values)), float(f1.max())
     )
-
-
-def _ranking(truth: Ints, values: Floats) -> tuple[Ints, Ints]:
-    """False and true positives (levels + 1,) from the highest distinct score down."""
-    levels, level = np.unique(-values, return_inverse=True)
-    counts = np.zeros((2, levels.size + 1), np.int64)
-    np.add.at(counts, (truth, level + 1), 1)
-    fp, tp = counts.cumsum(1)
-    return fp, tp
 
 
 def checked(labels: npt.ArrayLike, scores: npt.ArrayLike) -> tuple[Ints, Floats]:

@@ -17,23 +17,12 @@ are compared with them in float64. (NumPy 1 keeps a float64 step and rounds thre
 then differs by up to 1e-6 on smooth maps, 7e-5 on 8-bit maps.) Pixels are counted in integers.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from pipeline.metrics.arrays import Floats
 from pipeline.metrics.curves import PRO_LIMIT
 
 STEPS = 200
-
-
-@dataclass(frozen=True, slots=True)
-class ProtocolPro:
-    """The value in [0, 1], the number of thresholds kept, the FPR where the kept curve ends."""
-
-    value: float | None
-    points: int
-    fpr_max: float | None
 
 
 def protocol_thresholds(low: np.float32, high: np.float32) -> Floats:
@@ -45,7 +34,7 @@ def protocol_thresholds(low: np.float32, high: np.float32) -> Floats:
     return np.arange(low, high, step).astype(np.float64)
 
 
-def protocol_pro(fpr: Floats, coverage: Floats) -> ProtocolPro:
+def protocol_pro(fpr: Floats, coverage: Floats) -> tuple[float | None, int, float | None]:
     """Step 3 of the rule.
 
     Args:
@@ -53,11 +42,12 @@ def protocol_pro(fpr: Floats, coverage: Floats) -> ProtocolPro:
         coverage: (thresholds,) mean region coverage.
 
     Returns:
-        The value is None when no point, or points of a single FPR, are kept.
+        The value in [0, 1], None when no point, or points of a single FPR, are kept; the number of thresholds
+        kept; the FPR where the kept curve ends, None when none is kept.
     """
     kept = fpr[fpr < PRO_LIMIT]
     value = float(protocol_areas(fpr[None], coverage[None])[0])
-    return ProtocolPro(None if np.isnan(value) else value, kept.size, float(kept[0]) if kept.size else None)
+    return None if np.isnan(value) else value, kept.size, float(kept[0]) if kept.size else None
 
 
 def protocol_areas(fpr: Floats, coverage: Floats) -> Floats:

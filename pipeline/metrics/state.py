@@ -2,14 +2,13 @@
 
 Up to a budget of pixels every score is kept (4 bytes a pixel, 12 more an anomalous one) and all values are
 exact. Beyond it the scores are counted in a `CountTable` of at most budget / 4 rows of 24 bytes, and memory
-no longer grows, but for some 3 kB of sketch an image; `brackets` then says how close the values are.
+no longer grows, but for some 3 kB of sketch per image; the tests prove how close the values then are.
 Which of the two holds depends on the number of pixels alone, both add up integers only, and the table's rows
 do not depend on order: any split of the images over states, merged in any order, finishes to the same
 values, bit for bit.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -18,9 +17,8 @@ import numpy.typing as npt
 from pipeline.errors import ZsadError
 from pipeline.metrics import curves
 from pipeline.metrics.arrays import Ints, Keys, image_name, map_array, score_keys, threshold_keys
-from pipeline.metrics.bounds import Bracket, counted_brackets
-from pipeline.metrics.curves import PIXEL_METRICS, PixelMetrics
-from pipeline.metrics.protocol import ProtocolPro, protocol_pro, protocol_thresholds
+from pipeline.metrics.curves import PixelMetrics
+from pipeline.metrics.protocol import protocol_pro, protocol_thresholds
 from pipeline.metrics.ranking import Ranking, group_hits
 from pipeline.metrics.regions import WEIGHT_BITS, ImageRegions, label_masks, region_weights
 from pipeline.metrics.sketch import ImageSketch, sketch_image
@@ -105,29 +103,17 @@ class PixelState:
         if ranking.positives in {0, ranking.pixels}:
             return PixelMetrics(None, None, None, None, None, ranking.regions, 0, None)
         curve = ranking.curve()
-        protocol = self._protocol(ranking)
+        pro, points, fpr_max = self._protocol(ranking)
         return PixelMetrics(
             pixel_auroc=float(curves.auroc(curve.fp, curve.tp)),
             pixel_ap=float(curves.average_precision(curve.fp, curve.tp)),
             pixel_f1_max=float(curves.f1_max(curve.fp, curve.tp)),
-            pixel_pro=protocol.value,
+            pixel_pro=pro,
             pixel_pro_exact=float(curves.pro_exact(curve.fp, curve.cover)),
             n_regions=ranking.regions,
-            pro_points=protocol.points,
-            pro_fpr_max=protocol.fpr_max,
+            pro_points=points,
+            pro_fpr_max=fpr_max,
         )
-
-    def brackets(self) -> dict[str, Bracket]:
-        """Lowest and highest value that each defined metric can have, given what was counted.
-
-        Both are the value itself while the state is exact; `pipeline.metrics.bounds` proves the others.
-        """
-        ranking, values = self._ranking(), asdict(self.finish())
-        defined = {name: values[name] for name in PIXEL_METRICS if values[name] is not None}
-        if not (ranking.row_bits and defined):
-            return {name: (value, value) for name, value in defined.items()}
-        counted = counted_brackets(ranking, threshold_keys(protocol_thresholds(self._low, self._high)))
-        return {name: counted[name] for name in defined}
 
     @property
     def sketches(self) -> tuple[ImageSketch, ...]:
@@ -160,7 +146,7 @@ class PixelState:
         weights = np.concatenate([np.zeros(0, np.int64), *(weight for _, weight in self._hits)])
         return Ranking(keys, None, *group_hits(hit_keys, weights), row_bits=0)
 
-    def _protocol(self, ranking: Ranking) -> ProtocolPro:
+    def _protocol(self, ranking: Ranking) -> tuple[float | None, int, float | None]:
         thresholds = protocol_thresholds(self._low, self._high)
         points = ranking.above(threshold_keys(thresholds))
         return protocol_pro(points.fp / ranking.negatives, points.cover / (ranking.regions << WEIGHT_BITS))

@@ -14,9 +14,8 @@ import hashlib
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -28,6 +27,9 @@ from pipeline.results.schema import (
     SCORES_SCHEMA,
     ResultsError,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _VERSION: Final = "zsad.schema_version"
 _DIGEST: Final = "zsad.sha256"
@@ -103,16 +105,20 @@ def _first_line(error: BaseException) -> str:
     return str(error).partition("\n")[0] or type(error).__name__
 
 
-_PANDAS_TYPES: Final[dict[Any, Any]] = {
-    pa.int8(): pd.Int8Dtype(),
-    pa.int32(): pd.Int32Dtype(),
-    pa.int64(): pd.Int64Dtype(),
-    pa.float64(): pd.Float64Dtype(),
-    pa.string(): pd.StringDtype(),
-}
+def _pandas_type(arrow: pa.DataType) -> Any:
+    import pandas as pd  # half a second, and writing results does not need it
+
+    types = {
+        pa.int8(): pd.Int8Dtype(),
+        pa.int32(): pd.Int32Dtype(),
+        pa.int64(): pd.Int64Dtype(),
+        pa.float64(): pd.Float64Dtype(),
+        pa.string(): pd.StringDtype(),
+    }
+    return types.get(arrow)
 
 
-def read_metrics(folder: Path) -> pd.DataFrame:
+def read_metrics(folder: Path) -> "pd.DataFrame":
     """One row a cell, sorted by data set, subset, method, variant and seed.
 
     Args:
@@ -124,7 +130,7 @@ def read_metrics(folder: Path) -> pd.DataFrame:
     return _read(folder, METRICS_SCHEMA)
 
 
-def read_scores(folder: Path) -> pd.DataFrame:
+def read_scores(folder: Path) -> "pd.DataFrame":
     """One row an image and cell, sorted as `read_metrics` and then by image.
 
     Args:
@@ -136,7 +142,7 @@ def read_scores(folder: Path) -> pd.DataFrame:
     return _read(folder, SCORES_SCHEMA)
 
 
-def read_examples(folder: Path) -> pd.DataFrame:
+def read_examples(folder: Path) -> "pd.DataFrame":
     """One row an example and cell, sorted as `read_metrics` and then as prepared.
 
     Args:
@@ -148,7 +154,7 @@ def read_examples(folder: Path) -> pd.DataFrame:
     return _read(folder, EXAMPLES_SCHEMA)
 
 
-def cell_rows(metrics: pd.DataFrame) -> list[CellRow]:
+def cell_rows(metrics: "pd.DataFrame") -> list[CellRow]:
     """The rows of a table from `read_metrics` as records: `None` instead of `pd.NA`, in the table's order.
 
     Raises:
@@ -159,10 +165,10 @@ def cell_rows(metrics: pd.DataFrame) -> list[CellRow]:
     return [CellRow(**dict(zip(ROW_FIELDS, row, strict=True))) for row in rows]
 
 
-def _read(folder: Path, schema: pa.Schema) -> pd.DataFrame:
+def _read(folder: Path, schema: pa.Schema) -> "pd.DataFrame":
     files = sorted(folder.glob("*/*.parquet"))
     if not files:
         raise ResultsError(f"{folder}: no results here; run `dvc repro evaluate` first")
     table = pa.concat_tables([from_bytes(path.read_bytes(), schema, str(path))[0] for path in files])
-    frame: pd.DataFrame = table.to_pandas(types_mapper=_PANDAS_TYPES.get)
+    frame: pd.DataFrame = table.to_pandas(types_mapper=_pandas_type)
     return frame

@@ -19,6 +19,7 @@ from typing import Any
 
 from pipeline.execution.tasks import GroupTask, code_digest
 from pipeline.files import value_digest, write_json
+from pipeline.orphans import end_with
 from pipeline.plan import Rates, Work
 
 CALIBRATION = Path(".zsad") / "calibration.json"
@@ -99,7 +100,9 @@ def _key(task: GroupTask) -> str:
 
 def _measured(task: GroupTask) -> Rates:
     began = time.monotonic()
-    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as process:
+    with ProcessPoolExecutor(
+        max_workers=1, mp_context=get_context("spawn"), initializer=end_with, initargs=(os.getpid(),)
+    ) as process:
         process.submit(_import).result()
         imports = time.monotonic() - began
         measured = process.submit(_measure, task).result()

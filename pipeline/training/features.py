@@ -1,6 +1,4 @@
-"""An auxiliary set in memory: the images, masks and labels that learnt methods are tuned on.
-
-Frozen features of an auxiliary set: one pass of the tower, read by every method and epoch.
+"""Frozen features of an auxiliary set: one pass of the tower, read by every method and epoch.
 
 CLIP is frozen and there is no augmentation, so this is exact. With a folder, features of more than `MEMORY`
 bytes are memory-mapped files, of which the system keeps in memory what fits.
@@ -18,6 +16,9 @@ from torch import Tensor
 
 from pipeline.clip import Clip, Tap
 from pipeline.errors import DataError
+
+MEMORY = 2 * 2**30
+"""Bytes of features in memory. One V-V tap of MVTec AD at 518 px is 7.3 GB, VAND's four are 39 GB."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,6 @@ class AuxiliarySet:
 
     def __len__(self) -> int:
         return len(self.images)
-
-
-MEMORY = 2 * 2**30
-"""Bytes of features in memory. One V-V tap of MVTec AD at 518 px is 7.3 GB, VAND's four are 39 GB."""
 
 
 @dataclass(frozen=True)

@@ -278,6 +278,51 @@ def copies(root: Path) -> Found:
     return {ONE: (3, 3)}, 0
 
 
+def coloured_masks(root: Path) -> Found:
+    found = good_and_holes(root)
+    for number in range(3):
+        one = Image.new("RGB", (12, 9))
+        one.paste((255, 0, 0), (2, 2, 5, 5))
+        one.save(root / f"test/hole/{number:03d}_label.png")
+    return found
+
+
+def jpeg_masks(root: Path) -> Found:
+    found = good_and_holes(root)
+    for number in range(3):
+        one = Image.new("L", (80, 60))
+        one.paste(255, (20, 10, 50, 30))
+        one.save(root / f"test/hole/{number:03d}_label.jpg", quality=60)
+    return found
+
+
+def images_above_masks(root: Path) -> Found:
+    photos(root, ("a.png", "b.png"))
+    mask(root / "masks/a.png")
+    mask(root / "masks/b.png", 0)
+    return {ONE: (1, 1)}, 2
+
+
+def parts_in_names(root: Path) -> Found:
+    photos(root / "test-image", ("a.jpg", "b.jpg"))
+    photos(root / "trainval-image", ("c.jpg",))
+    for path in ("test-mask/a.jpg", "test-mask/b.jpg", "trainval-mask/c.jpg"):
+        one = Image.new("L", (80, 60))
+        one.paste(255, (20, 10, 50, 30))
+        (root / path).parent.mkdir(exist_ok=True)
+        one.save(root / path)
+    return {ONE: (0, 2)}, 2
+
+
+def images_and_masks_by_label(root: Path) -> Found:
+    """As VisA has it."""
+    for name in ("candle", "pcb"):
+        photos(root / name / "Data/Images/Normal", ("a.jpg",))
+        photos(root / name / "Data/Images/Anomaly", ("b.jpg",))
+        mask(root / name / "Data/Masks/Anomaly/b.png")
+    return {"candle": (1, 1), "pcb": (1, 1)}, 2
+
+
 def newer_formats(root: Path) -> Found:
     photos(root / "good", ("0.webp", "1.jfif"))
     photos(root / "bad", ("2.tif", "3.gif"))
@@ -295,7 +340,8 @@ FOLDERS: dict[str, Callable[[Path], Found]] = {
             upper_and_lower, upper_masks, spelled_masks, mvtec_ad_2, mvtec_ad_2_one, autovi, bmad,
             bmad_image_level, ksdd2, ksdd2_flat, kolektor, magnetic_tiles, jpeg_and_png, images_and_masks,
             images_and_masks_in_parts, images_and_masks_by_part, sets_of_images_and_masks, by_date,
-            by_date_with_masks, a_label_is_photographed, copies, newer_formats,
+            by_date_with_masks, a_label_is_photographed, copies, newer_formats, coloured_masks, jpeg_masks,
+            images_above_masks, parts_in_names, images_and_masks_by_label,
         )
     },
 }  # fmt: skip

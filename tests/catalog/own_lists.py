@@ -28,6 +28,8 @@ TABLES: dict[str, str] = {
     "a path of another machine": "image,label\nC:\\data\\a.png,0\nC:\\data\\b.png,1\n",
     "other case": "image,label\nA.PNG,0\nB.png,1\n",
     "empty lines": "image,label\n\na.png,0\n,\nb.png,1\n\n",
+    "a column of defects": "image,defect\na.png,0\nb.png,1\n",
+    "one column a kind": "image,normal,scratch\na.png,1,0\nb.png,0,1\n",
     "category is the kind of defect": "image,label,category\na.png,0,good\nb.png,1,scratch\n",
 }
 
@@ -143,6 +145,20 @@ def real_iad(root: Path) -> Found:
     return {"audiojack": (2, 1), "bottle_cap": (2, 1)}, 2
 
 
+def text_of_names(root: Path) -> Found:
+    photos(root / "images", ("a.png", "b.png"))
+    text(root / "labels.txt", "a.png 0\nb.png 1\n")
+    text(root / "readme.txt", "Two images.\n")
+    return {ONE: (1, 1)}, 0
+
+
+def list_in_every_folder(root: Path) -> Found:
+    for name in ("a", "b"):
+        photos(root / name, ("x.png", "y.png"))
+        text(root / name / "labels.csv", "image,label\nx.png,0\ny.png,1\n")
+    return {"a": (1, 1), "b": (1, 1)}, 0
+
+
 def labels_by_name(root: Path) -> Found:
     photos(root, ("a.png", "b.png"))
     text(root / "labels.json", '{"a.png": "good", "b.png": "hole"}')
@@ -156,7 +172,7 @@ LISTS: dict[str, Callable[[Path], Found]] = {
         builder.__name__: builder
         for builder in (
             backslashes, names_of_a_folder, numbers, list_in_a_folder, meta_json, full_shot, real_iad,
-            labels_by_name,
+            labels_by_name, list_in_every_folder, text_of_names,
         )
     },
 }  # fmt: skip

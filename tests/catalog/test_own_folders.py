@@ -14,7 +14,7 @@ from pipeline.errors import DataError
 from pipeline.shards import open_subset, prepare
 
 from .own import FOLDERS, ONE, autovi, by_date, good_and_holes, images_and_masks, masks, photo, photos
-from .own_lists import LISTS
+from .own_lists import LISTS, real_iad
 from .trees import mask, picture, text
 
 EVERY = FOLDERS | LISTS
@@ -86,10 +86,27 @@ def masks_of_other_names(root: Path) -> None:
     masks(root / "masks", "m{}.png")
 
 
+def masks_that_look_like_none(root: Path) -> None:
+    good_and_holes(root)
+    photos(root / "test/hole", ("000_label.png", "001_label.png"))
+
+
+def masks_called_after_no_image(root: Path) -> None:
+    photos(root / "images", ("img_0.png", "img_1.png"))
+    mask(root / "masks/mask_0.png")
+
+
 def unnamed_masks(root: Path) -> None:
     """Nothing in the name says that these are masks."""
     good_and_holes(root)
     masks(root / "test/hole", "{}_b.png")
+
+
+def few_unnamed_masks(root: Path) -> None:
+    """One of ten, so that only its name and its content together tell."""
+    photos(root / "test/good", (f"{number}.png" for number in range(10)))
+    photos(root / "test/hole", (f"{number:03d}.png" for number in range(10)))
+    mask(root / "test/hole/003_annot.png")
 
 
 def unnamed_folder_of_masks(root: Path) -> None:
@@ -181,6 +198,26 @@ def two_words_in_a_list(root: Path) -> None:
     text(root / "labels.csv", "image,label\na.png,good\nb.png,ok\nc.png,hole\n")
 
 
+def two_sets_of_lists(root: Path) -> None:
+    real_iad(root)
+    shutil.copytree(root / "realiad_jsons", root / "realiad_jsons_sv")
+
+
+def lists_of_the_same_images(root: Path) -> None:
+    """As the splits of VisA: they are no subsets."""
+    for name in ("one", "two"):
+        photos(root / name, ("a.png", "b.png"))
+    rows = "image,label,object\n" + "".join(
+        f"{name}/a.png,0,{name}\n{name}/b.png,1,{name}\n" for name in ("one", "two")
+    )
+    for name in ("1cls", "2cls"):
+        text(root / f"split_csv/{name}.csv", rows)
+
+
+def training_only(root: Path) -> None:
+    good_and_holes(root, "train/")
+
+
 def list_without_a_label(root: Path) -> None:
     photos(root, ("a.png", "b.png"))
     text(root / "labels.csv", "image,label\na.png,good\nb.png,\n")
@@ -195,9 +232,12 @@ REFUSED: dict[Callable[[Path], object], str] = {
     nothing_of_three: "which folder in the top is the normal one, global, local, nominal.* --normal",
     other_folders: "several folders beside no, pred, yes; if all of them show .*, say so with --normal no",
     masks_of_other_names: r"3 pictures have no place in mvtec_like: masks/m000.*--leave-aside.*000_mask",
+    masks_that_look_like_none: r"000_label\.png, test/hole/001_label\.png: called like masks, but",
+    masks_called_after_no_image: r"the masks in masks are called after no image; .*000_mask\.png",
     unnamed_masks: r"test/hole/000_b\.png, .* look like masks",
+    few_unnamed_masks: r"test/hole/003_annot\.png look like masks",
     unnamed_folder_of_masks: "several folders beside no, drawn, yes",
-    stray_picture: r"1 pictures have no place in mvtec_like: logo\.png",
+    stray_picture: r"1 picture has no place in mvtec_like: logo\.png",
     stray_of_another_kind: r"007\.heic \(a picture of a kind that is not read",
     orphaned_mask: r"test/hole/003_mask\.png",
     lost_mask_beside: r"no mask, or more than one, for test/hole/002\.png.*000_mask\.png",
@@ -205,16 +245,19 @@ REFUSED: dict[Callable[[Path], object], str] = {
     marked_normal: r"ground_truth/good/001\.png: the mask of a normal image marks a defect",
     two_words: "the top: good, ok may all mean normal; say with --normal",
     day_of_one_label: "2026-11-11: all test images have one label, normal",
-    day_without_normal: r"1 pictures have no place in mvtec_like: 2026-11-11/nok/1\.png",
+    day_without_normal: r"1 picture has no place in mvtec_like: 2026-11-11/nok/1\.png",
     part_without_normal: r"b/test: no folder of normal images \(good\).* move b/test away",
     normal_only: "all test images have one label, normal, and image level needs both",
     empty_masks_only: "no image shows an anomaly",
     mask_only_of_some: r"no mask, or more than one, for images/3\.jpg",
     two_lists: r"more than one list fits, one\.csv, two\.csv; move all but one away",
+    two_sets_of_lists: r"more than one list fits, realiad_jsons/{subset}\.json, .*_sv/{subset}",
+    lists_of_the_same_images: r"more than one list fits, split_csv/1cls\.csv, split_csv/2cls\.csv",
+    training_only: "all pictures lie in training folders; call the one to be measured test",
     two_places: r"labels\.csv: paths may count from 256, 512; move all but one",
     two_words_in_a_list: r"labels\.csv: good, ok may all mean normal; say with --normal",
     list_without_a_label: r"labels\.csv, line 3: b\.png: no label",
-    list_of_a_part: r"1 pictures have no place in image_list: c\.png \(not in labels\.csv\)",
+    list_of_a_part: r"1 picture has no place in image_list: c\.png \(not in labels\.csv\)",
 }
 
 
@@ -258,6 +301,9 @@ ADVICE: list[tuple[Step, Step, str | None, bool, dict[str, tuple[int, int]]]] = 
     (day_without_normal, nothing, None, True, {ONE: (2, 1)}),
     (part_without_normal, move("b"), None, False, {"a": (3, 3)}),
     (two_lists, move("two.csv"), None, False, {ONE: (1, 1)}),
+    (two_sets_of_lists, move("realiad_jsons_sv"), None, False, {"audiojack": (2, 1), "bottle_cap": (2, 1)}),
+    (lists_of_the_same_images, move("split_csv/2cls.csv"), None, False, {"one": (1, 1), "two": (1, 1)}),
+    (training_only, lambda root: (root / "train").rename(root / "test"), None, False, {ONE: (3, 3)}),
     (two_places, move("512"), None, False, {ONE: (1, 1)}),
     (two_words_in_a_list, nothing, "good", False, {ONE: (1, 2)}),
     (list_of_a_part, nothing, None, True, {ONE: (1, 1)}),
@@ -279,6 +325,14 @@ def test_advice_leads_to_a_data_set(
         guess(root, ONE)
     follow(root)
     assert guess(root, ONE, normal, leave_aside=aside).listing.counts() == counts
+
+
+def test_what_is_called_like_a_mask_can_be_an_image_of_a_list(tmp_path: Path) -> None:
+    masks_that_look_like_none(tmp_path)
+    images = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png"))
+    rows = [f"{path},{'good' if 'good' in path else 'hole'}" for path in images]
+    text(tmp_path / "images.csv", "\n".join(["image,label", *rows]))
+    assert guess(tmp_path, ONE).listing.counts() == {ONE: (3, 5)}
 
 
 def test_the_message_about_masks_is_followed(tmp_path: Path) -> None:
@@ -306,6 +360,9 @@ def test_a_record_of_an_own_set_never_speaks_of_a_published_archive(tmp_path: Pa
     shutil.rmtree(root / "test")
     (message,) = prepare(record, root, tmp_path / "out", [14], record.expected()).errors.values()
     assert message.endswith(f"no folder here looks like it; put it right in {root}")
+    shutil.rmtree(root)
+    with pytest.raises(DataError, match=rf"{root}: no such folder; put the files of widgets there"):
+        prepare(record, root, tmp_path / "out", [14])
 
 
 def test_flat_pictures_are_no_masks(tmp_path: Path) -> None:

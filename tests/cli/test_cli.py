@@ -14,7 +14,7 @@ from PIL import Image
 
 from pipeline import methods
 from pipeline.cli import main
-from pipeline.detection.detector import DetectorRequest, GivenTower, open_detector
+from pipeline.detection.detector import GivenTower, open_detector
 from pipeline.methods.base import LearntMethod
 from pipeline.plan import Rates
 from pipeline.training import read_checkpoint
@@ -42,7 +42,7 @@ def by_hand(tower: GivenTower) -> list[object]:
 @pytest.fixture
 def official(tower: GivenTower, tmp_path: Path) -> Path:
     """An official AnomalyCLIP file for the tower."""
-    clip = open_detector(DetectorRequest("clip", tower=tower, settings={"layers": [6]}), None).method.clip
+    clip = open_detector("clip", None, tower=tower, settings={"layers": [6]}).method.clip
     method = methods.build("anomalyclip", ANOMALYCLIP, clip)
     assert isinstance(method, LearntMethod)
     export_official(tmp_path / "epoch_15.pth", method)

@@ -79,8 +79,8 @@ def test_pictures_without_a_place_stop_it_or_are_left_aside(tmp_path: Path) -> N
     own.photo(tmp_path / "photos/logo.png")
     ran = zsad("datasets", "add", "photos")
     assert ran.exit_code == 1
-    assert "1 pictures have no place in mvtec_like: logo.png" in ran.output
-    assert "or leave them aside with --leave-aside" in ran.output
+    assert "1 picture has no place in mvtec_like: logo.png" in ran.output
+    assert "or leave it aside with --leave-aside" in ran.output
     ran = zsad("datasets", "add", "photos", "--leave-aside")
     assert ran.exit_code == 0
     assert "  left aside: 1 (1 in the top)\n" in ran.output

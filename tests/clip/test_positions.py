@@ -7,7 +7,7 @@ import torch
 
 from pipeline.clip import TowerSpec
 from pipeline.clip.architecture import import_open_clip
-from pipeline.clip.loading import fit_positions
+from pipeline.clip.model import fit_positions
 from pipeline.clip.spec import Position
 from pipeline.errors import ParamsError
 

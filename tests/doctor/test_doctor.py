@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from pipeline.cli import main
 from pipeline.doctor import Finding
-from pipeline.doctor.machine import environment, machine, services
-from pipeline.doctor.stored import stored
+from pipeline.doctor.machine import environment, hardware, services
+from pipeline.doctor.stored import stored_files
 from pipeline.execution.store import CellStore
 from pipeline.params import load_params
 from tests.execution.running import CELLS, evaluate, use_plain_methods
@@ -30,7 +30,7 @@ def flip(path: Path, place: float = 0.5) -> None:
 
 
 def test_stored_files_are_verified_and_each_damage_is_named(trained: Project) -> None:
-    assert problems(stored(load_params(), repair=False)) == []
+    assert problems(stored_files(load_params(), repair=False)) == []
 
     weights = next(Path("weights/miniature/btad").glob("*.safetensors"))
     flip(weights, 0.9)
@@ -40,7 +40,7 @@ def test_stored_files_are_verified_and_each_damage_is_named(trained: Project) ->
     masks = next(Path("shards/miniature/endo").rglob("masks-*.npy"))
     flip(images)
     flip(masks)
-    found = problems(stored(load_params(), repair=False))
+    found = problems(stored_files(load_params(), repair=False))
     assert len(found) == 4
     assert f"{weights} is damaged" in found[0]
     assert "shards/miniature/btad/02: its content at 112 pixels is not what was prepared" in found[1]
@@ -51,7 +51,7 @@ def test_stored_files_are_verified_and_each_damage_is_named(trained: Project) ->
 def test_an_unusable_subset_and_missing_data_are_problems(trained: Project) -> None:
     Path("shards/miniature/endo/manifest.json").unlink()
     Path("data/sdd").rename("data/moved")
-    found = problems(stored(load_params(), repair=False))
+    found = problems(stored_files(load_params(), repair=False))
     assert len(found) == 2
     assert "data/sdd is missing" in found[0]
     assert "shards/miniature/endo/manifest.json" in found[1]
@@ -59,7 +59,7 @@ def test_an_unusable_subset_and_missing_data_are_problems(trained: Project) -> N
 
 def test_a_users_own_data_are_looked_at_too(trained: Project) -> None:
     trained.set_param("own", ["widgets"])
-    findings = [it for it in stored(load_params(), repair=False) if it.name == "widgets"]
+    findings = [it for it in stored_files(load_params(), repair=False) if it.name == "widgets"]
     assert [it.level for it in findings] == ["problem", "note"]
     assert "data-own/widgets is missing: `zsad datasets add` brings it" in findings[0].text
     assert "dvc repro prepare_own@widgets" in findings[1].text
@@ -75,10 +75,10 @@ def test_damaged_cells_are_found_and_repaired_and_made_again(trained: Project) -
     third.rename(third.with_name("ab" * 32 + ".parquet"))
     leftover = first.with_name(".x.parquet.0.tmp")
     leftover.write_bytes(b"half")
-    (found,) = problems(stored(load_params(), repair=False))
+    (found,) = problems(stored_files(load_params(), repair=False))
     assert "3 cells damaged or of another version and 1 leftovers" in found
     assert "zsad doctor --repair" in found
-    assert problems(stored(load_params(), repair=True)) == []
+    assert problems(stored_files(load_params(), repair=True)) == []
     assert CellStore().audit() == (CELLS - 3, [], [])
     assert evaluate().counts() == {"run": 3, "reused": CELLS - 3, "failed": 0}
     assert trained.files("results") == before
@@ -91,7 +91,7 @@ def test_a_damaged_result_file_is_a_problem(trained: Project) -> None:
         victim = next(Path("results/miniature", kind).rglob("*.parquet"))
         whole = victim.read_bytes()
         victim.write_bytes(whole[:100])
-        (found,) = problems(stored(load_params(), repair=False))
+        (found,) = problems(stored_files(load_params(), repair=False))
         assert str(victim) in found
         victim.write_bytes(whole)
 
@@ -129,11 +129,11 @@ def test_without_a_lock_the_ranges_of_the_installed_package_count(
 
 def test_a_gpu_that_is_not_there_is_a_problem(trained: Project) -> None:
     compute = load_params().compute
-    assert problems(machine(compute)) == []
+    assert problems(hardware(compute)) == []
     import torch
 
     wanted = torch.cuda.device_count() + 1
-    (found,) = problems(machine(compute.model_copy(update={"gpus": wanted})))
+    (found,) = problems(hardware(compute.model_copy(update={"gpus": wanted})))
     assert f"compute.gpus is {wanted}" in found
 
 

@@ -22,7 +22,7 @@ KINDS = {
     "worker": re.compile(r"^ray::(?!IDLE)"),
     "raylet": re.compile(r"/raylet --"),
     "gcs": re.compile(r"/gcs_server --"),
-    "server": re.compile(r"-m pipeline\.flows\.server"),
+    "server": re.compile(r"-m pipeline\.flows\.prefect_server"),
     "stage": re.compile(r"-m stages\."),
     "dvc": re.compile(r"dvc repro"),
 }

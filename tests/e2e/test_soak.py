@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.doctor.stored import stored
+from pipeline.doctor.stored import stored_files
 from pipeline.execution.log import read_log
 from pipeline.execution.store import CellStore
 from pipeline.params import load_params
@@ -119,7 +119,7 @@ def test_whatever_dies_the_outputs_are_those_of_an_undisturbed_run(
     whole, damaged, _ = CellStore().audit()
     assert (whole, damaged) == (CELLS, [])
     assert finished_cells().most_common(1)[0][1] == 1, "a finished cell was computed again"
-    assert not [it for it in stored(load_params(), repair=False) if it.level == "problem"]
+    assert not [it for it in stored_files(load_params(), repair=False) if it.level == "problem"]
     deadline = time.monotonic() + 30
     while left := [name for name, _ in marked(str(miniature.folder)) if "ray" not in name]:
         assert time.monotonic() < deadline, left

@@ -58,6 +58,14 @@ def endless_on_endo(task: GroupTask, workplace: Workplace) -> Items:
 HELD = "held"
 
 
+def stopped_on_endo(task: GroupTask, workplace: Workplace) -> Items:
+    """A worker that somebody stopped: it hears nothing, and does not end."""
+    for item in evaluate(task, workplace):
+        yield item
+        if task.dataset == "endo":
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+
 def held_off_the_head(task: GroupTask, workplace: Workplace) -> Items:
     """A worker that hangs in the middle of a group on any node but the head, and leaves the file `HELD`."""
     items = evaluate(task, workplace)

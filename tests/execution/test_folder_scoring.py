@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from pipeline import methods
-from pipeline.detection.detector import Detector, DetectorRequest, GivenTower, open_detector
+from pipeline.detection.detector import Detector, GivenTower, open_detector
 from pipeline.detection.folder import (
     DETECTOR_KEY,
     SCHEMA,
@@ -44,7 +44,7 @@ def tower(tmp_path_factory: pytest.TempPathFactory) -> GivenTower:
 
 @pytest.fixture(scope="module")
 def clip_detector(tower: GivenTower) -> Detector:
-    return open_detector(DetectorRequest("clip", tower=tower, settings={"layers": [6]}), None)
+    return open_detector("clip", None, tower=tower, settings={"layers": [6]})
 
 
 @pytest.fixture
@@ -102,8 +102,7 @@ def test_own_prompts_are_used_and_named_in_the_footer(
         'states: {normal: ["good {}"], abnormal: ["bad {}"]}\ntemplates: {single: ["one {}"]}',
         encoding="utf-8",
     )
-    request = DetectorRequest("clip", tower=tower, settings={"layers": [6]}, prompts=prompts)
-    detector = open_detector(request, None)
+    detector = open_detector("clip", None, tower=tower, settings={"layers": [6]}, prompts=prompts)
     score_folder(FolderTask(pictures, tmp_path / "out", "cup"), detector)
     embeddings = detector.method.clip.text.encode(["one good cup", "one bad cup"])
     torch.testing.assert_close(
@@ -209,7 +208,7 @@ def test_overlays_keep_proportions_and_are_hottest_where_the_map_is(tmp_path: Pa
 
 
 def test_batches_hold_all_images_in_order_and_no_more_than_asked(pictures: Path) -> None:
-    names = list_images(pictures, pictures / "nowhere").names
+    names, _, _ = list_images(pictures, pictures / "nowhere")
     batches = list(read_batches(pictures, names, SIZE, 2))
     assert [len(batch) for batch in batches] == [2, 2, 1]
     assert tuple(item.name for batch in batches for item in batch) == names
@@ -217,7 +216,7 @@ def test_batches_hold_all_images_in_order_and_no_more_than_asked(pictures: Path)
 
 
 def learnt(tower: GivenTower, **changes: Any) -> LearntMethod:
-    detector = open_detector(DetectorRequest("clip", tower=tower, settings={"layers": [6]}), None)
+    detector = open_detector("clip", None, tower=tower, settings={"layers": [6]})
     method = methods.build("anomalyclip", ANOMALYCLIP | changes, detector.method.clip)
     assert isinstance(method, LearntMethod)
     method.reset(torch.Generator().manual_seed(4))
@@ -232,8 +231,7 @@ def test_our_checkpoint_and_its_official_twin_score_the_same(
     export_official(tmp_path / "a.pth", method)
     found = {}
     for name, settings in (("a.safetensors", {}), ("a.pth", {"dpam_start": 3})):
-        request = DetectorRequest(checkpoint=tmp_path / name, tower=tower, settings=settings)
-        detector = open_detector(request, None)
+        detector = open_detector(None, None, checkpoint=tmp_path / name, tower=tower, settings=settings)
         assert detector.facts()["learnt"]["sha256"] == file_digest(tmp_path / name)
         score_folder(FolderTask(pictures, tmp_path / name[2:]), detector)
         found[name] = rows(tmp_path / name[2:])
@@ -246,22 +244,22 @@ def test_settings_of_the_request_stand_above_those_of_the_checkpoint(
     tower: GivenTower, tmp_path: Path
 ) -> None:
     save_checkpoint(tmp_path / "a.safetensors", learnt(tower, sigma=3.0), {})
-    request = DetectorRequest(checkpoint=tmp_path / "a.safetensors", tower=tower)
-    assert open_detector(request, None).method.settings.sigma == 3.0
-    request = DetectorRequest(checkpoint=tmp_path / "a.safetensors", tower=tower, settings={"sigma": 1.0})
-    assert open_detector(request, None).method.settings.sigma == 1.0
+    learnt_file = tmp_path / "a.safetensors"
+    assert open_detector(None, None, checkpoint=learnt_file, tower=tower).method.settings.sigma == 3.0
+    changed = open_detector(None, None, checkpoint=learnt_file, tower=tower, settings={"sigma": 1.0})
+    assert changed.method.settings.sigma == 1.0
 
 
 def test_what_does_not_fit_together_is_refused(tower: GivenTower, tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "a.safetensors", learnt(tower), {})
     with pytest.raises(ParamsError, match="no method is named"):
-        open_detector(DetectorRequest(tower=tower), None)
+        open_detector(None, None, tower=tower)
     with pytest.raises(ParamsError, match="coop is a learnt method: give its checkpoint"):
-        open_detector(DetectorRequest("coop", tower=tower), None)
+        open_detector("coop", None, tower=tower)
     with pytest.raises(WeightsError, match="was learnt by anomalyclip, not by vand"):
-        open_detector(DetectorRequest("vand", tmp_path / "a.safetensors", tower), None)
+        open_detector("vand", None, checkpoint=tmp_path / "a.safetensors", tower=tower)
     with pytest.raises(ParamsError, match="needs the tower 'main'"):
-        open_detector(DetectorRequest("clip"), None)
+        open_detector("clip", None)
 
 
 @pytest.mark.parametrize(
@@ -272,10 +270,10 @@ def test_a_tower_by_hand_runs_under_the_rules_of_the_method(
     tower: GivenTower, method: str, position: str, activation: str
 ) -> None:
     settings = {} if method == "winclip" else {"layers": [6]}
-    spec = open_detector(DetectorRequest(method, tower=tower, settings=settings), None).method.clip.spec
+    spec = open_detector(method, None, tower=tower, settings=settings).method.clip.spec
     assert (spec.position, spec.activation) == (position, activation)
     other = GivenTower(tower.model, tower.weights, SIZE, "bicubic", "quickgelu")
-    spec = open_detector(DetectorRequest(method, tower=other, settings=settings), None).method.clip.spec
+    spec = open_detector(method, None, tower=other, settings=settings).method.clip.spec
     assert (spec.position, spec.activation) == ("bicubic", "quickgelu")
 
 
@@ -286,7 +284,7 @@ def test_tower_and_settings_come_from_params(tower: GivenTower, monkeypatch: pyt
     described = {"model": tower.model, "weights": tower.weights, "image_size": SIZE}
     values["towers"] = {"main": {**described, "position": "bilinear", "activation": "gelu"}}
     values["methods"] = {"clip": {"layers": [5], "sigma": 2.5}}
-    detector = open_detector(DetectorRequest("clip"), parse_params(values))
+    detector = open_detector("clip", parse_params(values))
     assert detector.method.settings.model_dump() | {"layers": (5,), "sigma": 2.5} == (
         detector.method.settings.model_dump()
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.execution.ray import ClusterError
+from pipeline.execution.local_ray import ClusterError
 from pipeline.execution.worker import Workplace
 from tests.execution import faults
 from tests.execution.running import CELLS, Events, evaluate, forget, use_plain_methods
@@ -97,17 +97,6 @@ def test_what_fits_on_no_node_is_refused_at_once(trained: Project, cluster: Any)
     assert time.monotonic() - started < 60
 
 
-def test_a_ray_that_does_not_start_says_so(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    def init(**_: object) -> None:
-        raise Exception("The current node timed out during startup.\nThis could happen because")
-
-    use_plain_methods(trained)
-    trained.set_param("compute.backend", "ray")
-    monkeypatch.setattr("ray.init", init)
-    with pytest.raises(ClusterError, match=r"does not start .*timed out during startup\.\): look at"):
-        evaluate()
-
-
 def test_an_address_where_nobody_is_says_so(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     use_plain_methods(trained)
     trained.set_param("compute.backend", "ray")
@@ -147,6 +136,23 @@ def test_a_group_that_hangs_becomes_rows_and_the_next_run_costs_just_them(
     trained.set_param("compute.time_limit", None)
     assert evaluate(threads=4).counts() == {"run": 2, "reused": CELLS - 2, "failed": 0}
     assert trained.files("results") == serial
+
+
+def test_a_worker_that_is_stopped_is_told_of_and_ended_and_the_others_go_on(
+    trained: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    use_plain_methods(trained)
+    trained.set_param("compute.backend", "ray")
+    trained.set_param("compute.cpus", 1)
+    monkeypatch.setattr("pipeline.execution.ray.evaluate", faults.stopped_on_endo)
+    monkeypatch.setattr("pipeline.execution.ray._NOTICE_SECONDS", 5.0)
+    monkeypatch.setattr("pipeline.execution.ray._LEAST_LIMIT", 20.0)
+    monkeypatch.setattr("pipeline.execution.ray._IMAGE_SECONDS", 0.1)
+    summary = evaluate(threads=4)
+    (reason,) = summary.failures
+    assert "endo/colon: took longer than what its images can take, 20 s" in reason
+    assert {row.dataset for row in trained.rows() if row.status == "failed"} == {"endo"}
+    assert "endo/colon has been running for 0 min in process" in capfd.readouterr().err
 
 
 @pytest.mark.soak

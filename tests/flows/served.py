@@ -108,16 +108,27 @@ class Served:
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def auth(self) -> tuple[str, str]:
+        """User and password, as its file has them."""
+        user, _, password = (self.project.folder / ".prefect" / "password").read_text().strip().partition(":")
+        return user, password
+
+    def ask(self, method: str, path: str, **given: Any) -> httpx.Response:
+        """A request with the password, past any proxy."""
+        url = f"{self.address}/api{path}"
+        return httpx.request(method, url, timeout=20, auth=self.auth, trust_env=False, **given)
+
     def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        answer = httpx.post(f"{self.address}/api{path}", json=body or {}, timeout=20)
+        answer = self.ask("POST", path, json=body or {})
         while answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:  # its database is locked for the moment
             time.sleep(0.5)
-            answer = httpx.post(f"{self.address}/api{path}", json=body or {}, timeout=20)
+            answer = self.ask("POST", path, json=body or {})
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
     def get(self, path: str) -> Any:
-        return httpx.get(f"{self.address}/api{path}", timeout=20).raise_for_status().json()
+        return self.ask("GET", path).raise_for_status().json()
 
     def wait_until_ready(self) -> None:
         """Both deployments are registered."""
@@ -125,7 +136,7 @@ class Served:
         def registered() -> bool:
             try:
                 return len(self.post("/deployments/filter")) == 2
-            except httpx.HTTPError:
+            except (httpx.HTTPError, FileNotFoundError):
                 return False
 
         wait_for(registered)
@@ -185,7 +196,7 @@ class Served:
         return len(list((self.project.folder / ".zsad" / "cells").rglob("*.parquet")))
 
 
-def start_serving(project: Project, *options: str) -> Served:
+def start_serving(project: Project, *options: str, seconds: float = SECONDS) -> Served:
     """Start `zsad serve` on a free port and wait until it can take runs."""
     port = free_port()
     process = project.start("zsad", "serve", "--port", str(port), *options)

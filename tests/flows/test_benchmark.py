@@ -46,9 +46,11 @@ print("the token is", os.environ["SOME_TOKEN"])
 RUN = """
 from pipeline.flows.benchmark import benchmark
 from pipeline.flows.dvc_stages import stage_order
+from pipeline.flows.server import some_server
 
 print(stage_order())
-benchmark()
+with some_server():
+    benchmark()
 """
 SECRET = "correct-horse-battery"  # noqa: S105 - to be looked for where it must not be
 

@@ -81,7 +81,7 @@ def test_a_service_that_cannot_start_is_given_up_and_says_where_its_reason_is(tm
     log = tmp_path / "logs" / "service.log"
     service = Kept("the service", ["no_such_module"], {}, log)
     with pytest.raises(ServiceError, match=f"the service keeps ending: see {log}"):
-        service.wait_until_up("http://127.0.0.1:9")
+        service.wait_until_it_answers("http://127.0.0.1:9")
     assert "No module named no_such_module" in log.read_text()
 
 

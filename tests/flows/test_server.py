@@ -20,13 +20,13 @@ import time
 
 import psutil
 from prefect import flow
-from pipeline.flows import processes, sub_runs
+from pipeline.flows import prefect_server, sub_runs
 
 sub_runs._PARENT_SECONDS = 1
 
 def servers():
     children = psutil.Process().children(recursive=True)
-    return [child for child in children if "pipeline.flows.server" in child.cmdline()]
+    return [child for child in children if "pipeline.flows.prefect_server" in child.cmdline()]
 
 def kill(when):
     while not (found := servers()):
@@ -45,12 +45,12 @@ def lonely(number):
     return number + 1
 
 if "between" in sys.argv:
-    whole = processes.Kept.wait_until_up
+    whole = prefect_server.Server.wait_until_up
     def kill_once(*given):
         whole(*given)
-        processes.Kept.wait_until_up = whole
+        prefect_server.Server.wait_until_up = whole
         kill("between")
-    processes.Kept.wait_until_up = kill_once
+    prefect_server.Server.wait_until_up = kill_once
 if "early" in sys.argv:
     threading.Thread(target=kill, args=["early"]).start()
 print("result:", sub_runs.run_in_parent(lonely, number=1))

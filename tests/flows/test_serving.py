@@ -90,6 +90,8 @@ def test_a_scheduled_run_ends_with_its_tables_on_the_page(
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         outside: list[str] = []
         page.on("request", lambda request: outside.append(request.url))
+        page.goto((served.project.folder / ".prefect" / "open.html").as_uri())
+        page.wait_for_url(re.compile("/dashboard"))
         page.goto(f"{served.address}/runs")
         page.get_by_role("link", name=re.compile(r"^nightly miniature \d{4}-\d\d-\d\d$")).last.click()
         page.get_by_text("Completed").first.wait_for()
@@ -166,7 +168,9 @@ def test_a_server_that_is_killed_comes_back_and_the_run_ends_with_the_same_numbe
     served: Served, undisturbed: dict[str, bytes]
 ) -> None:
     run = start_and_meet(served)
-    (server,) = [each for each in served.processes() if "prefect server start" in " ".join(each.cmdline())]
+    (server,) = [
+        each for each in served.processes() if "pipeline.flows.prefect_server" in " ".join(each.cmdline())
+    ]
     server.kill()
     assert served.wait_for_state(run, "Completed", "Failed", "Crashed") == "Completed"
     assert served.cells() == CELLS

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from pipeline.metrics import curves
 from pipeline.metrics.arrays import Floats, Ints, Keys, key_scores, score_keys, threshold_keys
-from pipeline.metrics.bounds import auroc_bracket, counted_brackets, pro_exact_bracket, protocol_bracket
 from pipeline.metrics.protocol import protocol_pro, protocol_thresholds
 from pipeline.metrics.ranking import Ranking, group_hits
 from pipeline.metrics.regions import WEIGHT_BITS, label_masks, region_weights
+from tests.metrics.bounds import auroc_bracket, counted_brackets, pro_exact_bracket, protocol_bracket
 
 from .reference import catalogue
 
@@ -27,13 +27,13 @@ def rank(keys: Keys, hit_keys: Keys, weights: Ints, row_bits: int) -> Ranking:
 def values(ranking: Ranking, thresholds: Floats) -> dict[str, float]:
     curve = ranking.curve()
     points = ranking.above(threshold_keys(thresholds))
-    protocol = protocol_pro(points.fp / ranking.negatives, points.cover / (ranking.regions << WEIGHT_BITS))
+    pro, _, _ = protocol_pro(points.fp / ranking.negatives, points.cover / (ranking.regions << WEIGHT_BITS))
     return {
         "pixel_auroc": float(curves.auroc(curve.fp, curve.tp)),
         "pixel_ap": float(curves.average_precision(curve.fp, curve.tp)),
         "pixel_f1_max": float(curves.f1_max(curve.fp, curve.tp)),
         "pixel_pro_exact": float(curves.pro_exact(curve.fp, curve.cover)),
-    } | ({} if protocol.value is None else {"pixel_pro": protocol.value})
+    } | ({} if pro is None else {"pixel_pro": pro})
 
 
 def assert_bracketed(keys: Keys, hit_keys: Keys, weights: Ints, row_bits: int) -> None:
@@ -143,13 +143,13 @@ FPR, COVERAGE = np.array([0.9, 0.29, 0.2, 0.1]), np.array([1.0, 0.9, 0.6, 0.5])
 
 def test_paper_pro_is_certain_but_for_coverage_when_every_fpr_is() -> None:
     low, high = protocol_bracket((FPR, FPR), (COVERAGE - 0.1, COVERAGE))
-    assert low == pytest.approx(protocol_pro(FPR, COVERAGE - 0.1).value)
-    assert high == pytest.approx(protocol_pro(FPR, COVERAGE).value)
+    assert low == pytest.approx(protocol_pro(FPR, COVERAGE - 0.1)[0])
+    assert high == pytest.approx(protocol_pro(FPR, COVERAGE)[0])
 
 
 def test_paper_pro_is_off_by_the_bound_on_uncertain_fprs() -> None:
     width = 0.005
-    value, error = protocol_pro(FPR, COVERAGE).value, 2 * width / (0.29 - 0.1 - width)
+    value, error = protocol_pro(FPR, COVERAGE)[0], 2 * width / (0.29 - 0.1 - width)
     assert value is not None
     wider = FPR + np.array([0.05, width, width / 2, 0])
     assert protocol_bracket((FPR, wider), (COVERAGE, COVERAGE)) == pytest.approx(
@@ -161,7 +161,7 @@ def test_paper_pro_covers_both_choices_where_the_limit_falls_inside_a_row() -> N
     width = 0.015  # the second threshold is kept at 0.29 and not at 0.305
     choices = []
     for kept in (FPR[1:], FPR[2:]):
-        value, error = protocol_pro(kept, COVERAGE[-kept.size :]).value, 2 * width / (kept[0] - 0.1 - width)
+        value, error = protocol_pro(kept, COVERAGE[-kept.size :])[0], 2 * width / (kept[0] - 0.1 - width)
         assert value is not None
         choices += [value - error, value + error]
     wider = FPR + np.array([0, width, width, 0])

@@ -1,32 +1,62 @@
-"""Image metrics against scikit-learn, and what is undefined or refused."""
+"""Image metrics against plain definitions, and what is undefined or refused."""
+
+from dataclasses import astuple
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from pipeline.errors import ZsadError
-from pipeline.metrics import ImageMetrics, image_metrics
-
-from .reference import f1_max
+from pipeline.metrics import ImageMetrics, curves, image_draws, image_metrics
 
 UNDEFINED = ImageMetrics(None, None, None)
 
 
+def by_counting(labels: npt.NDArray[np.int8], scores: npt.NDArray[np.floating]) -> ImageMetrics:
+    """Each value from its definition: every pair of images, every distinct threshold."""
+    normal, anomalous = scores[labels == 0], scores[labels == 1]
+    wins = (anomalous[:, None] > normal).mean() + (anomalous[:, None] == normal).mean() / 2
+    levels = np.unique(scores)[::-1]
+    tp = np.array([0, *((anomalous >= level).sum() for level in levels)])
+    fp = np.array([0, *((normal >= level).sum() for level in levels)])
+    ap = float((np.diff(tp) * tp[1:] / (tp[1:] + fp[1:])).sum() / anomalous.size)
+    return ImageMetrics(float(wins), ap, float((2 * tp / (anomalous.size + tp + fp)).max()))
+
+
+ULP = float(np.nextafter(np.float32(1), np.float32(2)))
+SCORES = st.one_of(
+    st.integers(-4, 4).map(lambda score: score / 8), st.sampled_from([0.0, -0.0, 1.0, ULP, 1e-45, -1e-45])
+)
+
+
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.booleans(), st.integers(-4, 4)), min_size=2, max_size=40))
-def test_equals_scikit_learn_with_ties(images: list[tuple[bool, int]]) -> None:
+@given(st.lists(st.tuples(st.booleans(), SCORES), min_size=2, max_size=40))
+def test_equals_the_definitions_and_our_curves(images: list[tuple[bool, float]]) -> None:
     labels = np.array([label for label, _ in images], np.int8)
-    scores = np.array([score / 8 for _, score in images])
+    scores = np.array([score for _, score in images], np.float32)
     got = image_metrics(labels, scores)
     if labels.min() == labels.max():
         assert got == UNDEFINED
+        assert image_draws(labels, scores, draws=2) == {}
         return
-    assert got.image_auroc == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
-    assert got.image_ap == pytest.approx(average_precision_score(labels, scores), abs=1e-12)
-    assert got.image_f1_max == pytest.approx(f1_max(labels, scores), abs=1e-12)
+    want = by_counting(labels, scores)
+    order = np.argsort(-scores, kind="stable")
+    ends = np.flatnonzero(np.diff(scores[order], append=np.nan))
+    tp, fp = (np.array([0, *np.cumsum(labels[order] == label)[ends]]) for label in (1, 0))
+    drawn = [float(area(fp, tp)) for area in (curves.auroc, curves.average_precision, curves.f1_max)]
+    assert astuple(got) == pytest.approx(astuple(want), abs=1e-12)
+    assert astuple(got) == pytest.approx(drawn, abs=1e-12)
+
+
+def test_many_images() -> None:
+    rng = np.random.default_rng(0)
+    labels = (rng.random(3000) < 0.3).astype(np.int8)
+    scores = (labels + rng.normal(size=3000)).astype(np.float32)
+    got, want = image_metrics(labels, scores), by_counting(labels, scores)
+    assert astuple(got) == pytest.approx(astuple(want), abs=1e-12)
 
 
 def test_scores_closer_than_float32_are_told_apart() -> None:

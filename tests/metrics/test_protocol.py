@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.metrics.protocol import ProtocolPro, protocol_areas, protocol_pro, protocol_thresholds
+from pipeline.metrics.protocol import protocol_areas, protocol_pro, protocol_thresholds
 
 
 def test_thresholds_start_at_the_lowest_score_and_stop_before_the_highest() -> None:
@@ -26,13 +26,15 @@ def test_no_usable_step_no_thresholds(low: float, high: float) -> None:
 def test_kept_points_are_stretched_to_the_unit_interval_and_the_limit_is_strict() -> None:
     fpr = np.array([1.0, 0.3, 0.2, 0.1])
     coverage = np.array([1.0, 0.9, 0.8, 0.4])
-    assert protocol_pro(fpr, coverage) == ProtocolPro(pytest.approx(0.6), 2, 0.2)  # type: ignore[arg-type]
+    value, points, fpr_max = protocol_pro(fpr, coverage)
+    assert value == pytest.approx(0.6)
+    assert (points, fpr_max) == (2, 0.2)
 
 
 def test_undefined() -> None:
-    assert protocol_pro(np.array([0.5, 0.3]), np.array([1.0, 1.0])) == ProtocolPro(None, 0, None)
-    assert protocol_pro(np.array([0.5, 0.1]), np.array([1.0, 1.0])) == ProtocolPro(None, 1, 0.1)
-    assert protocol_pro(np.zeros(0), np.zeros(0)) == ProtocolPro(None, 0, None)
+    assert protocol_pro(np.array([0.5, 0.3]), np.array([1.0, 1.0])) == (None, 0, None)
+    assert protocol_pro(np.array([0.5, 0.1]), np.array([1.0, 1.0])) == (None, 1, 0.1)
+    assert protocol_pro(np.zeros(0), np.zeros(0)) == (None, 0, None)
 
 
 def test_many_curves_at_once_equal_the_rule_written_out() -> None:

@@ -18,6 +18,7 @@ from pipeline.metrics.curves import PIXEL_METRICS
 from pipeline.metrics.state import BUDGET
 from pipeline.metrics.table import CountTable
 
+from .bounds import brackets
 from .reference import Maps, catalogue, reference
 
 KINDS = catalogue()
@@ -46,9 +47,9 @@ def test_exact_state_equals_the_definitions(kind: str) -> None:
 def test_counted_state_is_within_its_brackets(kind: str) -> None:
     maps, masks = KINDS[kind]
     counted, exact = state_of(maps, masks, COUNTED), asdict(state_of(maps, masks).finish())
-    values, brackets = asdict(counted.finish()), counted.brackets()
-    assert set(brackets) == {name for name in PIXEL_METRICS if exact[name] is not None}
-    for name, (low, high) in brackets.items():
+    values, bracket = asdict(counted.finish()), brackets(counted)
+    assert set(bracket) == {name for name in PIXEL_METRICS if exact[name] is not None}
+    for name, (low, high) in bracket.items():
         assert low - 1e-12 <= exact[name] <= high + 1e-12, name
         assert low - 1e-12 <= values[name] <= high + 1e-12, name
     assert values["n_regions"] == exact["n_regions"]
@@ -86,7 +87,7 @@ def test_beyond_the_default_budget_the_values_hardly_move(scale: float) -> None:
 def test_exact_up_to_the_budget_and_no_further() -> None:
     maps, masks = KINDS["wild"]
     within, beyond = (
-        state_of(maps, masks, budget).brackets()["pixel_auroc"] for budget in (maps.size, maps.size - 1)
+        brackets(state_of(maps, masks, budget))["pixel_auroc"] for budget in (maps.size, maps.size - 1)
     )
     assert within[0] == within[1]
     assert beyond[0] < beyond[1]
@@ -95,9 +96,9 @@ def test_exact_up_to_the_budget_and_no_further() -> None:
 def test_an_outlier_costs_a_counted_state_nothing() -> None:
     masks = MASKS
     maps = (0.48 + SMOOTH / 1000).astype(np.float32)
-    plain = state_of(maps, masks, COUNTED).brackets()
+    plain = brackets(state_of(maps, masks, COUNTED))
     maps[0, 0, 0] = -1e30
-    for name, (low, high) in state_of(maps, masks, COUNTED).brackets().items():
+    for name, (low, high) in brackets(state_of(maps, masks, COUNTED)).items():
         if name != "pixel_pro":  # its thresholds go by the range, outlier included
             assert high - low <= plain[name][1] - plain[name][0] + 1e-4
 
@@ -120,7 +121,7 @@ def test_any_split_in_any_order_is_the_whole(parts: list[list[int]], kind: str, 
     for part in parts:
         merged.merge(state_of(maps[part], masks[part], budget, [NAMES[index] for index in part]))
     assert merged.finish() == whole.finish()
-    assert merged.brackets() == whole.brackets()
+    assert brackets(merged) == brackets(whole)
     draws = [pixel_draws(state.sketches, state.finish(), draws=3) for state in (merged, whole)]
     assert all(np.array_equal(draws[0][name], draws[1][name], equal_nan=True) for name in draws[1])
 
@@ -191,7 +192,7 @@ NOTHING = PixelMetrics(None, None, None, None, None, 0, 0, None)
 @pytest.mark.parametrize("budget", [EXACT, COUNTED])
 def test_empty_subset(budget: int) -> None:
     assert PixelState(budget).finish() == NOTHING
-    assert PixelState(budget).brackets() == {}
+    assert brackets(PixelState(budget)) == {}
     assert state_of(SMOOTH[:0], MASKS[:0], budget).finish() == NOTHING
 
 
@@ -199,7 +200,7 @@ def test_empty_subset(budget: int) -> None:
 def test_one_class_only(budget: int) -> None:
     state = state_of(SMOOTH, np.zeros_like(MASKS), budget)
     assert state.finish() == NOTHING
-    assert state.brackets() == {}
+    assert brackets(state) == {}
     everything = state_of(SMOOTH, np.ones_like(MASKS), budget).finish()
     assert everything == PixelMetrics(None, None, None, None, None, len(SMOOTH), 0, None)
 

@@ -18,7 +18,6 @@ from pipeline.miniature.pretraining.probe import probe
 from pipeline.miniature.pretraining.training import (
     PATCH_TEMPERATURE,
     TOUCHED,
-    Progress,
     Schedule,
     Towers,
     caption_loss,
@@ -120,12 +119,12 @@ def test_towers_read_what_evaluation_reads() -> None:
 def test_training_is_repeatable_reports_every_step_and_leaves_the_global_generator_alone() -> None:
     pool = draw_pool(6, TRAINING_VIEW, seed=3)
     before = torch.random.get_rng_state()
-    reports: list[Progress] = []
-    one = train(CONFIG, pool, SHORT, seed=4, report=reports.append)
+    reports: list[tuple[int, float, float]] = []
+    one = train(CONFIG, pool, SHORT, seed=4, report=lambda *step: reports.append(step))
     two = train(CONFIG, pool, SHORT, seed=4)
     other = train(CONFIG, pool, SHORT, seed=5)
     assert torch.equal(before, torch.random.get_rng_state())
-    assert [progress.step for progress in reports] == [1, 2, 3, 4, 5]
+    assert [step for step, _, _ in reports] == [1, 2, 3, 4, 5]
     state = one.state_dict()
     assert all(torch.equal(value, two.state_dict()[name]) for name, value in state.items())
     assert not torch.equal(state["visual.proj"], other.state_dict()["visual.proj"])
@@ -141,11 +140,13 @@ def test_words_that_never_came_up_have_zero_embeddings() -> None:
 
 def test_training_learns_a_pool_of_two_twins() -> None:
     pool = draw_pool(2, TRAINING_VIEW, seed=9)
-    reports: list[Progress] = []
+    reports: list[tuple[int, float, float]] = []
     schedule = Schedule(stages=((40, 48),), pairs=2, rate=5e-3)
-    train(CONFIG, pool, schedule, seed=1, report=reports.append)
-    assert sum(one.caption for one in reports[-5:]) < 0.8 * sum(one.caption for one in reports[:5])
-    assert sum(one.patch for one in reports[-5:]) < 0.8 * sum(one.patch for one in reports[:5])
+    train(CONFIG, pool, schedule, seed=1, report=lambda *step: reports.append(step))
+    first, last = (sum(caption for _, caption, _ in part) for part in (reports[:5], reports[-5:]))
+    assert last < 0.8 * first
+    first, last = (sum(patch for _, _, patch in part) for part in (reports[:5], reports[-5:]))
+    assert last < 0.8 * first
 
 
 def test_the_command_writes_weights_that_load_and_a_card_that_names_them(
@@ -186,5 +187,5 @@ def test_probe_sees_a_marked_feature_and_nothing_in_noise(tmp_path: Path) -> Non
     images[:, 1][pool.masks] = 0
     marked = type(pool)(images, pool.masks, pool.subjects)
     clip = load_clip(spec)
-    assert probe(clip, marked, start=2).patch_linear_vv > 0.9
-    assert abs(probe(clip, blank, start=2).image - 0.5) < 1e-6
+    assert probe(clip, marked, start=2)["patch_linear_vv"] > 0.9
+    assert abs(probe(clip, blank, start=2)["image"] - 0.5) < 1e-6

@@ -5,6 +5,7 @@ methods: `score` says how much of itself it sees in a folder, `read` lists the s
 paired by name only, never by position. Counting and the choice of the subsets are left to the caller.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,9 +22,8 @@ MAX_DEPTH = 3  # wrapping folders that archives and people put around a data set
 RESTORE = "restore it from the published archive"  # of a user's own data, `listing` says something else
 TRAINING = "training part; only the test split is evaluated"
 UNLABELLED = "without labels, which the publisher keeps"
-APART = dict.fromkeys(("train", "training", "val", "valid", "validation"), TRAINING) | dict.fromkeys(
-    ("test_private", "test_private_mixed", "unlabelled", "unlabeled"), UNLABELLED
-)  # folders of no test image, in lower case, and why
+_TRAINING_FOLDER = re.compile(r"(train(ing|val)?|val(id(ation)?)?)([ ._-].*)?", re.IGNORECASE)
+_UNLABELLED_FOLDER = re.compile(r"test_private.*|unlabell?ed", re.IGNORECASE)
 MASK_OF_NORMAL = "mask of a normal image"
 
 
@@ -88,6 +88,16 @@ def locate(
         return None
     best = min(found)
     return layouts[best[2]], tuple(found[best])
+
+
+def apart(folder: str) -> str | None:
+    """Why a folder holds no test images, by its name or that of one above it; None when it may."""
+    for part in folder.split("/"):
+        if _TRAINING_FOLDER.fullmatch(part):
+            return TRAINING
+        if _UNLABELLED_FOLDER.fullmatch(part):
+            return UNLABELLED
+    return None
 
 
 def by_stem(names: Iterable[str]) -> dict[str, list[str]]:

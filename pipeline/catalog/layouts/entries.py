@@ -24,8 +24,9 @@ _DEEPEST: Final = 4  # levels of a JSON file
 
 
 def is_list(path: str) -> bool:
-    """Whether a file may be a list, by its suffix."""
-    return PurePosixPath(path).suffix.lower() in SUFFIXES
+    """Whether a file may be a list, by its suffix; a text only at the top, as one of a kind."""
+    suffix = PurePosixPath(path).suffix.lower()
+    return suffix in SUFFIXES or (suffix == ".txt" and "/" not in path)
 
 
 def read_entries(tree: Tree, path: str) -> list[Entry]:

@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeAlias
 
 from pydantic import Field
 
-from pipeline.catalog.layouts.base import APART, MASK_OF_NORMAL, TRAINING, Layout, Reading
+from pipeline.catalog.layouts.base import MASK_OF_NORMAL, TRAINING, Layout, Reading
 from pipeline.catalog.layouts.entries import read_entries
 from pipeline.catalog.samples import ANOMALOUS, GOOD, NORMAL, Sample
 from pipeline.catalog.tree import Tree, is_image, join
@@ -22,7 +22,6 @@ from pipeline.errors import DataError
 Find: TypeAlias = Callable[[str], str | None]  # a cell to the file that it means
 
 COLUMNS: Final = ("image", "label", "mask", "defect", "subset", "split")
-_APART: Final = tuple((glob, why) for name, why in APART.items() for glob in (f"{name}/*", f"*/{name}/*"))
 TESTED: Final = frozenset({"test", "testing"})
 
 
@@ -52,7 +51,7 @@ class ImageList(Layout):
 
     def read(self, tree: Tree, base: str, subsets: Sequence[str]) -> Reading:
         """List the entries of the test split; without a column `subset` they all belong to the one subset."""
-        reading = Reading(reasons=(*_APART, ("*", f"not in {self.file}")))
+        reading = Reading(reasons=(("*", f"not in {self.file}"),))
         finds: dict[str, Find] = {}
         for path in dict.fromkeys(self._file(base, subset) for subset in subsets):
             own = [subset for subset in subsets if self._file(base, subset) == path]

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from pipeline.catalog.layouts.base import (
-    APART,
     MASK_OF_NORMAL,
     TRAINING,
     Layout,
     Reading,
+    apart,
     missing,
     paired,
 )
@@ -89,7 +89,7 @@ class MvtecLike(Layout):
             kind: folder
             for kind in (tree.folders[above] if above is not None else ())
             if (folder := tree.folder(join(home, self.test.replace("{defect}", kind)))) is not None
-            and not (self._above == "" and kind.casefold() in APART)
+            and not (self._above == "" and apart(kind))
         }
         truths = {kind: join(home, self.truth.replace("{defect}", kind)) for kind in found}
 

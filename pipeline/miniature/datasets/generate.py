@@ -1,6 +1,4 @@
-"""The readme that lies beside the drawn data sets.
-
-Draws the miniature data sets into a folder, together with the counts that a reader should find in them.
+"""Draws the miniature data sets into a folder, with a readme and the counts that a reader should find.
 
 Each data set comes from its own seed, so one can be drawn without the others; a data set that is there is
 replaced as a whole.
@@ -38,6 +36,15 @@ which writes the same bytes every time. `pipeline/miniature/datasets/specificati
 The pictures are in the public domain (CC0 1.0). The program that draws them has the licence of the project.
 """
 
+SEED = 2024
+"""The seed of the committed samples."""
+COUNTS_PATH = Path(__file__).with_name("counts.yaml")
+"""Data set to subset to [normal, anomalous], of the committed samples."""
+_COUNTS_HEAD = """\
+# Test images of the miniature data sets: subset -> [normal, anomalous].
+# Written by `python -m pipeline.miniature.datasets`; do not edit.
+"""
+
 
 def readme(seed: int) -> str:
     """The text, with a table of the data sets."""
@@ -45,18 +52,6 @@ def readme(seed: int) -> str:
     rows = ["| data set | subsets |", "| --- | --- |"]
     rows += [f"| {name} | {', '.join(spec.subsets)} |" for name, spec in known.items()]
     return _TEXT.format(count=len(known), table="\n".join(rows), seed=seed)
-
-
-SEED = 2024
-"""The seed of the committed samples."""
-
-COUNTS_PATH = Path(__file__).with_name("counts.yaml")
-"""Data set to subset to [normal, anomalous], of the committed samples."""
-
-_COUNTS_HEAD = """\
-# Test images of the miniature data sets: subset -> [normal, anomalous].
-# Written by `python -m pipeline.miniature.datasets`; do not edit.
-"""
 
 
 def write_dataset(name: str, out: Path, *, seed: int = SEED) -> Counts:

@@ -1,16 +1,9 @@
-"""The studio of one subset: takes its pictures, normal and with defects, each from its own seed.
+"""The studio of one subset takes its pictures, normal and with defects; a job says what is written where.
 
 The seed of a picture is a digest of (seed, data set, subset, what, number), so one data set can be drawn
-without the others and one picture without its neighbours. What all pictures of a subset share is drawn
-once.
-
-
-Writes images, masks and texts with fixed encoder settings, so that the same picture is the same bytes.
-
-The suffix decides the format: PNG, JPEG or BMP in any case. Masks are 8-bit grey, 0 and 255.
-
-
-One data set to be written: its specification, its seed, and the folder that it goes to.
+without the others and one picture without its neighbours. What all pictures of a subset share is drawn once.
+Files are written with fixed encoder settings (PNG, JPEG or BMP by their suffix, masks 8-bit grey, 0 and 255),
+so that the same picture is the same bytes.
 """
 
 import hashlib
@@ -41,6 +34,16 @@ from pipeline.miniature.drawing.plane import Image, Mask, Size
 
 Pixels = npt.NDArray[np.uint8]
 """(h, w) grey or (h, w, 3) RGB."""
+
+_JPEG_QUALITY = 90
+_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP"}
+Counts = dict[str, tuple[int, int]]
+"""Subset to (normal, anomalous) test images."""
+NOTE = (
+    "Miniature stand-in, drawn by a program. It has the folder layout of the data set whose name it bears\n"
+    "and none of its images. Made by `python -m pipeline.miniature.datasets`; CC0.\n"
+)
+"""What stands where the publisher puts a licence or a readme."""
 
 
 def generator(*key: object) -> np.random.Generator:
@@ -128,10 +131,6 @@ class Studio:
         return np.rint(np.asarray(colours, dtype=np.float64) * 255).astype(np.uint8)
 
 
-_JPEG_QUALITY = 90
-_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP"}
-
-
 def encoded(pixels: Pixels, suffix: str) -> bytes:
     """`pixels` as the content of a file with this suffix."""
     kind = _FORMATS[suffix.lower()]
@@ -151,16 +150,6 @@ def save(path: Path, pixels: Pixels) -> None:
 def save_mask(path: Path, mask: Mask) -> None:
     """Write a mask: 255 where it is True; a JPEG gets the grey values that its compression makes."""
     save(path, mask.astype(np.uint8) * 255)
-
-
-Counts = dict[str, tuple[int, int]]
-"""Subset to (normal, anomalous) test images."""
-
-NOTE = (
-    "Miniature stand-in, drawn by a program. It has the folder layout of the data set whose name it bears\n"
-    "and none of its images. Made by `python -m pipeline.miniature.datasets`; CC0.\n"
-)
-"""What stands where the publisher puts a licence or a readme."""
 
 
 @dataclass(frozen=True)

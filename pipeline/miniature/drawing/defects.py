@@ -1,13 +1,8 @@
-"""Where a defect lies: fields that rank the pixels of a region, lowest first, in plane units.
+"""Defects: where one lies, and what it does to the picture.
 
-A shape knows neither its size nor its looks; the caller takes as many of the lowest pixels as it wants.
-
-
-Defects: where one lies, and what it does to the picture.
-
-A defect is a shape (a field that ranks pixels, lowest first) and a fill. The shape's lowest pixels inside the
-object, as many as the drawn share of the picture asks for, are the defect: its mask is exact by construction.
-`strength` decides how opaque it is.
+A defect is a shape (a field that ranks the pixels of a region, lowest first, in plane units) and a fill. The
+shape's lowest pixels inside the object, as many as the drawn share of the picture asks for, are the defect:
+its mask is exact by construction. `strength` decides how opaque it is.
 """
 
 import math
@@ -34,6 +29,9 @@ from pipeline.miniature.drawing.plane import (
     turned,
     union,
 )
+
+Shape = Callable[[Mask, np.random.Generator], Field]
+Fill = Callable[[Picture, Field, np.random.Generator], Field]
 
 
 def _somewhere(region: Mask, rng: np.random.Generator, *, depth: float = 0.2) -> tuple[float, float]:
@@ -135,10 +133,6 @@ def crack(region: Mask, rng: np.random.Generator) -> Field:
 def curl(region: Mask, rng: np.random.Generator) -> Field:
     """A line that winds."""
     return _path(region, rng, bend=0.7, steps=7, length=rng.uniform(0.6, 1.2))
-
-
-Shape = Callable[[Mask, np.random.Generator], Field]
-Fill = Callable[[Picture, Field, np.random.Generator], Field]
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,7 @@
-"""What a defect has to go by: the picture below it, and its own shape.
+"""What damage and lesions do: each fill gives the picture as it would look if the defect covered it all.
 
-`cover` is the coverage (h, w) of the defect in [0, 1].
-
-
-What damage does: each fill gives the picture as it would look if the defect covered it all.
-
-A fill sees the coverage (h, w) of its defect, so that it can follow the shape (a rim, a highlight) and can
-choose a colour that differs from what lies below. It decides nothing about place or size.
-
-
-What a lesion looks like, in the manner of `fills`.
+A fill sees the coverage (h, w) in [0, 1] of its defect, so that it can follow the shape (a rim, a highlight)
+and can choose a colour that differs from what lies below. It decides nothing about place or size.
 """
 
 import math

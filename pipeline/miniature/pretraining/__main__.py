@@ -18,7 +18,7 @@ from pipeline.clip.architecture import read_config
 from pipeline.files import file_digest, value_digest, write_text
 from pipeline.miniature.pretraining.pictures import EVALUATION_VIEW, TRAINING_VIEW, draw_pool
 from pipeline.miniature.pretraining.probe import probe
-from pipeline.miniature.pretraining.training import FIRST_DPAM_BLOCK, Progress, Schedule, train
+from pipeline.miniature.pretraining.training import FIRST_DPAM_BLOCK, Schedule, train
 from pipeline.miniature.pretraining.weights import model_card, save_weights
 
 _OUT = Path(__file__).parent.parent / "tiny_clip"
@@ -83,15 +83,15 @@ def make(
     write_text(out / "README.md", card)
 
 
-def _reporter(steps: int) -> Callable[[Progress], None]:
+def _reporter(steps: int) -> Callable[[int, float, float], None]:
     """Logs the mean losses of every stretch of steps."""
-    recent: list[Progress] = []
+    recent: list[tuple[float, float]] = []
 
-    def report(progress: Progress) -> None:
-        recent.append(progress)
-        if progress.step % _EVERY == 0 or progress.step == steps:
-            losses = fmean(one.caption for one in recent), fmean(one.patch for one in recent)
-            _LOG.info("step %d of %d: captions %.3f, patches %.3f", progress.step, steps, *losses)
+    def report(step: int, caption: float, patch: float) -> None:
+        recent.append((caption, patch))
+        if step % _EVERY == 0 or step == steps:
+            means = map(fmean, zip(*recent, strict=True))
+            _LOG.info("step %d of %d: captions %.3f, patches %.3f", step, steps, *means)
             recent.clear()
 
     return report

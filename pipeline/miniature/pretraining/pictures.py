@@ -1,6 +1,4 @@
-"""What a pair of twins shows: a thing, its colour, and the kind of defect that one of them will have.
-
-Twin pictures: the same drawing whole and damaged, seen through the same window, with the defect's mask.
+"""Twin pictures: the same drawing whole and damaged, seen through the same window, with the defect's mask.
 
 Twins differ in nothing but the defect, so that only the defect explains the difference of their captions.
 The window varies from the whole drawing to a piece of it, because evaluation shows larger pictures to the
@@ -47,34 +45,24 @@ _OTHER_DEFECTS = tuple(
     name for name in DEFECTS if name not in ("lesion", "polyp", "nodule", "tumour", "bleeding", "opacity")
 )
 
+Pixels = npt.NDArray[np.uint8]
+_STRENGTH = (0.6, 1.0)
+_MIN_VISIBLE = 12  # pixels of a defect inside the window
+_CHUNK = 64  # twins a task of the drawing processes
 
-@dataclass(frozen=True)
-class Scene:
-    """A whole drawing, and what may happen to it.
 
-    Attributes:
-        kind: a key of the drawing's objects, textures or organs.
-        colour: name of its colour, empty where it has none of its own.
-        picture: the drawing.
-        defect: the kind of defect that its twin will have.
-        grey: whether the camera sees no colour.
+def draw_scene(canvas: int, rng: np.random.Generator) -> tuple[Subject, Picture, bool]:
+    """Any thing on a square of `canvas` pixels; `rng` decides all of it.
+
+    Returns:
+        What is drawn and which defect its twin will have, the drawing, whether the camera sees no colour.
     """
-
-    kind: str
-    colour: str
-    picture: Picture
-    defect: str
-    grey: bool
-
-
-def draw_scene(canvas: int, rng: np.random.Generator) -> Scene:
-    """Any thing on a square of `canvas` pixels; `rng` decides all of it."""
     family = list(_FAMILIES)[int(rng.choice(len(_FAMILIES), p=list(_FAMILIES.values())))]
     size = (canvas, canvas)
     if family == "organ":
         kind = choice(tuple(ORGANS), rng)
         defect = choice(_ORGAN_DEFECTS[kind], rng)
-        return Scene(kind, "", draw_organ(kind, size, rng), defect, kind in _GREY_ORGANS)
+        return Subject(kind, "", defect), draw_organ(kind, size, rng), kind in _GREY_ORGANS
     grey = bool(rng.random() < _MONOCHROME)
     colour = choice(tuple(COLOURS), rng)
     kind = choice(tuple(OBJECTS if family == "object" else TEXTURES), rng)
@@ -82,19 +70,13 @@ def draw_scene(canvas: int, rng: np.random.Generator) -> Scene:
         picture = draw_object(kind, size, rng, look=random_look(rng, colour=colour))
     else:
         picture = _textured(kind, size, colour, rng)
-    return Scene(kind, "" if grey else colour, picture, choice(_OTHER_DEFECTS, rng), grey)
+    return Subject(kind, "" if grey else colour, choice(_OTHER_DEFECTS, rng)), picture, grey
 
 
 def _textured(kind: str, size: tuple[int, int], colour: str, rng: np.random.Generator) -> Picture:
     palette = random_palette(rng, colour=colour)
     image = texture(kind, size, rng, palette=palette, scale=float(rng.uniform(0.6, 1.8)))
     return Picture(image, np.ones(size, dtype=np.bool_), texture("smooth", size, rng))
-
-
-Pixels = npt.NDArray[np.uint8]
-_STRENGTH = (0.6, 1.0)
-_MIN_VISIBLE = 12  # pixels of a defect inside the window
-_CHUNK = 64  # twins a task of the drawing processes
 
 
 @dataclass(frozen=True)
@@ -163,19 +145,19 @@ def draw_pool(count: int, view: View, *, seed: int, processes: int = 1) -> Pool:
 def draw_twins(index: int, *, view: View, seed: int) -> Twins:
     """Number `index` of the pool under `seed`; independent of all others."""
     rng = np.random.default_rng((seed, index))
-    scene = draw_scene(int(rng.integers(*view.canvas, endpoint=True)), rng)
+    subject, picture, grey = draw_scene(int(rng.integers(*view.canvas, endpoint=True)), rng)
     while True:
         strength = float(rng.uniform(*_STRENGTH))
-        damaged, mask = add_defect(scene.defect, scene.picture, rng, strength=strength)
+        damaged, mask = add_defect(subject.defect, picture, rng, strength=strength)
         window = _window(mask, view.zoom, rng)
         seen = _resized(Image.fromarray(mask.astype(np.uint8) * 255), window, view.side) > 127
         if seen.sum() >= _MIN_VISIBLE:
             break
     return Twins(
-        whole=_view(scene.picture.image, window, view.side, grey=scene.grey),
-        damaged=_view(damaged, window, view.side, grey=scene.grey),
+        whole=_view(picture.image, window, view.side, grey=grey),
+        damaged=_view(damaged, window, view.side, grey=grey),
         mask=seen,
-        subject=Subject(scene.kind, scene.colour, scene.defect),
+        subject=subject,
     )
 
 

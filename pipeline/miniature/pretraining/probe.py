@@ -6,8 +6,6 @@ features) tell a defect from its surroundings, to a linear reader and to CLIP's 
 CLIP's own path stand beside.
 """
 
-from dataclasses import asdict, dataclass
-
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -25,31 +23,15 @@ _RIDGE = 1.0
 _CHUNK = 32
 
 
-@dataclass(frozen=True)
-class Probe:
-    """AUROCs in [0, 1]: patches under a defect against untouched ones, damaged pictures against whole ones.
+def probe(clip: Clip, pool: Pool, *, start: int) -> dict[str, float]:
+    """Measure a tower on twins drawn for its image size; `start` is the first block of the V-V path.
 
-    Attributes:
-        image: Class token, two prompts that name no defect.
-        patch_linear_vv: V-V patches, ridge regression fitted on other kinds of pictures (two folds).
-        patch_prompts_vv: V-V patches, the two prompts.
-        patch_linear_qk: Patches of CLIP's own path, ridge regression.
-        patch_prompts_qk: Patches of CLIP's own path, the two prompts.
+    Returns:
+        AUROCs in [0, 1], patches under a defect against untouched ones, damaged pictures against whole ones:
+        `image` (class token, two prompts that name no defect), and for the V-V path (`vv`) and CLIP's own
+        (`qk`) `patch_linear_*` (ridge regression fitted on other kinds of pictures, two folds) and
+        `patch_prompts_*`.
     """
-
-    image: float
-    patch_linear_vv: float
-    patch_prompts_vv: float
-    patch_linear_qk: float
-    patch_prompts_qk: float
-
-    def values(self) -> dict[str, float]:
-        """Rounded to three decimals."""
-        return {name: round(value, 3) for name, value in asdict(self).items()}
-
-
-def probe(clip: Clip, pool: Pool, *, start: int) -> Probe:
-    """Measure a tower on twins drawn for its image size; `start` is the first block of the V-V path."""
     paths = {"vv": Local("vv", clip.vision.depth, start), "qk": Local("qk", clip.vision.depth)}
     flat = torch.from_numpy(pool.images).flatten(0, 1)  # whole, damaged, whole, damaged, ...
     taps: frozenset[Tap] = frozenset({_GLOBAL, *paths.values()})
@@ -62,7 +44,7 @@ def probe(clip: Clip, pool: Pool, *, start: int) -> Probe:
     for name, tap in paths.items():
         patches = functional.normalize(torch.cat([features[tap] for features in read])[1::2], dim=-1)
         answers |= _local(name, patches, texts, pool)
-    return Probe(**answers)
+    return answers
 
 
 def auroc(labels: npt.NDArray[np.integer], scores: Tensor) -> float:

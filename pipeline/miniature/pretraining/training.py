@@ -1,13 +1,9 @@
-"""The two contrasts of pretraining: pictures with captions, and patches with captions.
+"""The training loop: from a drawn pool to a CLIP whose towers agree on captions.
 
-Both are cross-entropies over the captions of the batch. Features come in normalised. A batch holds P pairs
-of twins: rows 0 to P - 1 are the whole twins, rows P to 2P - 1 the damaged ones, captions in the same order.
-
-
-The training loop: from a drawn pool to a CLIP whose towers agree on captions.
-
-The towers run through `pipeline.clip`, so the path that evaluation reads is the path that is trained.
-Everything random comes from the seed; torch's global generator is left as it was found.
+Two contrasts, pictures with captions and patches with captions, each a cross-entropy over the captions of the
+batch. A batch holds P pairs of twins: rows 0 to P - 1 are the whole twins, rows P to 2P - 1 the damaged ones,
+captions in the same order. The towers run through `pipeline.clip`, so the path that evaluation reads is the
+path that is trained. Everything random comes from the seed; torch's global generator is left as it was found.
 """
 
 import math
@@ -28,6 +24,12 @@ from pipeline.miniature.pretraining.pictures import Pool
 
 PATCH_TEMPERATURE = 0.07  # that of AnomalyCLIP's maps, which will read the same features
 TOUCHED = 0.15  # share of a patch that the defect must cover to be a patch of the damaged picture
+
+FIRST_DPAM_BLOCK = 3
+"""First block of the V-V path that the patch contrast reads; the miniature's AnomalyCLIP starts there as
+well."""
+_BETAS = (0.9, 0.98)  # as CLIP (Radford et al. 2021, Table 19)
+_MAX_LOG_SCALE = math.log(100)
 
 
 def caption_loss(images: Tensor, texts: Tensor, same: Tensor, scale: Tensor) -> Tensor:
@@ -71,14 +73,6 @@ def _mean(values: Tensor, weights: Tensor) -> Tensor:
     return (values * weights).sum() / weights.sum().clamp(min=1)
 
 
-FIRST_DPAM_BLOCK = 3
-"""First block of the V-V path that the patch contrast reads; the miniature's AnomalyCLIP starts there as
-well."""
-
-_BETAS = (0.9, 0.98)  # as CLIP (Radford et al. 2021, Table 19)
-_MAX_LOG_SCALE = math.log(100)
-
-
 @dataclass(frozen=True)
 class Schedule:
     """How long and how hard to train.
@@ -111,22 +105,13 @@ class Schedule:
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class Progress:
-    """Where a step stands: its number from 1, and both losses."""
-
-    step: int
-    caption: float
-    patch: float
-
-
 def train(
     config: Mapping[str, Any],
     pool: Pool,
     schedule: Schedule,
     *,
     seed: int,
-    report: Callable[[Progress], None] | None = None,
+    report: Callable[[int, float, float], None] | None = None,
 ) -> Any:
     """Train an open_clip model from fresh weights.
 
@@ -135,7 +120,7 @@ def train(
         pool: Twins of the model's image size.
         schedule: Length and strength.
         seed: Of the initial weights, the order of the pool and the captions.
-        report: Called after every step.
+        report: Called after every step with its number from 1, the loss of captions and that of patches.
 
     Returns:
         The trained module, float32 on the CPU.
@@ -151,14 +136,14 @@ def train(
     ):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, schedule)
-        progress = _step(towers, batch, schedule, step)
+        losses = _step(towers, batch, schedule)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
         with torch.no_grad():
             model.logit_scale.clamp_(0, _MAX_LOG_SCALE)
         if report is not None:
-            report(progress)
+            report(step, *losses)
     with torch.no_grad():  # rows of words that never came up
         model.token_embedding.weight[(model.token_embedding.weight == untrained).all(dim=1)] = 0
     return model.eval()
@@ -209,8 +194,8 @@ class Towers:
         return functional.normalize(self._text.encode(captions), dim=-1)
 
 
-def _step(towers: Towers, batch: Batch, schedule: Schedule, step: int) -> Progress:
-    """Forward and backward pass of one batch."""
+def _step(towers: Towers, batch: Batch, schedule: Schedule) -> tuple[float, float]:
+    """Forward and backward pass of one batch; the loss of captions and that of patches."""
     images, patches = towers.read(torch.from_numpy(batch.images), batch.corner)
     texts = towers.write(batch.captions)
     numbers = torch.tensor([batch.captions.index(text) for text in batch.captions])
@@ -218,7 +203,7 @@ def _step(towers: Towers, batch: Batch, schedule: Schedule, step: int) -> Progre
     masks = torch.from_numpy(batch.masks)[:, None].float()
     local = patch_loss(patches, texts, functional.avg_pool2d(masks, towers.patch).flatten(1))
     torch.autograd.backward(whole + schedule.patch_weight * local)
-    return Progress(step, float(whole.detach()), float(local.detach()))
+    return float(whole.detach()), float(local.detach())
 
 
 def _groups(model: Any, decay: float) -> list[dict[str, Any]]:

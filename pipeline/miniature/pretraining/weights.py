@@ -1,6 +1,6 @@
-"""The weights file: half precision, self-describing, the same bytes for the same training.
+"""What pretraining leaves: the weights file, and the model card beside it.
 
-The model card that lies beside the weights: what they are, how they were made, what was measured.
+The weights are half precision and self-describing, the same bytes for the same training.
 """
 
 import json
@@ -13,32 +13,8 @@ from safetensors import safe_open
 from safetensors.torch import save
 
 from pipeline.files import write_bytes
-from pipeline.miniature.pretraining.probe import Probe
 
 _KEY = "pretraining"  # one key only: safetensors writes several in no fixed order
-
-
-def save_weights(path: Path, model: Any, facts: Mapping[str, Any]) -> None:
-    """Write an open_clip model's state dict as float16 under open_clip's own names.
-
-    Args:
-        path: Of the safetensors file.
-        model: A trained open_clip `CLIP`.
-        facts: JSON-able: seed, command, schedule, digests. No times: they would change the bytes.
-    """
-    tensors = {
-        name: tensor.detach().to(torch.float16).contiguous() for name, tensor in model.state_dict().items()
-    }
-    text = json.dumps(dict(facts), sort_keys=True, allow_nan=False)
-    write_bytes(path, save(tensors, metadata={_KEY: text}))
-
-
-def read_facts(path: Path) -> dict[str, Any]:
-    """What `save_weights` was told about the training."""
-    with safe_open(path, framework="pt") as file:
-        facts: dict[str, Any] = json.loads(file.metadata()[_KEY])
-    return facts
-
 
 _CARD = """\
 # Tiny CLIP
@@ -87,7 +63,6 @@ On {held_out} twins drawn at 112 px from another seed, with the training's kinds
 It knows drawings and a few hundred words. It is good for exercising the benchmark and for nothing else; its
 numbers are never shown beside the paper's.
 """
-
 _ROWS = {
     "image": "class token, prompts: damaged against whole pictures",
     "patch_linear_vv": "V-V patches, linear reader fitted on other kinds of pictures",
@@ -97,8 +72,36 @@ _ROWS = {
 }
 
 
+def save_weights(path: Path, model: Any, facts: Mapping[str, Any]) -> None:
+    """Write an open_clip model's state dict as float16 under open_clip's own names.
+
+    Args:
+        path: Of the safetensors file.
+        model: A trained open_clip `CLIP`.
+        facts: JSON-able: seed, command, schedule, digests. No times: they would change the bytes.
+    """
+    tensors = {
+        name: tensor.detach().to(torch.float16).contiguous() for name, tensor in model.state_dict().items()
+    }
+    text = json.dumps(dict(facts), sort_keys=True, allow_nan=False)
+    write_bytes(path, save(tensors, metadata={_KEY: text}))
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """What `save_weights` was told about the training."""
+    with safe_open(path, framework="pt") as file:
+        facts: dict[str, Any] = json.loads(file.metadata()[_KEY])
+    return facts
+
+
 def model_card(
-    facts: Mapping[str, Any], found: Probe, *, digest: str, native: int, start: int, held_out: int
+    facts: Mapping[str, Any],
+    found: Mapping[str, float],
+    *,
+    digest: str,
+    native: int,
+    start: int,
+    held_out: int,
 ) -> str:
     """The card as Markdown.
 
@@ -113,7 +116,7 @@ def model_card(
     schedule = facts["schedule"]
     stages = schedule["stages"]
     rows = ["| reader | AUROC |", "|---|---|"]
-    rows += [f"| {_ROWS[name]} | {value:.3f} |" for name, value in found.values().items()]
+    rows += [f"| {_ROWS[name]} | {value:.3f} |" for name, value in found.items()]
     return _CARD.format(
         digest=digest,
         config=facts["config"],

@@ -1,33 +1,4 @@
-"""Test folders by kind of defect, as MVTec AD has them: MVTec AD, MPDD, BTAD and DTD-Synthetic.
-
-    <subset>/train/<good>/NNN   <subset>/test/{<good>,<defect>}/NNN   <subset>/ground_truth/<defect>/<mask>
-
-They differ in the name of the good folder, in suffixes, digits and mask names, and in a wrapping folder.
-
-
-KolektorSDD: tall grey photographs of commutators, a mask beside each of them, all zero on most.
-
-    kosNN/PartK.jpg   kosNN/PartK_label.bmp
-
-What is tested are pieces of these images, a share of the normal ones: the rule belongs to the reader, and the
-counts here follow its constants.
-
-
-DAGM 2007 as the Kaggle archive has it: training and test parts, labels in a sub-folder, all twice.
-
-    DAGM_KaggleUpload/ClassN/{Train,Test}/NNNN.PNG   .../Label/NNNN_label.PNG   .../Label/Labels.txt
-
-Only defective images have a label, a coarse ellipse around the defect. Both parts hold defects. The inner
-folder of the same name is the second copy.
-
-
-VisA: images by label, masks of class ids, and CSV files that say what is trained and tested.
-
-    <subset>/Data/Images/{Normal/NNNN.JPG,Anomaly/NNN.JPG}   <subset>/Data/Masks/Anomaly/NNN.png
-    <subset>/image_anno.csv   split_csv/{1cls,2cls_fewshot,2cls_highshot}.csv
-
-A mask holds small numbers, one a kind of defect, so it looks black in a viewer.
-"""
+"""The industrial data sets as their publishers lay them out; each writer's docstring says how."""
 
 import csv
 import io
@@ -55,6 +26,12 @@ from pipeline.miniature.datasets.studio import (
 )
 from pipeline.miniature.drawing.plane import Mask
 
+_PARTS = 3
+_ROOT = "DAGM_KaggleUpload"
+_MARGIN = 1.25
+_HEADER = ("object", "split", "label", "image", "mask")
+_Row = tuple[str, str, str, str, str]
+
 
 @dataclass(frozen=True)
 class _Names:
@@ -65,7 +42,14 @@ class _Names:
 
 
 def write_mvtec(job: Job) -> Counts:
-    """MVTec AD, with the text files beside the images."""
+    """MVTec AD, with the text files beside the images.
+
+        <subset>/train/<good>/NNN   <subset>/test/{<good>,<defect>}/NNN
+        <subset>/ground_truth/<defect>/<mask>
+
+    MPDD, BTAD and DTD-Synthetic follow; they differ in the name of the good folder, in suffixes, digits and
+    mask names, and in a wrapping folder.
+    """
     for folder in (job.root, *(job.root / subset for subset in job.spec.subsets)):
         write_text(folder / "license.txt", NOTE)
         write_text(folder / "readme.txt", NOTE)
@@ -109,11 +93,15 @@ def _write(job: Job, subset: str, root: Path, names: _Names) -> tuple[int, int]:
     return job.spec.normal, folders.total()
 
 
-_PARTS = 3
-
-
 def write_kolektor(job: Job) -> Counts:
-    """Write the items; defects lie on every third image or so, and the last item lacks a part."""
+    """KolektorSDD: tall grey photographs of commutators, a mask beside each of them, all zero on most.
+
+        kosNN/PartK.jpg   kosNN/PartK_label.bmp
+
+    What is tested are pieces of these images, a share of the normal ones: the rule belongs to the reader, and
+    the counts here follow its constants. Defects lie on every third image or so, and the last item lacks a
+    part.
+    """
     (subset,) = job.spec.subsets
     studio = job.studio(subset)
     images = job.spec.normal + job.spec.anomalous
@@ -141,12 +129,14 @@ def _marked_pieces(mask: Mask) -> int:
     return sum(bool(mask[top:bottom].any()) for top, bottom in pairwise(cuts))
 
 
-_ROOT = "DAGM_KaggleUpload"
-_MARGIN = 1.25
-
-
 def write_dagm(job: Job) -> Counts:
-    """Write every class twice."""
+    """DAGM 2007 as the Kaggle archive has it: training and test parts, labels in a sub-folder, all twice.
+
+        DAGM_KaggleUpload/ClassN/{Train,Test}/NNNN.PNG   .../Label/NNNN_label.PNG   .../Label/Labels.txt
+
+    Only defective images have a label, a coarse ellipse around the defect. Both parts hold defects. The inner
+    folder of the same name is the second copy.
+    """
     for subset in job.spec.subsets:
         studio = job.studio(subset)
         _part(job, studio, "Train", job.spec.train, 1)
@@ -193,12 +183,14 @@ def ellipse_around(mask: Mask) -> Mask:
     return np.asarray((u / half[0]) ** 2 + (v / half[1]) ** 2 <= 1.0 + 1e-9, dtype=np.bool_)
 
 
-_HEADER = ("object", "split", "label", "image", "mask")
-_Row = tuple[str, str, str, str, str]
-
-
 def write_visa(job: Job) -> Counts:
-    """Write all subsets, then the split files over all of them."""
+    """VisA: images by label, masks of class ids, and CSV files that say what is trained and tested.
+
+        <subset>/Data/Images/{Normal/NNNN.JPG,Anomaly/NNN.JPG}   <subset>/Data/Masks/Anomaly/NNN.png
+        <subset>/image_anno.csv   split_csv/{1cls,2cls_fewshot,2cls_highshot}.csv
+
+    A mask holds small numbers, one per kind of defect, so it looks black in a viewer.
+    """
     rows = [row for subset in job.spec.subsets for row in _subset(job, subset)]
     _table(job.root / "split_csv" / "1cls.csv", _HEADER, rows)
     for name, shots in (("2cls_fewshot", 1), ("2cls_highshot", 3)):

@@ -1,15 +1,9 @@
-"""The smallest workbook that spreadsheet programs open: one sheet of text, in the same bytes every time.
-
-Labels without masks: HeadCT, BrainMRI, Br35H and the COVID-19 radiographs.
+"""The medical data sets as their publishers lay them out: labels without masks, and lesions with masks.
 
 With what their archives carry besides: a second copy of everything, unlabelled images, annotations for
-detectors, a third disease, spreadsheets. Suffixes change case and file names have spaces.
-
-
-A folder of images and one of masks: ISIC, the polyp sets, Endo, TN3K and the auxiliary set of Table 3.
-
-Every image shows a lesion; only the auxiliary set has normal images too. Numbers without padding, UUIDs and
-shorthand ids pair image and mask by name; Endo and TN3K have JPEG masks, with grey values around the edge.
+detectors, a third disease, spreadsheets. Suffixes change case and file names have spaces; numbers without
+padding, UUIDs and shorthand ids pair image and mask by name; Endo and TN3K have JPEG masks, with grey values
+around the edge.
 """
 
 import io
@@ -53,6 +47,8 @@ _PARTS = {
         f'<Relationship Id="r1" Type="{_OFFICE}/worksheet" Target="sheet.xml"/></Relationships>'
     ),
 }
+
+_LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def workbook(rows: Iterable[tuple[str, ...]]) -> bytes:
@@ -137,9 +133,6 @@ def write_covid19(job: Job) -> Counts:
         ]
         write_bytes(root / f"{name}.metadata.xlsx", workbook(rows))
     return job.counts()
-
-
-_LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def write_isic(job: Job) -> Counts:

@@ -19,16 +19,31 @@ curve; only the path between them is unknown, and both coordinates grow along it
   falls inside a row, both choices of kept points are covered.
 """
 
+from dataclasses import asdict
+
 import numpy as np
 
-from pipeline.metrics import curves
-from pipeline.metrics.arrays import Floats, Keys
-from pipeline.metrics.curves import PRO_LIMIT, Curve
-from pipeline.metrics.protocol import protocol_pro
+from pipeline.metrics import PixelState, curves
+from pipeline.metrics.arrays import Floats, Keys, threshold_keys
+from pipeline.metrics.curves import PIXEL_METRICS, PRO_LIMIT, Curve
+from pipeline.metrics.protocol import protocol_pro, protocol_thresholds
 from pipeline.metrics.ranking import Ranking
 
 Bracket = tuple[float, float]
 """Lowest and highest value that the uncounted scores can have."""
+
+
+def brackets(state: PixelState) -> dict[str, Bracket]:
+    """Lowest and highest value that each defined metric of `state` can have, given what was counted.
+
+    Both are the value itself while the state is exact.
+    """
+    ranking, values = state._ranking(), asdict(state.finish())
+    defined = {name: values[name] for name in PIXEL_METRICS if values[name] is not None}
+    if not (ranking.row_bits and defined):
+        return {name: (value, value) for name, value in defined.items()}
+    counted = counted_brackets(ranking, threshold_keys(protocol_thresholds(state._low, state._high)))
+    return {name: counted[name] for name in defined}
 
 
 def auroc_bracket(curve: Curve) -> Bracket:
@@ -71,7 +86,7 @@ def protocol_bracket(fpr: tuple[Floats, Floats], coverage: tuple[Floats, Floats]
     w = float((fpr[1] - fpr[0])[first:].max())
     brackets = []
     for start in range(first, last + 1):
-        low, high = (protocol_pro(fpr[0][start:], share[start:]).value for share in coverage)
+        low, high = (protocol_pro(fpr[0][start:], share[start:])[0] for share in coverage)
         span = float(fpr[0][start] - fpr[0][-1])
         if low is None or high is None or span <= w:
             return 0.0, 1.0
