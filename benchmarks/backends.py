@@ -70,7 +70,7 @@ def evaluate(params: Params, workers: int) -> Outcome:
         began = time.perf_counter()
         with open_backend(params.compute) as backend, ThreadPoolExecutor(2 * workers) as pool:
             up = time.perf_counter()
-            list(pool.map(lambda task: run.evaluate(task, backend), run.tasks))
+            list(pool.map(lambda task: run.do(task, backend), run.tasks))
             done = time.perf_counter()
     if failed := [result.row.error for result in run.results if result.row.error]:
         raise SystemExit(f"a cell failed: {failed[0]}")

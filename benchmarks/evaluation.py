@@ -27,7 +27,7 @@ from benchmarks.metrics import official_two
 from benchmarks.miniature import miniature_params, project, tasks
 from pipeline import methods
 from pipeline.clip import Clip, TowerSpec, load_clip
-from pipeline.execution.scoring import evaluate_group
+from pipeline.execution.scoring import score_group
 from pipeline.execution.tasks import CellTask, GroupTask
 from pipeline.methods.base import LearntMethod
 from pipeline.results import METRICS, CellResult
@@ -50,16 +50,16 @@ def published_scheme(group: GroupTask, threads: int = 1) -> Values:
     values: Values = {}
     with torch.inference_mode(), threadpool_limits(threads, "blas"):
         for cell in group.cells:
-            values |= {(cell.key, metric): value for metric, value in _one_cell(group, cell).items()}
+            values |= {(cell.content_key, metric): value for metric, value in _one_cell(group, cell).items()}
     return values
 
 
 def _one_cell(group: GroupTask, cell: CellTask) -> dict[str, float]:
     """One method on one subset, image by image."""
     shard = open_subset(group.shards, group.subset, group.tower.image_size)
-    sigma = float(cell.settings.get("sigma", 0))
-    settings = {key: 0.0 if key == "sigma" else value for key, value in cell.settings.items()}
-    method = methods.build(cell.cell.entry.method, settings, _clip(group.tower))
+    sigma = float(cell.cell.resolved.settings.get("sigma", 0))
+    settings = {key: 0.0 if key == "sigma" else value for key, value in cell.cell.resolved.settings.items()}
+    method = methods.build(cell.cell.key.method, settings, _clip(group.tower))
     if isinstance(method, LearntMethod) and cell.weights:
         method.load_state(_learnt(group, cell))
     text = method.text_features(group.class_name)
@@ -82,9 +82,9 @@ def _one_cell(group: GroupTask, cell: CellTask) -> dict[str, float]:
 
 def _learnt(group: GroupTask, cell: CellTask) -> dict[str, torch.Tensor]:
     """The learnt weights; a checkpoint is loaded under the settings that it was saved with."""
-    method = methods.build(cell.cell.entry.method, cell.settings, _clip(group.tower))
+    method = methods.build(cell.cell.key.method, cell.cell.resolved.settings, _clip(group.tower))
     if not isinstance(method, LearntMethod) or cell.weights is None:
-        raise TypeError(cell.cell.label)
+        raise TypeError(cell.cell.key.name)
     load_checkpoint(cell.weights, method)
     return method.state()
 
@@ -103,7 +103,7 @@ def _values(results: Sequence[CellResult]) -> Values:
 
 def ours(group: GroupTask) -> Values:
     """All cells of a group from one pass."""
-    return _values(evaluate_group(group))
+    return _values(score_group(group))
 
 
 def on(
@@ -128,7 +128,8 @@ def _precisions(reference: GroupTask, values: Values) -> str:
     for precision in ("bfloat16", "float16"):
         params = miniature_params(precision)
         lower = next(group for group in tasks(params) if _same_work(group, reference))
-        keys = {cell.key: other.key for other, cell in zip(reference.cells, lower.cells, strict=True)}
+        pairs = zip(reference.cells, lower.cells, strict=True)
+        keys = {cell.content_key: other.content_key for other, cell in pairs}
         moved = {(keys[key], metric): value for (key, metric), value in ours(lower).items()}
         lines.append(
             f"- {precision} in the image blocks moves the cells of {reference.label} on the main tower, in"

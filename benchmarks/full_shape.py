@@ -16,11 +16,11 @@ import torch
 from benchmarks.common import facts, table, write_section
 from benchmarks.subjects import paper_params
 from pipeline import catalog
-from pipeline.execution.systems import Resolved, resolve_entries
+from pipeline.execution.systems import resolve_systems
 from pipeline.execution.tasks import CellTask, GroupTask, tower_spec
 from pipeline.params import Params
-from pipeline.plan import Group, Simulation, Subset, make_plan, simulate, total_cost
-from pipeline.speed.calibration import as_work, rates
+from pipeline.plan import Group, Simulation, Subset, make_plan, simulate
+from pipeline.speed.calibration import rates
 
 WORKERS = (1, 2, 4, 8, 16, 32, 64)
 
@@ -33,33 +33,31 @@ def _subsets(params: Params) -> Iterator[Subset]:
                 yield Subset(name, subset, normal + anomalous)
 
 
-def _task(params: Params, group: Group, settings: dict[str, Resolved]) -> GroupTask:
-    cells = tuple(
-        CellTask(cell, cell.label, settings[cell.entry.label].settings, None, "", "", "")
-        for cell in group.cells
+def planned(params: Params) -> list[GroupTask]:
+    """The groups of the paper profile as tasks, in the order of the plan."""
+    groups, _ = make_plan(
+        resolve_systems(params),
+        _subsets(params),
+        seeds=params.seeds,
+        tuned_on=params.auxiliary.tuned_on,
+        holds_images_of=lambda auxiliary: catalog.record(auxiliary).holds_images_of,
     )
+    return [_task(params, group) for group in groups]
+
+
+def _task(params: Params, group: Group) -> GroupTask:
     return GroupTask(
-        profile=params.profile,
         tower=tower_spec(params, group.tower),
         dataset=group.dataset,
         subset=group.subset,
         images=group.images,
         class_name=group.subset,
-        build=None,
         shards=Path(),
         device=params.compute.device,
         threads=params.compute.threads,
         batch=params.compute.batch,
-        cells=cells,
+        cells=tuple(CellTask(cell, None, {}) for cell in group.cells),
     )
-
-
-def planned(params: Params) -> list[GroupTask]:
-    """The groups of the paper profile as tasks, in the order of the plan."""
-    resolved = {item.entry.label: item for item in resolve_entries(params)}
-    entries = [item.entry for item in resolved.values()]
-    plan = make_plan(entries, _subsets(params), seeds=params.seeds, tuned_on=params.auxiliary.tuned_on)
-    return [_task(params, group, resolved) for group in plan.groups]
 
 
 def _row(item: Simulation) -> list[str]:
@@ -78,9 +76,9 @@ def measure(device: str) -> str:
     compute = {"backend": "ray", "gpus": int(cuda), "threads": 8 if cuda else 1, "batch": 8 if cuda else 1}
     tasks = planned(paper_params({"compute": compute}))
     measured = rates(tasks)
-    works = [as_work(task) for task in tasks]
-    cost = total_cost(works, measured)
-    groups = [(work.label, work.seconds(measured[work.tower])) for work in works]
+    groups = [(task.label, measured[task.tower.name].seconds(task.images, len(task.cells))) for task in tasks]
+    cells, images = sum(len(task.cells) for task in tasks), sum(task.images for task in tasks)
+    seconds = sum(seconds for _, seconds in groups)
     start = max(rate.start for rate in measured.values())
     speed = table(
         ["tower", "s an image", "ms an image and cell", "s a cell", "s to start", "peak GiB"],
@@ -101,8 +99,8 @@ def measure(device: str) -> str:
         [_row(item) for item in simulate(groups, WORKERS, start=start)],
     )
     return (
-        f"{cost.cells} cells, {cost.passes} passes over a subset, {cost.images} images through a tower:"
-        f" {cost.seconds / 3600:.3g} hours of one worker. That is the plan's extrapolation:"
+        f"{cells} cells, {len(groups)} passes over a subset, {images} images through a tower:"
+        f" {seconds / 3600:.3g} hours of one worker. That is the plan's extrapolation:"
         f" measured was one {'batch' if cuda else 'image'} a tower, after a warm one, with the cells of its"
         f" widest group; nothing was evaluated.\n\n{speed}\n\n{spans}"
     )

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.common import facts, table, write_section
 from benchmarks.miniature import miniature_params, project, tasks
-from pipeline.execution.scoring import evaluate_group
+from pipeline.execution.scoring import score_group
 from pipeline.execution.tasks import GroupTask
 from pipeline.metrics.state import BUDGET
 from pipeline.shards.manifest import read_manifest, write_manifest
@@ -63,7 +63,7 @@ def grown(count: int) -> float:
     """MB that evaluating `count` images takes on top of a small subset; in a fresh process."""
     with project():
         group = next(task for task in tasks(miniature_params()) if len(task.cells) > 1)
-        evaluate_group(group)
+        score_group(group)
         repeat(group, count)
         before, peak, done = anonymous(), 0, threading.Event()
 
@@ -74,7 +74,7 @@ def grown(count: int) -> float:
 
         watcher = threading.Thread(target=watch)
         watcher.start()
-        results = evaluate_group(replace(group, images=count))
+        results = score_group(replace(group, images=count))
         done.set()
         watcher.join()
     if results[0].row.n_images != count:

@@ -18,7 +18,7 @@ from pipeline.clip import load_clip
 from pipeline.datasets import prepare_dataset
 from pipeline.execution.run import open_run
 from pipeline.execution.store import CellStore
-from pipeline.execution.systems import resolve_entries
+from pipeline.execution.systems import resolve_systems
 from pipeline.execution.tasks import GroupTask, tower_spec
 from pipeline.execution.weights import weights_name
 from pipeline.methods.base import LearntMethod
@@ -52,14 +52,14 @@ def project() -> Iterator[None]:
         with contextlib.redirect_stdout(io.StringIO()):  # its progress
             for dataset in params.datasets:
                 prepare_dataset(params, dataset)
-        for item in resolve_entries(params):
-            clip = load_clip(tower_spec(params, item.entry.tower))
-            method = methods.build(item.entry.method, item.settings, clip)
+        for item in resolve_systems(params):
+            clip = load_clip(tower_spec(params, item.tower))
+            method = methods.build(item.system.method, item.settings, clip)
             if isinstance(method, LearntMethod):
                 for auxiliary in params.auxiliaries:
                     for seed in params.seeds:
                         save_checkpoint(
-                            params.weights / auxiliary / weights_name(item.entry, seed), method, {}
+                            params.weights / auxiliary / weights_name(item.system, seed), method, {}
                         )
         yield
 
@@ -68,5 +68,5 @@ def tasks(params: Params) -> list[GroupTask]:
     """All groups; to be called inside `project`."""
     run = open_run(params, CellStore(Path("no cells")))
     if run.refused:
-        raise SystemExit(f"refused: {run.refused[0].reason}")
+        raise SystemExit(f"refused: {run.refused[0][1]}")
     return run.tasks

@@ -49,21 +49,21 @@ _STAGES = {
     "floor_torch": _FLOOR.format(imports="import torch"),
     "ours": """
 from pipeline.execution import backends
-from pipeline.execution.tasks import GroupReport, failed_result
-from pipeline.execution.usage import Place, measured
+from pipeline.execution.tasks import failed_result
+from pipeline.execution.usage import here, measured
 from pipeline.flows.evaluate import evaluate
 from pipeline.params import load_params
 
 def trivial(task, workplace):
-    yield Place.here()
+    yield here()
     with measured(task.device) as meter:
-        results = tuple(failed_result(task, cell, "trivial") for cell in task.cells)
-        yield GroupReport(results, meter.usage())
+        results = tuple(failed_result(cell.columns, "trivial") for cell in task.cells)
+        yield results, meter.usage()
 
 def trivial_ray(compute):
-    from pipeline.execution import ray_backend
-    ray_backend.evaluate = trivial
-    return ray_backend.ray_backend(compute)
+    from pipeline.execution import ray
+    ray.run_on_node = trivial
+    return ray.ray_backend(compute)
 
 backends._BACKENDS["ray"] = trivial_ray
 evaluate(load_params())

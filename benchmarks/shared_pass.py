@@ -22,9 +22,10 @@ import torch
 from benchmarks.common import facts, interleaved, synchronise, table, write_section
 from benchmarks.subjects import build, paper_params, paper_values, random_clip, random_images
 from pipeline.clip import Clip, Local
-from pipeline.execution.systems import Resolved, resolve_entries
+from pipeline.execution.systems import resolve_systems
 from pipeline.methods.base import Method
 from pipeline.metrics import PixelState, label_masks
+from pipeline.plan import ResolvedSystem
 
 ONE = "anomalyclip"
 FIVE = ("clip", "clip_ac", "vand", "coop", ONE)
@@ -32,14 +33,14 @@ FIGURE_6 = ("qq", "kk")
 SIZE = 518
 
 
-def entries() -> list[Resolved]:
+def systems() -> list[ResolvedSystem]:
     """Five methods, ten variants, and the two of Figure 6, all on the tower `main`."""
     values = paper_values()
     chosen: dict[str, dict[str, Any]] = {name: values["methods"][name] | {"tower": "main"} for name in FIVE}
     variants = {ONE: values["variants"][ONE] | {"length_8": {"n_ctx": 8}, "depth_4": {"deep_layers": 4}}}
     retuned = {name: block | {"methods": [ONE]} for name, block in values["retuned"].items()}
     changes = {"methods": chosen, "variants": variants, "retuned": retuned}
-    return list(resolve_entries(paper_params(changes)))
+    return list(resolve_systems(paper_params(changes)))
 
 
 class Group:
@@ -88,7 +89,7 @@ def measure(device: str, batch: int, rounds: int) -> str:
     """The table."""
     clock: Callable[[], float] = time.process_time if device == "cpu" else time.perf_counter
     clip = random_clip(size=SIZE, device=device)
-    methods = {item.entry.label: build(item, clip) for item in entries()}
+    methods = {item.system.name: build(item, clip) for item in systems()}
     figure_6 = {f"{ONE}[{variant}]" for variant in FIGURE_6}
     fifteen = [method for label, method in methods.items() if label not in figure_6]
     groups = {

@@ -15,9 +15,9 @@ from pipeline import methods
 from pipeline.clip import Clip, TowerSpec, load_clip
 from pipeline.clip.architecture import build_model, read_config
 from pipeline.clip.spec import Precision
-from pipeline.execution.systems import Resolved
 from pipeline.methods.base import Method
 from pipeline.params import Params, parse_params
+from pipeline.plan import ResolvedSystem
 
 ROOT = Path(__file__).parents[1]
 _CONF = ROOT / "pipeline" / "conf"
@@ -58,6 +58,6 @@ def random_images(count: int, size: int) -> Tensor:
     return torch.randint(0, 256, (count, size, size, 3), dtype=torch.uint8)
 
 
-def build(item: Resolved, clip: Clip) -> Method:
-    """The method of an entry, as it is before training."""
-    return methods.build(item.entry.method, item.settings, clip)
+def build(item: ResolvedSystem, clip: Clip) -> Method:
+    """The method of a system, as it is before training."""
+    return methods.build(item.system.method, item.settings, clip)

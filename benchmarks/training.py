@@ -20,7 +20,7 @@ from benchmarks.miniature import miniature_params, project
 from benchmarks.subjects import build, paper_params, random_clip, random_images
 from pipeline import methods
 from pipeline.clip import Clip, Tap, load_clip
-from pipeline.execution.systems import resolve_entries
+from pipeline.execution.systems import resolve_systems
 from pipeline.execution.tasks import tower_spec
 from pipeline.execution.training import auxiliary_set
 from pipeline.methods.base import LearntMethod
@@ -109,7 +109,7 @@ def paper_run(count: int, rounds: int) -> list[str]:
 
 
 def _paper_method(clip: Clip) -> LearntMethod:
-    (item,) = (item for item in resolve_entries(paper_params()) if item.entry.label == "anomalyclip")
+    (item,) = (item for item in resolve_systems(paper_params()) if item.system.name == "anomalyclip")
     method = build(item, clip)
     if not isinstance(method, LearntMethod):
         raise TypeError(method.name)

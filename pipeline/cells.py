@@ -1,9 +1,11 @@
 """What a number belongs to: one system on one subset of a data set with one seed, and how that is printed.
 
 Plan, content keys, results, tables and report all spell a cell this way. Both are plain tuples: they sort,
-they serve as keys, and they are what stands in the columns of the result files.
+they serve as keys, and they are what stands in the columns of the result files. What went wrong with many
+cells is said once for each reason, wherever it is said.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 
@@ -38,3 +40,22 @@ class CellKey(NamedTuple):
         """`anomalyclip on mvtec/bottle, seed 111`."""
         seed = "" if self.seed is None else f", seed {self.seed}"
         return f"{self.system.name} on {self.dataset}/{self.subset}{seed}"
+
+
+def by_reason(failures: Iterable[tuple[str, str]]) -> list[str]:
+    """One line per reason, in the order in which the reasons come.
+
+    Args:
+        failures: name of a cell and why it has no result.
+
+    Examples:
+        >>> by_reason([("clip on sdd/a", "no mask"), ("vand on sdd/a", "no mask"), ("clip on sdd/b", "leak")])
+        ['clip on sdd/a and 1 more: no mask', 'clip on sdd/b: leak']
+    """
+    names: dict[str, list[str]] = {}
+    for name, reason in failures:
+        names.setdefault(reason, []).append(name)
+    return [
+        f"{cells[0]}{f' and {len(cells) - 1} more' if cells[1:] else ''}: {reason}"
+        for reason, cells in names.items()
+    ]

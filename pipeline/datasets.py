@@ -25,6 +25,7 @@ from pipeline.params import Params
 from pipeline.progress import progress
 from pipeline.shards import Manifest, prepare, read_manifest
 from pipeline.shards.arrays import fill_row
+from pipeline.yaml_files import read_yaml
 
 State = Literal["missing", "there", "prepared", "prepared in part"]
 
@@ -42,10 +43,11 @@ def expected_counts(params: Params, dataset: str) -> dict[str, KnownCounts]:
     if params.counts is None or dataset in params.own:
         return catalog.record(dataset).accepting(params.builds.get(dataset)).expected()
     path = Path(params.counts)
-    if not path.is_file():
-        raise ParamsError(f"params.yaml: counts: {path} is missing")
-    counts = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if dataset not in counts:
+    try:
+        counts = read_yaml(path, ParamsError)
+    except FileNotFoundError as error:
+        raise ParamsError(f"params.yaml: counts: {path} is missing") from error
+    if not isinstance(counts, dict) or dataset not in counts:
         raise ParamsError(f"params.yaml: counts: {path} has no counts of {dataset}")
     return {subset: (normal, anomalous) for subset, (normal, anomalous) in counts[dataset].items()}
 
@@ -103,13 +105,20 @@ def add_dataset(folder: Path, name: str, normal: str | None = None, *, leave_asi
         raise DataError(f"{name}: there is a data set of this name; choose another with --name")
     found = catalog.guess(folder, name, normal, leave_aside=leave_aside)
     _try_out(folder, found)
-    place = registry.DATA / name
-    with staged(place) as target:
-        for file in read_tree(folder).paths():
-            (target / file).parent.mkdir(parents=True, exist_ok=True)
-            _put(folder / file, target / file)
-    path = catalog.own_record_path(name)
-    write_text(path, _HEADER + _text(found.record))
+    place, path = registry.DATA / name, catalog.own_record_path(name)
+    ours = False
+    try:
+        with staged(place) as target:
+            ours = True
+            for file in read_tree(folder).paths():
+                (target / file).parent.mkdir(parents=True, exist_ok=True)
+                _put(folder / file, target / file)
+        write_text(path, _HEADER + _text(found.record))
+    except OSError:
+        if ours:  # the next try is to find nothing of this one
+            path.unlink(missing_ok=True)
+            shutil.rmtree(place, ignore_errors=True)
+        raise
     return Added(found, path, place)
 
 

@@ -2,6 +2,7 @@
 
 import errno
 
+_KNOWN = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _STEPS = {
     errno.ENOSPC: "make room",
@@ -56,6 +57,14 @@ class TrainingError(ZsadError):
 def count(number: int, noun: str) -> str:
     """`1 image`, `2 images`: for nouns that take an s."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def is_fault(error: BaseException) -> bool:
+    """Whether the operating system failed: then nothing is known of the content, and nothing may be kept.
+
+    That a file is missing is known; libraries that call damaged bytes an `OSError` give it no number.
+    """
+    return isinstance(error, OSError) and error.errno is not None and error.errno not in _KNOWN
 
 
 def is_full(error: OSError) -> bool:

@@ -8,10 +8,10 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from pipeline.errors import ParamsError
+from pipeline.yaml_files import read_yaml
 
 PARAMS_FILE = Path("params.yaml")
 
@@ -21,7 +21,7 @@ VariantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.+-]*$
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class TowerParams(_Record):
@@ -177,14 +177,11 @@ def load_params(path: Path = PARAMS_FILE) -> Params:
     """Read and check `params.yaml`.
 
     Raises:
-        ParamsError: the file is missing or cannot be read, is not YAML, or has a bad key.
+        ParamsError: the file is missing, is not YAML, or has a bad key.
+        OSError: the machine cannot read it now.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = read_yaml(path, ParamsError)
     except FileNotFoundError as error:
         raise ParamsError(f"{path} is missing: run from the root of the project") from error
-    except OSError as error:
-        raise ParamsError(f"{path} cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ParamsError(f"{path} is not YAML: {error}") from error
     return parse_params(values, str(path))

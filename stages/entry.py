@@ -42,16 +42,21 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 
 def named(what: str) -> str:
-    """The one name on the command line.
+    """The one name on the command line, or else behind the @ of the stage that DVC runs.
+
+    DVC puts the name of the stage into the environment. In the command of dvc.yaml a shell would read
+    the name before anything of ours has looked at it.
 
     Args:
-        what: what it is the name of, for the message.
+        what: What it is the name of, for the message.
 
     Raises:
         ZsadError: there is none, or more than one.
     """
-    match sys.argv[1:]:
-        case [name]:
+    match sys.argv[1:], os.environ.get(_DVCS_NAME_OF_IT, "").rpartition("@"):
+        case [name], _:
+            return name
+        case [], (_, "@", name):
             return name
     part = Path(sys.argv[0]).stem
     raise ZsadError(f"which {what}? `python -m stages.{part} NAME`, or `dvc repro {part}` for all")

@@ -27,8 +27,8 @@ def run() -> None:
     print("\n".join(f"evaluate: {line}" for line in summary.lines()))
     if not summary.complete:
         raise ZsadError(
-            f"{summary.failed} cells have no numbers: `zsad plan --only failed` says why, `zsad tables` draws"
-            " what is there, and finished cells are kept"
+            f"{len(summary.failures)} cells have no numbers: `zsad plan --only failed` says why, "
+            "`zsad tables` draws what is there, and finished cells are kept"
         )
 
 

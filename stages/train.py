@@ -10,9 +10,9 @@ from stages.entry import named, stage
 def run() -> None:
     """Train on the auxiliary set named on the command line."""
     auxiliary = named("auxiliary set")
-    outcome = train(load_params(), auxiliary)
-    print(f"train on {auxiliary}: {len(outcome.trained)} weights files written")
-    for name, reason in outcome.failed.items():
+    done = train(load_params(), auxiliary)
+    print(f"train on {auxiliary}: {len(done.trained)} weights files written")
+    for name, reason in done.failed.items():
         print(f"train on {auxiliary}: {name} not written: {reason}", file=sys.stderr)
 
 

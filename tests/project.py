@@ -1,6 +1,7 @@
 """A project folder as a user has one, with helpers to change it and to run the real commands in it."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -17,6 +18,11 @@ from pipeline.results.parquet import cell_rows, read_metrics
 
 ROOT = Path(__file__).parents[1]
 SECONDS = 240
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The events of a run's log, in order; a last line that was cut short by a kill is left out."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
 
 
 @dataclass

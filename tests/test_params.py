@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from pipeline import catalog
 from pipeline.errors import ParamsError
-from pipeline.execution.systems import resolve_entries
+from pipeline.execution.systems import resolve_systems
 from pipeline.params import Params, load_params, parse_params
 from pipeline.tables import published_table
 from tests.project import ROOT
@@ -54,8 +54,8 @@ def test_profiles_compose_to_valid_params(profile: str, committed: bool, values:
     ],
 )
 def test_variants_compose_to_entries_without_an_error(choice: str, variants: int, one: str) -> None:
-    entries = resolve_entries(parse_params(composed(f"variants={choice}")))
-    labels = [item.entry.label for item in entries if not item.entry.error]
+    systems = resolve_systems(parse_params(composed(f"variants={choice}")))
+    labels = [item.system.name for item in systems if not item.error]
     assert len(labels) == 6 + variants + 2
     assert one in labels
 
@@ -117,7 +117,7 @@ def test_missing_file_says_where_to_run(tmp_path: Path) -> None:
 def test_broken_yaml_names_the_file(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text("seeds: [1")
-    with pytest.raises(ParamsError, match="is not YAML"):
+    with pytest.raises(ParamsError, match="cannot be read as YAML: line 2"):
         load_params(path)
 
 
@@ -130,7 +130,7 @@ def test_params_cannot_be_changed_after_loading(values: dict[str, Any]) -> None:
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_bytes(b"profile: \xff\n")
-    with pytest.raises(ParamsError, match=r"params\.yaml is not YAML"):
+    with pytest.raises(ParamsError, match=r"params\.yaml is not UTF-8"):
         load_params(path)
     with pytest.raises(ParamsError, match="cannot be read"):
         load_params(tmp_path)

@@ -35,6 +35,15 @@ def test_a_stage_of_one_data_set_says_which_it_wants(
     assert named("data set") == "mvtec"
 
 
+@pytest.mark.parametrize("address", ["prepare@mvtec", "../dvc.yaml:prepare_own@mvtec"])
+def test_without_a_name_it_is_that_of_the_stage_that_dvc_runs(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["/somewhere/stages/prepare.py"])
+    monkeypatch.setenv("DVC_STAGE", address)
+    assert named("data set") == "mvtec"
+
+
 def test_an_auxiliary_set_that_params_do_not_name_is_refused(project: Project) -> None:
     with pytest.raises(ParamsError, match=r"auxiliaries: 'headct' is not among them; there are btad, sdd"):
         Trainer(load_params(), "headct")

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import DataError
+from pipeline.files import sync_folder
 
 
 @contextmanager
@@ -32,6 +33,7 @@ def staged(into: Path) -> Iterator[Path]:
             yield temporary
             os.sync()  # one call for thousands of files
             temporary.replace(into)
+            sync_folder(into.parent)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise

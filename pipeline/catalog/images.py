@@ -11,7 +11,7 @@ import re
 
 from PIL import Image, UnidentifiedImageError
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, is_fault
 
 _LIMIT = "ZSAD_MAX_PIXELS"
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "GIF", "WEBP")
@@ -40,6 +40,8 @@ def decode(content: bytes, name: str) -> Image.Image:
     except UnidentifiedImageError:
         raise DataError(f"{name}: not an image of a known format") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
+        if is_fault(error):
+            raise
         raise DataError(f"{name}: damaged ({error})") from None
 
 

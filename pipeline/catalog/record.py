@@ -7,8 +7,9 @@ traps, what could not be confirmed, and where it is to be got. How it is fetched
 
 import re
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, field_validator, model_validator
 
 from pipeline.catalog.layouts import AnyLayout
 from pipeline.catalog.samples import Counts, KnownCounts
@@ -81,6 +82,16 @@ class Source(_Part):
     def key(self) -> str:
         """A name for the source that no other source has."""
         return f"{self.kind}:{self.id or self.url}"
+
+    @field_validator("url")
+    @classmethod
+    def _plain_address(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "https://none")  # raises ValueError for a host in half a bracket
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("an address begins with https://, or http://, and a host")
+        if "@" in parts.netloc:
+            raise ValueError("a user name or password stands in the address; leave it out")
+        return url
 
     @model_validator(mode="after")
     def _can_be_found(self) -> Self:

@@ -10,11 +10,11 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
 
 from pipeline.catalog.record import DatasetRecord
 from pipeline.errors import DataError
+from pipeline.yaml_files import parse_yaml, read_yaml
 
 RECORDS = Path("datasets")
 DATA = Path("data-own")
@@ -100,16 +100,13 @@ def _shipped_labels() -> dict[str, str]:
 @cache
 def _shipped(name: str) -> DatasetRecord:
     source = files("pipeline.catalog") / "records" / f"{name}.yaml"
-    return _parsed(source.read_text("utf-8"), f"records/{name}.yaml")
+    label = f"records/{name}.yaml"
+    return _parsed(parse_yaml(source.read_text("utf-8"), label, DataError), label)
 
 
 def _own(name: str) -> DatasetRecord:
     path = own_record_path(name)
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as UTF-8 text ({error})") from None
-    found = _parsed(text, str(path))
+    found = _parsed(read_yaml(path, DataError), str(path))
     if found.name != name:
         raise DataError(f"{path}, name: {found.name!r} differs from the name of the file; make them equal")
     if found.domain != "own":
@@ -117,11 +114,9 @@ def _own(name: str) -> DatasetRecord:
     return found
 
 
-def _parsed(text: str, source: str) -> DatasetRecord:
+def _parsed(values: object, source: str) -> DatasetRecord:
     try:
-        return DatasetRecord.model_validate(yaml.load(text, Loader=yaml.CSafeLoader))
-    except yaml.YAMLError as error:
-        raise DataError(f"{source}: not YAML ({error})") from None
+        return DatasetRecord.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

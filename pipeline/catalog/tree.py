@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, is_fault
 
 IMAGE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".gif"}  # what `images` decodes
@@ -167,6 +167,8 @@ def _entries(root: Path, folder: str) -> list[os.DirEntry[str]]:
     try:
         return sorted(os.scandir(root / folder), key=lambda entry: entry.name)
     except OSError as error:
+        if is_fault(error):
+            raise
         raise DataError(f"{root / folder}: cannot be listed ({error.strerror}); make it readable") from None
 
 

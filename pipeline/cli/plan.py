@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.cells import by_reason
 from pipeline.errors import count
 from pipeline.params import ComputeParams, load_params
 
 if TYPE_CHECKING:
     from pipeline.execution.run import Run
-    from pipeline.plan import Failure, Rates
+    from pipeline.plan import Rates
 
 
 class _Workers(click.ParamType):
@@ -59,45 +60,36 @@ def plan(params_file: Path, simulate: tuple[int, ...] | None, only: str | None) 
             click.echo(f"failed: {row.name}: {row.error}")
         run = only_failed(run, failures)
     for task in run.tasks:
-        click.echo(f"{task.label}: " + ", ".join(cell.cell.entry.label for cell in task.cells))
+        click.echo(f"{task.label}: " + ", ".join(it.cell.key.system.name for it in task.cells))
     missing = sum(len(task.cells) for task in run.tasks)
     click.echo(f"{count(missing, 'cell')} to run in {count(len(run.tasks), 'group')}")
     click.echo(f"{count(len(run.reused), 'cell')} finished, {len(run.refused)} refused")
     if run.tasks and not only:
         _show_cost(run, params.compute, simulate or ())
-    for line in _refusals(run.refused):
-        click.echo(line, err=True)
+    for line in by_reason((cell.key.name, reason) for cell, reason in run.refused):
+        click.echo(f"refused: {line}", err=True)
     if run.refused:
         sys.exit(1)
 
 
-def _refusals(refused: Sequence["Failure"]) -> list[str]:
-    """One line per reason: a data set that is not prepared refuses hundreds of cells."""
-    labels: dict[str, list[str]] = {}
-    for failure in refused:
-        labels.setdefault(failure.reason, []).append(failure.cell.label)
-    return [
-        f"refused: {cells[0]}{f' and {len(cells) - 1} more' if cells[1:] else ''}: {reason}"
-        for reason, cells in labels.items()
-    ]
-
-
 def _show_cost(run: "Run", compute: ComputeParams, counts: Sequence[int]) -> None:
-    from pipeline.plan import simulate, total_cost
-    from pipeline.speed.calibration import as_work, rates
+    from pipeline.plan import simulate
+    from pipeline.speed.calibration import rates
 
     measured = rates(
         run.tasks, announce=lambda tower: click.echo(f"measuring the tower {tower} ...", err=True)
     )
-    works = [as_work(task) for task in run.tasks]
-    cost = total_cost(works, measured)
     start = max(rate.start for rate in measured.values())
-    groups = [(work.label, work.seconds(measured[work.tower])) for work in works]
+    memory = sum(rate.memory for rate in measured.values())  # of a worker that comes to use every tower
+    groups = [
+        (task.label, measured[task.tower.name].seconds(task.images, len(task.cells))) for task in run.tasks
+    ]
     (here,) = simulate(groups, [compute.workers], start=start)
-    click.echo(f"{count(cost.images, 'image')} to encode, in {cost.passes} passes over a subset")
+    images, work = sum(task.images for task in run.tasks), sum(seconds for _, seconds in groups)
+    click.echo(f"{count(images, 'image')} to encode, in {len(groups)} passes over a subset")
     click.echo(
         f"expected: {_duration(here.seconds)} on {count(compute.workers, 'worker')}"
-        f" ({_duration(cost.seconds)} of work), at most {cost.memory / 2**30:.1f} GiB per worker"
+        f" ({_duration(work)} of work), at most {memory / 2**30:.1f} GiB per worker"
     )
     for tower, rate in sorted(measured.items()):
         click.echo(_describe(tower, rate))

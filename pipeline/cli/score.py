@@ -110,15 +110,16 @@ def detector_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _setting(text: str) -> tuple[str, Any]:
-    import yaml
+    from pipeline.errors import ParamsError
+    from pipeline.yaml_files import parse_yaml
 
     key, equals, value = text.partition("=")
     if not (key and equals):
         raise click.UsageError(f"--set {text}: expected KEY=VALUE, such as sigma=4.0 or layers=[24]")
     try:
-        return key, yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise click.UsageError(f"--set {text}: the value is not YAML") from error
+        return key, parse_yaml(value, "the value", ParamsError)
+    except ParamsError as error:
+        raise click.UsageError(f"--set {text}: {error}") from error
 
 
 @click.command()

@@ -17,10 +17,13 @@ import torch
 
 from pipeline.clip.spec import Activation
 from pipeline.errors import ParamsError
+from pipeline.files import NotAFileError, open_regular
 
 _SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 _declared: list[torch.library.Library] = []  # a library's operators go when its object goes
 
+_LONGEST_CONFIG = 1 << 20  # bytes
+_MOST_LAYERS = 200
 _VISION_KEYS = frozenset({"image_size", "layers", "width", "head_width", "patch_size", "mlp_ratio"})
 _TEXT_KEYS = frozenset({"context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio"})
 
@@ -74,15 +77,19 @@ def read_config(model: str) -> dict[str, Any]:
             raise ParamsError(
                 f"model {model}: {part}.{strange[0]} is not plain CLIP; only plain ViT models can be used"
             )
+        layers = config[part].get("layers", 1)
+        if not (isinstance(layers, int) and 1 <= layers <= _MOST_LAYERS):
+            raise ParamsError(f"model {model}: {part}.layers must be a number from 1 to {_MOST_LAYERS}")
     return config
 
 
 def _read_file(path: Path) -> dict[str, Any]:
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ParamsError(f"model {path} does not exist: give the path of an open_clip config") from error
-    except ValueError as error:
+        with open_regular(path) as file:
+            config = json.loads(file.read(_LONGEST_CONFIG))
+    except (FileNotFoundError, NotAFileError) as error:
+        raise ParamsError(f"model {path} is no file: give the path of an open_clip config") from error
+    except (ValueError, RecursionError) as error:
         raise ParamsError(f"model {path} is not JSON: {error}") from error
     if not isinstance(config, dict):
         raise ParamsError(f"model {path} is no open_clip config: it holds no mapping")

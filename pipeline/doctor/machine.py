@@ -14,7 +14,6 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from pipeline.doctor.finding import Finding, Level
-from pipeline.execution.ray import answers, host_and_port
 from pipeline.params import ComputeParams
 from pipeline.redaction import redacted
 
@@ -129,6 +128,8 @@ def _named(name: str, variable: str, otherwise: str) -> Finding:
         return Finding(_SERVICES, name, "ok", f"{variable} is not set: {otherwise}")
     if name == "ray" and address == "auto":
         return Finding(_SERVICES, name, "ok", f"{variable}=auto: the Ray that runs on this machine")
+    from pipeline.execution.ray import answers, host_and_port  # late, as Ray comes with it
+
     found, shown = host_and_port(address), redacted(f"{variable}={address}")
     if found is None:
         text = f"{shown} names no host and port: set it to HOST:PORT, or unset it"

@@ -13,6 +13,7 @@ from pipeline.catalog import Counts, DatasetRecord, count_problems, list_samples
 from pipeline.downloads.acquire import Held
 from pipeline.downloads.retries import DownloadError
 from pipeline.errors import DataError, DiskFullError
+from pipeline.files import sync_folder
 
 _PACKED = frozenset({".zip", ".tar", ".gz", ".tgz", ".xz", ".bz2", ".rar"})
 _SURE = frozenset({"confirmed", "accepted"})  # other counts may be wrong themselves
@@ -62,6 +63,7 @@ def assemble(
             _add(one, staging / f"part-{number}", tree)
         checked = check(record, tree, build)
         tree.rename(target)
+        sync_folder(target.parent)
         return checked
     finally:
         shutil.rmtree(staging, ignore_errors=True)

@@ -18,6 +18,7 @@ from pipeline.catalog import Source
 from pipeline.downloads.retries import DownloadError
 from pipeline.errors import DataError
 from pipeline.files import file_digest, only_one, value_digest, write_text
+from pipeline.yaml_files import read_yaml
 
 _CHUNK = 1 << 20
 _PAGE = (b"<!doctype html", b"<html", b"<head", b"<script")
@@ -162,8 +163,8 @@ class Ledger:
         if not self.path.exists():
             return {}
         try:
-            return _Ledger.validate_python(yaml.safe_load(self.path.read_text(encoding="utf-8")) or {})
-        except (yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
+            return _Ledger.validate_python(read_yaml(self.path, DataError) or {})
+        except ValidationError as error:
             reason = str(error).splitlines()[0]
             raise DataError(f"{self.path}: not a list of digests ({reason}); restore or remove it") from None
 

@@ -10,9 +10,11 @@ modification time, and the same size.
 import json
 import os
 import shutil
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +24,19 @@ from pipeline.downloads.digests import Expected, is_page, verify
 from pipeline.downloads.display import Display
 from pipeline.downloads.retries import DownloadError, Patience, TransientError, retry_after, retrying
 from pipeline.errors import DiskFullError, is_full
-from pipeline.files import write_json
+from pipeline.files import sync_folder, write_json
 
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _LONGEST_JSON = 4 << 20  # bytes; an article with a thousand files has a tenth of that
+_SOURCE = "zsad_source"  # the address that a request began with
 _NO_SUCH_PIECE = httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE
 
 
 def open_client() -> httpx.Client:
-    """A client that follows redirects and gives up on a silent server after a minute."""
+    """A client that follows redirects, but not inwards, and gives up on a silent server after a minute."""
     return httpx.Client(
         follow_redirects=True,
+        event_hooks={"request": [_refuse_inward]},
         timeout=httpx.Timeout(60.0, connect=20.0),
         headers={"User-Agent": "zsad", "Accept-Encoding": "identity"},
     )
@@ -64,7 +68,7 @@ def get_json(url: str, *, client: httpx.Client, patience: Patience) -> Any:
 def answer(client: httpx.Client, url: str, headers: Mapping[str, str]) -> Iterator[httpx.Response]:
     """The response to a GET whose status allows to read it; errors of HTTP become ours."""
     try:
-        with client.stream("GET", url, headers=dict(headers)) as response:
+        with client.stream("GET", url, headers=dict(headers), extensions={_SOURCE: url}) as response:
             _refuse(url, response)
             yield response
     except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -94,6 +98,31 @@ def _refuse(url: str, response: httpx.Response) -> None:
         raise DownloadError(f"{url}: the server packs the file although it was asked not to")
     if is_page(b"", response.headers.get("Content-Type", "")):
         raise DownloadError(web_page(url))
+
+
+def _refuse_inward(request: httpx.Request) -> None:
+    """Before each request: a publisher must not lead into this machine or its network.
+
+    Raises:
+        DownloadError: a redirect from outside goes there.
+    """
+    source = request.extensions.get(_SOURCE)
+    if source is None or str(request.url) == str(httpx.URL(source)):
+        return
+    if _is_inward(request.url.host) and not _is_inward(httpx.URL(source).host):
+        raise DownloadError(
+            f"{source}: redirects to {request.url.host}, on this machine or in its network, which is not"
+            " followed"
+        )
+
+
+def _is_inward(host: str) -> bool:
+    """Whether a host, or an address that its name has here, is not one of the public internet."""
+    try:
+        found = {str(entry[4][0]) for entry in socket.getaddrinfo(host, None)}
+    except OSError:
+        return False  # there is no way to it either, unless a proxy knows one
+    return any(not ip_address(address.partition("%")[0]).is_global for address in found)
 
 
 def web_page(url: str) -> str:
@@ -142,6 +171,7 @@ class Part:
     def finish(self) -> None:
         """Give the whole file its name."""
         self.path.replace(self.target)
+        sync_folder(self.target.parent)
         self._note.unlink(missing_ok=True)
 
     def discard(self) -> None:

@@ -1,13 +1,9 @@
 """Where a group runs: `serial` in this process, `ray` on a local or given Ray cluster. Same results.
 
 Both turn a `GroupTask` into a report with the results of its cells, once. An application error is a failed
-row in it; what else may happen, and what is tried again, is in `failure_policy`.
-
-
-How many groups may be in the backend's hands at once: twice its workers, as many as there are now.
-
-With two a worker the next group is there before a worker is free; with no more, an interrupted run has few
-to end. A cluster that grows or shrinks changes the number while the run goes on.
+row in it; what else may happen, and what is tried again, is in `pipeline.execution.retries`. `Slots` keeps
+twice as many groups in a backend's hands as it has workers now: the next group is there before a worker is
+free, and an interrupted run has few to end.
 """
 
 import time
@@ -17,9 +13,13 @@ from importlib import import_module
 from threading import Condition, Event, Lock
 from typing import Protocol
 
-from pipeline.execution.tasks import GroupReport, GroupTask
-from pipeline.execution.usage import Place
+from pipeline.execution.retries import StoppedError
+from pipeline.execution.tasks import GroupTask, Report
+from pipeline.execution.usage import Place, here
 from pipeline.params import ComputeParams
+
+_PER_WORKER = 2
+_LOOK_SECONDS = 2.0  # between two looks at a cluster that may have grown
 
 
 class Backend(Protocol):
@@ -29,7 +29,7 @@ class Backend(Protocol):
     def workers(self) -> int:
         """How many groups it can run at the same time, now."""
 
-    def run(self, task: GroupTask, started: Callable[[Place], None]) -> GroupReport:
+    def run(self, task: GroupTask, started: Callable[[Place], None]) -> Report:
         """The report of a group, tried once.
 
         Args:
@@ -60,26 +60,19 @@ class SerialBackend:
         """See `Backend.workers`."""
         return 1
 
-    def run(self, task: GroupTask, started: Callable[[Place], None]) -> GroupReport:
+    def run(self, task: GroupTask, started: Callable[[Place], None]) -> Report:
         """See `Backend.run`."""
-        from pipeline.execution.worker import report_group
+        from pipeline.execution.worker import run_here
 
         with self._lock:
             if self._stopped.is_set():
                 raise StoppedError
-            started(Place.here())
-            return report_group(task)
+            started(here())
+            return run_here(task)
 
     def stop(self) -> None:
         """See `Backend.stop`."""
         self._stopped.set()
-
-
-class StoppedError(RuntimeError):
-    """A group was not run because the run was cancelled."""
-
-    def __init__(self) -> None:
-        super().__init__("the run was cancelled")
 
 
 @contextmanager
@@ -102,16 +95,12 @@ _BACKENDS: dict[str, Callable[[ComputeParams], AbstractContextManager[Backend]]]
 def load_backend(compute: ComputeParams) -> None:
     """Import all that a run needs on the backend that `compute.backend` names: seconds, once a process."""
     import_module("pandas")  # Arrow loads it at its first use
-    import_module(f"pipeline.execution.{'ray_backend' if compute.backend == 'ray' else 'worker'}")
+    import_module(f"pipeline.execution.{'ray' if compute.backend == 'ray' else 'worker'}")
 
 
 def open_backend(compute: ComputeParams) -> AbstractContextManager[Backend]:
     """The backend that `compute.backend` names; it is up inside the `with` block."""
     return _BACKENDS[compute.backend](compute)
-
-
-_PER_WORKER = 2
-_LOOK_SECONDS = 2.0
 
 
 class Slots:

@@ -81,9 +81,3 @@ def recorded(params: Params, run_log: RunLog) -> Iterator[RunLog]:
     except BaseException as error:
         run_log("run_stopped", reason=f"{type(error).__name__}: {error}")
         raise
-
-
-def read_log(path: Path) -> list[dict[str, Any]]:
-    """The events of a log, in order; a last line that was cut short by a kill is left out."""
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return [json.loads(line) for line in lines[:-1]]

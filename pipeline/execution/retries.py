@@ -10,14 +10,17 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from pipeline.errors import ZsadError
-from pipeline.execution.tasks import GroupReport, GroupTask
+from pipeline.execution.tasks import GroupTask, Report
 from pipeline.execution.usage import Place
 
 Record = Callable[..., None]
 """Writes down an event: `record("worker_lost", group="mvtec/bottle", attempt=1)`."""
+
+Once = Callable[[GroupTask, Callable[[Place], None]], Report]
+"""Runs a group once (see `pipeline.execution.backends.Backend.run`)."""
 
 
 class LostWorkerError(ZsadError):
@@ -36,8 +39,11 @@ class GroupFailedError(ZsadError):
     """A group gets no numbers; the message is what its rows say."""
 
 
-class _Attempt(Protocol):
-    def __call__(self, task: GroupTask, started: Callable[[Place], None]) -> GroupReport: ...
+class StoppedError(RuntimeError):
+    """A group was not run because the run was cancelled."""
+
+    def __init__(self) -> None:
+        super().__init__("the run was cancelled")
 
 
 def out_of_memory(error: BaseException) -> bool:
@@ -49,24 +55,24 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and "DefaultCPUAllocator: can't allocate memory" in str(error)
 
 
-def run_group(task: GroupTask, attempt: _Attempt, *, retries: int, record: Record) -> GroupReport:
+def attempt(task: GroupTask, once: Once, *, retries: int, record: Record) -> Report:
     """Try `task` until it has a report or may not be tried again.
 
     Args:
         task: the group.
-        attempt: runs it once; raises `LostWorkerError` or `OutOfMemoryError` where another try may help.
+        once: raises `LostWorkerError` or `OutOfMemoryError` where another try may help.
         retries: how often a group whose worker died is tried again.
         record: is told of every try, loss and halving.
 
     Raises:
         GroupFailedError: no try succeeded.
-        ZsadError: whatever else `attempt` raises; not tried again.
+        ZsadError: whatever else `once` raises; not tried again.
     """
     lost = 0
     while True:
         note = _noting(record, task, lost)
         try:
-            return attempt(task, partial(note, "group_started"))
+            return once(task, partial(note, "group_started"))
         except LostWorkerError as error:
             lost += 1
             note("worker_lost", reason=str(error), retried=lost <= retries)

@@ -1,21 +1,9 @@
-"""Gives memory that is free back to the system.
+"""One group of cells from prepared images to metrics: the inside of a worker.
 
-A batch makes large arrays that go and small ones that stay. What is free then lies in holes between the small
-ones; glibc keeps these pages, and as new arrays do not always fit the old holes, a process would grow with
-the number of images, whatever it holds.
-
-
-The images of a prepared subset, batch by batch, with the next batch read while this one is worked on.
-
-Reading, unpacking and labelling masks, and copying into pinned memory happen in one thread beside the tower.
-One batch is read ahead and no more, and what earlier ones left free goes back to the system now and then, so
-memory does not grow with the number of images.
-
-
-One group of cells from prepared images to metrics: the inside of a worker.
-
-The images of the subset go through the tower once, and every cell of the group is scored from that pass.
-What goes wrong with one cell ends that cell, not the group.
+The images of the subset go through the tower once, and every cell of the group is scored from that pass;
+what goes wrong with one cell ends that cell, not the group. The next batch is read in a thread meanwhile, one
+ahead and no more, and free memory goes back to the system now and then, so memory does not grow with the
+number of images.
 """
 
 import ctypes
@@ -35,10 +23,10 @@ from torch import Tensor
 
 from pipeline import methods
 from pipeline.clip import Clip, Features, Tap, TowerSpec, load_clip
-from pipeline.errors import ZsadError
+from pipeline.errors import ZsadError, as_message
 from pipeline.execution.examples import ExampleSelection
 from pipeline.execution.retries import OutOfMemoryError, out_of_memory
-from pipeline.execution.tasks import CellTask, GroupTask, failed_result, row_identity
+from pipeline.execution.tasks import CellTask, GroupTask, failed_result
 from pipeline.execution.usage import phase
 from pipeline.methods.base import LearntMethod, Method
 from pipeline.metrics import (
@@ -56,62 +44,50 @@ from pipeline.results import CellResult, CellRow, CellScores, spread_columns
 from pipeline.shards import SubsetShard, open_subset, verify_subset
 from pipeline.training import load_checkpoint
 
-_TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's own; other allocators have no such call
-
-
-def give_back() -> None:
-    """Return every free page; some 10 ms, and as much again until they are in use again."""
-    if _TRIM is not None:
-        _TRIM(0)
-
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-_GIVE_BACK = 16  # batches between two times that free memory is given back
-
-
-@dataclass(frozen=True)
-class ImageBatch:
-    """Some images: uint8 (B, S, S, 3), their names, and the regions of their masks where there are masks."""
-
-    images: Tensor
-    names: tuple[str, ...]
-    regions: list[ImageRegions] | None
-
-
-def read_batches(shard: SubsetShard, size: int, *, pin: bool = False) -> Iterator[ImageBatch]:
-    """The images of `shard` in order, at most `size` at a time.
-
-    Args:
-        shard: A prepared subset.
-        size: Images a batch.
-        pin: Into pinned memory, from which a copy to a CUDA device runs beside the work there.
-    """
-    for number, start in enumerate(range(0, len(shard), size)):
-        if number % _GIVE_BACK == _GIVE_BACK - 1:
-            give_back()
-        rows = slice(start, min(start + size, len(shard)))
-        images = torch.from_numpy(np.array(shard.images[rows]))
-        names, masks = shard.paths[rows], shard.masks(rows.start, rows.stop)
-        regions = None if masks is None else label_masks(masks, names)
-        yield ImageBatch(images.pin_memory() if pin else images, names, regions)
-
-
-def ahead(items: Iterator[T]) -> Iterator[T]:
-    """The same items in the same order; the next one is made in a thread while this one is in use."""
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="ahead") as thread:
-        coming = thread.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = thread.submit(next, items, None)
-            yield item
-
-
-log = logging.getLogger(__name__)
 
 _DRAWS = 200
 """Bootstrap samples a cell: standard errors to 5 %, in a tenth of the time of a miniature cell."""
 
 _TOWERS = 3  # that a worker keeps loaded: those of the paper profile, 4 GB in float32
+_RELEASE = 16  # batches between two times that free memory goes back to the system
+_TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's own; other allocators have no such call
+
+
+def score_group(task: GroupTask) -> tuple[CellResult, ...]:
+    """Score every cell of a group from one tower pass over its images.
+
+    Returns:
+        One result per cell, in the order of `task.cells`; a cell that failed carries the reason.
+
+    Raises:
+        OutOfMemoryError: memory was short, and a smaller batch may help.
+    """
+    torch.set_num_threads(task.threads)
+    try:
+        with threadpool_limits(task.threads, "blas"):  # NumPy's: it takes every core otherwise
+            return _score(task)
+    except Exception as error:  # noqa: BLE001 - an application error becomes rows; lost workers are retried
+        _ask_for_smaller_batch(error, task)
+        reason = _reason(error, task.label)
+    return tuple(failed_result(cell.columns, reason) for cell in task.cells)
+
+
+def _score(task: GroupTask) -> tuple[CellResult, ...]:
+    shard = open_subset(task.shards, task.subset, task.tower.image_size)
+    verify_subset(task.shards, task.subset, task.tower.image_size)  # its digest is in the keys of the cells
+    with phase("tower"):
+        clip = _clip(task.tower, task.device)
+    group = _Group(task)
+    with torch.inference_mode():
+        with phase("text"):
+            group.start(shard, clip)
+        with phase("images"):
+            group.score(shard, clip)
+    with phase("metrics"):
+        return group.finish(shard)
 
 
 @lru_cache(maxsize=_TOWERS)
@@ -120,76 +96,18 @@ def _clip(tower: TowerSpec, device: str) -> Clip:
     return load_clip(tower, device=device)
 
 
-def _build(task: CellTask, clip: Clip) -> Method:
-    method = methods.build(task.cell.entry.method, task.settings, clip)
-    if isinstance(method, LearntMethod) and task.cell.entry.learnt:
-        if task.weights is None:
-            raise ZsadError(f"{task.cell.label}: has no learnt weights")
-        load_checkpoint(task.weights, method)
-    return method
-
-
-def _reason(error: Exception, label: str) -> str:
-    """What a failed row says; an error that no user is meant to read leaves its traceback in the log."""
-    if isinstance(error, ZsadError):
-        return str(error)
-    log.warning("%s failed", label, exc_info=error)
-    return f"{type(error).__name__}: {error}"
-
-
 def _ask_for_smaller_batch(error: Exception, task: GroupTask) -> None:
     """Leave a shortage of memory to the failure policy while the batch can be halved."""
     if task.batch > 1 and out_of_memory(error):
         raise OutOfMemoryError(str(error).partition("\n")[0]) from error
 
 
-@dataclass
-class _CellRun:
-    """A cell on its way: what it has scored so far, or why it stopped."""
-
-    task: CellTask
-    method: Method
-    text: torch.Tensor
-    examples: ExampleSelection
-    image_scores: list[NDArray[np.float32]] = field(default_factory=list)
-    pixels: PixelState = field(default_factory=PixelState)
-
-    def score(self, features: Features, regions: list[ImageRegions] | None, names: Sequence[str]) -> None:
-        scores = self.method.score(features, self.text)
-        image = scores.image.cpu().numpy()
-        self.examples.update(sum(map(len, self.image_scores)), image, scores.maps)
-        self.image_scores.append(image)
-        if regions is not None:
-            self.pixels.update(scores.maps, regions, names)
-
-    def finish(self, task: GroupTask, shard: SubsetShard) -> CellResult:
-        scores = np.concatenate(self.image_scores)
-        measured: dict[str, Any] = asdict(image_metrics(shard.labels, scores))
-        draws = image_draws(shard.labels, scores, draws=_DRAWS)
-        if shard.packed is not None:
-            pixels = self.pixels.finish()
-            measured |= asdict(pixels)
-            draws |= pixel_draws(self.pixels.sketches, pixels, draws=_DRAWS)
-        row = CellRow(
-            status="ok",
-            n_images=len(shard),
-            n_normal=int((shard.labels == 0).sum()),
-            n_anomalous=int((shard.labels == 1).sum()),
-            **row_identity(task, self.task),
-            **measured,
-            **_interval_columns(draws),
-        )
-        image_scores = CellScores(shard.paths, shard.labels, scores.astype(np.float64))
-        return CellResult(row, image_scores, self.examples.finish())
-
-
-def _interval_columns(draws: Draws) -> dict[str, Any]:
-    columns: dict[str, Any] = {}
-    for metric, series in draws.items():
-        error, ends = standard_error(series), interval(series)
-        if error is not None and ends is not None:
-            columns |= zip(spread_columns(metric), (error, *ends), strict=True)
-    return columns
+def _reason(error: Exception, label: str) -> str:
+    """What a failed row says; an error that no user is meant to read leaves its traceback in the log."""
+    if isinstance(error, ZsadError | OSError):
+        return as_message(error)
+    log.warning("%s failed", label, exc_info=error)
+    return f"{type(error).__name__}: {error}"
 
 
 class _Group:
@@ -208,7 +126,7 @@ class _Group:
         except Exception as error:  # noqa: BLE001 - a method may raise anything
             _ask_for_smaller_batch(error, self._task)
             self.runs = [run for run in self.runs if run.task is not task]
-            self._results[task.key] = failed_result(self._task, task, _reason(error, task.cell.label))
+            self._results[task.content_key] = failed_result(task.columns, _reason(error, task.cell.key.name))
 
     def start(self, shard: SubsetShard, clip: Clip) -> None:
         for cell_task in self._task.cells:
@@ -232,39 +150,110 @@ class _Group:
     def finish(self, shard: SubsetShard) -> tuple[CellResult, ...]:
         for run in tuple(self.runs):
             with self.cell(run.task):
-                self._results[run.task.key] = run.finish(self._task, shard)
-        return tuple(self._results[cell.key] for cell in self._task.cells)
+                self._results[run.task.content_key] = run.finish(shard)
+        return tuple(self._results[cell.content_key] for cell in self._task.cells)
 
 
-def _evaluate(task: GroupTask) -> tuple[CellResult, ...]:
-    shard = open_subset(task.shards, task.subset, task.tower.image_size)
-    verify_subset(task.shards, task.subset, task.tower.image_size)  # its digest is in the keys of the cells
-    with phase("tower"):
-        clip = _clip(task.tower, task.device)
-    group = _Group(task)
-    with torch.inference_mode():
-        with phase("text"):
-            group.start(shard, clip)
-        with phase("images"):
-            group.score(shard, clip)
-    with phase("metrics"):
-        return group.finish(shard)
+def _build(task: CellTask, clip: Clip) -> Method:
+    method = methods.build(task.cell.key.method, task.cell.resolved.settings, clip)
+    if isinstance(method, LearntMethod) and task.cell.resolved.learnt:
+        if task.weights is None:
+            raise ZsadError(f"{task.cell.key.name}: has no learnt weights")
+        load_checkpoint(task.weights, method)
+    return method
 
 
-def evaluate_group(task: GroupTask) -> tuple[CellResult, ...]:
-    """Score every cell of a group from one tower pass over its images.
+@dataclass
+class _CellRun:
+    """A cell on its way: what it has scored so far, or why it stopped."""
 
-    Returns:
-        One result a cell, in the order of `task.cells`; a cell that failed carries the reason.
+    task: CellTask
+    method: Method
+    text: torch.Tensor
+    examples: ExampleSelection
+    image_scores: list[NDArray[np.float32]] = field(default_factory=list)
+    pixels: PixelState = field(default_factory=PixelState)
 
-    Raises:
-        OutOfMemoryError: memory was short, and a smaller batch may help.
+    def score(self, features: Features, regions: list[ImageRegions] | None, names: Sequence[str]) -> None:
+        scores = self.method.score(features, self.text)
+        image = scores.image.cpu().numpy()
+        self.examples.update(sum(map(len, self.image_scores)), image, scores.maps)
+        self.image_scores.append(image)
+        if regions is not None:
+            self.pixels.update(scores.maps, regions, names)
+
+    def finish(self, shard: SubsetShard) -> CellResult:
+        scores = np.concatenate(self.image_scores)
+        measured: dict[str, Any] = asdict(image_metrics(shard.labels, scores))
+        draws = image_draws(shard.labels, scores, draws=_DRAWS)
+        if shard.packed is not None:
+            pixels = self.pixels.finish()
+            measured |= asdict(pixels)
+            draws |= pixel_draws(self.pixels.sketches, pixels, draws=_DRAWS)
+        row = CellRow(
+            status="ok",
+            n_images=len(shard),
+            n_normal=int((shard.labels == 0).sum()),
+            n_anomalous=int((shard.labels == 1).sum()),
+            **self.task.columns,
+            **measured,
+            **_interval_columns(draws),
+        )
+        image_scores = CellScores(shard.paths, shard.labels, scores.astype(np.float64))
+        return CellResult(row, image_scores, self.examples.finish())
+
+
+def _interval_columns(draws: Draws) -> dict[str, Any]:
+    columns: dict[str, Any] = {}
+    for metric, series in draws.items():
+        error, ends = standard_error(series), interval(series)
+        if error is not None and ends is not None:
+            columns |= zip(spread_columns(metric), (error, *ends), strict=True)
+    return columns
+
+
+@dataclass(frozen=True)
+class ImageBatch:
+    """Some images: uint8 (B, S, S, 3), their names, and the regions of their masks where there are masks."""
+
+    images: Tensor
+    names: tuple[str, ...]
+    regions: list[ImageRegions] | None
+
+
+def read_batches(shard: SubsetShard, size: int, *, pin: bool = False) -> Iterator[ImageBatch]:
+    """The images of `shard` in order, at most `size` at a time.
+
+    Args:
+        shard: A prepared subset.
+        size: Images a batch.
+        pin: Into pinned memory, from which a copy to a CUDA device runs beside the work there.
     """
-    torch.set_num_threads(task.threads)
-    try:
-        with threadpool_limits(task.threads, "blas"):  # NumPy's: it takes every core otherwise
-            return _evaluate(task)
-    except Exception as error:  # noqa: BLE001 - an application error becomes rows; lost workers are retried
-        _ask_for_smaller_batch(error, task)
-        reason = _reason(error, task.label)
-    return tuple(failed_result(task, cell, reason) for cell in task.cells)
+    for number, start in enumerate(range(0, len(shard), size)):
+        if number % _RELEASE == _RELEASE - 1:
+            release_memory()
+        rows = slice(start, min(start + size, len(shard)))
+        images = torch.from_numpy(np.array(shard.images[rows]))
+        names, masks = shard.paths[rows], shard.masks(rows.start, rows.stop)
+        regions = None if masks is None else label_masks(masks, names)
+        yield ImageBatch(images.pin_memory() if pin else images, names, regions)
+
+
+def ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same items in the same order; the next one is made in a thread while this one is in use."""
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="ahead") as thread:
+        coming = thread.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = thread.submit(next, items, None)
+            yield item
+
+
+def release_memory() -> None:
+    """Return every free page to the system; some 10 ms, and as much again until they are in use again.
+
+    A batch makes large arrays that go and small ones that stay. What is free then lies in holes between the
+    small ones; glibc keeps these pages, and as new arrays do not always fit the old holes, a process would
+    grow with the number of images, whatever it holds.
+    """
+    if _TRIM is not None:
+        _TRIM(0)

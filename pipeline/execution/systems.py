@@ -1,57 +1,22 @@
 """The methods and variants that params ask for, with their settings checked one by one.
 
-An unknown name or an impossible setting makes an entry that carries the reason: its cells become failed rows
-and the other entries run.
+An unknown name or an impossible setting makes a system that carries the reason: its cells become failed rows
+and the other systems run.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from pipeline import catalog, methods
+from pipeline.cells import System
 from pipeline.errors import ParamsError
 from pipeline.params import Params
-from pipeline.plan import Entry
+from pipeline.plan import ResolvedSystem
 
 
-@dataclass(frozen=True)
-class Resolved:
-    """An entry with its complete settings, defaults included; empty where the entry carries an error."""
-
-    entry: Entry
-    settings: dict[str, Any] = field(default_factory=dict)
-
-
-def _resolve(params: Params, method: str, variant: str, raw: dict[str, Any]) -> Resolved:
-    from pipeline.methods.base import LearntSettings  # late, as torch comes with it
-
-    learnt = False
-    try:
-        method_type = methods.get(method)
-        learnt = method_type.learnt
-        settings = method_type.parse(raw)
-        if settings.tower not in params.towers:
-            raise ParamsError(f"methods.{method}.tower: {settings.tower!r} is not under `towers`")
-    except ParamsError as error:
-        reason = f"params.yaml: {f'variants.{method}.{variant}: ' if variant else ''}{error}"
-        return Resolved(Entry(method, variant, tower="", learnt=learnt, error=reason))
-    learnt = isinstance(settings, LearntSettings) and settings.learns
-    entry = Entry(method, variant, settings.tower, learnt)
-    return Resolved(entry, settings.model_dump(mode="json"))
-
-
-def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """`changes` on top of `base`, key by key in nested blocks too."""
-    both = {
-        key: _merged(base[key], value)
-        for key, value in changes.items()
-        if isinstance(value, dict) and isinstance(base.get(key), dict)
-    }
-    return base | changes | both
-
-
-def resolve_entries(params: Params) -> tuple[Resolved, ...]:
-    """One entry a method, then one a variant and a retuned variant of it, in the order of params.
+def resolve_systems(params: Params) -> tuple[ResolvedSystem, ...]:
+    """Every method, each before its variants and its retuned variants, in the order of params.
 
     A variant's settings stand on top of its method's; a retuned variant has its method's.
 
@@ -65,20 +30,48 @@ def resolve_entries(params: Params) -> tuple[Resolved, ...]:
         raise ParamsError(f"params.yaml: variants.{strangers[0]}: there is no such key under `methods`")
     resolved = []
     for method, raw in params.methods.items():
-        plain = _resolve(params, method, "", raw)
+        plain = _resolve(params, System(method), raw)
         resolved.append(plain)
         for variant, changes in params.variants.get(method, {}).items():
-            resolved.append(_resolve(params, method, variant, _merged(raw, changes)))
+            resolved.append(_resolve(params, System(method, variant), _merged(raw, changes)))
         resolved.extend(_retuned(params, plain))
     return tuple(resolved)
 
 
-def _retuned(params: Params, plain: Resolved) -> Iterator[Resolved]:
+def _resolve(params: Params, system: System, raw: dict[str, Any]) -> ResolvedSystem:
+    from pipeline.methods.base import LearntSettings  # late, as torch comes with it
+
+    unusable = ResolvedSystem(system)
+    try:
+        method_type = methods.get(system.method)
+        unusable = ResolvedSystem(system, method_type.title, learnt=method_type.learnt)
+        settings = method_type.parse(raw)
+        if settings.tower not in params.towers:
+            raise ParamsError(f"methods.{system.method}.tower: {settings.tower!r} is not under `towers`")
+    except ParamsError as error:
+        where = f"variants.{system.method}.{system.variant}: " if system.variant else ""
+        return replace(unusable, error=f"params.yaml: {where}{error}")
+    learnt = isinstance(settings, LearntSettings) and settings.learns
+    return ResolvedSystem(system, method_type.title, settings.tower, learnt, settings.model_dump(mode="json"))
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """`changes` on top of `base`, key by key in nested blocks too."""
+    both = {
+        key: _merged(base[key], value)
+        for key, value in changes.items()
+        if isinstance(value, dict) and isinstance(base.get(key), dict)
+    }
+    return base | changes | both
+
+
+def _retuned(params: Params, plain: ResolvedSystem) -> Iterator[ResolvedSystem]:
     """The method `plain` as every block under `retuned` that names it has it."""
+    method = plain.system.method
     for variant, block in params.retuned.items():
-        if plain.entry.method in block.methods:
-            entry = replace(plain.entry, variant=variant, auxiliary=block.auxiliary, datasets=block.datasets)
-            yield replace(plain, entry=entry)
+        if method in block.methods:
+            system = System(method, variant)
+            yield replace(plain, system=system, auxiliary=block.auxiliary, datasets=block.datasets)
 
 
 def _check_retuned(params: Params) -> None:

@@ -1,8 +1,8 @@
 """Tune the learnt methods and variants on one auxiliary set, from prepared images to weights files.
 
-The tower passes the images once; every method, variant and seed trains from those features. An entry that
+The tower passes the images once; every method, variant and seed trains from those features. A system that
 cannot be tuned for a reason that lies in data, params or its own code is written down beside the weights,
-and its cells fail by name in evaluate. What another try may mend (memory, disk) fails the stage instead,
+and its cells fail by name in evaluate. What another try may fix (memory, disk) fails the stage instead,
 which DVC then runs again. Training on what is left of a broken auxiliary set is refused: the weights would
 be those of another data set under the same name.
 """
@@ -12,7 +12,8 @@ import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,42 +21,28 @@ import numpy as np
 import torch
 
 from pipeline import methods
+from pipeline.cells import System
 from pipeline.clip import Clip, load_clip
-from pipeline.errors import DataError, ParamsError, TrainingError, ZsadError
+from pipeline.errors import DataError, DiskFullError, ParamsError, TrainingError, ZsadError
 from pipeline.execution.retries import out_of_memory
-from pipeline.execution.systems import Resolved, resolve_entries
+from pipeline.execution.systems import resolve_systems
 from pipeline.execution.tasks import tower_spec
 from pipeline.execution.weights import weights_name, write_status
 from pipeline.files import write_json
 from pipeline.methods.base import LearntMethod
 from pipeline.params import Params
-from pipeline.plan import Entry
+from pipeline.plan import ResolvedSystem
 from pipeline.shards import open_subset, read_manifest, verify_subset
 from pipeline.training import AuxiliarySet, FeatureCache, History, collect_features, save_checkpoint, train
 
 _FEATURES = Path(".zsad") / "features"
 
 
-@dataclass
-class TrainOutcome:
-    """Weights files written, and the reason of each that was not."""
+Job = tuple[str, Callable[[], History]]
+"""Name of a weights file, and what tunes it, writes it and returns its losses.
 
-    trained: list[str] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class TrainJob:
-    """One learnt entry with one seed.
-
-    Attributes:
-        name: Of its weights file.
-        run: Tunes it, writes its weights and returns its losses. Raises `TrainingError` for an entry that
-            cannot be tuned, which is then in the outcome.
-    """
-
-    name: str
-    run: Callable[[], History]
+It raises `TrainingError` where the system cannot be tuned; the reason is then in `Trainer.failed`.
+"""
 
 
 def auxiliary_set(params: Params, auxiliary: str, size: int) -> AuxiliarySet:
@@ -81,7 +68,12 @@ def auxiliary_set(params: Params, auxiliary: str, size: int) -> AuxiliarySet:
 
 
 class Trainer:
-    """Everything that is tuned on one auxiliary set."""
+    """Everything that is tuned on one auxiliary set.
+
+    Attributes:
+        trained: weights files that are written.
+        failed: weights files that cannot be made, and why.
+    """
 
     def __init__(self, params: Params, auxiliary: str) -> None:
         if auxiliary not in params.auxiliaries:
@@ -89,34 +81,35 @@ class Trainer:
             raise ParamsError(f"params.yaml: auxiliaries: {auxiliary!r} is not among them; there are {known}")
         self._params, self._auxiliary = params, auxiliary
         self._folder = params.weights / auxiliary
-        self.outcome = TrainOutcome()
+        self.trained: list[str] = []
+        self.failed: dict[str, str] = {}
         torch.set_num_threads(params.compute.threads)
 
-        self._by_tower: dict[str, list[Resolved]] = defaultdict(list)
-        for item in resolve_entries(params):
-            if item.entry.learnt and not item.entry.error and self._tunes(item.entry):
-                self._by_tower[item.entry.tower].append(item)
+        self._by_tower: dict[str, list[ResolvedSystem]] = defaultdict(list)
+        for item in resolve_systems(params):
+            if item.learnt and not item.error and self._tunes(item):
+                self._by_tower[item.tower].append(item)
 
     def __len__(self) -> int:
         """Weights files that are wanted."""
         return len(self._params.seeds) * sum(map(len, self._by_tower.values()))
 
-    def jobs(self) -> Iterator[TrainJob]:
+    def jobs(self) -> Iterator[Job]:
         """Every job, tower by tower; features are collected when the first job of a tower is asked for."""
         for tower, items in self._by_tower.items():
             yield from self._tower_jobs(tower, items)
 
-    def _tunes(self, entry: Entry) -> bool:
-        """Whether `entry` is tuned on this set: by its own choice, or by the common rule."""
-        return self._auxiliary in ({entry.auxiliary} if entry.auxiliary else self._params.auxiliary.sets)
+    def _tunes(self, item: ResolvedSystem) -> bool:
+        """Whether `item` is tuned on this set: by its own choice, or by the common rule."""
+        return self._auxiliary in ({item.auxiliary} if item.auxiliary else self._params.auxiliary.sets)
 
-    def _tower_jobs(self, tower: str, items: list[Resolved]) -> Iterator[TrainJob]:
+    def _tower_jobs(self, tower: str, items: list[ResolvedSystem]) -> Iterator[Job]:
         spec = tower_spec(self._params, tower)
         try:
             auxiliary = auxiliary_set(self._params, self._auxiliary, spec.image_size)
         except DataError as error:
             for item in items:
-                self._fail(item.entry, error)
+                self._fail(item.system, error)
             return
         clip = load_clip(spec, device=self._params.compute.device)
         built = self._built(items, clip)
@@ -127,42 +120,41 @@ class Trainer:
             batch = self._params.compute.batch
             try:
                 cache = collect_features(clip, auxiliary, taps, batch=batch, folder=Path(folder))
+            except DiskFullError:
+                raise  # nothing is wrong with the data: the stage is to run again
             except DataError as error:
-                for entry in built:
-                    self._fail(entry, error)
+                for system in built:
+                    self._fail(system, error)
                 return
-            for entry, method in built.items():
+            for system, method in built.items():
                 for seed in self._params.seeds:
-                    yield self._job(entry, method, seed, auxiliary, cache)
+                    tune = partial(self._tune, system, method, seed, auxiliary, cache)
+                    yield weights_name(system, seed), tune
 
-    def _built(self, items: list[Resolved], clip: Clip) -> dict[Entry, LearntMethod]:
+    def _built(self, items: list[ResolvedSystem], clip: Clip) -> dict[System, LearntMethod]:
         """The methods that can be built on `clip`; the others are written down."""
-        built: dict[Entry, LearntMethod] = {}
+        built: dict[System, LearntMethod] = {}
         for item in items:
             try:
-                method = methods.build(item.entry.method, item.settings, clip)
+                method = methods.build(item.system.method, item.settings, clip)
             except ParamsError as error:
-                self._fail(item.entry, error)
+                self._fail(item.system, error)
                 continue
             if isinstance(method, LearntMethod):
-                built[item.entry] = method
+                built[item.system] = method
         return built
 
-    def _job(
-        self, entry: Entry, method: LearntMethod, seed: int, auxiliary: AuxiliarySet, cache: FeatureCache
-    ) -> TrainJob:
-        name = weights_name(entry, seed)
-
-        def run() -> History:
-            with self._written_down(name):
-                history = train(method, auxiliary, cache, seed=seed)
-            provenance = {"auxiliary": self._auxiliary, "seed": seed, "variant": entry.variant}
-            save_checkpoint(self._folder / name, method, provenance)
-            write_json(self._folder / f"{Path(name).stem}.history.json", asdict(history))
-            self.outcome.trained.append(name)
-            return history
-
-        return TrainJob(name, run)
+    def _tune(
+        self, system: System, method: LearntMethod, seed: int, auxiliary: AuxiliarySet, cache: FeatureCache
+    ) -> History:
+        name = weights_name(system, seed)
+        with self._written_down(name):
+            history = train(method, auxiliary, cache, seed=seed)
+        provenance = {"auxiliary": self._auxiliary, "seed": seed, "variant": system.variant}
+        save_checkpoint(self._folder / name, method, provenance)
+        write_json(self._folder / f"{Path(name).stem}.history.json", asdict(history))
+        self.trained.append(name)
+        return history
 
     @contextmanager
     def _written_down(self, name: str) -> Iterator[None]:
@@ -172,17 +164,16 @@ class Trainer:
             if isinstance(error, OSError) or out_of_memory(error):
                 raise
             reason = str(error) if isinstance(error, ZsadError) else f"{type(error).__name__}: {error}"
-            self.outcome.failed[name] = reason
+            self.failed[name] = reason
             raise TrainingError(f"{name}: {reason}") from error
 
-    def _fail(self, entry: Entry, error: ZsadError) -> None:
+    def _fail(self, system: System, error: ZsadError) -> None:
         for seed in self._params.seeds:
-            self.outcome.failed[weights_name(entry, seed)] = str(error)
+            self.failed[weights_name(system, seed)] = str(error)
 
-    def close(self) -> TrainOutcome:
-        """Write down what failed, and return the outcome."""
-        write_status(self._folder, self.outcome.failed)
-        return self.outcome
+    def close(self) -> None:
+        """Write down what failed."""
+        write_status(self._folder, self.failed)
 
 
 def _features_folder() -> TemporaryDirectory[str]:

@@ -1,4 +1,4 @@
-"""What a group cost where it ran: seconds by phase, memory high-water marks, node and process.
+"""What groups cost where they ran: seconds by phase and memory high-water marks.
 
 Phases are named where they happen (`with phase("tower"):`) and gathered for the group that runs in this
 thread, so that the code between them knows nothing of it. Torch is asked on a GPU only: whoever hands groups
@@ -9,42 +9,57 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _phases: ContextVar[dict[str, float] | None] = ContextVar("phases", default=None)
 
+Place = dict[str, str | int]
+"""Where a group runs: name of the machine (`node`), number of the process (`pid`)."""
 
-@dataclass(frozen=True)
-class Place:
-    """Where a group runs: name of the machine, number of the process."""
 
-    node: str
-    pid: int
-
-    @classmethod
-    def here(cls) -> "Place":
-        """This process."""
-        return cls(platform.node(), os.getpid())
+def here() -> Place:
+    """This process."""
+    return {"node": platform.node(), "pid": os.getpid()}
 
 
 @dataclass(frozen=True)
 class Usage:
-    """The cost of one group.
+    """The cost of one group, or of several.
 
     Attributes:
-        place: where it ran.
-        seconds: wall time by phase; `all` is the whole.
-        memory: highest resident set of the process so far, bytes.
-        gpu_memory: highest memory of torch on the GPU during the group, bytes; None without a GPU.
+        seconds: wall time by phase, summed over groups; `all` is the whole.
+        memory: highest resident set of a worker so far, bytes.
+        gpu_memory: highest memory of torch on the GPU during a group, bytes; None without a GPU.
     """
 
-    place: Place
-    seconds: dict[str, float]
-    memory: int
-    gpu_memory: int | None
+    seconds: dict[str, float] = field(default_factory=dict)
+    memory: int = 0
+    gpu_memory: int | None = None
+
+    def lines(self) -> list[str]:
+        """Times, then memory; nothing where no group ran."""
+        if not self.seconds:
+            return []
+        times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.seconds.items())
+        gpu = "" if self.gpu_memory is None else f", {_gib(self.gpu_memory)} on the GPU"
+        return [f"time in groups: {times}", f"memory of a worker, at most: {_gib(self.memory)}{gpu}"]
+
+
+def together(usages: Sequence[Usage]) -> Usage:
+    """Seconds of all groups by phase, and the highest memory of any."""
+    names = dict.fromkeys(name for usage in usages for name in usage.seconds)
+    return Usage(
+        {name: sum(usage.seconds.get(name, 0.0) for usage in usages) for name in names},
+        max((usage.memory for usage in usages), default=0),
+        max((usage.gpu_memory for usage in usages if usage.gpu_memory is not None), default=None),
+    )
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.2f} GiB"
 
 
 @contextmanager
@@ -73,7 +88,6 @@ class Meter:
     def usage(self) -> Usage:
         """Seconds and high-water marks up to now."""
         return Usage(
-            place=Place.here(),
             seconds={**self._seconds, "all": time.monotonic() - self._start},
             memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             gpu_memory=self._gpu_memory(),

@@ -1,24 +1,24 @@
 """Where the learnt weights of an auxiliary set lie, and why some are not there.
 
-`weights/<profile>/<auxiliary>/` holds one safetensors file a learnt entry and seed, and `status.json`, which
-gives the reason of each that could not be made. Train writes, evaluate reads.
+`weights/<profile>/<auxiliary>/` holds one safetensors file per learnt system and seed, and `status.json`,
+which gives the reason of each that could not be made. Train writes, evaluate reads.
 """
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.cells import System
 from pipeline.errors import ZsadError
 from pipeline.files import file_digest, write_json
-from pipeline.plan import Cell, Entry
+from pipeline.plan import Cell
 from pipeline.redaction import redacted
 
 _STATUS = "status.json"
 
 
-def weights_name(entry: Entry, seed: int) -> str:
-    """File name of the weights of a learnt entry: `anomalyclip-seed111.safetensors`."""
-    label = f"{entry.method}.{entry.variant}" if entry.variant else entry.method
+def weights_name(system: System, seed: int) -> str:
+    """File name of the weights of a learnt system: `anomalyclip-seed111.safetensors`."""
+    label = f"{system.method}.{system.variant}" if system.variant else system.method
     return f"{label}-seed{seed}.safetensors"
 
 
@@ -36,37 +36,30 @@ def read_status(folder: Path) -> dict[str, str]:
     return failed
 
 
-@dataclass(frozen=True)
-class LearntWeights:
-    """A weights file and the SHA-256 of its content."""
-
-    path: Path
-    digest: str
-
-
 class WeightsShelf:
     """Finds the weights of cells; reads every file and status once."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._status: dict[str, dict[str, str]] = {}
-        self._found: dict[Path, LearntWeights] = {}
+        self._digests: dict[Path, str] = {}
 
-    def find(self, cell: Cell) -> LearntWeights | None:
-        """The weights of `cell`; None for a method that learns nothing.
+    def find(self, cell: Cell) -> tuple[Path, str] | tuple[None, None]:
+        """The file of the weights of `cell` and the SHA-256 of its content; None for both where it has none.
 
         Raises:
             ZsadError: they are not there; the message says why.
         """
-        if cell.auxiliary is None or cell.seed is None:
-            return None
-        folder, name = self._root / cell.auxiliary, weights_name(cell.entry, cell.seed)
-        status = self._status.setdefault(cell.auxiliary, read_status(folder))
+        auxiliary, seed, system = cell.auxiliary, cell.key.seed, cell.key.system
+        if auxiliary is None or seed is None:
+            return None, None
+        folder, name = self._root / auxiliary, weights_name(system, seed)
+        status = self._status.setdefault(auxiliary, read_status(folder))
         if name in status:
-            raise ZsadError(f"{cell.entry.label} could not be tuned on {cell.auxiliary}: {status[name]}")
+            raise ZsadError(f"{system.name} could not be tuned on {auxiliary}: {status[name]}")
         path = folder / name
         if not path.is_file():
-            raise ZsadError(f"{path} is missing: run `dvc repro train@{cell.auxiliary}`")
-        if path not in self._found:
-            self._found[path] = LearntWeights(path, file_digest(path))
-        return self._found[path]
+            raise ZsadError(f"{path} is missing: run `dvc repro train@{auxiliary}`")
+        if path not in self._digests:
+            self._digests[path] = file_digest(path)
+        return path, self._digests[path]

@@ -14,9 +14,9 @@ from functools import cache
 from pathlib import Path
 
 from pipeline.errors import ZsadError
-from pipeline.execution.scoring import evaluate_group
-from pipeline.execution.tasks import GroupReport, GroupTask
-from pipeline.execution.usage import Place, measured
+from pipeline.execution.scoring import score_group
+from pipeline.execution.tasks import GroupTask, Report
+from pipeline.execution.usage import Place, here, measured
 from pipeline.files import file_digest, value_digest
 from pipeline.redaction import log_to_stderr
 from pipeline.results import library_versions
@@ -26,17 +26,6 @@ _ENGINES = frozenset({"dvc", "prefect", "zsad"})  # move no number
 
 class WorkplaceError(ZsadError):
     """A node on which the project is missing or another one; the message names the node."""
-
-
-@cache
-def _sources() -> str:
-    root = Path(__file__).parents[1]
-    files = sorted(root.rglob("*.py"))
-    return value_digest([[file.relative_to(root).as_posix(), file_digest(file)] for file in files])
-
-
-def _libraries() -> dict[str, str | None]:
-    return {name: version for name, version in library_versions().items() if name not in _ENGINES}
 
 
 @dataclass(frozen=True)
@@ -58,7 +47,7 @@ class Workplace:
         Raises:
             WorkplaceError: it is not; the message says what differs.
         """
-        node = Place.here().node
+        node = here()["node"]
         try:
             os.chdir(self.root)
         except OSError as error:
@@ -73,23 +62,34 @@ class Workplace:
                 raise WorkplaceError(f"node {node} has {name} {found}, the driver {version}: use one lock")
 
 
-def report_group(task: GroupTask) -> GroupReport:
-    """Evaluate a group and measure it.
+@cache
+def _sources() -> str:
+    root = Path(__file__).parents[1]
+    files = sorted(root.rglob("*.py"))
+    return value_digest([[file.relative_to(root).as_posix(), file_digest(file)] for file in files])
+
+
+def _libraries() -> dict[str, str | None]:
+    return {name: version for name, version in library_versions().items() if name not in _ENGINES}
+
+
+def run_here(task: GroupTask) -> Report:
+    """Score a group in this process and measure it.
 
     Raises:
         OutOfMemoryError: a smaller batch may help.
     """
     with measured(task.device) as meter:
-        results = evaluate_group(task)
-        return GroupReport(results, meter.usage())
+        results = score_group(task)
+        return results, meter.usage()
 
 
-def evaluate(task: GroupTask, workplace: Workplace) -> Iterator[Place | GroupReport]:
+def run_on_node(task: GroupTask, workplace: Workplace) -> Iterator[Place | Report]:
     """On a Ray worker: where the group runs, as soon as it does, then its report."""
     workplace.enter()
     log_to_stderr()
-    yield Place.here()
-    yield report_group(task)
+    yield here()
+    yield run_here(task)
 
 
 def kill_worker(pid: int) -> None:

@@ -31,7 +31,7 @@ from pipeline.progress import progress
 from pipeline.results import CellResult, write_run
 
 if TYPE_CHECKING:
-    from pipeline.execution.training import TrainJob, TrainOutcome
+    from pipeline.execution.training import Job, Trainer
     from pipeline.training import History
 
 _STOP_SECONDS = 2
@@ -39,7 +39,7 @@ _STOP_SECONDS = 2
 
 def _task_name(group: GroupTask) -> str:
     """`visa/pcb1, main tower`."""
-    return f"{group.label}, {group.cells[0].cell.entry.tower} tower"
+    return f"{group.label}, {group.tower.name} tower"
 
 
 def _log_cells(results: tuple[CellResult, ...]) -> int:
@@ -70,9 +70,9 @@ def _fan_out(run: Run) -> None:
 
         # Closes over the run: Prefect would walk through and serialise whatever is passed as an argument.
         @task(name="group", task_run_name="{label}", cache_policy=NO_CACHE)
-        def evaluate_group(label: str, index: int) -> None:
+        def do_group(label: str, index: int) -> None:
             try:
-                results = run.evaluate(run.tasks[index], backend)
+                results = run.do(run.tasks[index], backend)
             finally:
                 slots.give()
             failed = _log_cells(results)
@@ -83,7 +83,7 @@ def _fan_out(run: Run) -> None:
         try:
             for index, group in enumerate(run.tasks):
                 slots.take()
-                futures.append(evaluate_group.submit(_task_name(group), index))
+                futures.append(do_group.submit(_task_name(group), index))
             wait(futures)
         except BaseException:
             # The backend goes down next: nobody may be inside it then. (Prefect's own wait with a time limit
@@ -107,7 +107,7 @@ def _evaluate(params: Params, started: float) -> Summary:
         # Inside the lock: a run that lost its DVC may still be here when the next one has ended.
         write_run(
             params.results / "run.json",
-            seconds={"evaluate": time.monotonic() - started, **summary.cost.named()},
+            seconds={"evaluate": time.monotonic() - started, **summary.seconds()},
             cells=summary.counts(),
             repository=Path.cwd(),
         )
@@ -131,28 +131,31 @@ def evaluate(params: Params) -> Summary:
     return run_in_parent(flow_now, params=params, started=started)
 
 
-def _fit(job: "TrainJob") -> "History":
+def _fit(job: "Job") -> "History":
+    name, tune = job
+
     # Closes over the job: Prefect would walk through and serialise whatever is passed as an argument.
-    @task(name="fit", task_run_name=job.name, cache_policy=NO_CACHE)
+    @task(name="fit", task_run_name=name, cache_policy=NO_CACHE)
     def fit() -> "History":
-        return job.run()
+        return tune()
 
     return fit()
 
 
 @flow(name="train", flow_run_name="train on {auxiliary}", validate_parameters=False)
-def _train(params: Params, auxiliary: str) -> "TrainOutcome":
+def _train(params: Params, auxiliary: str) -> "Trainer":
     from pipeline.execution.training import Trainer
 
     trainer = Trainer(params, auxiliary)
     with progress(f"train on {auxiliary}", len(trainer)) as steps:
         for job in trainer.jobs():
-            with suppress(TrainingError):  # its task says so, and the outcome names it
+            with suppress(TrainingError):  # its task says so, and the trainer names it
                 _fit(job)
-            steps.step(job.name)
-    return trainer.close()
+            steps.step(job[0])
+    trainer.close()
+    return trainer
 
 
-def train(params: Params, auxiliary: str) -> "TrainOutcome":
-    """Tune every learnt method, variant and seed of `params` on `auxiliary` and write the weights."""
+def train(params: Params, auxiliary: str) -> "Trainer":
+    """Tune every learnt system of `params` on `auxiliary` with every seed, and write the weights."""
     return run_in_parent(_train, params=params, auxiliary=auxiliary)

@@ -8,10 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.errors import ParamsError
+from pipeline.yaml_files import read_yaml
 
 _FOLDER = Path(__file__).parent / "prompts"
 
@@ -95,9 +95,9 @@ def published_prompts(method: str) -> Path:
 
 def _read(kind: type[_Kind], path: Path) -> _Kind:
     try:
-        return kind.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ParamsError(f"{path}: not readable as a prompts file: {error}") from error
+        return kind.model_validate(read_yaml(path, ParamsError))
+    except FileNotFoundError as error:
+        raise ParamsError(f"{path} does not exist: give the path of a file of prompts") from error
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}" for item in error.errors()]
         example = published_prompts("anomalyclip" if kind is Pairs else "clip").name

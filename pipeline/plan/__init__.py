@@ -1,22 +1,18 @@
 """Pure planning: which cells, in which groups, in what order, at what cost. No engine, no file."""
 
-from pipeline.plan.cost import Cost, Rates, Simulation, Work, makespan, simulate, total_cost, useful_workers
-from pipeline.plan.planner import Cell, Entry, Failure, Group, Plan, Subset, make_plan
+from pipeline.plan.cost import Rates, Simulation, makespan, simulate, useful_workers
+from pipeline.plan.planner import Cell, Group, Refused, ResolvedSystem, Subset, make_plan
 
 __all__ = [
     "Cell",
-    "Cost",
-    "Entry",
-    "Failure",
     "Group",
-    "Plan",
     "Rates",
+    "Refused",
+    "ResolvedSystem",
     "Simulation",
     "Subset",
-    "Work",
     "make_plan",
     "makespan",
     "simulate",
-    "total_cost",
     "useful_workers",
 ]

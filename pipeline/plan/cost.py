@@ -1,13 +1,9 @@
-"""What a group of cells will cost, from rates that were measured elsewhere. Pure arithmetic.
+"""What a run will cost at rates that were measured elsewhere, and on how many workers. Pure arithmetic.
 
-A group costs a fixed part (methods built, text features), and for every image one tower pass and one scoring
-a cell. A worker's start (imports, weights) is paid once a worker and is the makespan's business.
-
-
-How long a plan takes on N equal workers, and where more of them stop helping. Pure arithmetic.
-
-Groups are handed out in the order of the plan, most images first, each to the worker that is free first, as
-the backends do it. Longest first, the makespan is at most 4/3 of the best possible one (Graham, 1969).
+A group costs a fixed part for each cell (method built, text features), and for every image one tower pass and
+one scoring per cell. A worker's start (imports, weights) is paid once per worker. Groups are handed out in
+the order of the plan, most images first, each to the worker that is free first, as the backends do it.
+Longest first, the makespan is at most 4/3 of the best possible one (Graham, 1969).
 """
 
 import heapq
@@ -34,51 +30,9 @@ class Rates:
     score: float
     memory: int
 
-
-@dataclass(frozen=True)
-class Work:
-    """A group of cells by its size. `label` is how messages name it."""
-
-    label: str
-    tower: str
-    images: int
-    cells: int
-
-    def seconds(self, rates: Rates) -> float:
-        """Expected seconds on a worker that is up."""
-        return self.cells * rates.cell + self.images * (rates.image + self.cells * rates.score)
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a run will cost.
-
-    Attributes:
-        cells: Cells to run.
-        passes: Groups: tower passes over a subset.
-        images: Images through a tower, once a pass.
-        seconds: Of work, summed over workers.
-        memory: Bytes of one worker that comes to use every tower; an upper bound.
-    """
-
-    cells: int
-    passes: int
-    images: int
-    seconds: float
-    memory: int
-
-
-def total_cost(works: Iterable[Work], rates: dict[str, Rates]) -> Cost:
-    """Sums over groups, with the rates of each one's tower."""
-    works = tuple(works)
-    towers = sorted({work.tower for work in works})
-    return Cost(
-        cells=sum(work.cells for work in works),
-        passes=len(works),
-        images=sum(work.images for work in works),
-        seconds=sum(work.seconds(rates[work.tower]) for work in works),
-        memory=sum(rates[tower].memory for tower in towers),
-    )
+    def seconds(self, images: int, cells: int) -> float:
+        """Expected seconds of a group on a worker that is up."""
+        return cells * self.cell + images * (self.image + cells * self.score)
 
 
 @dataclass(frozen=True)

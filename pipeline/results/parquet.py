@@ -2,12 +2,9 @@
 
 No pandas or Arrow schema is embedded (their versions would be part of the bytes). The footer holds the schema
 version, what the caller names, a digest of the whole file, because Parquet itself does not notice every
-flipped byte, and pyarrow's own version, which is why the lock pins that.
-
-
-Reading results back: the files of a profile as one pandas table, checked against the declared columns.
-
-Numbers have pandas' nullable types, so that an undefined metric is `pd.NA` and cannot pass for a number.
+flipped byte, and pyarrow's own version, which is why the lock pins that. The footer is judged before a row is
+read, and rows are read in batches up to a bound: a small file can say that it holds gigabytes. As one pandas
+table, numbers have nullable types, so that an undefined metric is `pd.NA` and cannot pass for a number.
 """
 
 import hashlib
@@ -19,12 +16,14 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.files import NotAFileError, open_regular
 from pipeline.results.records import ROW_FIELDS, CellRow
 from pipeline.results.schema import (
     EXAMPLES_SCHEMA,
     METRICS_SCHEMA,
     SCHEMA_VERSION,
     SCORES_SCHEMA,
+    SINCE,
     ResultsError,
 )
 
@@ -34,6 +33,10 @@ if TYPE_CHECKING:
 _VERSION: Final = "zsad.schema_version"
 _DIGEST: Final = "zsad.sha256"
 _BLANK: Final = "0" * 64  # stands where the digest goes while it is computed
+_READABLE: Final = {str(version) for version in range(min(SINCE.values()) - 1, SCHEMA_VERSION + 1)}
+_LONGEST_FOOTER: Final = 16 << 20
+_MOST_BYTES: Final = 512 << 20  # of the rows of a file; a million scores take 200 MB
+_BATCH: Final = 1024  # rows
 
 
 def to_bytes(table: pa.Table, metadata: Mapping[str, str]) -> bytes:
@@ -70,31 +73,66 @@ def from_bytes(content: bytes, schema: pa.Schema, source: str) -> tuple[pa.Table
         ResultsError: the file is damaged, of another schema version, or has other columns.
     """
     try:
-        file = pq.ParquetFile(pa.BufferReader(content))
-        # A thread of Arrow's that lets go of Python's bytes while the interpreter ends would abort it.
-        table = file.read(use_threads=False)
-        footer = file.metadata.metadata or {}
-        metadata = {key.decode(): value.decode() for key, value in footer.items()}
+        file = pq.ParquetFile(pa.BufferReader(content), thrift_string_size_limit=_LONGEST_FOOTER)
+        metadata = {key.decode(): value.decode() for key, value in (file.metadata.metadata or {}).items()}
+        _require_ours(content, metadata, source)
+        stored = _as_of(schema, int(metadata[_VERSION]))
+        _require_columns(file.schema_arrow, stored, source)
+        table = _completed(_rows(file, stored, source), schema)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise ResultsError(
             f"{source}: damaged Parquet file ({_first_line(error)}); delete it and run again"
         ) from error
-    if (version := metadata.get(_VERSION)) != str(SCHEMA_VERSION):
+    del metadata[_DIGEST]
+    return table, metadata
+
+
+def _require_ours(content: bytes, metadata: Mapping[str, str], source: str) -> None:
+    if (version := metadata.get(_VERSION)) not in _READABLE:
         raise ResultsError(
             f"{source}: schema version {version}, this code has {SCHEMA_VERSION}; delete it and run again"
         )
-    digest = metadata.pop(_DIGEST, "")
+    digest = metadata.get(_DIGEST, "")
     if len(digest) != len(_BLANK) or digest != _sha256(content.replace(digest.encode(), _BLANK.encode())):
         raise ResultsError(
             f"{source}: damaged Parquet file (not what was written, or older than its digest); "
             "delete it and run again"
         )
-    if not table.schema.equals(schema):
-        unlike = [field.name for field in schema if field not in list(table.schema)]
+
+
+def _as_of(schema: pa.Schema, version: int) -> pa.Schema:
+    """`schema` without the columns that `version` did not have yet."""
+    return pa.schema([field for field in schema if SINCE.get(field.name, 0) <= version])
+
+
+def _require_columns(found: pa.Schema, schema: pa.Schema, source: str) -> None:
+    if not found.equals(schema):
+        unlike = [field.name for field in schema if field not in list(found)]
         raise ResultsError(
-            f"{source}: its columns are not those of this version (see {unlike or table.column_names})"
+            f"{source}: its columns are not those of this version (see {unlike or found.names})"
         )
-    return table.replace_schema_metadata(None), metadata
+
+
+def _rows(file: pq.ParquetFile, schema: pa.Schema, source: str) -> pa.Table:
+    batches, left = [], _MOST_BYTES
+    # A thread of Arrow's that lets go of Python's bytes while the interpreter ends would abort it.
+    for batch in file.iter_batches(batch_size=_BATCH, use_threads=False):
+        left -= batch.nbytes
+        if left < 0:
+            raise ResultsError(
+                f"{source}: its rows take more than {_MOST_BYTES >> 20} MB; delete it and run again"
+            )
+        batches.append(batch)
+    return pa.Table.from_batches(batches, schema)
+
+
+def _completed(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """`table` with the columns of `schema` that it lacks, all null."""
+    for field in schema:
+        if field.name not in table.column_names:
+            nulls = pa.nulls(len(table), field.type)
+            table = table.add_column(schema.get_field_index(field.name), field, nulls)
+    return table
 
 
 def _sha256(content: bytes) -> str:
@@ -169,6 +207,14 @@ def _read(folder: Path, schema: pa.Schema) -> "pd.DataFrame":
     files = sorted(folder.glob("*/*.parquet"))
     if not files:
         raise ResultsError(f"{folder}: no results here; run `dvc repro evaluate` first")
-    table = pa.concat_tables([from_bytes(path.read_bytes(), schema, str(path))[0] for path in files])
+    table = pa.concat_tables([from_bytes(_content(path), schema, str(path))[0] for path in files])
     frame: pd.DataFrame = table.to_pandas(types_mapper=_pandas_type)
     return frame
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with open_regular(path) as file:
+            return file.read(_MOST_BYTES)
+    except NotAFileError as error:
+        raise ResultsError(f"{path}: no regular file; delete it and run again") from error

@@ -6,6 +6,7 @@ score an image, or `failed`, with the reason and nothing else. Metrics are share
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
@@ -24,6 +25,7 @@ from pipeline.results.schema import (
     spread_columns,
 )
 
+_NAME: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.+-]*)?")  # goes into tables, pages and file names
 _NEEDED_WHEN_OK: Final = (
     "image_size",
     "n_images",
@@ -46,6 +48,7 @@ class CellRow(IntervalColumns):
     Attributes:
         variant: name of an ablation, "" for the method as published.
         seed: `None` for a method without training.
+        title: of the method as tables print it; `None` for a method that there is not.
         auxiliary: data set that a learnt method was tuned on.
         image_size: side in pixels of the square images that the tower saw.
         n_regions: connected anomalous regions, over which PRO is averaged.
@@ -68,6 +71,7 @@ class CellRow(IntervalColumns):
     status: Status
     variant: str = ""
     seed: int | None = None
+    title: str | None = None
     auxiliary: str | None = None
     error: str | None = None
     image_size: int | None = None
@@ -92,6 +96,11 @@ class CellRow(IntervalColumns):
     cell_key: str | None = None
 
     def __post_init__(self) -> None:
+        for part in ("dataset", "method", "variant"):
+            if not _NAME.fullmatch(name := getattr(self, part)):
+                raise ResultsError(f"a row has the {part} {name[:80]!a}, which no run can have written")
+        if not self.subset.isprintable():
+            raise ResultsError(f"a row has the subset {self.subset[:80]!a}, which no run can have written")
         match self.status:
             case "ok":
                 self._check_ok()
@@ -136,9 +145,7 @@ class CellRow(IntervalColumns):
     @property
     def name(self) -> str:
         """The cell as messages name it, such as `anomalyclip on mvtec/bottle, seed 0`."""
-        method = f"{self.method}[{self.variant}]" if self.variant else self.method
-        seed = "" if self.seed is None else f", seed {self.seed}"
-        return f"{method} on {self.dataset}/{self.subset}{seed}"
+        return self.key.name
 
 
 ROW_FIELDS: Final = tuple(field.name for field in fields(CellRow))

@@ -71,14 +71,14 @@ def spread_columns(metric: str) -> tuple[str, str, str]:
     return f"{metric}_se", f"{metric}_low", f"{metric}_high"
 
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
+SINCE: Final = {"title": 3}  # columns that files of older versions lack; they are read as null
 
 IMAGE_METRICS: Final = ("image_auroc", "image_ap", "image_f1_max")
 PIXEL_METRICS: Final = ("pixel_auroc", "pixel_ap", "pixel_f1_max", "pixel_pro", "pixel_pro_exact")
 METRICS: Final = IMAGE_METRICS + PIXEL_METRICS
 
 Status = Literal["ok", "failed"]
-CellKey = tuple[str, str, str, str, int | None]
 
 
 class ResultsError(ZsadError):
@@ -102,6 +102,7 @@ METRICS_SCHEMA: Final = pa.schema(
         _required("schema_version", pa.int32()),
         _required("profile", pa.string()),
         *_IDENTITY,
+        pa.field("title", pa.string()),
         pa.field("auxiliary", pa.string()),
         _required("status", pa.string()),
         pa.field("error", pa.string()),

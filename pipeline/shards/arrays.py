@@ -16,7 +16,7 @@ from pipeline.catalog import ANOMALOUS, Sample
 from pipeline.catalog.fingerprint import FileFact
 from pipeline.catalog.images import decode
 from pipeline.catalog.tree import mask_files
-from pipeline.errors import DataError
+from pipeline.errors import DataError, is_fault
 from pipeline.files import atomic_path
 from pipeline.shards.preprocess import Bytes, binary, crop_to, image_array, mask_bits
 from pipeline.shards.reader import images_name, masks_name
@@ -71,8 +71,9 @@ def fill_row(root: Path, sample: Sample, row: int, arrays: Sequence[Arrays], mas
     """Decode one image and its mask once, and write them at every size; masks as `Build.mask_above` says.
 
     Raises:
-        DataError: a file cannot be read or decoded, is too small for the piece that is meant, or is an empty
-            mask of an anomalous image.
+        OSError: the machine cannot read a file now.
+        DataError: a file is missing or cannot be decoded, is too small for the piece that is meant, or is an
+            empty mask of an anomalous image.
     """
     content = _read(root, sample.image)
     facts = {sample.image: FileFact.of(content)}
@@ -107,4 +108,6 @@ def _read(root: Path, path: str) -> bytes:
     try:
         return (root / path).read_bytes()
     except OSError as error:
+        if is_fault(error):
+            raise
         raise DataError(f"{path}: {error.strerror}") from None

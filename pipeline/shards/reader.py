@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, is_fault
 from pipeline.files import value_digest
 from pipeline.shards.manifest import read_manifest
 from pipeline.shards.preprocess import Bytes
@@ -99,7 +99,9 @@ def open_subset(folder: Path, subset: str, size: int) -> SubsetShard:
         images = np.load(folder / subset / images_name(size), mmap_mode="r", allow_pickle=False)
         masks = folder / subset / masks_name(size)
         packed = np.load(masks, mmap_mode="r", allow_pickle=False) if entry.masks else None
-    except (OSError, EOFError, ValueError, pa.ArrowInvalid) as error:
+    except (OSError, EOFError, ValueError, pa.ArrowException) as error:
+        if is_fault(error):
+            raise
         raise DataError(f"{folder / subset}: damaged ({error}); prepare the data set again") from None
     if len(images) != index.num_rows or (packed is not None and len(packed) != index.num_rows):
         raise DataError(f"{folder / subset}: index and arrays differ in length; prepare the data set again")
@@ -144,6 +146,8 @@ def verify_subset(folder: Path, subset: str, size: int) -> None:
             for piece in _content(folder / subset / name):
                 digest.update(piece)
     except (OSError, EOFError, ValueError, pa.ArrowException) as error:
+        if is_fault(error):
+            raise
         raise DataError(f"{folder / subset}: damaged ({error}); prepare the data set again") from None
     if digest.hexdigest() != entry.digests.get(size):
         raise DataError(

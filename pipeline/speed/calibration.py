@@ -20,7 +20,7 @@ from typing import Any
 from pipeline.execution.tasks import GroupTask, code_digest
 from pipeline.files import value_digest, write_json
 from pipeline.orphans import end_with
-from pipeline.plan import Rates, Work
+from pipeline.plan import Rates
 
 CALIBRATION = Path(".zsad") / "calibration.json"
 
@@ -39,11 +39,6 @@ def machine() -> dict[str, str | int]:
         "python": platform.python_version(),
         **{library: version(library) for library in _LIBRARIES},
     }
-
-
-def as_work(task: GroupTask) -> Work:
-    """A task by its size, as `pipeline.plan.cost` wants it."""
-    return Work(task.label, task.tower.name, task.images, len(task.cells))
 
 
 def rates(
@@ -86,11 +81,11 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _key(task: GroupTask) -> str:
-    cells = sorted([cell.cell.entry.method, value_digest(cell.settings)] for cell in task.cells)
+    cells = sorted([it.cell.key.method, value_digest(it.cell.resolved.settings)] for it in task.cells)
     return value_digest(
         {
             "machine": machine(),
-            "code": sorted({code_digest(cell.cell.entry.method) for cell in task.cells}),
+            "code": sorted({code_digest(it.cell.key.method) for it in task.cells}),
             "tower": asdict(task.tower),
             "cells": cells,
             "compute": [task.device, task.threads, task.batch],

@@ -49,9 +49,10 @@ class _Bench:
 
     def build(self) -> None:
         """The methods and their text sides; a cell that cannot be built costs nothing."""
-        for cell in self._task.cells:
+        for task in self._task.cells:
+            resolved = task.cell.resolved
             try:
-                method = methods.build(cell.cell.entry.method, cell.settings, self._clip)
+                method = methods.build(resolved.system.method, resolved.settings, self._clip)
                 self._cells.append((method, method.text_features(self._task.class_name)))
             except ZsadError as error:
                 reason = error

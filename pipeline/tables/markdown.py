@@ -3,6 +3,7 @@
 Markdown is one file for each table; the terminal is drawn by rich, which folds what is too wide.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -14,7 +15,10 @@ from rich.table import Table as Drawn
 from pipeline.tables.layout import NO_DATASET, Footnotes, Grid, Style, lay
 from pipeline.tables.model import Section, Table
 
-_MARKDOWN: Final = Style(lambda text: f"**{text}**", lambda text: f"*{text}*")
+_MARKS: Final = re.compile(r"[\\|<>\[\]]")  # that would end a cell, or begin a tag or a link
+_MARKDOWN: Final = Style(
+    lambda text: f"**{text}**", lambda text: f"*{text}*", lambda text: _MARKS.sub(r"\\\g<0>", text)
+)
 _RICH: Final = Style(lambda text: f"[bold]{text}[/bold]", lambda text: f"[italic]{text}[/italic]", escape)
 
 

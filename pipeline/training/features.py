@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.clip import Clip, Tap
-from pipeline.errors import DataError
+from pipeline.errors import DataError, DiskFullError
 
 MEMORY = 2 * 2**30
 """Bytes of features in memory. One V-V tap of MVTec AD at 518 px is 7.3 GB, VAND's four are 39 GB."""
@@ -116,7 +116,7 @@ def collect_features(
         progress: Called with images done and images in all.
 
     Raises:
-        DataError: the disk of `folder` has no room for them.
+        DiskFullError: the disk of `folder` has no room for them.
     """
     total = len(auxiliary)
     features: dict[Tap, Tensor] = {}
@@ -140,7 +140,7 @@ def _allocate(total: int, parts: Mapping[Tap, Tensor], folder: Path | None, memo
     if folder is None or need <= memory:
         return {tap: torch.empty(shape) for tap, shape in shapes.items()}
     if need > (free := shutil.disk_usage(folder).free):
-        raise DataError(
+        raise DiskFullError(
             f"{folder}: {need / 2**30:.1f} GiB of features do not fit on this disk, which has"
             f" {free / 2**30:.1f} GiB free; make room or put .zsad on another disk"
         )

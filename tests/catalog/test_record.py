@@ -11,11 +11,15 @@ from pipeline.catalog import Build, DatasetRecord, Source, record
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"kind": "form", "url": "u", "archive": "a.zip"}, "the name of the archive and instructions"),
-        ({"kind": "onedrive", "url": "u", "instructions": "log in"}, "the name of the archive and instr"),
-        ({"kind": "http", "url": "u"}, "http needs the url and the name of the archive"),
+        ({"kind": "http", "url": "http://[::1/", "archive": "a.zip"}, "Invalid IPv6 URL"),
+        ({"kind": "http", "url": "file:///etc/passwd", "archive": "a.zip"}, "begins with https://"),
+        ({"kind": "http", "url": "https:///a.zip", "archive": "a.zip"}, "and a host"),
+        ({"kind": "http", "url": "https://me:secret@host/a.zip", "archive": "a.zip"}, "leave it out"),
+        ({"kind": "form", "url": "https://u", "archive": "a.zip"}, "archive and instructions"),
+        ({"kind": "onedrive", "url": "https://u", "instructions": "log in"}, "archive and instructions"),
+        ({"kind": "http", "url": "https://u"}, "http needs the url and the name of the archive"),
         ({"kind": "s3", "id": "bucket", "archive": "a.zip"}, "s3 needs the url"),
-        *(({"kind": kind, "url": "u", "archive": "a.zip"}, f"{kind} needs an id")
+        *(({"kind": kind, "url": "https://u", "archive": "a.zip"}, f"{kind} needs an id")
           for kind in ("gdrive", "figshare", "zenodo", "kaggle", "huggingface")),
         ({"kind": "huggingface", "id": "a/b"}, "huggingface needs the name of the archive"),
         ({"kind": "kaggle", "id": "a/b", "bytes": 0}, "bytes"),
@@ -29,9 +33,9 @@ def test_a_source_that_cannot_be_fetched(values: dict[str, Any], message: str) -
 
 
 def test_what_is_named_only_to_be_known_needs_less() -> None:
-    page = Source.model_validate({"kind": "form", "url": "u", "use": False, "confirmed": True})
+    page = Source.model_validate({"kind": "form", "url": "https://u", "use": False, "confirmed": True})
     assert page.by_hand
-    assert page.key == "form:u"
+    assert page.key == "form:https://u"
     assert page.file_name == "archive.zip"
 
 

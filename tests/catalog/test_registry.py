@@ -133,7 +133,10 @@ def test_builds() -> None:
         ({"subsets": [{"name": "a", "class_name": "x"}] * 2}, "occur twice"),
         ({"layouts": [{"kind": "unheard of"}]}, "layouts"),
         ({"sources": [{"kind": "http", "confirmed": True}]}, "url or an id"),
-        ({"sources": [{"kind": "http", "url": "u", "md5": "0" * 32, "confirmed": True}]}, "digest_status"),
+        (
+            {"sources": [{"kind": "http", "url": "https://u", "md5": "0" * 32, "confirmed": True}]},
+            "digest_status",
+        ),
     ],
 )
 def test_a_wrong_record_is_refused(change: dict[str, object], where: str) -> None:
@@ -161,7 +164,7 @@ def test_a_record_of_ones_own_that_is_no_text(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     (tmp_path / "datasets").mkdir()
     (tmp_path / "datasets/widgets.yaml").write_bytes(b"name: \xff")
-    with pytest.raises(DataError, match=r"widgets\.yaml: cannot be read as UTF-8"):
+    with pytest.raises(DataError, match=r"widgets\.yaml is not UTF-8"):
         record("widgets")
 
 

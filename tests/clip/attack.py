@@ -21,7 +21,7 @@ from click.testing import CliRunner
 
 from pipeline import methods
 from pipeline.cli import main
-from tests.clip import hostile
+from tests.clip import hostile, hostile_archives, hostile_headers  # noqa: F401 - they add to the corpus
 from tests.execution.folder_files import write_pictures, write_tower
 
 ROOM = 2 << 30

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.clip import hostile
+from tests.clip import hostile, hostile_archives, hostile_headers  # noqa: F401 - they add to the corpus
 from tests.project import ROOT
 
 GIGABYTE = 1e9
@@ -70,6 +70,6 @@ def test_the_archive_that_writes_does_so_where_torch_loads_it(
     canary = tmp_path / "canary"
     canary.write_bytes(bytes(16))
     monkeypatch.setenv(hostile.CANARY, str(canary))
-    hostile.writes_when_loaded(tmp_path / "a.pt")
+    hostile_archives.writes_when_loaded(tmp_path / "a.pt")
     torch.jit.load(str(tmp_path / "a.pt"))  # type: ignore[no-untyped-call]
     assert canary.read_bytes() != bytes(16)

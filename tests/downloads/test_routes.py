@@ -64,9 +64,9 @@ def test_one_archive_for_three_polyp_sets(store: Store) -> None:
 @pytest.mark.parametrize(
     ("facts", "message"),
     [
-        ({"kind": "form", "url": "u"}, "a person needs the name of the archive and instructions"),
-        ({"kind": "http", "url": "u"}, "http needs the url and the name of the archive"),
-        ({"kind": "kaggle", "url": "u"}, "kaggle needs an id"),
+        ({"kind": "form", "url": "https://u"}, "a person needs the name of the archive and instructions"),
+        ({"kind": "http", "url": "https://u"}, "http needs the url and the name of the archive"),
+        ({"kind": "kaggle", "url": "https://u"}, "kaggle needs an id"),
         ({"kind": "huggingface", "id": "a/b"}, "huggingface needs the name of the archive"),
         ({"kind": "gdrive", "id": "1", "archive": "../up.zip"}, "archive"),
     ],
@@ -74,7 +74,9 @@ def test_one_archive_for_three_polyp_sets(store: Store) -> None:
 def test_a_source_that_cannot_be_used_is_refused(facts: dict[str, str], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         Source.model_validate({**facts, "confirmed": True})
-    Source.model_validate({"kind": "http", "url": "u", "use": False, "confirmed": True})  # only to be known
+    Source.model_validate(
+        {"kind": "http", "url": "https://u", "use": False, "confirmed": True}
+    )  # only to be known
 
 
 def test_a_source_of_an_unknown_build_is_refused() -> None:

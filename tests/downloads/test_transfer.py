@@ -241,6 +241,27 @@ def test_no_way_to_plain_http_or_other_schemes(bring: Bring) -> None:
             bring("file:///etc/hostname")
 
 
+@pytest.mark.parametrize(
+    "inside", ["127.0.0.1", "10.1.2.3", "169.254.169.254", "[::1]", "[::ffff:192.168.0.1]"]
+)
+def test_no_way_from_a_publisher_into_this_network(bring: Bring, inside: str) -> None:
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.host)
+        return httpx.Response(302, headers={"Location": f"https://{inside}/secret"})
+
+    with open_client() as real:
+        hooks = real.event_hooks
+    with httpx.Client(
+        transport=httpx.MockTransport(answer), follow_redirects=True, event_hooks=hooks
+    ) as mocked:
+        bring.client = mocked
+        with pytest.raises(DownloadError, match="on this machine or in its network, which is not followed"):
+            bring("https://8.8.8.8/file.zip")
+    assert asked == ["8.8.8.8"]
+
+
 def test_no_way_over_plain_http(bring: Bring) -> None:
     ways = {"https://here/": "http://between/", "http://between/": "https://there/"}
 

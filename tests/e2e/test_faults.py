@@ -11,11 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.execution.log import read_log
 from pipeline.execution.store import CellStore
 from pipeline.results import ResultsError
 from tests.execution.running import CELLS, evaluate, forget, use_plain_methods
-from tests.project import SECONDS, Project
+from tests.project import SECONDS, Project, read_log
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(2 * SECONDS)]
 

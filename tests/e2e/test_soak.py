@@ -18,11 +18,10 @@ import pytest
 import yaml
 
 from pipeline.doctor.stored import stored_files
-from pipeline.execution.log import read_log
 from pipeline.execution.store import CellStore
 from pipeline.params import load_params
 from tests.e2e.killing import MARK, Killer, marked
-from tests.project import ROOT, Project
+from tests.project import ROOT, Project, read_log
 
 SEED = int(os.environ.get("ZSAD_SOAK_SEED", "20240311"))
 SECONDS = 1200

@@ -1,4 +1,4 @@
-"""Faults for workers: stand-ins for `pipeline.execution.worker.evaluate` that break it where a test wants.
+"""Faults for workers: stand-ins for `pipeline.execution.worker.run_on_node` that break it where a test wants.
 
 They run on Ray workers, which share nothing with the test but files: `marks` is a folder for those.
 """
@@ -15,11 +15,11 @@ import ray
 import torch
 
 from pipeline.clip import Clip
-from pipeline.execution.tasks import GroupReport, GroupTask
-from pipeline.execution.usage import Place
-from pipeline.execution.worker import Workplace, evaluate
+from pipeline.execution.tasks import GroupTask, Report
+from pipeline.execution.usage import Place, here
+from pipeline.execution.worker import Workplace, run_on_node
 
-Items = Iterator[Place | GroupReport]
+Items = Iterator[Place | Report]
 
 FITS = 4
 
@@ -42,15 +42,15 @@ def shorten_memory(most: int = FITS) -> None:
 def short_of_memory(task: GroupTask, workplace: Workplace) -> Items:
     """A worker whose memory holds `FITS` images."""
     shorten_memory()
-    yield from evaluate(task, workplace)
+    yield from run_on_node(task, workplace)
 
 
 def endless_on_endo(task: GroupTask, workplace: Workplace) -> Items:
     """A worker that hangs in the group of Endo."""
-    yield Place.here()
+    yield here()
     if task.dataset == "endo":
         time.sleep(600)
-    items = evaluate(task, workplace)
+    items = run_on_node(task, workplace)
     next(items)
     yield from items
 
@@ -60,7 +60,7 @@ HELD = "held"
 
 def stopped_on_endo(task: GroupTask, workplace: Workplace) -> Items:
     """A worker that somebody stopped: it hears nothing, and does not end."""
-    for item in evaluate(task, workplace):
+    for item in run_on_node(task, workplace):
         yield item
         if task.dataset == "endo":
             os.kill(os.getpid(), signal.SIGSTOP)
@@ -68,10 +68,10 @@ def stopped_on_endo(task: GroupTask, workplace: Workplace) -> Items:
 
 def held_off_the_head(task: GroupTask, workplace: Workplace) -> Items:
     """A worker that hangs in the middle of a group on any node but the head, and leaves the file `HELD`."""
-    items = evaluate(task, workplace)
+    items = run_on_node(task, workplace)
     yield next(items)
-    here = ray.get_runtime_context().get_node_id()
-    (resources,) = (node["Resources"] for node in ray.nodes() if node["NodeID"] == here)
+    node_id = ray.get_runtime_context().get_node_id()
+    (resources,) = (node["Resources"] for node in ray.nodes() if node["NodeID"] == node_id)
     if "node:__internal_head__" not in resources:
         Path(HELD).touch()
         time.sleep(600)
@@ -87,7 +87,7 @@ def once_held(then: Callable[[], object], over: Event) -> None:
 
 def dies_twice_in_headct(task: GroupTask, workplace: Workplace) -> Items:
     """A worker that is killed in the middle of the group of HeadCT, and the next one too."""
-    items = evaluate(task, workplace)
+    items = run_on_node(task, workplace)
     yield next(items)
     if task.dataset == "headct":
         deaths = len(list(Path().glob("death-*")))

@@ -47,7 +47,7 @@ def evaluate(record: Record | None = None, threads: int = 1) -> Summary:
     run = open_run(params, CellStore(), *([record] if record else []))
     if run.tasks:
         with open_backend(params.compute) as backend, ThreadPoolExecutor(threads) as pool:
-            for future in [pool.submit(run.evaluate, task, backend) for task in run.tasks]:
+            for future in [pool.submit(run.do, task, backend) for task in run.tasks]:
                 future.result()
     return run.finish()
 
@@ -60,6 +60,6 @@ def prepare(dataset: str) -> None:
 def train(auxiliary: str) -> None:
     """What the flow does, without Prefect."""
     trainer = Trainer(load_params(), auxiliary)
-    for job in trainer.jobs():
-        job.run()
+    for _, tune in trainer.jobs():
+        tune()
     trainer.close()

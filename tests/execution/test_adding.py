@@ -104,7 +104,7 @@ def test_add_and_prepare_agree_on_large_pictures(tmp_path: Path, monkeypatch: py
     [
         ("name: mine", "name: other", "'other' differs from the name of the file"),
         ("domain: own", "domain: medical", "must be `own`"),
-        ("title: mine", "title: [", "not YAML"),
+        ("title: mine", "title: [", "cannot be read as YAML"),
         ("title: mine", "titel: mine", "datasets/mine.yaml, title"),
     ],
 )

@@ -1,4 +1,4 @@
-"""From params to entries: variants stand on their method, mistakes stay with their entry."""
+"""From params to systems: variants stand on their method, mistakes stay with their system."""
 
 import re
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 from pipeline.errors import DataError, ParamsError
-from pipeline.execution.systems import resolve_entries
+from pipeline.execution.systems import resolve_systems
 from pipeline.params import parse_params
 
 
 def test_a_variant_stands_on_its_method(small_params: dict[str, Any]) -> None:
     small_params["variants"] = {"clip": {"blurred": {"sigma": 3.0}}}
-    clip, blurred, *_ = resolve_entries(parse_params(small_params))
-    assert (clip.entry.label, blurred.entry.label) == ("clip", "clip[blurred]")
+    clip, blurred, *_ = resolve_systems(parse_params(small_params))
+    assert (clip.system.name, blurred.system.name) == ("clip", "clip[blurred]")
     assert (clip.settings["sigma"], blurred.settings["sigma"]) == (1.0, 3.0)
     assert clip.settings["layers"] == blurred.settings["layers"] == [8]
 
@@ -21,16 +21,16 @@ def test_a_variant_stands_on_its_method(small_params: dict[str, Any]) -> None:
 def test_a_variant_changes_one_key_of_a_nested_block(small_params: dict[str, Any]) -> None:
     small_params["methods"] = {"anomalyclip": {"training": {"epochs": 2, "lr": 0.5}}}
     small_params["variants"] = {"anomalyclip": {"untrained": {"training": {"epochs": 0}}}}
-    _, untrained = resolve_entries(parse_params(small_params))
+    _, untrained = resolve_systems(parse_params(small_params))
     assert untrained.settings["training"] | {"epochs": 0, "lr": 0.5} == untrained.settings["training"]
 
 
 def test_settings_are_complete(small_params: dict[str, Any]) -> None:
-    by_label = {item.entry.label: item for item in resolve_entries(parse_params(small_params))}
-    assert by_label["anomalyclip"].entry.learnt
+    by_label = {item.system.name: item for item in resolve_systems(parse_params(small_params))}
+    assert by_label["anomalyclip"].learnt
     assert by_label["anomalyclip"].settings["n_ctx"] == 12
     assert by_label["anomalyclip"].settings["training"]["lr"] == 1e-3
-    assert not by_label["clip_ac"].entry.learnt
+    assert not by_label["clip_ac"].learnt
 
 
 def test_a_variant_without_learnt_vectors_is_not_tuned(small_params: dict[str, Any]) -> None:
@@ -39,7 +39,7 @@ def test_a_variant_without_learnt_vectors_is_not_tuned(small_params: dict[str, A
     small_params["variants"] = {
         "anomalyclip": {"t1": {"n_ctx": 0, "deep_layers": 0}, "t2": {"deep_layers": 0}}
     }
-    learnt = {it.entry.label: it.entry.learnt for it in resolve_entries(parse_params(small_params))}
+    learnt = {it.system.name: it.learnt for it in resolve_systems(parse_params(small_params))}
     assert (learnt["anomalyclip[t1]"], learnt["anomalyclip[t2]"]) == (False, True)
 
 
@@ -51,33 +51,33 @@ def test_a_variant_without_learnt_vectors_is_not_tuned(small_params: dict[str, A
         ({"clip": {"tower": "north"}}, "params.yaml: methods.clip.tower: 'north' is not under `towers`"),
     ],
 )
-def test_a_mistake_stays_with_its_entry(
+def test_a_mistake_stays_with_its_system(
     small_params: dict[str, Any], methods: dict[str, Any], message: str
 ) -> None:
     small_params["methods"] = methods | {"clip_ac": {}}
-    broken, fine = resolve_entries(parse_params(small_params))
-    assert broken.entry.error is not None
-    assert broken.entry.error.startswith(message)
-    assert fine.entry.error is None
+    broken, fine = resolve_systems(parse_params(small_params))
+    assert broken.error is not None
+    assert broken.error.startswith(message)
+    assert fine.error is None
 
 
 def test_a_learnt_method_with_a_mistake_still_counts_its_seeds(small_params: dict[str, Any]) -> None:
     small_params["methods"]["anomalyclip"]["n_ctx"] = "many"
-    *_, broken = resolve_entries(parse_params(small_params))
-    assert broken.entry.error
-    assert broken.entry.learnt
+    *_, broken = resolve_systems(parse_params(small_params))
+    assert broken.error
+    assert broken.learnt
 
 
 def test_a_variant_names_itself_in_its_mistake(small_params: dict[str, Any]) -> None:
     small_params["variants"] = {"clip": {"bad": {"sigma": -1}}}
-    _, broken, *_ = resolve_entries(parse_params(small_params))
-    assert str(broken.entry.error).startswith("params.yaml: variants.clip.bad: methods.clip.sigma: ")
+    _, broken, *_ = resolve_systems(parse_params(small_params))
+    assert str(broken.error).startswith("params.yaml: variants.clip.bad: methods.clip.sigma: ")
 
 
 def test_a_variant_of_no_method_is_refused(small_params: dict[str, Any]) -> None:
     small_params["variants"] = {"coop": {"short": {}}}
     with pytest.raises(ParamsError, match=r"variants\.coop"):
-        resolve_entries(parse_params(small_params))
+        resolve_systems(parse_params(small_params))
 
 
 RETUNED = {
@@ -89,10 +89,10 @@ def test_a_retuned_variant_is_its_method_on_another_auxiliary_set(small_params: 
     small_params["retuned"] = RETUNED
     small_params["auxiliaries"].append("colon_auxiliary")
     small_params["datasets"].append("colon_auxiliary")
-    plain, retuned = resolve_entries(parse_params(small_params))[-2:]
-    assert [plain.entry.label, retuned.entry.label] == ["anomalyclip", "anomalyclip[medical]"]
-    assert (plain.entry.auxiliary, plain.entry.datasets) == (None, None)
-    assert (retuned.entry.auxiliary, retuned.entry.datasets) == ("colon_auxiliary", ("endo", "tn3k"))
+    plain, retuned = resolve_systems(parse_params(small_params))[-2:]
+    assert [plain.system.name, retuned.system.name] == ["anomalyclip", "anomalyclip[medical]"]
+    assert (plain.auxiliary, plain.datasets) == (None, None)
+    assert (retuned.auxiliary, retuned.datasets) == ("colon_auxiliary", ("endo", "tn3k"))
     assert retuned.settings == plain.settings
 
 
@@ -111,11 +111,11 @@ def test_a_retuned_variant_of_something_unknown_is_refused(
     # On data sets that this run has not, so that no auxiliary set is missed first.
     small_params["retuned"] = {"medical": RETUNED["medical"] | {"datasets": ["tn3k"]} | change}
     with pytest.raises(error, match=re.escape(message)):
-        resolve_entries(parse_params(small_params))
+        resolve_systems(parse_params(small_params))
 
 
 def test_two_variants_of_one_name_are_refused(small_params: dict[str, Any]) -> None:
     small_params["retuned"] = {"medical": RETUNED["medical"] | {"datasets": ["tn3k"]}}
     small_params["variants"] = {"anomalyclip": {"medical": {}}}
     with pytest.raises(ParamsError, match=r"variants\.anomalyclip has this name too"):
-        resolve_entries(parse_params(small_params))
+        resolve_systems(parse_params(small_params))

@@ -15,11 +15,11 @@ from pipeline.execution.retries import (
     LostWorkerError,
     OutOfMemoryError,
     TimeLimitError,
+    attempt,
     out_of_memory,
-    run_group,
 )
 from pipeline.execution.run import open_run
-from pipeline.execution.tasks import GroupReport, GroupTask
+from pipeline.execution.tasks import GroupTask, Report
 from pipeline.execution.usage import Place, Usage
 from pipeline.params import load_params
 from pipeline.results import METRICS
@@ -28,21 +28,19 @@ from tests.execution.running import Events, evaluate, use_plain_methods
 from tests.project import Project
 
 TASK = GroupTask(
-    profile="miniature",
     tower=TowerSpec("main", "model", "weights", 8, "native", "gelu"),
     dataset="endo",
     subset="colon",
     images=12,
     class_name="colon",
-    build=None,
     shards=Path("shards"),
     device="cpu",
     threads=1,
     batch=16,
     cells=(),
 )
-PLACE = Place("here", 1)
-REPORT = GroupReport((), Usage(PLACE, {}, 0, None))
+PLACE: Place = {"node": "here", "pid": 1}
+REPORT: Report = ((), Usage())
 
 
 class Attempts:
@@ -52,7 +50,7 @@ class Attempts:
         self.errors = list(errors)
         self.batches: list[int] = []
 
-    def __call__(self, task: GroupTask, started: Callable[[Place], None]) -> GroupReport:
+    def __call__(self, task: GroupTask, started: Callable[[Place], None]) -> Report:
         self.batches.append(task.batch)
         started(PLACE)
         if self.errors:
@@ -62,7 +60,7 @@ class Attempts:
 
 def test_a_lost_worker_is_replaced_as_often_as_stated() -> None:
     attempts, events = Attempts(*[LostWorkerError("gone")] * 3), Events()
-    assert run_group(TASK, attempts, retries=3, record=events) is REPORT
+    assert attempt(TASK, attempts, retries=3, record=events) is REPORT
     assert attempts.batches == [16] * 4
     assert [facts["attempt"] for facts in events.of("group_started")] == [1, 2, 3, 4]
     assert [facts["retried"] for facts in events.of("worker_lost")] == [True] * 3
@@ -71,13 +69,13 @@ def test_a_lost_worker_is_replaced_as_often_as_stated() -> None:
 def test_one_loss_more_is_a_failure_that_says_so() -> None:
     attempts, events = Attempts(*[LostWorkerError("gone")] * 4), Events()
     with pytest.raises(GroupFailedError, match=r"endo/colon: lost its worker 4 times \(gone\)"):
-        run_group(TASK, attempts, retries=3, record=events)
+        attempt(TASK, attempts, retries=3, record=events)
     assert events.of("worker_lost")[-1]["retried"] is False
 
 
 def test_short_memory_halves_the_batch_down_to_one() -> None:
     attempts, events = Attempts(*[OutOfMemoryError("short")] * 4), Events()
-    assert run_group(TASK, attempts, retries=0, record=events) is REPORT
+    assert attempt(TASK, attempts, retries=0, record=events) is REPORT
     assert attempts.batches == [16, 8, 4, 2, 1]
     assert [facts["to"] for facts in events.of("batch_halved")] == [8, 4, 2, 1]
 
@@ -85,14 +83,14 @@ def test_short_memory_halves_the_batch_down_to_one() -> None:
 def test_short_memory_with_a_batch_of_one_is_a_failure() -> None:
     attempts = Attempts(*[OutOfMemoryError("short")] * 5)
     with pytest.raises(GroupFailedError, match="batch of one"):
-        run_group(TASK, attempts, retries=9, record=Events())
+        attempt(TASK, attempts, retries=9, record=Events())
 
 
 @pytest.mark.parametrize("error", [TimeLimitError("late"), ZsadError("wrong"), RuntimeError("bug")])
 def test_anything_else_is_not_tried_again(error: Exception) -> None:
     attempts = Attempts(error)
     with pytest.raises(type(error), match=str(error)):
-        run_group(TASK, attempts, retries=3, record=Events())
+        attempt(TASK, attempts, retries=3, record=Events())
     assert attempts.batches == [16]
 
 
@@ -147,7 +145,7 @@ def test_a_method_that_never_fits_costs_its_own_cells(
     monkeypatch.setattr(ClipAcMethod, "score", short)
     run = open_run(load_params(), _store())
     task = next(task for task in run.tasks if task.dataset == "headct")
-    rows = {result.row.method: result.row for result in run.evaluate(task, SerialBackend())}
+    rows = {result.row.method: result.row for result in run.do(task, SerialBackend())}
     assert rows["clip"].status == "ok"
     assert rows["clip_ac"].error == "MemoryError: never"
     assert [note for note in run.notes if "halved to 1" in note]
@@ -174,7 +172,7 @@ def test_images_are_not_passed_on_for_cells_that_have_all_failed(
     monkeypatch.setattr(Clip, "encode_image", counted)
     monkeypatch.setattr(ClipMethod, "score", broken)
     run = open_run(load_params(), _store())
-    (result,) = run.evaluate(run.tasks[0], SerialBackend())
+    (result,) = run.do(run.tasks[0], SerialBackend())
     assert result.row.error == "ValueError: no score"
     assert passes == [2]
 

@@ -15,7 +15,7 @@ def anonymous() -> int:
 
 
 @pytest.mark.skipif(scoring._TRIM is None, reason="another allocator than glibc's")
-def test_holes_are_given_back() -> None:
+def test_holes_are_released() -> None:
     pieces, size = 500, 100_000  # below the size from which glibc maps an array by itself
     stay, go = [], []
     for _ in range(pieces):
@@ -23,6 +23,6 @@ def test_holes_are_given_back() -> None:
         stay.append(np.ones(1000, np.uint8))
     del go
     before = anonymous()
-    scoring.give_back()
+    scoring.release_memory()
     assert before - anonymous() > pieces * size / 2
     assert all(piece.all() for piece in stay)

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from pipeline.execution.log import RunLog, read_log, recorded
-from pipeline.execution.usage import Place, Usage, measured, phase
+from pipeline.execution.log import RunLog, recorded
+from pipeline.execution.usage import Usage, measured, phase
 from pipeline.params import load_params
 from tests.execution.running import CELLS, evaluate, use_plain_methods
-from tests.project import Project
+from tests.project import Project, read_log
 
 
 def test_a_line_an_event(tmp_path: Path) -> None:
     log = RunLog(tmp_path)
-    log("group_started", group="endo/colon", place=Place("here", 7), missing=None)
+    log("group_started", group="endo/colon", place={"node": "here", "pid": 7}, missing=None)
     log("cell_failed", cell="clip on endo/colon", reason="mask\nis empty")
     first, second = read_log(log.path)
     assert first["place"] == {"node": "here", "pid": 7}
@@ -113,7 +113,7 @@ def test_phases_are_those_of_the_group_that_is_measured() -> None:
 
 def test_every_line_is_plain_json(tmp_path: Path) -> None:
     log = RunLog(tmp_path)
-    facts: dict[str, Any] = {"path": Path("a/b"), "usage": Usage(Place("n", 1), {"all": 1.5}, 3, None)}
+    facts: dict[str, Any] = {"path": Path("a/b"), "usage": Usage({"all": 1.5}, 3)}
     log("event", **facts)
     line = json.loads(log.path.read_text())
     assert line["path"] == "a/b"

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from pipeline.execution.backends import Slots
-from pipeline.execution.tasks import GroupReport, GroupTask
+from pipeline.execution.tasks import GroupTask, Report
 from pipeline.execution.usage import Place
 
 
@@ -15,7 +15,7 @@ class Width:
     def __init__(self, workers: int) -> None:
         self.workers = workers
 
-    def run(self, task: GroupTask, started: Callable[[Place], None]) -> GroupReport:
+    def run(self, task: GroupTask, started: Callable[[Place], None]) -> Report:
         raise NotImplementedError
 
     def stop(self) -> None:

@@ -4,37 +4,36 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.cells import CellKey, System
 from pipeline.errors import ZsadError
 from pipeline.execution.weights import WeightsShelf, weights_name, write_status
 from pipeline.files import file_digest
-from pipeline.plan import Cell, Entry
+from pipeline.plan import Cell, ResolvedSystem
 
-ANOMALYCLIP = Entry("anomalyclip", "", "main", learnt=True)
-VARIANT = Entry("anomalyclip", "no_dpam", "main", learnt=True)
+ANOMALYCLIP = System("anomalyclip")
+VARIANT = System("anomalyclip", "no_dpam")
 
 
-def cell(entry: Entry = ANOMALYCLIP) -> Cell:
-    return Cell(entry, "btad", "01", seed=3, auxiliary="mvtec")
+def cell(system: System = ANOMALYCLIP) -> Cell:
+    return Cell(CellKey("btad", "01", *system, seed=3), ResolvedSystem(system, learnt=True), "mvtec")
 
 
 def test_variants_and_seeds_have_files_of_their_own() -> None:
-    names = {weights_name(entry, seed) for entry in (ANOMALYCLIP, VARIANT) for seed in (1, 2)}
+    names = {weights_name(system, seed) for system in (ANOMALYCLIP, VARIANT) for seed in (1, 2)}
     assert len(names) == 4
     assert weights_name(VARIANT, 1) == "anomalyclip.no_dpam-seed1.safetensors"
 
 
 def test_a_method_that_learns_nothing_needs_none(tmp_path: Path) -> None:
-    clip = Cell(Entry("clip", "", "main", learnt=False), "btad", "01", seed=None, auxiliary=None)
-    assert WeightsShelf(tmp_path).find(clip) is None
+    clip = Cell(CellKey("btad", "01", "clip", "", None), ResolvedSystem(System("clip")), None)
+    assert WeightsShelf(tmp_path).find(clip) == (None, None)
 
 
 def test_found_weights_come_with_their_digest(tmp_path: Path) -> None:
     path = tmp_path / "mvtec" / weights_name(ANOMALYCLIP, 3)
     path.parent.mkdir()
     path.write_bytes(b"weights")
-    found = WeightsShelf(tmp_path).find(cell())
-    assert found is not None
-    assert (found.path, found.digest) == (path, file_digest(path))
+    assert WeightsShelf(tmp_path).find(cell()) == (path, file_digest(path))
 
 
 def test_a_reason_has_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,7 @@ def test_words_are_class_aware_where_they_have_a_place(tmp_path: Path) -> None:
         (ENSEMBLE.replace('["broken {}"]', "[]"), "states.abnormal"),
         (ENSEMBLE.replace("templates", "template"), "templates"),
         ("just words", "file"),
-        ("a: [", "not readable"),
+        ("a: [", "cannot be read as YAML"),
     ],
 )
 def test_another_content_is_refused_with_its_key(tmp_path: Path, text: str, key: str) -> None:

@@ -25,7 +25,8 @@ from pipeline.miniature.pretraining.training import (
     patch_loss,
     train,
 )
-from pipeline.miniature.pretraining.weights import read_facts, save_weights
+from pipeline.miniature.pretraining.weights import save_weights
+from tests.miniature.facts import read_facts
 
 CONFIG = {
     "embed_dim": 16,

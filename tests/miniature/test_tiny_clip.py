@@ -17,7 +17,7 @@ from pipeline.miniature import tiny_clip
 from pipeline.miniature.pretraining.pictures import EVALUATION_VIEW, draw_pool
 from pipeline.miniature.pretraining.probe import probe
 from pipeline.miniature.pretraining.training import FIRST_DPAM_BLOCK
-from pipeline.miniature.pretraining.weights import read_facts
+from tests.miniature.facts import read_facts
 
 FOLDER = Path(tiny_clip.__file__).parent
 CONFIG, WEIGHTS, CARD = FOLDER / "config.json", FOLDER / "model.safetensors", FOLDER / "README.md"

@@ -1,17 +1,20 @@
 """Planning: every cell once, one group a tower pass, longest first, leaks and broken subsets refused."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline import catalog
+from pipeline.cells import System
 from pipeline.params import AuxiliaryParams
-from pipeline.plan import Cell, Entry, Subset, make_plan
+from pipeline.plan import Cell, Group, Refused, ResolvedSystem, Subset, make_plan
 
-CLIP = Entry("clip", "", "main", learnt=False)
-WINCLIP = Entry("winclip", "", "windows", learnt=False)
-ANOMALYCLIP = Entry("anomalyclip", "", "main", learnt=True)
+CLIP = ResolvedSystem(System("clip"), tower="main")
+WINCLIP = ResolvedSystem(System("winclip"), tower="windows")
+ANOMALYCLIP = ResolvedSystem(System("anomalyclip"), tower="main", learnt=True)
 RULE = AuxiliaryParams(default="mvtec", exceptions={"mvtec": "visa"})
 SUBSETS = (
     Subset("mvtec", "bottle", 10),
@@ -20,83 +23,104 @@ SUBSETS = (
 )
 
 
+def plan(
+    systems: Sequence[ResolvedSystem],
+    subsets: Sequence[Subset] = SUBSETS,
+    *,
+    seeds: Sequence[int] = (1,),
+    tuned_on: Callable[[str], str] = RULE.tuned_on,
+) -> tuple[list[Group], list[Refused]]:
+    """A plan with what the catalog knows of auxiliary sets."""
+
+    def held(auxiliary: str) -> Sequence[str]:
+        return catalog.record(auxiliary).holds_images_of
+
+    return make_plan(systems, subsets, seeds=seeds, tuned_on=tuned_on, holds_images_of=held)
+
+
+def cells(groups: Sequence[Group]) -> list[Cell]:
+    return [cell for group in groups for cell in group.cells]
+
+
 def test_methods_of_one_tower_share_a_group() -> None:
-    plan = make_plan([CLIP, ANOMALYCLIP, WINCLIP], SUBSETS, seeds=[1, 2], tuned_on=RULE.tuned_on)
-    assert len(plan.groups) == 6
-    main = next(group for group in plan.groups if group.tower == "main" and group.dataset == "btad")
-    assert [cell.entry for cell in main.cells] == [CLIP, ANOMALYCLIP, ANOMALYCLIP]
-    assert [cell.seed for cell in main.cells] == [None, 1, 2]
+    groups, _ = plan([CLIP, ANOMALYCLIP, WINCLIP], seeds=[1, 2])
+    assert len(groups) == 6
+    main = next(group for group in groups if group.tower == "main" and group.dataset == "btad")
+    assert [cell.resolved for cell in main.cells] == [CLIP, ANOMALYCLIP, ANOMALYCLIP]
+    assert [cell.key.seed for cell in main.cells] == [None, 1, 2]
     assert [cell.auxiliary for cell in main.cells] == [None, "mvtec", "mvtec"]
-    assert {(group.dataset, group.subset, group.images) for group in plan.groups} == {
+    assert {(group.dataset, group.subset, group.images) for group in groups} == {
         (subset.dataset, subset.name, subset.images) for subset in SUBSETS
     }
 
 
 def test_longest_group_goes_first() -> None:
-    plan = make_plan([CLIP], SUBSETS, seeds=[1], tuned_on=RULE.tuned_on)
-    assert [group.dataset for group in plan.groups] == ["visa", "btad", "mvtec"]
+    groups, _ = plan([CLIP])
+    assert [group.dataset for group in groups] == ["visa", "btad", "mvtec"]
 
 
 def test_a_learnt_method_is_evaluated_where_it_was_not_tuned() -> None:
-    plan = make_plan([ANOMALYCLIP], SUBSETS, seeds=[1], tuned_on=RULE.tuned_on)
-    assert {cell.dataset: cell.auxiliary for cell in plan.cells} == {
+    groups, refused = plan([ANOMALYCLIP])
+    assert {cell.key.dataset: cell.auxiliary for cell in cells(groups)} == {
         "mvtec": "visa",
         "visa": "mvtec",
         "btad": "mvtec",
     }
-    assert not plan.refused
+    assert not refused
 
 
 def test_a_leak_is_refused_and_the_rest_is_planned() -> None:
-    plan = make_plan([CLIP, ANOMALYCLIP], SUBSETS, seeds=[1], tuned_on=lambda _dataset: "visa")
-    assert [failure.cell.label for failure in plan.refused] == ["anomalyclip on visa/candle, seed 1"]
-    assert "leak" in plan.refused[0].reason
-    assert "auxiliary.exceptions.visa" in plan.refused[0].reason
-    assert len(plan.cells) == 5
+    groups, refused = plan([CLIP, ANOMALYCLIP], tuned_on=lambda _dataset: "visa")
+    assert [cell.key.name for cell, _ in refused] == ["anomalyclip on visa/candle, seed 1"]
+    assert "leak" in refused[0][1]
+    assert "auxiliary.exceptions.visa" in refused[0][1]
+    assert len(cells(groups)) == 5
 
 
-RETUNED = Entry(
-    "vand", "medical", "main", learnt=True, auxiliary="colon_auxiliary", datasets=("btad", "visa")
+RETUNED = replace(
+    ANOMALYCLIP, system=System("vand", "medical"), auxiliary="colon_auxiliary", datasets=("btad", "visa")
 )
 
 
-def test_an_entry_with_an_auxiliary_set_of_its_own_is_planned_where_it_asks() -> None:
-    plan = make_plan([ANOMALYCLIP, RETUNED], SUBSETS, seeds=[1, 2], tuned_on=RULE.tuned_on)
-    cells = [(cell.dataset, cell.seed, cell.auxiliary) for cell in plan.cells if cell.entry == RETUNED]
-    assert sorted(cells) == [(name, seed, "colon_auxiliary") for name in ("btad", "visa") for seed in (1, 2)]
-    assert len(plan.cells) == 6 + 4
-    assert not plan.refused
+def test_a_system_with_an_auxiliary_set_of_its_own_is_planned_where_it_asks() -> None:
+    groups, refused = plan([ANOMALYCLIP, RETUNED], seeds=[1, 2])
+    own = [cell for cell in cells(groups) if cell.resolved == RETUNED]
+    assert sorted((cell.key.dataset, cell.key.seed, cell.auxiliary) for cell in own) == [
+        (name, seed, "colon_auxiliary") for name in ("btad", "visa") for seed in (1, 2)
+    ]
+    assert len(cells(groups)) == 6 + 4
+    assert not refused
 
 
 @pytest.mark.parametrize("dataset", ["cvc_colondb", "colon_auxiliary"])
 def test_images_that_the_auxiliary_set_holds_are_a_leak(dataset: str) -> None:
     greedy = replace(RETUNED, datasets=(dataset, "endo"))
     subsets = [Subset(dataset, "colon", 12), Subset("endo", "colon", 12)]
-    plan = make_plan([CLIP, greedy], subsets, seeds=[1], tuned_on=RULE.tuned_on)
-    assert [failure.cell.label for failure in plan.refused] == [f"vand[medical] on {dataset}/colon, seed 1"]
-    assert f"leave {dataset} out of retuned.medical.datasets" in plan.refused[0].reason
-    assert [cell.dataset for cell in plan.cells if cell.entry == greedy] == ["endo"]
+    groups, refused = plan([CLIP, greedy], subsets)
+    assert [cell.key.name for cell, _ in refused] == [f"vand[medical] on {dataset}/colon, seed 1"]
+    assert f"leave {dataset} out of retuned.medical.datasets" in refused[0][1]
+    assert [cell.key.dataset for cell in cells(groups) if cell.resolved == greedy] == ["endo"]
 
 
 def test_the_common_rule_may_not_leak_through_held_images_either() -> None:
     subsets = [Subset("cvc_colondb", "colon", 12)]
-    plan = make_plan([ANOMALYCLIP], subsets, seeds=[1], tuned_on=lambda _dataset: "colon_auxiliary")
-    assert "tuned on colon_auxiliary, which holds images of cvc_colondb, and" in plan.refused[0].reason
-    assert "auxiliary.exceptions.cvc_colondb" in plan.refused[0].reason
+    _, refused = plan([ANOMALYCLIP], subsets, tuned_on=lambda _dataset: "colon_auxiliary")
+    assert "tuned on colon_auxiliary, which holds images of cvc_colondb, and" in refused[0][1]
+    assert "auxiliary.exceptions.cvc_colondb" in refused[0][1]
 
 
 def test_a_broken_subset_costs_its_own_cells() -> None:
     broken = Subset("visa", "candle", 0, error="data/visa/candle/001.JPG cannot be decoded")
-    plan = make_plan([CLIP, ANOMALYCLIP], [SUBSETS[0], broken], seeds=[1], tuned_on=RULE.tuned_on)
-    assert {failure.reason for failure in plan.refused} == {broken.error}
-    assert {cell.dataset for cell in plan.cells} == {"mvtec"}
+    groups, refused = plan([CLIP, ANOMALYCLIP], [SUBSETS[0], broken])
+    assert {reason for _, reason in refused} == {broken.error}
+    assert {cell.key.dataset for cell in cells(groups)} == {"mvtec"}
 
 
-def test_an_unusable_entry_costs_its_own_cells() -> None:
-    unknown = Entry("wincli", "", "", learnt=False, error="unknown method 'wincli'")
-    plan = make_plan([unknown, CLIP], SUBSETS, seeds=[1], tuned_on=RULE.tuned_on)
-    assert [failure.cell.entry.method for failure in plan.refused] == ["wincli"] * 3
-    assert len(plan.cells) == 3
+def test_an_unusable_system_costs_its_own_cells() -> None:
+    unknown = ResolvedSystem(System("wincli"), error="unknown method 'wincli'")
+    groups, refused = plan([unknown, CLIP])
+    assert [cell.key.method for cell, _ in refused] == ["wincli"] * 3
+    assert len(cells(groups)) == 3
 
 
 @given(
@@ -112,8 +136,8 @@ def test_every_cell_is_planned_or_refused_exactly_once(
         Subset(datasets[i % 3], f"s{i}", n, error="broken" if i in broken else None)
         for i, n in enumerate(images)
     ]
-    plan = make_plan([CLIP, WINCLIP, ANOMALYCLIP], subsets, seeds=seeds, tuned_on=RULE.tuned_on)
-    cells: list[Cell] = [*plan.cells, *(failure.cell for failure in plan.refused)]
-    assert len(cells) == len(set(cells)) == len(subsets) * (2 + len(seeds))
-    assert [group.images for group in plan.groups] == sorted((g.images for g in plan.groups), reverse=True)
-    assert all(cell.auxiliary != cell.dataset for cell in plan.cells)
+    groups, refused = plan([CLIP, WINCLIP, ANOMALYCLIP], subsets, seeds=seeds)
+    every: list[Cell] = [*cells(groups), *(cell for cell, _ in refused)]
+    assert len(every) == len(set(every)) == len(subsets) * (2 + len(seeds))
+    assert [group.images for group in groups] == sorted((g.images for g in groups), reverse=True)
+    assert all(cell.auxiliary != cell.key.dataset for cell in cells(groups))

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.results import METRICS, CellResult, CellScores, ResultsError, decode_cell, encode_cell, parquet
+from pipeline.results import (
+    METRICS,
+    SCHEMA_VERSION,
+    CellResult,
+    CellScores,
+    ResultsError,
+    decode_cell,
+    encode_cell,
+    parquet,
+)
 
 from .make import BLANK, HEATMAP, failed_cell, ok_cell, ok_row
 
@@ -82,10 +91,12 @@ def test_a_changed_score_is_refused_although_the_parquet_file_is_sound() -> None
 
 
 def test_another_schema_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    content = encode_cell(ok_cell())
-    monkeypatch.setattr("pipeline.results.parquet.SCHEMA_VERSION", 99)
-    with pytest.raises(ResultsError, match="schema version 2, this code has 99"):
-        decode_cell(content)
+    for version in (1, 99):
+        with monkeypatch.context() as patch:
+            patch.setattr("pipeline.results.parquet.SCHEMA_VERSION", version)
+            content = encode_cell(ok_cell())
+        with pytest.raises(ResultsError, match=f"schema version {version}, this code has {SCHEMA_VERSION}"):
+            decode_cell(content)
 
 
 def test_another_parquet_file_is_refused() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline.results import SCHEMA_VERSION, ResultsError, slug, write_results
+from pipeline.results import METRICS_SCHEMA, SCHEMA_VERSION, ResultsError, parquet, slug, write_results
 from pipeline.results.parquet import cell_rows, read_examples, read_metrics, read_scores
 
 from .make import EXAMPLES, failed_cell, failed_row, ok_cell, ok_row
@@ -157,3 +157,21 @@ def test_a_file_of_other_columns_is_named(tmp_path: Path) -> None:
 def test_an_empty_folder_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match="run `dvc repro evaluate` first"):
         read_metrics(tmp_path / "metrics")
+
+
+def test_results_from_before_a_column_are_read_with_nulls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Version 2 had no titles."""
+    write_results([ok_cell(title="AnomalyCLIP"), failed_cell()], tmp_path)
+    new = read_metrics(tmp_path / "metrics")
+    assert new["title"].tolist() == ["AnomalyCLIP", pd.NA]
+    (path,) = tmp_path.glob("metrics/*/*.parquet")
+    table, _ = parquet.from_bytes(path.read_bytes(), METRICS_SCHEMA, "new")
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.results.parquet.SCHEMA_VERSION", 2)
+        path.write_bytes(parquet.to_bytes(table.drop_columns(["title"]), {}))
+    old = read_metrics(tmp_path / "metrics")
+    assert old["title"].isna().all()
+    pd.testing.assert_frame_equal(old.drop(columns="title"), new.drop(columns="title"))
+    assert [row.title for row in cell_rows(old)] == [None, None]

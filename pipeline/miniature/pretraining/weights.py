@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import save
 
 from pipeline.files import write_bytes
@@ -85,13 +84,6 @@ def save_weights(path: Path, model: Any, facts: Mapping[str, Any]) -> None:
     }
     text = json.dumps(dict(facts), sort_keys=True, allow_nan=False)
     write_bytes(path, save(tensors, metadata={_KEY: text}))
-
-
-def read_facts(path: Path) -> dict[str, Any]:
-    """What `save_weights` was told about the training."""
-    with safe_open(path, framework="pt") as file:
-        facts: dict[str, Any] = json.loads(file.metadata()[_KEY])
-    return facts
 
 
 def model_card(
