@@ -27,6 +27,7 @@ MOVES_NOTHING = {
     "pipeline/redaction.py": "hides secrets in messages",
     "pipeline/execution/backends.py": "where a group runs",
     "pipeline/execution/log.py": "what happened, line by line",
+    "pipeline/execution/cluster.py": "where a group runs",
     "pipeline/execution/local_ray.py": "where a group runs",
     "pipeline/execution/ray.py": "where a group runs",
     "pipeline/execution/retries.py": "whether it is tried again",

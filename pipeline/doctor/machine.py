@@ -128,7 +128,7 @@ def _named(name: str, variable: str, otherwise: str) -> Finding:
         return Finding(_SERVICES, name, "ok", f"{variable} is not set: {otherwise}")
     if name == "ray" and address == "auto":
         return Finding(_SERVICES, name, "ok", f"{variable}=auto: the Ray that runs on this machine")
-    from pipeline.execution.ray import answers, host_and_port  # late, as Ray comes with it
+    from pipeline.execution.cluster import answers, host_and_port  # late, as Ray comes with it
 
     found, shown = host_and_port(address), redacted(f"{variable}={address}")
     if found is None:

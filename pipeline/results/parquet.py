@@ -157,7 +157,7 @@ def _pandas_type(arrow: pa.DataType) -> Any:
 
 
 def read_metrics(folder: Path) -> "pd.DataFrame":
-    """One row a cell, sorted by data set, subset, method, variant and seed.
+    """One row per cell, sorted by data set, subset, method, variant and seed.
 
     Args:
         folder: such as `results/miniature/metrics`.
@@ -169,7 +169,7 @@ def read_metrics(folder: Path) -> "pd.DataFrame":
 
 
 def read_scores(folder: Path) -> "pd.DataFrame":
-    """One row an image and cell, sorted as `read_metrics` and then by image.
+    """One row per image and cell, sorted as `read_metrics` and then by image.
 
     Args:
         folder: such as `results/miniature/scores`.
@@ -181,7 +181,7 @@ def read_scores(folder: Path) -> "pd.DataFrame":
 
 
 def read_examples(folder: Path) -> "pd.DataFrame":
-    """One row an example and cell, sorted as `read_metrics` and then as prepared.
+    """One row per example and cell, sorted as `read_metrics` and then as prepared.
 
     Args:
         folder: such as `results/miniature/examples`.
