@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from pipeline.cells import by_reason
 from pipeline.report.sources import Sources
 from pipeline.tables.legend import LEVEL_TITLES, over_datasets
 from pipeline.tables.model import Row, Section, Table, ranked
@@ -25,13 +26,9 @@ def facts(sources: Sources) -> dict[str, str]:
     return found | _run_facts(sources.run)
 
 
-def failures(sources: Sources) -> dict[str, list[str]]:
-    """Why cells have no numbers: reason to the cells that it cost."""
-    found: dict[str, list[str]] = {}
-    for row in sources.rows:
-        if row.error:
-            found.setdefault(row.error, []).append(row.name)
-    return found
+def failures(sources: Sources) -> list[str]:
+    """Why cells have no numbers, one line for each reason."""
+    return by_reason((row.name, row.error) for row in sources.rows if row.error)
 
 
 def averages(outcome: Outcome) -> Table:

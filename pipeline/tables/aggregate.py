@@ -53,8 +53,7 @@ class SystemMeans:
     @cached_property
     def title(self) -> str | None:
         """What its method calls itself; None where no row says so."""
-        titles = (getattr(row, "title", None) for row in self.rows)
-        return next((title for title in titles if title), None)
+        return next((row.title for row in self.rows if row.title), None)
 
     def ran_on(self, dataset: str) -> bool:
         """Whether it has a row on a data set, be it a failed one."""

@@ -16,7 +16,7 @@ from typing import Final, get_args
 import pandas as pd
 
 from pipeline.catalog import Domain
-from pipeline.cells import CellKey, System
+from pipeline.cells import CellKey, System, by_reason
 from pipeline.results import CellRow, ResultsError
 from pipeline.results.parquet import cell_rows
 from pipeline.tables.aggregate import SystemMeans, why_absent
@@ -98,7 +98,7 @@ class Outcome:
         """How many cells have no result, and why; None where every cell has one."""
         if self._count is None:
             return None
-        reasons = [f"{_counted(names)}: {reason}" for reason, names in self._absent.items()]
+        reasons = by_reason(self._absent)
         more = "; and other reasons" if len(reasons) > _SHOWN else ""
         return f"{self._count} {'; '.join(reasons[:_SHOWN])}{more}."
 
@@ -117,17 +117,15 @@ class Outcome:
     def _count(self) -> str | None:
         if not self._absent:
             return None
-        absent = sum(map(len, self._absent.values()))
-        return f"INCOMPLETE: {absent} of {len(self._cells)} cells without a result."
+        return f"INCOMPLETE: {len(self._absent)} of {len(self._cells)} cells without a result."
 
     @cached_property
-    def _absent(self) -> dict[str, list[str]]:
-        """Cells without a result, by reason."""
-        found: dict[str, list[str]] = {}
-        for key, row in self._cells.items():
-            if (reason := why_absent(row)) is not None:
-                found.setdefault(reason, []).append(f"{key.system.name} on {key.dataset}/{key.subset}")
-        return found
+    def _absent(self) -> list[tuple[str, str]]:
+        """Each cell without a result, and why it has none."""
+        reasons = {key: why_absent(row) for key, row in self._cells.items()}
+        return [
+            (key._replace(seed=None).name, reason) for key, reason in reasons.items() if reason is not None
+        ]
 
     @cached_property
     def _cells(self) -> dict[CellKey, CellRow | None]:
@@ -191,7 +189,3 @@ def in_order(systems: Iterable[System]) -> list[System]:
 
 def _printed_name(method: str) -> str:
     return PRINTED_NAMES.get(method, method)
-
-
-def _counted(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"

@@ -24,4 +24,4 @@ def test_one_file_and_its_prompts_are_enough(trained: Project) -> None:
     assert "cells: 8 run, 0 reused, 0 failed" in output
     trained.run("python", "-m", "stages.tables")
     table = (trained.folder / "results/miniature/tables/table1.md").read_text()
-    assert "odd_patch" in table
+    assert "| CLIP | Odd patch |" in table

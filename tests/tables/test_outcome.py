@@ -1,6 +1,9 @@
 """What stands on top of tables, in which order systems stand there, and what they are called."""
 
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from pipeline.cells import System
 from pipeline.tables import Outcome
@@ -81,6 +84,22 @@ def test_a_system_that_says_nothing_goes_by_the_papers_name_or_its_own() -> None
     assert empty.title(System("clip_ac")) == "CLIP-AC"
     assert empty.title(System("anomalyclip", "t1")) == "AnomalyCLIP (t1)"
     assert empty.title(System("a_lab", "x")) == "a_lab (x)"
+
+
+@pytest.mark.parametrize("title", ["My Method", "CLIP"])
+def test_a_method_of_somebody_elses_stands_in_tables_by_its_own_title(tmp_path: Path, title: str) -> None:
+    """Also its variants, and those that were not run; a title of another method is told apart."""
+    rows = [
+        *full_run("clip", SHARES, title="CLIP"),
+        *(replace(it, title=title) for it in full_run("mine", SHARES)),
+        row("btad", "01", "mine", 0.5, variant="x", title=title),
+    ]
+    told = {"My Method": "My Method", "CLIP": "CLIP, mine"}[title]
+    texts = write(tmp_path, rows)
+    assert f"| Data set | C | CLIP | {told} |\n" in texts["table1.md"]
+    assert f"\n## {told} (x)\n" in texts["subsets/btad.md"]
+    assert f"| {told} | as it is |" in texts["variants.md"]
+    assert texts["table1.csv"].count(",mine,") == 12
 
 
 def test_a_part_has_its_systems_in_their_order_and_those_that_were_not_run(tmp_path: Path) -> None:
