@@ -99,8 +99,9 @@ class CellRow(IntervalColumns):
         for part in ("dataset", "method", "variant"):
             if not _NAME.fullmatch(name := getattr(self, part)):
                 raise ResultsError(f"a row has the {part} {name[:80]!a}, which no run can have written")
-        if not self.subset.isprintable():
-            raise ResultsError(f"a row has the subset {self.subset[:80]!a}, which no run can have written")
+        for part in ("subset", "title"):
+            if not (text := getattr(self, part) or "").isprintable():
+                raise ResultsError(f"a row has the {part} {text[:80]!a}, which no run can have written")
         match self.status:
             case "ok":
                 self._check_ok()

@@ -15,7 +15,8 @@ from rich.table import Table as Drawn
 from pipeline.tables.layout import NO_DATASET, Footnotes, Grid, Style, lay
 from pipeline.tables.model import Section, Table
 
-_MARKS: Final = re.compile(r"[\\|<>\[\]]")  # that would end a cell, or begin a tag or a link
+# What would end a cell, or begin a tag or a link; marks of our footnotes begin none.
+_MARKS: Final = re.compile(r"[\\|<>]|\[(?!c?\d+\])")
 _MARKDOWN: Final = Style(
     lambda text: f"**{text}**", lambda text: f"*{text}*", lambda text: _MARKS.sub(r"\\\g<0>", text)
 )
@@ -34,7 +35,7 @@ def markdown(table: Table) -> str:
         lines += [*table.lead, ""]
     for section, rows in zip(table.sections, grids, strict=True):
         if section.title:
-            lines += [f"## {section.title}", ""]
+            lines += [f"## {_MARKDOWN.escape(section.title)}", ""]
         if section.remarks:
             lines += [*section.remarks, ""]
         lines += [*(grid(rows[0], rows[1:], section.left) if rows else [NO_DATASET]), ""]
