@@ -8,7 +8,7 @@ their place; the folder stays as it is. The overview is what `zsad datasets` sho
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -17,6 +17,7 @@ import yaml
 from pipeline import catalog
 from pipeline.archives.staging import staged
 from pipeline.catalog import DatasetRecord, Guess, KnownCounts, Sample, registry
+from pipeline.catalog.survey import survey
 from pipeline.catalog.tree import read_tree, some
 from pipeline.downloads.hosts import routes
 from pipeline.errors import DataError, ParamsError
@@ -86,6 +87,7 @@ class Added(NamedTuple):
     guess: Guess
     record_path: Path
     folder: Path
+    notes: tuple[str, ...] = ()  # on how its pictures and masks are read
 
 
 def add_dataset(folder: Path, name: str, normal: str | None = None, *, leave_aside: bool = False) -> Added:
@@ -104,6 +106,9 @@ def add_dataset(folder: Path, name: str, normal: str | None = None, *, leave_asi
     if catalog.is_taken(name):
         raise DataError(f"{name}: there is a data set of this name; choose another with --name")
     found = catalog.guess(folder, name, normal, leave_aside=leave_aside)
+    seen = survey(folder, found.listing.samples)
+    build = found.record.builds[0].model_copy(update={"bit_depth": seen.bit_depth})
+    found = replace(found, record=found.record.model_copy(update={"builds": (build,)}))
     _try_out(folder, found)
     place, path = registry.DATA / name, catalog.own_record_path(name)
     ours = False
@@ -119,7 +124,7 @@ def add_dataset(folder: Path, name: str, normal: str | None = None, *, leave_asi
             path.unlink(missing_ok=True)
             shutil.rmtree(place, ignore_errors=True)
         raise
-    return Added(found, path, place)
+    return Added(found, path, place, seen.notes)
 
 
 def _try_out(folder: Path, found: Guess) -> None:
@@ -128,11 +133,11 @@ def _try_out(folder: Path, found: Guess) -> None:
     Raises:
         DataError: names the files that cannot be prepared.
     """
-    rule = found.record.builds[0].mask_above
+    build = found.record.builds[0]
 
     def work(sample: Sample) -> str | None:
         try:
-            fill_row(folder, sample, 0, (), rule)
+            fill_row(folder, sample, 0, (), build)
         except DataError as error:
             return str(error)
         return None

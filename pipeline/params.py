@@ -17,6 +17,7 @@ PARAMS_FILE = Path("params.yaml")
 
 # Names become file names and DVC stage names.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]*$")]
+Seed = Annotated[int, Field(strict=True, ge=0, lt=2**32)]  # what every random generator takes
 VariantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.+-]*$")]
 
 
@@ -68,9 +69,9 @@ class ComputeParams(_Record):
     backend: Literal["ray", "serial"]
     cpus: int | None = Field(default=None, gt=0)  # None: all that the machine has
     gpus: int = Field(default=0, ge=0)
-    threads: int = Field(default=1, gt=0)  # of torch, in each worker
-    batch: int = Field(default=16, gt=0)
-    retries: int = Field(default=3, ge=0)  # of a group whose worker died
+    threads: int = Field(default=1, gt=0, le=1024)  # of torch, in each worker; no machine has more
+    batch: int = Field(default=16, gt=0, le=65536)  # a pass of more fits no memory
+    retries: int = Field(default=3, ge=0, le=100)  # of a group whose worker died; more hide a fault
     time_limit: float | None = Field(default=None, gt=0)  # seconds that a group may run; None: any
 
     @model_validator(mode="after")
@@ -101,7 +102,7 @@ class Params(_Record):
     own: tuple[Name, ...] = ()  # data sets that the user brought, evaluated too
     auxiliaries: tuple[Name, ...]
     auxiliary: AuxiliaryParams
-    seeds: tuple[int, ...] = Field(min_length=1)
+    seeds: tuple[Seed, ...] = Field(min_length=1)
     towers: dict[Name, TowerParams] = Field(min_length=1)
     methods: dict[str, dict[str, Any]] = Field(min_length=1)
     variants: dict[str, dict[VariantName, dict[str, Any]]] = {}

@@ -5,6 +5,7 @@ docstrings, complexity and the number of arguments. `python -m tests.grain` prin
 """
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 from graphlib import TopologicalSorter
 
@@ -18,7 +19,7 @@ PARTS = ("pipeline", "stages", "benchmarks", "tests")
 LONGEST_MODULE, LONGEST_FUNCTION = 400, 50
 AIMED_MODULE, AIMED_FUNCTION = 300, 20
 SHARE_IN_AIM = 0.95
-MOST_SMALL, LEAST_MEDIAN = 0.25, 100
+MOST_SMALL, LEAST_MEDIAN, MOST_DATACLASSES = 0.25, 100, 6
 
 
 def _modules(*parts: str) -> dict[str, str]:
@@ -78,6 +79,11 @@ def test_rooms_are_not_too_small() -> None:
     assert grain.median >= LEAST_MEDIAN
 
 
+def test_nouns_are_few() -> None:
+    """Dataclasses per 1,000 lines of code: a plain tuple or a function often does."""
+    assert measure().dataclasses_per_1000 <= MOST_DATACLASSES
+
+
 def test_lines_of_code_are_neither_blank_comment_nor_docstring() -> None:
     source = '"""One.\n\nTwo."""\n\nX = """\na"""  # why\n\n\ndef f():\n    """One."""\n    return 1\n'
     assert code_lines(source) == 4
@@ -86,3 +92,20 @@ def test_lines_of_code_are_neither_blank_comment_nor_docstring() -> None:
 def test_modules_import_each_other_in_no_circle() -> None:
     """Late imports, inside functions, are left out; so is what a package hands on from its own modules."""
     assert list(TopologicalSorter(Reach().imports()).static_order())
+
+
+def test_every_name_is_used_by_more_than_tests() -> None:
+    """Top-level names of the package that nothing mentions: not the package, benchmarks or an entry point."""
+    reach = Reach(packages=("pipeline", "stages", "benchmarks"))
+    asked = "".join((ROOT / name).read_text() for name in ("pyproject.toml", "prefect.yaml"))
+    mentioned = reach.mentioned()
+    unused = [
+        f"{module}.{name}"
+        for module, found in reach.modules.items()
+        if module.startswith("pipeline")
+        for name in found.defined
+        if (module, name) not in mentioned
+        and not name.startswith("__")
+        and not re.search(rf":{name}\b", asked)
+    ]
+    assert unused == []

@@ -134,3 +134,9 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
         load_params(path)
     with pytest.raises(ParamsError, match="cannot be read"):
         load_params(tmp_path)
+
+
+@pytest.mark.parametrize("seed", [True, -1, 10**23, 1.5])
+def test_a_seed_is_what_random_generators_take(seed: object, values: dict[str, Any]) -> None:
+    with pytest.raises(ParamsError, match=r"seeds\.0: "):
+        parse_params({**values, "seeds": [seed]})

@@ -27,11 +27,16 @@ class FileFact:
 
 
 def subset_digest(
-    samples: Sequence[Sample], facts: Mapping[str, FileFact], base: str = "", *, mask_above: int = 0
+    samples: Sequence[Sample],
+    facts: Mapping[str, FileFact],
+    base: str = "",
+    *,
+    mask_above: int = 0,
+    bit_depth: int | None = None,
 ) -> str:
     """Digest of one subset: its files by content, and label, defect and crop of every image.
 
-    Another rule of its masks than the paper's (`Build.mask_above`) makes another digest.
+    Another rule of its masks than the paper's (`Build.mask_above`), or a stated bit depth, makes another one.
     """
 
     def inner(path: str | None) -> str | None:
@@ -39,7 +44,8 @@ def subset_digest(
 
     files = sorted((str(inner(path)), fact.size, fact.sha256) for path, fact in facts.items())
     uses = sorted([inner(s.image), inner(s.mask) or "", s.label, s.defect, s.crop or ()] for s in samples)
-    rule = {"mask_above": mask_above} if mask_above else {}
+    stated = {"mask_above": mask_above, "bit_depth": bit_depth}
+    rule = {key: value for key, value in stated.items() if value}
     return value_digest({"files": files, "uses": uses} | rule)
 
 

@@ -1,31 +1,109 @@
-"""Decoding of published image files, whole or not at all.
+"""What an image file holds: a picture of 8-bit values, or a reason why its values cannot be known.
 
 Files come from outside, so only the formats that the data sets use are tried, a picture larger than
-Pillow's own limit, or that of ZSAD_MAX_PIXELS, is an error, and so is a cut-off file. Orientation tags are
-not applied: the official code does not apply them either.
+Pillow's own limit, or that of ZSAD_MAX_PIXELS, is an error, and so is a cut-off file. Orientation tags, gamma
+and colour profiles are not applied: the official code does not apply them either. Values of up to 16 bits are
+scaled to 8 by their bit depth; fractions and larger numbers have no known black and white and are refused.
 """
 
 import io
 import os
 import re
+from typing import Any, Final, NamedTuple, TypeAlias
 
-from PIL import Image, UnidentifiedImageError
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from pipeline.errors import DataError, is_fault
 
+Values: TypeAlias = NDArray[Any]
+
 _LIMIT = "ZSAD_MAX_PIXELS"
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "GIF", "WEBP")
+_EIGHT_BITS: Final = frozenset({"1", "L", "P", "LA", "RGB", "RGBA", "CMYK", "YCbCr"})
+_DEPTHS: Final = (8, 10, 12, 14, 16)  # of cameras and scanners
+_UNLIKELY: Final = 1 << 14  # a largest value below leaves a 16-bit picture at a quarter of its brightness
+_BITS, _PHOTOMETRIC, _SUBFILE = 258, 262, 254  # TIFF tags
+_WHITE_IS_ZERO = 0
+_PLANE: Final = 2  # axes
+_SAVE: Final = "save it with 8 or 16 bits"
+# Pillow unpacks one byte of each 16-bit value; by these raw modes it unpacks the other one.
+_OTHER_BYTE: Final = {
+    f"{mode};16{one}": f"{mode};16{other}" for mode in ("RGB", "RGBA") for one, other in ("BL", "LB", "NB")
+}
 
 
-def decode(content: bytes, name: str) -> Image.Image:
-    """The picture in `content`, fully decoded, in its own mode.
+class Contents(NamedTuple):
+    """What lies in an image file.
+
+    Attributes:
+        image: The picture as Pillow has it, loaded.
+        wide: Its values, (H, W) or (H, W, channels), where 8 bits do not hold them; else None.
+        depth: Bits of those values by the file's own word, None where it has none but the container's.
+    """
+
+    image: Image.Image
+    wide: Values | None
+    depth: int | None = None
+
+
+def decode(content: bytes, name: str, bit_depth: int | None = None) -> Image.Image:
+    """The picture in `content`, fully decoded, with values of 8 bits in its own mode.
 
     Args:
         content: bytes of an image file.
         name: what to call the file in a message.
+        bit_depth: of values that are stored in 16 bits; None: 16, unless none comes near that.
 
     Raises:
-        DataError: not an image of a known format, damaged, cut off, or too large.
+        DataError: not an image of a known format, damaged, cut off, too large, or of values whose meaning is
+            not known.
+    """
+    found = open_contents(content, name)
+    if found.wide is None:
+        return _visible(found.image, name)
+    values = _sixteen_bits(found.wide, name)
+    peak = _peak(values)
+    depth = found.depth or bit_depth or 16
+    if peak >= 1 << depth:
+        raise DataError(f"{name}: its largest value is {peak}, beyond {depth} bits; state `bit_depth`")
+    if not (found.depth or bit_depth) and peak < _UNLIKELY:
+        raise DataError(
+            f"{name}: 16 bits, but its largest value is {peak}, so white is not known; save it with 8 "
+            f"bits, or state under `builds` in the record (`bit_depth: {depth_of(peak)}`; 16 if it is dark)"
+        )
+    return _visible(_scaled(values, depth), name)
+
+
+def peak_of(content: bytes, name: str) -> int | None:
+    """The largest value of a picture that is stored in 16 bits; None for one of 8, or of a depth of its own.
+
+    Raises:
+        DataError: see `decode`.
+    """
+    found = open_contents(content, name)
+    if found.wide is None or found.depth is not None:
+        return None
+    return _peak(_sixteen_bits(found.wide, name))
+
+
+def depth_of(peak: int) -> int:
+    """The bit depth of a set of pictures with this largest value.
+
+    Examples:
+        >>> depth_of(255), depth_of(4095), depth_of(4096), depth_of(65535)
+        (8, 12, 14, 16)
+    """
+    return next(depth for depth in _DEPTHS if peak < 1 << depth)
+
+
+def open_contents(content: bytes, name: str) -> Contents:
+    """What lies in an image file, as stored.
+
+    Raises:
+        DataError: not an image of a known format, damaged, cut off, too large, of several pictures, or of a
+            colour space or bit depth that is not read.
     """
     _set_limit()
     try:
@@ -33,11 +111,13 @@ def decode(content: bytes, name: str) -> Image.Image:
         width, height = image.size
         if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
             raise DataError(_too_large(name, width * height))
-        image.load()
-        return image
+        _check_single(image, name)
+        return _loaded(image, content, name)
     except Image.DecompressionBombError as error:
         raise DataError(_too_large(name, int(re.findall(r"\d+", str(error))[0]))) from None
     except UnidentifiedImageError:
+        if content[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+            raise DataError(f"{name}: a TIFF of a kind that is not read; {_SAVE}, as PNG") from None
         raise DataError(f"{name}: not an image of a known format") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         if is_fault(error):
@@ -60,3 +140,91 @@ def _too_large(name: str, pixels: int) -> str:
         f"{name}: {pixels} pixels, which may be a bomb; make the picture smaller, or allow that many "
         f"with the environment variable {_LIMIT}={pixels}"
     )
+
+
+def _check_single(image: Image.Image, name: str) -> None:
+    """Refuse stacks and animations; previews that lie beside the picture do not count.
+
+    Phones put a second picture behind a JPEG (MPO), of the same scene: the first one is meant.
+    """
+    frames = getattr(image, "n_frames", 1)
+    if frames == 1 or image.format == "MPO":
+        return
+    if image.format == "TIFF":
+        others = 0
+        for frame in range(1, frames):
+            image.seek(frame)
+            others += not int(image.tag_v2.get(_SUBFILE, 0)) & 0b101  # type: ignore[attr-defined]
+        image.seek(0)
+        frames = others + 1
+    if frames > 1:
+        raise DataError(f"{name}: holds {frames} pictures; save the one that is meant alone")
+
+
+def _loaded(image: ImageFile.ImageFile, content: bytes, name: str) -> Contents:
+    tags = image.tag_v2 if image.format == "TIFF" else {}  # type: ignore[attr-defined]
+    bits = max(tags.get(_BITS, (1,))) if tags else 0
+    arguments = [tile.args[0] if isinstance(tile.args, tuple) else tile.args for tile in image.tile]
+    raw_modes = {mode for mode in arguments if isinstance(mode, str)}
+    image.load()
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+            raise DataError(f"{name}: a TIFF of {bits} bits whose white is 0; save it with black as 0")
+        return Contents(image, np.asarray(image), bits if bits == 12 else None)
+    if bits > 8 or any(";16" in mode and image.format == "PNG" for mode in raw_modes):
+        return Contents(image, _sixteen_bit_colour(image, content, raw_modes, name))
+    if image.mode not in _EIGHT_BITS:
+        raise DataError(f"{name}: its colours are {image.mode}, which is not read; save it as RGB")
+    return Contents(image, None)
+
+
+def _sixteen_bit_colour(image: Image.Image, content: bytes, raw_modes: set[str], name: str) -> Values:
+    """Values of 16-bit colours, (H, W, channels): one byte from `image`, the other from a second pass."""
+    if not raw_modes or not raw_modes <= _OTHER_BYTE.keys():
+        raise DataError(f"{name}: {image.mode} with more than 8 bits is not read; {_SAVE}, as RGB or grey")
+    again = Image.open(io.BytesIO(content), formats=_FORMATS)
+    again.tile = [tile._replace(args=_swapped(tile.args)) for tile in again.tile]
+    values: Values = np.asarray(image).astype(np.uint16) << 8 | np.asarray(again)
+    return values
+
+
+def _swapped(arguments: Any) -> Any:
+    """A decoder's arguments with the raw mode of the other byte."""
+    if isinstance(arguments, str):
+        return _OTHER_BYTE[arguments]
+    return (_OTHER_BYTE[arguments[0]], *arguments[1:])
+
+
+def _peak(values: Values) -> int:
+    """The largest value, transparency left out."""
+    return int((values if values.ndim == _PLANE else values[..., :3]).max())
+
+
+def _sixteen_bits(values: Values, name: str) -> Values:
+    """`values` of a picture as uint16.
+
+    Raises:
+        DataError: fractions, or numbers that 16 bits do not hold.
+    """
+    if values.dtype.kind == "f":
+        raise DataError(f"{name}: its values are fractions (float) of an unknown white; {_SAVE}")
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > 0xFFFF:
+        raise DataError(
+            f"{name}: values from {low} to {high} are beyond 16 bits, of an unknown white; {_SAVE}"
+        )
+    return values.astype(np.uint16)
+
+
+def _scaled(values: Values, depth: int) -> Image.Image:
+    """Values of `depth` bits as 8, rounded: v · 255 / (2^depth - 1); transparency always has 16 bits."""
+    top = np.full(values.shape[2:], (1 << depth) - 1, np.uint32)
+    if values.shape[2:] == (4,):
+        top[3] = 0xFFFF
+    return Image.fromarray(((values * np.uint32(255) + top // 2) // top).astype(np.uint8))
+
+
+def _visible(image: Image.Image, name: str) -> Image.Image:
+    if image.mode in ("LA", "RGBA") and image.getextrema()[-1] == (0, 0):
+        raise DataError(f"{name}: every pixel is transparent; save it without transparency")
+    return image

@@ -13,8 +13,9 @@ from pathlib import PurePosixPath
 from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
+from PIL import Image
 
-from pipeline.catalog.images import decode
+from pipeline.catalog.images import open_contents
 from pipeline.catalog.layouts.base import MASK_OF_NORMAL, TRAINING, UNLABELLED, apart
 from pipeline.catalog.samples import NORMAL, Listing
 from pipeline.catalog.tree import Tree, is_image, is_picture, join, mask_files, stem
@@ -153,9 +154,13 @@ def _twins(tree: Tree, folder: str, names: Sequence[str]) -> dict[str, str]:
 def looks_like_mask(tree: Tree, path: str) -> bool:
     """Whether a picture has a black ground and few values, but for noise of JPEG; False when unreadable."""
     try:
-        image = decode((tree.root / path).read_bytes(), path)
+        image, wide, _ = open_contents((tree.root / path).read_bytes(), path)
     except DataError:
         return False
+    return _like_mask(image) if wide is None else not wide.min() and len(np.unique(wide)) <= _FEW_VALUES
+
+
+def _like_mask(image: Image.Image) -> bool:
     if image.mode not in ("1", "L"):
         colours = image.convert("RGB").getcolors(_FEW_VALUES)
         if colours is not None:

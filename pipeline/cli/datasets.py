@@ -81,6 +81,8 @@ def _say(added: "Added") -> None:
             click.echo(f"  {role}: {_places(paths)}")
     if getattr(record.layouts[0], "empty_is_normal", False):
         click.echo("  an image is normal when its mask is empty")
+    for note in added.notes:
+        click.echo(f"  {note}")
     for ignored in listing.ignored:
         files = f"{ignored.files} files, " if ignored.files > 1 else ""
         click.echo(f"  not used: {ignored.path} ({files}{ignored.reason})")

@@ -5,6 +5,7 @@ The options that name a detector (method, learnt weights, tower, settings, promp
 """
 
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import wraps
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pipeline.detection.detector import Detector, GivenTower
 
 
+_REAL_TOWER = "--model ViT-L-14-336 --weights openai --image-size 518"
 _OPTIONS = (
     click.option("--model", help="A tower by hand: open_clip model name or config file; for --weights."),
     click.option("--weights", help="Weights file of --model, or an open_clip tag such as `openai`."),
@@ -175,6 +177,10 @@ def score(  # noqa: PLR0913 - one argument an option
     )
     left_out = f", {count(len(done.left_out), 'file')} left out" if done.left_out else ""
     click.echo(f"{count(len(done.names), 'image')} scored{left_out}: {target}")
+    if len(done.scores) > 1 and (tied := Counter(done.scores).most_common(1)[0][1]) > 1:
+        click.echo(f"{tied} of {len(done.scores)} scores are equal: these images are not ranked")
+    if Path(detector.method.clip.spec.weights).parent.name == "tiny_clip":
+        click.echo(f"these weights know the miniature's drawings only; for photos add {_REAL_TOWER}")
     if done.masks:
         click.echo(f"not scored: {count(len(done.masks), 'mask')}, such as {done.masks[0]}")
     if done.left_out:

@@ -132,11 +132,21 @@ def load_clip(spec: TowerSpec, device: str = "cpu", state_dict: Mapping[str, Ten
     )
     model = model.to(device).eval().requires_grad_(False)
     _lower_blocks(model.visual, getattr(torch, spec.precision))
-    grid = spec.image_size // int(model.visual.patch_size[0])
-    if grid < 1:
-        raise ParamsError(f"towers.{spec.name}.image_size: {spec.image_size} px are less than one patch")
+    grid = _grid(spec, int(model.visual.patch_size[0]))
     positions = fit_positions(model.visual.positional_embedding, grid, spec)
     return Clip(spec, config, model, VisionTower(model.visual, positions, grid))
+
+
+def _grid(spec: TowerSpec, patch: int) -> int:
+    """Patches a side; a rest would be cut off, and the map stretched over it."""
+    grid, rest = divmod(spec.image_size, patch)
+    if rest:
+        below = f"{grid * patch} or " if grid else ""
+        raise ParamsError(
+            f"towers.{spec.name}.image_size: {spec.image_size} px are no multiple of the patch, {patch} px; "
+            f"the nearest sizes are {below}{(grid + 1) * patch}"
+        )
+    return grid
 
 
 def _lower_blocks(visual: Any, dtype: torch.dtype) -> None:

@@ -19,7 +19,7 @@ from pipeline.clip import Clip, Features, Global, Local
 from pipeline.methods.base import LearntSettings, Losses, MethodSettings
 from pipeline.methods.losses import dice, focal, total
 from pipeline.methods.prompt_learner import PromptLearner, PromptTuned, choose_words
-from pipeline.methods.readout import Readout, probabilities, similarities, to_grid
+from pipeline.methods.readout import MAX_SIGMA, Readout, probabilities, similarities, to_grid
 from pipeline.methods.resampling import upsample
 
 
@@ -50,7 +50,7 @@ class AnomalyClipSettings(LearntSettings):
     dpam_start: int = Field(default=6, ge=1)
     layers: tuple[int, ...] = Field(default=(24,), min_length=1)
     temperature: float = Field(default=0.07, gt=0)
-    sigma: float = Field(default=4.0, ge=0)
+    sigma: float = Field(default=4.0, ge=0, le=MAX_SIGMA)
     global_weight: float = Field(default=1.0, ge=0)
     local_weight: float = Field(default=4.0, ge=0)
 

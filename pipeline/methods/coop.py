@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy
 from pipeline.clip import Clip, Features, Global, Local
 from pipeline.methods.base import LearntSettings, Losses, MethodSettings, Training
 from pipeline.methods.prompt_learner import PromptLearner, PromptTuned, choose_words
-from pipeline.methods.readout import Readout, similarities
+from pipeline.methods.readout import MAX_SIGMA, Readout, similarities
 
 
 class CoOpTraining(Training):
@@ -59,7 +59,7 @@ class CoOpSettings(LearntSettings):
     n_ctx: int = Field(default=16, ge=1)
     layers: tuple[int, ...] = Field(default=(24,), min_length=1)
     temperature: float = Field(default=0.07, gt=0)
-    sigma: float = Field(default=4.0, ge=0)
+    sigma: float = Field(default=4.0, ge=0, le=MAX_SIGMA)
     training: CoOpTraining = CoOpTraining()
 
 

@@ -16,6 +16,8 @@ from pipeline.clip import Features, Global, Local, Tap
 from pipeline.methods.base import Scores
 from pipeline.methods.resampling import upsample_smooth
 
+MAX_SIGMA = 256.0  # px: a wider Gaussian leaves a map flat, and one without a bound has no end of taps
+
 
 def similarities(features: Tensor, text: Tensor) -> Tensor:
     """Cosine similarities to both text features, differentiable.

@@ -1,14 +1,10 @@
-"""The columns of `metrics/` that say how far a value would move with another draw of test images.
+"""The declared columns of `metrics/`, `scores/` and `examples/`, and the words that they share.
 
-Three for every metric, in shares: `<metric>_se`, the standard error, and `<metric>_low` and `<metric>_high`,
-the ends of the 95 % interval. All three are `None` where the metric is, and where too many bootstrap samples
-leave it undefined (`pipeline.metrics.intervals`). Training seeds are no part of them: each has its own row.
-
-
-The declared columns of `metrics/`, `scores/` and `examples/`, and the words that they share.
-
-Columns are versioned: whoever changes one raises `SCHEMA_VERSION`; a golden file notices. The records that
-become rows are in `records`; `intervals` has the columns of uncertainty.
+Columns are versioned: whoever changes one raises `SCHEMA_VERSION`; a golden file notices. Three columns for
+every metric say how far it would move with another draw of test images: `<metric>_se`, the standard error,
+and `<metric>_low` and `<metric>_high`, the ends of the 95 % interval, all in shares. All three are `None`
+where the metric is, and where too many bootstrap samples leave it undefined (`pipeline.metrics.intervals`).
+Training seeds are no part of them: each has its own row.
 """
 
 from dataclasses import dataclass, fields
@@ -18,6 +14,19 @@ import pyarrow as pa
 
 from pipeline.errors import ZsadError
 from pipeline.results.examples import EXAMPLE_COLUMNS
+
+SCHEMA_VERSION: Final = 3
+SINCE: Final = {"title": 3}  # columns that files of older versions lack; they are read as null
+
+IMAGE_METRICS: Final = ("image_auroc", "image_ap", "image_f1_max")
+PIXEL_METRICS: Final = ("pixel_auroc", "pixel_ap", "pixel_f1_max", "pixel_pro", "pixel_pro_exact")
+METRICS: Final = IMAGE_METRICS + PIXEL_METRICS
+
+Status = Literal["ok", "failed"]
+
+
+class ResultsError(ZsadError):
+    """A result that cannot be stored, read or tabulated as it stands."""
 
 
 class Spread(NamedTuple):
@@ -63,26 +72,12 @@ class IntervalColumns:
         return None if None in parts else Spread(*parts)
 
 
-INTERVAL_COLUMNS = tuple(field.name for field in fields(IntervalColumns))
-
-
 def spread_columns(metric: str) -> tuple[str, str, str]:
     """Names of the columns of `metric`: standard error, low end, high end."""
     return f"{metric}_se", f"{metric}_low", f"{metric}_high"
 
 
-SCHEMA_VERSION: Final = 3
-SINCE: Final = {"title": 3}  # columns that files of older versions lack; they are read as null
-
-IMAGE_METRICS: Final = ("image_auroc", "image_ap", "image_f1_max")
-PIXEL_METRICS: Final = ("pixel_auroc", "pixel_ap", "pixel_f1_max", "pixel_pro", "pixel_pro_exact")
-METRICS: Final = IMAGE_METRICS + PIXEL_METRICS
-
-Status = Literal["ok", "failed"]
-
-
-class ResultsError(ZsadError):
-    """A result that cannot be stored, read or tabulated as it stands."""
+INTERVAL_COLUMNS = tuple(field.name for field in fields(IntervalColumns))
 
 
 def _required(name: str, kind: pa.DataType) -> pa.Field:

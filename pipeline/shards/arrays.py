@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageChops
 
-from pipeline.catalog import ANOMALOUS, Sample
+from pipeline.catalog import ANOMALOUS, Build, Sample
 from pipeline.catalog.fingerprint import FileFact
 from pipeline.catalog.images import decode
+from pipeline.catalog.masks import read_mask
 from pipeline.catalog.tree import mask_files
 from pipeline.errors import DataError, is_fault
 from pipeline.files import atomic_path
-from pipeline.shards.preprocess import Bytes, binary, crop_to, image_array, mask_bits
+from pipeline.shards.preprocess import Bytes, check_pair, crop_to, image_array, mask_bits
 from pipeline.shards.reader import images_name, masks_name
 
 
@@ -67,35 +68,40 @@ def _create(stack: ExitStack, path: Path, shape: tuple[int, ...]) -> Bytes:
     return array
 
 
-def fill_row(root: Path, sample: Sample, row: int, arrays: Sequence[Arrays], mask_above: int) -> Done:
-    """Decode one image and its mask once, and write them at every size; masks as `Build.mask_above` says.
+def fill_row(root: Path, sample: Sample, row: int, arrays: Sequence[Arrays], build: Build) -> Done:
+    """Decode one image and its mask once, and write them at every size, by the rules of the build.
 
     Raises:
         OSError: the machine cannot read a file now.
         DataError: a file is missing or cannot be decoded, is too small for the piece that is meant, or is an
-            empty mask of an anomalous image.
+            empty mask of an anomalous image or one of another shape.
     """
     content = _read(root, sample.image)
     facts = {sample.image: FileFact.of(content)}
-    picture = crop_to(decode(content, sample.image), sample.crop, sample.image)
+    whole = decode(content, sample.image, build.bit_depth)
+    picture = crop_to(whole, sample.crop, sample.image)
     for one in arrays:
         one.images[row] = image_array(picture, one.size)
     if sample.mask is not None:
         parts = {path: _read(root, path) for path in mask_files(root, sample.mask)}
         facts |= {path: FileFact.of(content) for path, content in parts.items()}
         if sample.label == ANOMALOUS:
-            mask = _united(sample, parts, mask_above)
+            mask = _united(sample, parts, whole.size, build.mask_above)
             for one in arrays:
                 if one.masks is not None:
                     one.masks[row] = mask_bits(mask, one.size)
     return Done(picture.width, picture.height, facts)
 
 
-def _united(sample: Sample, parts: Mapping[str, bytes], mask_above: int) -> Image.Image:
+def _united(
+    sample: Sample, parts: Mapping[str, bytes], size: tuple[int, int], mask_above: int
+) -> Image.Image:
     """The mask of an anomalous image, 0 and 255, out of all files of it together."""
     found: Image.Image | None = None
     for path, content in parts.items():
-        part = binary(crop_to(decode(content, path), sample.crop, path), mask_above)
+        mask = read_mask(content, path, mask_above)
+        check_pair(sample.image, size, path, mask.size)
+        part = crop_to(mask, sample.crop, path)
         if found is not None and found.size != part.size:
             raise DataError(f"{path}: {part.width} x {part.height} pixels, not the size of its other masks")
         found = part if found is None else ImageChops.lighter(found, part)

@@ -1,9 +1,9 @@
 """From a published picture to the arrays that the benchmark sees, as the official code does it.
 
 Images: resized to S x S, bicubic, the aspect ratio is not kept; converted to RGB after that, which
-matters for palette, alpha and 1-bit pictures. Masks: every value above 0 is defect (another bound is a build
-of its own), resized bilinearly as 0/255, and defect again where the result exceeds one half (AnomalyCLIP,
-dataset.py and test.py).
+matters for palette, alpha and 1-bit pictures. Masks (`pipeline.catalog.masks`): all above 0 is defect,
+another bound is a build of its own; resized bilinearly as 0/255, and defect again where the result exceeds
+one half (AnomalyCLIP, dataset.py and test.py).
 JPEG masks therefore grow by their compression noise, and one-pixel defects may vanish.
 """
 
@@ -17,6 +17,8 @@ from pipeline.catalog.samples import Box
 from pipeline.errors import DataError
 
 Bytes: TypeAlias = NDArray[np.uint8]
+
+_SHAPE = 0.02  # of rounding, when a small mask was made from a large image
 
 
 def crop_to(picture: Image.Image, box: Box | None, name: str) -> Image.Image:
@@ -38,10 +40,19 @@ def image_array(picture: Image.Image, size: int) -> Bytes:
     return np.asarray(resized.convert("RGB"), dtype=np.uint8)
 
 
-def binary(picture: Image.Image, above: int = 0) -> Image.Image:
-    """A mask at its published size as 0 and 255; defect is what lies above a grey value."""
-    defect = np.asarray(picture.convert("L")) > above
-    return Image.fromarray(defect.astype(np.uint8) * 255)
+def check_pair(image: str, size: tuple[int, int], mask: str, mask_size: tuple[int, int]) -> None:
+    """Refuse a mask that is not of its image's shape; one of another size is resized with it.
+
+    Raises:
+        DataError: the sides are not in proportion, as when only one of the two was turned.
+    """
+    width, height = size
+    other, tall = mask_size
+    if abs(width * tall - height * other) > _SHAPE * max(width * tall, height * other):
+        raise DataError(
+            f"{mask}: {other} x {tall} pixels, while its image {image} has {width} x {height}; "
+            "turn or cut one of them as the other"
+        )
 
 
 def mask_bits(mask: Image.Image, size: int) -> Bytes:

@@ -56,8 +56,6 @@ class SubsetShard:
         images: memory map, uint8 (N, S, S, 3) RGB.
         labels: int64 (N,), 0 normal and 1 anomalous.
         paths: name of each image: its published path, and the piece of it that is meant.
-        defects: kind of defect of each image, "good" when normal.
-        digest: changes with anything that a method could see.
         packed: memory map of the packed masks, None in sets without masks.
     """
 
@@ -67,8 +65,6 @@ class SubsetShard:
     images: Bytes
     labels: NDArray[np.int64]
     paths: tuple[str, ...]
-    defects: tuple[str, ...]
-    digest: str
     packed: Bytes | None
 
     def __len__(self) -> int:
@@ -112,8 +108,6 @@ def open_subset(folder: Path, subset: str, size: int) -> SubsetShard:
         images=images,
         labels=index["label"].to_numpy().astype(np.int64),
         paths=tuple(index["image"].to_pylist()),
-        defects=tuple(index["defect"].to_pylist()),
-        digest=entry.digests[size],
         packed=packed,
     )
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.catalog import (
+    Build,
     DatasetRecord,
     KnownCounts,
     Listing,
@@ -88,9 +89,9 @@ class _Job:
     progress: Progress | None
 
     @property
-    def mask_above(self) -> int:
-        """The rule of its masks (see `pipeline.catalog.Build`)."""
-        return self.record.builds[0].mask_above
+    def build(self) -> Build:
+        """Says how its masks and its images of 16 bits are read."""
+        return self.record.builds[0]
 
     def entry(self, subset: str, problem: str | None) -> SubsetEntry:
         """Write one subset and describe it, or say why it cannot be used."""
@@ -126,7 +127,14 @@ class _Job:
                 one.flush()
             _write_index(stack.enter_context(atomic_path(folder / INDEX)), rows)
         facts = {path: fact for one in done for path, fact in one.facts.items()}
-        return subset_digest(samples, facts, self.listing.base, mask_above=self.mask_above), digests
+        digest = subset_digest(
+            samples,
+            facts,
+            self.listing.base,
+            mask_above=self.build.mask_above,
+            bit_depth=self.build.bit_depth,
+        )
+        return digest, digests
 
     def _fill(self, samples: Sequence[Sample], arrays: Sequence[Arrays]) -> list[Done]:
         """Decode every image into its row.
@@ -139,7 +147,7 @@ class _Job:
 
         def work(row: int) -> Done | DataError:
             try:
-                return fill_row(self.root, samples[row], row, arrays, self.mask_above)
+                return fill_row(self.root, samples[row], row, arrays, self.build)
             except DataError as error:
                 return error
 

@@ -1,9 +1,13 @@
 import io
+import struct
+import zlib
+from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.catalog.images import decode
+from pipeline.catalog.images import decode, peak_of
 from pipeline.errors import DataError
 
 
@@ -63,3 +67,82 @@ def test_the_limit_can_be_set_as_the_message_says(share: int, monkeypatch: pytes
     monkeypatch.setenv("ZSAD_MAX_PIXELS", "many")
     with pytest.raises(DataError, match="ZSAD_MAX_PIXELS=many: set it to a number of pixels"):
         decode(content, "x")
+
+
+GREY = np.arange(256, dtype=np.uint16).reshape(16, 16)
+COLOUR = np.stack([GREY, GREY[::-1], GREY.T], axis=2)
+
+
+def stored(values: np.ndarray[Any, Any], fmt: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(values).save(buffer, fmt)
+    return buffer.getvalue()
+
+
+def png16(values: np.ndarray[Any, Any]) -> bytes:
+    """A PNG of 16-bit RGB, (H, W, 3), which Pillow cannot write."""
+    height, width = values.shape[:2]
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    parts = (chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+@pytest.mark.parametrize("fmt", ["PNG", "TIFF"])
+def test_16_bits_are_their_8_bit_twin(fmt: str) -> None:
+    assert np.array_equal(np.asarray(decode(stored(GREY * 257, fmt), "x")), GREY)
+
+
+def test_16_bit_colours_are_their_8_bit_twin() -> None:
+    assert np.array_equal(np.asarray(decode(png16(COLOUR * 257), "x")), COLOUR)
+    assert np.array_equal(
+        np.asarray(decode(png16(COLOUR * 16), "x", 12)), (COLOUR.astype(int) * 16 * 255 + 2047) // 4095
+    )
+
+
+@pytest.mark.parametrize("fmt", ["PNG", "TIFF"])
+def test_a_stated_bit_depth_scales_to_its_own_white(fmt: str) -> None:
+    twelve = GREY * 16 + GREY // 16  # 0 to 4095
+    assert np.array_equal(np.asarray(decode(stored(twelve, fmt), "x", 12)), GREY)
+    with pytest.raises(DataError, match=r"x: 16 bits, but its largest value is 4095.*bit_depth: 12"):
+        decode(stored(twelve, fmt), "x")
+    assert np.asarray(decode(stored(twelve, fmt), "x", 16)).max() == 16
+    with pytest.raises(DataError, match=r"x: its largest value is 65535, beyond 12 bits"):
+        decode(stored(GREY * 257, fmt), "x", 12)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ((GREY / 255).astype(np.float32), "fractions"),
+        (GREY.astype(np.int32) * 1000, "beyond 16 bits"),
+        (GREY.astype(np.int32) - 5, "beyond 16 bits"),
+    ],
+)
+def test_values_without_a_known_white_are_refused(values: np.ndarray[Any, Any], message: str) -> None:
+    with pytest.raises(DataError, match=f"^x: .*{message}"):
+        decode(stored(values, "TIFF"), "x")
+
+
+def test_peaks_are_of_16_bits_only() -> None:
+    assert peak_of(stored(GREY * 16), "x") == 4080
+    assert peak_of(png16(COLOUR * 257), "x") == 65535
+    assert peak_of(stored(GREY.astype(np.uint8)), "x") is None
+
+
+def test_a_stack_and_a_picture_that_cannot_be_seen_are_refused() -> None:
+    buffer = io.BytesIO()
+    pages = [Image.new("L", (4, 4), grey) for grey in (1, 2, 3)]
+    pages[0].save(buffer, "TIFF", save_all=True, append_images=pages[1:])
+    with pytest.raises(DataError, match="x: holds 3 pictures"):
+        decode(buffer.getvalue(), "x")
+    with pytest.raises(DataError, match="x: every pixel is transparent"):
+        decode(stored(np.zeros((4, 4, 4), np.uint8)), "x")
+    buffer = io.BytesIO()
+    Image.new("LAB", (4, 4)).save(buffer, "TIFF")
+    with pytest.raises(DataError, match="x: its colours are LAB"):
+        decode(buffer.getvalue(), "x")

@@ -70,6 +70,18 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
     assert f"zsad {command}" in result.output.split("Example:")[1]
 
 
+def test_score_says_what_its_scores_cannot_say(tmp_path: Path) -> None:
+    """The same picture twice, and the weights of the miniature."""
+    pictures = write_pictures(tmp_path / "in", ("a.png",))
+    (pictures / "b.png").write_bytes((pictures / "a.png").read_bytes())
+    result = zsad(
+        "score", pictures, "--method", "winclip", "--class-name", "bottle", "--out", tmp_path / "out"
+    )
+    assert result.exit_code == 0, result.output
+    assert "2 of 2 scores are equal" in result.stdout
+    assert "these weights know the miniature's drawings only; for photos add --model" in result.stdout
+
+
 def test_score_writes_everything_that_is_asked_for(by_hand: list[object], tmp_path: Path) -> None:
     pictures, out = write_pictures(tmp_path / "in", ("a.png", "b/c.jpg")), tmp_path / "out"
     options = ["--method", "clip", "--class-name", "bottle", "--set", "layers=[6]", "--out", out]

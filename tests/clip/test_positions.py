@@ -47,10 +47,17 @@ def test_equal_grids_change_nothing() -> None:
 
 
 def test_native_refuses_another_size(tmp_path: Path) -> None:
-    with pytest.raises(ParamsError, match=r"towers\.main\.image_size: 53 px are 6 patches a side"):
-        make_tower(tmp_path, size=53, position="native")
+    with pytest.raises(ParamsError, match=r"towers\.main\.image_size: 48 px are 6 patches a side"):
+        make_tower(tmp_path, size=48, position="native")
 
 
 def test_less_than_a_patch_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ParamsError, match=r"towers\.main\.image_size: 7 px are less than one patch"):
+    with pytest.raises(ParamsError, match=r"towers\.main\.image_size: 7 px are no multiple of the patch"):
         make_tower(tmp_path, size=SMALL.patch - 1)
+
+
+def test_a_size_that_the_patch_does_not_divide_is_refused(tmp_path: Path) -> None:
+    patch = SMALL.patch
+    message = rf"image_size: {5 * patch - 1} px .* the nearest sizes are {4 * patch} or {5 * patch}"
+    with pytest.raises(ParamsError, match=message):
+        make_tower(tmp_path, size=5 * patch - 1)

@@ -45,6 +45,11 @@ def test_every_cell_gets_its_row_and_a_second_run_reuses_all(trained: Project) -
     assert evaluate().counts() == {"run": CELLS, "reused": 0, "failed": 0}
     rows = trained.rows()
     assert [row.status for row in rows] == ["ok"] * CELLS
+    assert {row.method: row.title for row in rows} == {
+        "clip": "CLIP",
+        "clip_ac": "CLIP-AC",
+        "anomalyclip": "AnomalyCLIP",
+    }
     tuned = {(row.dataset, row.auxiliary) for row in rows if row.method == "anomalyclip"}
     assert tuned == {("btad", "sdd"), ("sdd", "btad"), ("headct", "btad"), ("endo", "btad")}
     assert {row.auxiliary for row in rows if row.method != "anomalyclip"} == {None}
@@ -183,6 +188,7 @@ def test_an_unknown_method_is_named_and_the_others_run(trained: Project) -> None
     trained.set_param("methods.wincli", {})
     summary = evaluate()
     assert "'wincli'" in the_reason(summary)
+    assert {row.title for row in trained.rows() if row.method == "wincli"} == {None}
     assert summary.counts() == {"run": CELLS, "reused": 0, "failed": SUBSETS}
 
 

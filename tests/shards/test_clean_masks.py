@@ -18,6 +18,8 @@ def with_noise(root: Path) -> None:
         pixels = np.zeros((SIDE, SIDE), np.uint8)
         pixels[2:18, 2:18] = 40
         pixels[6:14, 6:14] = 255
+        image = root / "Thyroid Dataset/tn3k/test-image" / f"{path.stem}.jpg"
+        Image.new("RGB", (SIDE, SIDE)).save(image)
         path.unlink()
         Image.fromarray(pixels).save(path.with_suffix(".png"))
 

@@ -1,24 +1,20 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline.shards.preprocess import binary, image_array, mask_bits
+from pipeline.errors import DataError
+from pipeline.shards.preprocess import check_pair, image_array, mask_bits
 
 
 @given(st.integers(1, 40), st.integers(0, 2**32 - 1))
 def test_bits_come_back_for_any_size(size: int, seed: int) -> None:
     defect = np.random.default_rng(seed).random((size, size)) < 0.3
-    mask = binary(Image.fromarray(defect.astype(np.uint8)))
+    mask = Image.fromarray(defect.astype(np.uint8) * 255)
     bits = mask_bits(mask, size)  # no resize at equal size
     assert len(bits) == -(-size * size // 8)
     assert np.array_equal(np.unpackbits(bits, count=size * size).reshape(size, size), defect)
-
-
-@given(st.integers(1, 255))
-def test_any_value_above_zero_is_defect(value: int) -> None:
-    mask = Image.fromarray(np.array([[0, value], [value, 0]], np.uint8))
-    assert np.array(binary(mask)).tolist() == [[0, 255], [255, 0]]
 
 
 def test_exactly_half_of_a_pixel_is_not_defect() -> None:
@@ -31,7 +27,7 @@ def test_exactly_half_of_a_pixel_is_not_defect() -> None:
 def test_a_one_pixel_defect_may_vanish() -> None:
     pixels = np.zeros((256, 256), np.uint8)
     pixels[100, 100] = 255
-    assert not mask_bits(binary(Image.fromarray(pixels)), 64).any()
+    assert not mask_bits(Image.fromarray(pixels), 64).any()
 
 
 def test_aspect_ratio_is_not_kept() -> None:
@@ -43,3 +39,10 @@ def test_aspect_ratio_is_not_kept() -> None:
 def test_already_at_size_is_untouched() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
     assert np.array_equal(image_array(Image.fromarray(pixels), 24), pixels)
+
+
+def test_a_mask_of_another_shape_is_refused_and_one_of_another_size_taken() -> None:
+    check_pair("a.png", (128, 64), "m.png", (64, 32))
+    check_pair("a.png", (1001, 500), "m.png", (500, 250))
+    with pytest.raises(DataError, match=r"m\.png: 64 x 128 pixels, while its image a\.png has 128 x 64"):
+        check_pair("a.png", (128, 64), "m.png", (64, 128))

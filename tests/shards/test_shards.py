@@ -90,7 +90,6 @@ def test_arrays_equal_a_plain_pillow_loop(root: Path) -> None:
         for size in (28, 15):
             shard = open_subset(out, subset, size)
             assert shard.labels.tolist() == [1, 1, 1, 0, 0]
-            assert shard.defects == ("ko", "ko", "ko", "good", "good")
             masks = shard.masks(0, len(shard))
             assert masks is not None
             assert masks.shape == (5, size, size)
@@ -290,15 +289,15 @@ def test_without_a_manifest_nothing_is_prepared(root: Path) -> None:
 def test_digest_tells_what_a_method_could_see(root: Path) -> None:
     out = prepared(root, sizes=(28, 15))
     before = {
-        (subset, size): open_subset(out, subset, size).digest for subset in SUBSETS for size in (28, 15)
+        (entry.name, size): entry.digests[size] for entry in read_manifest(out).subsets for size in (28, 15)
     }
     assert len(set(before.values())) == 6
     save(blob(7, (37, 41), 255), root / "01/ground_truth/ko/0000.png")
     (root / "02/test/ko/0000.png").rename(root / "02/test/ko/0007.png")
     (root / "02/ground_truth/ko/0000.png").rename(root / "02/ground_truth/ko/0007.png")
-    prepared(root, sizes=(28, 15))
+    manifest = read_manifest(prepared(root, sizes=(28, 15)))
     for (subset, size), digest in before.items():
-        assert (open_subset(out, subset, size).digest == digest) == (subset == "03")
+        assert (manifest.subset(subset).digests[size] == digest) == (subset == "03")
 
 
 def test_build_is_the_fingerprint_of_the_published_files(root: Path) -> None:

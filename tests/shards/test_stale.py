@@ -6,7 +6,16 @@ import yaml
 from tests.project import ROOT
 
 # They say which data sets there are and make records, which are dependencies themselves.
-NO_PART_IN_SHARDS = {"__init__", "guess", "guess_folders", "guess_lists", "record", "registry", "roles"}
+NO_PART_IN_SHARDS = {
+    "__init__",
+    "guess",
+    "guess_folders",
+    "guess_lists",
+    "record",
+    "registry",
+    "roles",
+    "survey",
+}
 
 
 @pytest.mark.parametrize("stage", ["prepare", "prepare_own"])

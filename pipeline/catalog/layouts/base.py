@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.catalog.images import decode
+from pipeline.catalog.masks import read_mask
 from pipeline.catalog.samples import Sample
 from pipeline.catalog.tree import Tree, is_image, join, mask_files, stem
 
@@ -171,7 +171,7 @@ def is_empty_mask(tree: Tree, mask: str) -> bool:
         DataError: it cannot be decoded.
     """
     files = mask_files(tree.root, mask)
-    return all(decode((tree.root / path).read_bytes(), path).convert("L").getbbox() is None for path in files)
+    return all(read_mask((tree.root / path).read_bytes(), path).getbbox() is None for path in files)
 
 
 def missing(folder: str) -> str:

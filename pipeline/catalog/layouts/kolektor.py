@@ -16,8 +16,8 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.catalog.images import decode
 from pipeline.catalog.layouts.base import RESTORE, Layout, Reading, by_stem, find_mask
+from pipeline.catalog.masks import read_mask
 from pipeline.catalog.samples import ANOMALOUS, GOOD, NORMAL, Sample
 from pipeline.catalog.tree import Tree, join, stem
 from pipeline.errors import DataError
@@ -77,7 +77,7 @@ def _item(tree: Tree, folder: str, subset: str) -> Iterator[Sample]:
         if mask is None:
             raise DataError(f"{image}: no mask {stem(name)}_label beside it, or two; {RESTORE}")
         path = join(folder, mask)
-        marked = np.asarray(decode(tree.open_path(path).read_bytes(), path).convert("L")) > 0
+        marked = np.asarray(read_mask(tree.open_path(path).read_bytes(), path)) > 0
         height, width = marked.shape
         cuts = [height * piece // PIECES for piece in range(PIECES + 1)]
         for top, bottom in pairwise(cuts):

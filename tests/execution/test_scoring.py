@@ -1,12 +1,14 @@
-"""Reading ahead: the same batches in the same order, one ahead and no more."""
+"""Reading ahead keeps the order, one batch ahead and no more; what is free goes back to the system."""
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipeline.execution.scoring import ahead, read_batches
+from pipeline.execution import scoring
+from pipeline.execution.scoring import ahead, read_batches, release_memory
 from pipeline.metrics import label_masks
 from pipeline.params import load_params
 from pipeline.shards import open_subset
@@ -61,3 +63,23 @@ def test_an_error_while_reading_comes_out_where_the_batch_would() -> None:
     assert next(reader) == 1
     with pytest.raises(OSError, match="torn page"):
         next(reader)
+
+
+def anonymous() -> int:
+    """Bytes of this process that no file stands for."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon"))
+
+
+@pytest.mark.skipif(scoring._TRIM is None, reason="another allocator than glibc's")
+def test_holes_are_released() -> None:
+    pieces, size = 500, 100_000  # below the size from which glibc maps an array by itself
+    stay, go = [], []
+    for _ in range(pieces):
+        go.append(np.ones(size, np.uint8))
+        stay.append(np.ones(1000, np.uint8))
+    del go
+    before = anonymous()
+    release_memory()
+    assert before - anonymous() > pieces * size / 2
+    assert all(piece.all() for piece in stay)
