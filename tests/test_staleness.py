@@ -39,6 +39,7 @@ MOVES_NOTHING = {
 ONLY_IN_PREPARE = {
     "pipeline/catalog/images.py": "images are decoded in prepare",
     "pipeline/catalog/layouts/*": "files are listed in prepare; a record is read with its layout",
+    "pipeline/catalog/masks.py": "masks are decoded in prepare",
     "pipeline/catalog/samples.py": "files are listed in prepare",
     "pipeline/catalog/tree.py": "files are listed in prepare",
     "pipeline/shards/preprocess.py": "shards are written in prepare; readers take a type from here",

@@ -129,10 +129,10 @@ def test_features_do_not_depend_on_the_batch(tmp_path: Path) -> None:
 
 def test_images_of_another_size_or_type_are_refused(tmp_path: Path) -> None:
     tower = make_tower(tmp_path)
-    with pytest.raises(ValueError, match="53, 53, 3"):
+    with pytest.raises(ValueError, match="48, 48, 3"):
         tower.clip.encode_image(random_images(1, 40), frozenset([Global()]))
     with pytest.raises(ValueError, match="uint8"):
-        tower.clip.encode_image(random_images(1, 53).float(), frozenset([Global()]))
+        tower.clip.encode_image(random_images(1, 48).float(), frozenset([Global()]))
 
 
 def test_impossible_taps_are_refused() -> None:

@@ -91,7 +91,7 @@ class Tower:
 def make_tower(
     folder: Path,
     *,
-    size: int = 53,
+    size: int = 48,
     position: Position = "bilinear",
     activation: Activation = "quickgelu",
     shape: Shape = SMALL,
