@@ -135,6 +135,7 @@ class Build(_Part):
     A number of images is null where not known. `mask_above` is the rule of its masks: a pixel is anomalous
     when its grey value lies above. 0 is the paper's rule; 127 leaves out the noise that lossy masks have.
     `bit_depth` is of images that are stored in 16 bits: 12 when white is 4095; null where there are none.
+    `layout` reads it where the record's layouts read the same files as another build.
     """
 
     name: str
@@ -145,6 +146,7 @@ class Build(_Part):
     digest: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     mask_above: int = Field(default=0, ge=0, lt=255)
     bit_depth: int | None = Field(default=None, ge=8, le=16)
+    layout: AnyLayout | None = None
 
     @property
     def counts(self) -> KnownCounts:
@@ -257,7 +259,8 @@ class DatasetRecord(_Part):
             return self
         subsets = (subset.model_copy(update={"normal": None, "anomalous": None}) for subset in self.subsets)
         others = (known for known in self.builds if known != chosen)
-        return self.model_copy(update={"builds": (chosen, *others), "subsets": tuple(subsets)})
+        changes = {"builds": (chosen, *others), "subsets": tuple(subsets)}
+        return self.model_copy(update=changes | ({"layouts": (chosen.layout,)} if chosen.layout else {}))
 
     def expected(self) -> dict[str, KnownCounts]:
         """Subset to the (normal, anomalous) test images of the first build, where they are known."""

@@ -143,6 +143,19 @@ class TestKolektor:
             "kos03/Part1.jpg#0,20,10,31",
         }
 
+    def test_two_pieces_are_a_build_of_the_same_files(self, tmp_path: Path) -> None:
+        trees.sdd(tmp_path)
+        halves = record("sdd").accepting("two pieces")
+        samples = list_samples(halves, tmp_path).samples
+        assert {sample.name for sample in samples if sample.label == ANOMALOUS} == {
+            "kos01/Part0.jpg#0,0,10,15",  # the defect of rows 9 to 11 crosses no cut, at 15
+            "kos03/Part1.jpg#0,15,10,31",
+        }
+        assert len(samples) == 2 + 3  # a quarter of the ten normal ones, rounded up
+        normal, anomalous = halves.builds[0].counts
+        assert (normal, anomalous) == (-(-(399 * 2 - 67) // 4), 67)
+        assert record("sdd").builds[0].counts == ((399 * 2 - 74) // 4, 74)
+
     def test_draw_does_not_depend_on_directory_order(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -66,7 +66,7 @@ def test_a_rule_of_masks_that_leaves_none_or_all(above: int) -> None:
 
 def test_another_build_takes_the_place_of_the_first() -> None:
     entry = record("sdd").accepting("standard conversion")
-    assert [build.name for build in entry.builds] == ["standard conversion", "paper"]
+    assert [build.name for build in entry.builds] == ["standard conversion", "paper", "two pieces"]
     assert entry.subsets[0].counts is None
     assert record("sdd").accepting("paper") is record("sdd")
     counted = record("mvtec").accepting("467/1257")

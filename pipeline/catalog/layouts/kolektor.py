@@ -2,11 +2,12 @@
 
     kosNN/PartK.jpg   kosNN/PartK_label.bmp
 
-Each image is cut into three along its height (at h//3 and 2h//3); a piece is anomalous when its part of
-the mask has a non-zero pixel; all anomalous pieces and a quarter of the normal ones (rounded up) form
-the test split: 286/54 on the published data. This is the recipe of the conversion script that the
-authors of AnomalyCLIP point to (DRA, convert_SDD.py). That script draws the quarter with a fixed seed
-from names in directory order, so its draw differs between disks; here the names are sorted first.
+Each image is cut into three along its height (at h//3 and 2h//3), or into as many pieces as the record asks
+for; a piece is anomalous when its part of the mask has a non-zero pixel; all anomalous pieces and a quarter
+of the normal ones (rounded up) form the test split: 286/54 on the published data. This is the recipe of the
+conversion script that the authors of AnomalyCLIP point to (DRA, convert_SDD.py). That script draws the
+quarter with a fixed seed from names in directory order, so its draw differs between disks; here the names are
+sorted first.
 """
 
 import re
@@ -15,6 +16,7 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
+from pydantic import Field
 
 from pipeline.catalog.layouts.base import RESTORE, Layout, Reading, by_stem, find_mask
 from pipeline.catalog.masks import read_mask
@@ -34,6 +36,7 @@ class Kolektor(Layout):
     """See the module."""
 
     kind: Literal["kolektor"]
+    pieces: int = Field(default=PIECES, ge=1)
 
     def score(self, tree: Tree, base: str, subsets: Sequence[str]) -> float:  # noqa: ARG002
         """1 when there is an item folder."""
@@ -48,7 +51,7 @@ class Kolektor(Layout):
                 piece
                 for folder in tree.folders[base]
                 if _ITEM.fullmatch(folder)
-                for piece in _item(tree, join(base, folder), subset)
+                for piece in _item(tree, join(base, folder), subset, self.pieces)
             ]
         except DataError as error:
             reading.problems[subset] = str(error)
@@ -66,8 +69,8 @@ def draw(normal: Sequence[Sample]) -> list[Sample]:
     return [normal[index] for index in order[:kept]]
 
 
-def _item(tree: Tree, folder: str, subset: str) -> Iterator[Sample]:
-    """All pieces of one item, in the order of their names."""
+def _item(tree: Tree, folder: str, subset: str, pieces: int) -> Iterator[Sample]:
+    """All pieces of one item, so many of each image, in the order of their names."""
     names = tree.images(folder)
     masks = by_stem(names)
     for name in names:
@@ -79,7 +82,7 @@ def _item(tree: Tree, folder: str, subset: str) -> Iterator[Sample]:
         path = join(folder, mask)
         marked = np.asarray(read_mask(tree.open_path(path).read_bytes(), path)) > 0
         height, width = marked.shape
-        cuts = [height * piece // PIECES for piece in range(PIECES + 1)]
+        cuts = [height * piece // pieces for piece in range(pieces + 1)]
         for top, bottom in pairwise(cuts):
             label, defect = (ANOMALOUS, "defect") if marked[top:bottom].any() else (NORMAL, GOOD)
             yield Sample(subset, image, path, label, defect, (0, top, width, bottom))
