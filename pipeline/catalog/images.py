@@ -170,12 +170,17 @@ def _loaded(image: ImageFile.ImageFile, content: bytes, name: str) -> Contents:
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
             raise DataError(f"{name}: a TIFF of {bits} bits whose white is 0; save it with black as 0")
-        return Contents(image, np.asarray(image), bits if bits == 12 else None)
+        return Contents(image, np.asarray(image), _own_depth(bits, raw_modes))
     if bits > 8 or any(";16" in mode and image.format == "PNG" for mode in raw_modes):
         return Contents(image, _sixteen_bit_colour(image, content, raw_modes, name))
     if image.mode not in _EIGHT_BITS:
         raise DataError(f"{name}: its colours are {image.mode}, which is not read; save it as RGB")
     return Contents(image, None)
+
+
+def _own_depth(bits: int, raw_modes: set[str]) -> int | None:
+    """Bits of a grey picture by its own word: 12, or 15 beside a sign."""
+    return 15 if raw_modes & {"I;16S", "I;16BS"} else bits if bits == 12 else None
 
 
 def _sixteen_bit_colour(image: Image.Image, content: bytes, raw_modes: set[str], name: str) -> Values:

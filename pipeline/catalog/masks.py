@@ -1,8 +1,9 @@
 """What a mask file marks: 0 and 255, or a reason why that cannot be known.
 
 A mask of 8 bits is read as the official code reads it: as grey, and what lies above a grey value is defect.
-Wider ones number their regions (0 is the ground) and keep every number. What is transparent is ground. A mask
-is refused where reading it as grey would lose a region or mark everything without anyone having said so.
+Wider ones number their regions (0 is the background) and keep every number. What is transparent is
+background. A mask is refused where reading it as grey would lose a region, or mark everything though it has
+several values.
 """
 
 from typing import Any, Final
@@ -13,8 +14,11 @@ from PIL import Image
 from pipeline.catalog.images import Contents, Values, open_contents
 from pipeline.errors import DataError
 
-_SAVE: Final = "save it in grey with 8 bits, 0 for the ground and 255 for the defect"
-_GROUND_AND_DEFECT: Final = 2  # values
+_SAVE: Final = "save it in grey with 8 bits, 0 for the background and 255 for the defect"
+_BACKGROUND_AND_DEFECT: Final = 2  # values
+_LABELS: Final = 256  # colours of a mask that was drawn; lossy ones hold more
+_LOSSY: Final = frozenset({"JPEG", "MPO", "WEBP"})
+_NOISE: Final = 16  # grey values by which a lossy format moves those of a mask
 _PLANE: Final = 2  # axes
 
 
@@ -33,10 +37,18 @@ def read_mask(content: bytes, name: str, above: int = 0) -> Image.Image:
     opaque = _opaque(found)
     marked = _eight_bits(found.image, name, above) if found.wide is None else _wide(found.wide, name, above)
     marked &= opaque
-    doubtful = found.image.mode == "P" or "A" in found.image.getbands() or "transparency" in found.image.info
-    if doubtful and marked.all():
-        raise DataError(f"{name}: a mask with a palette or transparency that marks every pixel; {_SAVE}")
+    if marked.all() and _has_background(found):
+        raise DataError(f"{name}: it marks every pixel, so its background is not known; {_SAVE}")
     return Image.fromarray(marked.astype(np.uint8) * 255)
+
+
+def _has_background(found: Contents) -> bool:
+    """Whether a mask that marks every pixel seems to tell two things apart all the same."""
+    image = found.image
+    if found.wide is None and (image.mode == "P" or "A" in image.getbands() or "transparency" in image.info):
+        return True
+    values = found.wide if found.wide is not None else np.asarray(image.convert("L"))
+    return bool(values.max() - values.min() > (_NOISE if image.format in _LOSSY else 0))
 
 
 def _opaque(found: Contents) -> Values:
@@ -50,8 +62,11 @@ def _opaque(found: Contents) -> Values:
 
 def _eight_bits(image: Image.Image, name: str, above: int) -> Values:
     grey = np.asarray(image.convert("L"))
-    if image.mode == "P" and ((grey == 0) & np.asarray(image.convert("RGB")).any(axis=2)).any():
-        raise DataError(f"{name}: colours of its palette are black when seen as grey; {_SAVE}")
+    coloured = image.mode not in ("1", "L", "LA") and image.format not in _LOSSY
+    if coloured and (rgb := image.convert("RGB")).getcolors(_LABELS):
+        dark = (grey == 0) & np.asarray(rgb).any(axis=2)
+        if (dark & _opaque(Contents(image, None))).any():
+            raise DataError(f"{name}: some of its colours are black when seen as grey; {_SAVE}")
     marked: Values = grey > above
     return marked
 
@@ -61,7 +76,7 @@ def _wide(values: Values, name: str, above: int) -> Values:
         raise DataError(f"{name}: `mask_above` is for masks of 8 bits; {_SAVE}")
     if not np.isfinite(values).all() or values.min() < 0:
         raise DataError(f"{name}: values below 0 or none at all; {_SAVE}")
-    if values.dtype.kind == "f" and len(np.unique(values)) > _GROUND_AND_DEFECT:
+    if (values % 1).any() and len(np.unique(values)) > _BACKGROUND_AND_DEFECT:
         raise DataError(f"{name}: fractions (float) without a known bound; {_SAVE}")
     marked: Any = values > 0
     if marked.ndim > _PLANE:

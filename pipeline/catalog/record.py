@@ -227,6 +227,8 @@ class DatasetRecord(_Part):
     def build(self, name: str | None = None) -> Build:
         """A build: a known one by name, any other by its counts such as `85/68`; None is the paper's.
 
+        One by counts is read by the rules of the paper's.
+
         Raises:
             DataError: no known build of that name, and no counts.
         """
@@ -237,7 +239,8 @@ class DatasetRecord(_Part):
                 return build
         if counts := _COUNTS.fullmatch(name):
             normal, anomalous = map(int, counts.groups())
-            return Build(name=name, normal=normal, anomalous=anomalous, status="accepted")
+            read = self.builds[0].model_dump(include={"mask_above", "bit_depth"})
+            return Build(name=name, normal=normal, anomalous=anomalous, status="accepted", **read)
         known = ", ".join(repr(build.name) for build in self.builds)
         raise DataError(
             f"{self.name}: unknown build {name!r}; known: {known}, or counts of images such as 85/68"

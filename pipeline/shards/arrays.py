@@ -100,7 +100,7 @@ def _united(
     found: Image.Image | None = None
     for path, content in parts.items():
         mask = read_mask(content, path, mask_above)
-        check_pair(sample.image, size, path, mask.size)
+        check_pair(sample, size, path, mask.size)
         part = crop_to(mask, sample.crop, path)
         if found is not None and found.size != part.size:
             raise DataError(f"{path}: {part.width} x {part.height} pixels, not the size of its other masks")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.catalog.samples import Box
+from pipeline.catalog.samples import Box, Sample
 from pipeline.errors import DataError
 
 Bytes: TypeAlias = NDArray[np.uint8]
@@ -40,17 +40,19 @@ def image_array(picture: Image.Image, size: int) -> Bytes:
     return np.asarray(resized.convert("RGB"), dtype=np.uint8)
 
 
-def check_pair(image: str, size: tuple[int, int], mask: str, mask_size: tuple[int, int]) -> None:
+def check_pair(sample: Sample, size: tuple[int, int], mask: str, mask_size: tuple[int, int]) -> None:
     """Refuse a mask that is not of its image's shape; one of another size is resized with it.
 
     Raises:
-        DataError: the sides are not in proportion, as when only one of the two was turned.
+        DataError: the sides are not in proportion, as when only one of the two was turned; or only a piece is
+            meant, which is counted in pixels of both, and the sizes differ.
     """
     width, height = size
     other, tall = mask_size
-    if abs(width * tall - height * other) > _SHAPE * max(width * tall, height * other):
+    far = _SHAPE * max(width * tall, height * other)
+    if abs(width * tall - height * other) > far or (sample.crop and size != mask_size):
         raise DataError(
-            f"{mask}: {other} x {tall} pixels, while its image {image} has {width} x {height}; "
+            f"{mask}: {other} x {tall} pixels, while its image {sample.image} has {width} x {height}; "
             "turn or cut one of them as the other"
         )
 

@@ -92,6 +92,19 @@ def png16(values: np.ndarray[Any, Any]) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
+def tiff(values: np.ndarray[Any, Any], kind: str, white: int = 1) -> bytes:
+    """An uncompressed grey TIFF, (H, W), of a kind that Pillow does not write."""
+    height, width = values.shape
+    stored = np.dtype(kind)
+    body = values.astype(stored).tobytes()
+    entries = [(256, width), (257, height), (258, 8 * stored.itemsize), (259, 1), (262, white)]
+    entries += [(273, 8), (277, 1), (278, height), (279, len(body)), (339, {"u": 1, "i": 2}[stored.kind])]
+    order = "<" if kind[0] == "<" else ">"
+    table = b"".join(struct.pack(f"{order}HHII", tag, 4, 1, value) for tag, value in entries)
+    start = struct.pack(f"{order}2sHI", b"II" if order == "<" else b"MM", 42, 8 + len(body))
+    return start + body + struct.pack(f"{order}H", len(entries)) + table + bytes(4)
+
+
 @pytest.mark.parametrize("fmt", ["PNG", "TIFF"])
 def test_16_bits_are_their_8_bit_twin(fmt: str) -> None:
     assert np.array_equal(np.asarray(decode(stored(GREY * 257, fmt), "x")), GREY)
@@ -126,6 +139,20 @@ def test_a_stated_bit_depth_scales_to_its_own_white(fmt: str) -> None:
 def test_values_without_a_known_white_are_refused(values: np.ndarray[Any, Any], message: str) -> None:
     with pytest.raises(DataError, match=f"^x: .*{message}"):
         decode(stored(values, "TIFF"), "x")
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_signed_16_bits_have_white_at_32767(order: str) -> None:
+    content = tiff(GREY.astype(int) * 32767 // 255, f"{order}i2")
+    assert np.abs(np.asarray(decode(content, "x")).astype(int) - GREY).max() <= 1
+    with pytest.raises(DataError, match="beyond 16 bits"):
+        decode(tiff(GREY.astype(int) - 100, f"{order}i2"), "x")
+
+
+def test_16_bits_with_white_at_0_are_refused_and_8_are_turned() -> None:
+    assert np.array_equal(np.asarray(decode(tiff(255 - GREY, "<u1", white=0), "x")), GREY)
+    with pytest.raises(DataError, match="white is 0"):
+        decode(tiff(GREY * 257, "<u2", white=0), "x")
 
 
 def test_peaks_are_of_16_bits_only() -> None:

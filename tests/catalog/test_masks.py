@@ -42,6 +42,19 @@ def seen(background: int, mode: str = "RGBA") -> Image.Image:
     return image
 
 
+def two(first: Any, second: Any, kind: Any = np.uint8) -> Image.Image:
+    """Background of the first value, defect of the second."""
+    where = DEFECT[..., None] if isinstance(first, tuple) else DEFECT
+    return Image.fromarray(np.where(where, second, first).astype(kind))
+
+
+def with_region(value: Any) -> Image.Image:
+    """A red defect, and a second one of `value`."""
+    pixels = np.where(DEFECT[..., None], (255, 0, 0), (0, 0, 0)).astype(np.uint8)
+    pixels[5, :3] = value
+    return Image.fromarray(pixels)
+
+
 KINDS = {
     "bits": stored(Image.fromarray(DEFECT)),
     "zeros and ones": stored(Image.fromarray(DEFECT.astype(np.uint8))),
@@ -50,6 +63,10 @@ KINDS = {
     "16-bit numbers beyond a byte": stored(Image.fromarray((DEFECT * 256).astype(np.uint16))),
     "32-bit numbers": stored(Image.fromarray((DEFECT * 70000).astype(np.int32)), "TIFF"),
     "two fractions": stored(Image.fromarray(DEFECT.astype(np.float32)), "TIFF"),
+    "region numbers as fractions": stored(two(0, 3, np.float32), "TIFF"),
+    "grey values of a byte": stored(Image.fromarray(DEFECT * np.float32(255)), "TIFF"),
+    "print colours": stored(Image.fromarray((DEFECT * 255).astype(np.uint8)).convert("CMYK"), "TIFF"),
+    "white on black": stored(palette((0, 0, 0), (255, 255, 255)), "GIF"),
     "half": stored(Image.fromarray((DEFECT * 0.5).astype(np.float32)), "TIFF"),
     "transparent white": stored(seen(255)),
     "transparent black": stored(seen(0)),
@@ -74,6 +91,13 @@ def test_marks_what_was_drawn(kind: str) -> None:
         (palette((255, 255, 255), (255, 0, 0)), "PNG", "marks every pixel"),
         (palette((0, 0, 0), (0, 0, 3)), "PNG", "black when seen as grey"),
         (Image.new("RGBA", (8, 6), (255, 255, 255, 255)), "PNG", "marks every pixel"),
+        (two(1, 2), "PNG", "marks every pixel"),
+        (two(1, 2, np.uint16), "PNG", "marks every pixel"),
+        (two(0.1, 0.9, np.float32), "TIFF", "marks every pixel"),
+        (two((68, 1, 84), (253, 231, 36)), "PNG", "marks every pixel"),
+        (two((255, 255, 255), (255, 0, 0)), "JPEG", "marks every pixel"),
+        (with_region((1, 0, 0)), "PNG", "black when seen as grey"),
+        (with_region((0, 0, 3)), "TIFF", "black when seen as grey"),
     ],
 )
 def test_what_cannot_be_known_is_refused(image: Image.Image, fmt: str, message: str) -> None:
@@ -87,8 +111,10 @@ def test_any_value_above_zero_is_defect(value: int) -> None:
     assert marked(grey) == [[False, True], [True, False]]
 
 
-def test_a_plain_mask_may_mark_everything() -> None:
-    assert all(map(all, marked(stored(Image.new("L", (8, 6), 255)))))
+@pytest.mark.parametrize("fmt", ["PNG", "JPEG", "BMP"])
+def test_a_plain_mask_may_mark_everything(fmt: str) -> None:
+    noise = np.random.default_rng(0).integers(250, 256, (6, 8)) if fmt == "JPEG" else np.full((6, 8), 255)
+    assert all(map(all, marked(stored(Image.fromarray(noise.astype(np.uint8)), fmt))))
 
 
 def test_a_bound_is_of_8_bits() -> None:

@@ -73,3 +73,8 @@ def test_another_build_takes_the_place_of_the_first() -> None:
     assert [build.name for build in counted.builds] == ["467/1257", "published"]
     assert counted.build().status == "accepted"
     assert counted.expected() == {}
+
+
+def test_a_build_by_counts_is_read_as_the_first_one() -> None:
+    own = record("tn3k").accepting("clean masks")
+    assert own.accepting("0/600").builds[0].mask_above == 127

@@ -64,3 +64,15 @@ def test_a_turned_mask_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(DataError, match=r"bad\.png: 16 x 32 pixels, while its image images/bad"):
         added(tmp_path, monkeypatch, 1, mask)
     assert not (tmp_path / "data-own").exists()
+
+
+def test_inverted_masks_and_turned_images_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    draw(tmp_path / "photos", 1, square(SIDE).point(lambda value: 255 - value))
+    path = tmp_path / "photos/images/bad.png"
+    turned = Image.Exif()
+    turned[274] = 3
+    Image.open(path).save(path, exif=turned)
+    notes = add_dataset(tmp_path / "photos", "widgets").notes
+    assert notes[0].startswith("1 image with an orientation tag, which is not applied")
+    assert notes[1].startswith("1 of 1 mask mark more than half of the image")

@@ -149,3 +149,9 @@ def test_a_result_has_scores_exactly_when_it_is_ok() -> None:
         CellResult(ok_row(), None)
     with pytest.raises(ResultsError, match="None image scores are needed, 1 were given"):
         CellResult(failed_row(), scores)
+
+
+@pytest.mark.parametrize("part", ["subset", "title"])
+def test_what_goes_into_a_table_is_one_line(part: str) -> None:
+    with pytest.raises(ResultsError, match=f"a row has the {part} 'a.nb', which no run can have written"):
+        ok_row(**{part: "a\nb"})

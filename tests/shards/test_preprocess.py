@@ -1,11 +1,16 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from pipeline.catalog import Sample
 from pipeline.errors import DataError
 from pipeline.shards.preprocess import check_pair, image_array, mask_bits
+
+WHOLE = Sample("all", "a.png", "m.png", 1, "defect")
 
 
 @given(st.integers(1, 40), st.integers(0, 2**32 - 1))
@@ -42,7 +47,14 @@ def test_already_at_size_is_untouched() -> None:
 
 
 def test_a_mask_of_another_shape_is_refused_and_one_of_another_size_taken() -> None:
-    check_pair("a.png", (128, 64), "m.png", (64, 32))
-    check_pair("a.png", (1001, 500), "m.png", (500, 250))
+    check_pair(WHOLE, (128, 64), "m.png", (64, 32))
+    check_pair(WHOLE, (1001, 500), "m.png", (500, 250))
     with pytest.raises(DataError, match=r"m\.png: 64 x 128 pixels, while its image a\.png has 128 x 64"):
-        check_pair("a.png", (128, 64), "m.png", (64, 128))
+        check_pair(WHOLE, (128, 64), "m.png", (64, 128))
+
+
+def test_a_piece_is_cut_out_of_masks_of_the_same_size_only() -> None:
+    piece = replace(WHOLE, crop=(0, 0, 32, 32))
+    check_pair(piece, (128, 64), "m.png", (128, 64))
+    with pytest.raises(DataError, match=r"m\.png: 64 x 32 pixels, while its image a\.png has 128 x 64"):
+        check_pair(piece, (128, 64), "m.png", (64, 32))
