@@ -1,4 +1,7 @@
-"""Progress of long work: a live bar in a terminal, one plain line a step elsewhere."""
+"""Progress of long work, on standard output: a live bar in a terminal, one plain line per step elsewhere.
+
+Steps may finish in several threads; a line has the count, what was done, and the seconds since the start.
+"""
 
 import sys
 import time
