@@ -8,9 +8,10 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from pipeline.errors import ParamsError
+from pipeline.settings import SettingsRecord
 from pipeline.yaml_files import read_yaml
 
 PARAMS_FILE = Path("params.yaml")
@@ -21,26 +22,22 @@ Seed = Annotated[int, Field(strict=True, ge=0, lt=2**32)]  # what every random g
 VariantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.+-]*$")]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class TowerParams(_Record):
+class TowerParams(SettingsRecord):
     """One frozen CLIP at one resolution; see `pipeline.clip.spec.TowerSpec`."""
 
     model: str
     weights: str
-    image_size: int = Field(gt=0, le=4096)
+    image_size: int = Field(gt=0, le=4096)  # the attention of more patches fits no memory
     position: Literal["bilinear", "bicubic", "native"]
     activation: Literal["quickgelu", "gelu"]
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
 
 
-class AuxiliaryParams(_Record):
+class AuxiliaryParams(SettingsRecord):
     """Which data set a learnt method was tuned on, by the data set that is evaluated (paper section 4.1)."""
 
     default: Name
-    exceptions: dict[Name, Name] = {}
+    exceptions: dict[Name, Name] = Field(default_factory=dict)
 
     def tuned_on(self, dataset: str) -> str:
         """The auxiliary set for an evaluation on `dataset`."""
@@ -52,7 +49,7 @@ class AuxiliaryParams(_Record):
         return frozenset({self.default, *self.exceptions.values()})
 
 
-class RetunedParams(_Record):
+class RetunedParams(SettingsRecord):
     """A variant of methods that differs in what they are tuned on alone (paper, Table 3).
 
     Of `methods` and `datasets` those count that the run has.
@@ -63,16 +60,16 @@ class RetunedParams(_Record):
     datasets: tuple[Name, ...] = Field(min_length=1)
 
 
-class ComputeParams(_Record):
+class ComputeParams(SettingsRecord):
     """Where cells run. Nothing here moves a number beyond float noise, so none of it is in a cell's key."""
 
     backend: Literal["ray", "serial"]
-    cpus: int | None = Field(default=None, gt=0)  # None: all that the machine has
-    gpus: int = Field(default=0, ge=0)
+    cpus: int | None = Field(default=None, gt=0, le=65536)  # None: all that the machine has
+    gpus: int = Field(default=0, ge=0, le=1024)  # no cluster of one job has more
     threads: int = Field(default=1, gt=0, le=1024)  # of torch, in each worker; no machine has more
     batch: int = Field(default=16, gt=0, le=65536)  # a pass of more fits no memory
     retries: int = Field(default=3, ge=0, le=100)  # of a group whose worker died; more hide a fault
-    time_limit: float | None = Field(default=None, gt=0)  # seconds that a group may run; None: any
+    time_limit: float | None = Field(default=None, gt=0, le=31_536_000)  # seconds of a group; None: any
 
     @model_validator(mode="after")
     def _enforceable(self) -> "ComputeParams":
@@ -91,13 +88,13 @@ class ComputeParams(_Record):
         return self.gpus or max(1, (self.cpus or len(os.sched_getaffinity(0))) // self.threads)
 
 
-class Params(_Record):
+class Params(SettingsRecord):
     """All of `params.yaml`."""
 
     profile: Name
     data_root: str
     counts: str | None  # a YAML file of expected counts; None: the counts of the catalog's records
-    builds: dict[Name, str] = {}  # which known build of a data set is meant, where it is not the paper's
+    builds: dict[Name, str] = Field(default_factory=dict)  # which known build, where not the paper's
     datasets: tuple[Name, ...] = Field(min_length=1)  # to prepare; the catalog says which are never evaluated
     own: tuple[Name, ...] = ()  # data sets that the user brought, evaluated too
     auxiliaries: tuple[Name, ...]
@@ -105,8 +102,8 @@ class Params(_Record):
     seeds: tuple[Seed, ...] = Field(min_length=1)
     towers: dict[Name, TowerParams] = Field(min_length=1)
     methods: dict[str, dict[str, Any]] = Field(min_length=1)
-    variants: dict[str, dict[VariantName, dict[str, Any]]] = {}
-    retuned: dict[VariantName, RetunedParams] = {}
+    variants: dict[str, dict[VariantName, dict[str, Any]]] = Field(default_factory=dict)
+    retuned: dict[VariantName, RetunedParams] = Field(default_factory=dict)
     compute: ComputeParams
 
     @model_validator(mode="after")

@@ -89,6 +89,9 @@ def test_outputs_of_two_profiles_do_not_overlap(values: dict[str, Any]) -> None:
     ("change", "message"),
     [
         ({"compute": {"backend": "ray", "batch": 0}}, "compute.batch: Input should be greater than 0"),
+        ({"compute": {"backend": "ray", "cpus": True}}, "compute.cpus: true is a truth value"),
+        ({"compute": {"backend": "ray", "gpus": 10**9}}, "compute.gpus: Input should be less"),
+        ({"compute": {"backend": "ray", "time_limit": 1e30}}, "compute.time_limit: Input should be less"),
         ({"compute": {"backend": "dask"}}, "compute.backend: Input should be 'ray' or 'serial'"),
         ({"seeds": [1, 1]}, "seeds: an entry stands there twice"),
         ({"seeds": []}, "seeds: "),
@@ -138,5 +141,5 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", [True, -1, 10**23, 1.5])
 def test_a_seed_is_what_random_generators_take(seed: object, values: dict[str, Any]) -> None:
-    with pytest.raises(ParamsError, match=r"seeds\.0: "):
+    with pytest.raises(ParamsError, match=r"params\.yaml: seeds(\.0)?: "):
         parse_params({**values, "seeds": [seed]})

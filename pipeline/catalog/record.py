@@ -135,7 +135,7 @@ class Build(_Part):
     A number of images is null where not known. `mask_above` is the rule of its masks: a pixel is anomalous
     when its grey value lies above. 0 is the paper's rule; 127 leaves out the noise that lossy masks have.
     `bit_depth` is of images that are stored in 16 bits: 12 when white is 4095; null where there are none.
-    `layout` reads it where the record's layouts read the same files as another build.
+    A build that reads the files of another one names it (`files_of`) and the `layout` that does so.
     """
 
     name: str
@@ -146,6 +146,7 @@ class Build(_Part):
     digest: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     mask_above: int = Field(default=0, ge=0, lt=255)
     bit_depth: int | None = Field(default=None, ge=8, le=16)
+    files_of: str | None = None
     layout: AnyLayout | None = None
 
     @property

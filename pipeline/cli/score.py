@@ -141,7 +141,7 @@ def _setting(text: str) -> tuple[str, Any]:
 )
 @click.option("--maps", is_flag=True, help="Write every anomaly map: maps/IMAGE.npz, array `map`.")
 @click.option("--overlays", is_flag=True, help="Write every heatmap: overlays/IMAGE.png.")
-@click.option("--batch", type=click.IntRange(1), default=16, show_default=True, help="Images per pass.")
+@click.option("--batch", type=click.IntRange(1, 4096), default=16, show_default=True, help="Images per pass.")
 @detector_options
 @click.pass_obj
 def score(  # noqa: PLR0913 - one argument an option

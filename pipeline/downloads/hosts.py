@@ -34,7 +34,8 @@ def routes(record: DatasetRecord, build: str | None = None) -> tuple[Route, ...]
 
     Sources of parts make one route, which stands where the first of them stands.
     """
-    usual, wanted = record.builds[0].name, record.build(build).name
+    usual, chosen = record.builds[0].name, record.build(build)
+    wanted = chosen.files_of or chosen.name
     if wanted not in {source.build for source in record.sources}:
         wanted = usual  # another reading of the same files, or counts that the user accepts
     usable = [source for source in record.sources if source.use and (source.build or usual) == wanted]

@@ -34,6 +34,7 @@ _SHARED_SOURCES = (
     "execution/examples.py",
     "results/examples.py",
     "training/checkpoint.py",
+    "settings.py",
     "yaml_files.py",
 )
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from pipeline.clip import Clip, Features, Global, Local
-from pipeline.methods.base import LearntSettings, Losses, MethodSettings
+from pipeline.methods.base import LearntSettings, Losses, MethodSettings, Temperature, Weight
 from pipeline.methods.losses import dice, focal, total
 from pipeline.methods.prompt_learner import PromptLearner, PromptTuned, choose_words
 from pipeline.methods.readout import MAX_SIGMA, Readout, probabilities, similarities, to_grid
@@ -43,16 +43,16 @@ class AnomalyClipSettings(LearntSettings):
     scoring_only: ClassVar[frozenset[str]] = frozenset({"sigma"})
 
     prompts: str = "object"
-    n_ctx: int = Field(default=12, ge=0)
-    deep_tokens: int = Field(default=4, ge=1)
+    n_ctx: int = Field(default=12, ge=0, le=77)
+    deep_tokens: int = Field(default=4, ge=1, le=77)
     deep_layers: int = Field(default=8, ge=0)
     attention: Literal["vv", "qq", "kk", "qk"] = "vv"
     dpam_start: int = Field(default=6, ge=1)
     layers: tuple[int, ...] = Field(default=(24,), min_length=1)
-    temperature: float = Field(default=0.07, gt=0)
+    temperature: Temperature = 0.07
     sigma: float = Field(default=4.0, ge=0, le=MAX_SIGMA)
-    global_weight: float = Field(default=1.0, ge=0)
-    local_weight: float = Field(default=4.0, ge=0)
+    global_weight: Weight = 1.0
+    local_weight: Weight = 4.0
 
     @property
     def learns(self) -> bool:

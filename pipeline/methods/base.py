@@ -7,26 +7,34 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 from torch import Tensor, nn
 
 from pipeline.clip import Clip, Features, Tap
 from pipeline.errors import ParamsError, WeightsError
 from pipeline.methods.prompt_data import published_prompts
+from pipeline.settings import SettingsRecord
+
+Temperature = Annotated[float, Field(ge=1e-3, le=100)]
+"""Of a softmax over similarities in [-1, 1]: below, float32 knows 0 and 1 alone; above, all is one half."""
+Epochs = Annotated[int, Field(ge=0, le=10_000)]  # published trainings have 3 to 50
+BatchSize = Annotated[int, Field(ge=1, le=65_536)]  # more than any auxiliary set holds, or any memory
+Rate = Annotated[float, Field(gt=0, le=10)]  # of learning; above, no loss stays finite
+Weight = Annotated[
+    float, Field(ge=0, le=1e4)
+]  # of a part of a loss; beside more, float32 loses the other part
 
 
-class MethodSettings(BaseModel):
+class MethodSettings(SettingsRecord):
     """What `params.yaml` may say under `methods.<name>`; defaults are the paper's."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     tower: str = "main"
 
 
-class Training(BaseModel):
+class Training(SettingsRecord):
     """How a learnt method is tuned: Adam with betas (0.5, 0.999), no weight decay, no schedule.
 
     These are the settings of AnomalyCLIP's and VAND's public code.
@@ -38,11 +46,9 @@ class Training(BaseModel):
         mosaic: Probability that an image is replaced by a 2x2 mosaic of images of its class (VAND).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    epochs: int = Field(default=15, ge=0)
-    batch: int = Field(default=8, ge=1)
-    lr: float = Field(default=1e-3, gt=0)
+    epochs: Epochs = 15
+    batch: BatchSize = 8
+    lr: Rate = 1e-3
     mosaic: float = Field(default=0.0, ge=0, le=1)
 
     def optimiser(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:

@@ -16,7 +16,16 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from pipeline.clip import Clip, Features, Global, Local
-from pipeline.methods.base import LearntSettings, Losses, MethodSettings, Training
+from pipeline.methods.base import (
+    BatchSize,
+    Epochs,
+    LearntSettings,
+    Losses,
+    MethodSettings,
+    Rate,
+    Temperature,
+    Training,
+)
 from pipeline.methods.prompt_learner import PromptLearner, PromptTuned, choose_words
 from pipeline.methods.readout import MAX_SIGMA, Readout, similarities
 
@@ -28,10 +37,10 @@ class CoOpTraining(Training):
         warmup_lr: Learning rate of the first epoch.
     """
 
-    epochs: int = Field(default=50, ge=0)
-    batch: int = Field(default=32, ge=1)
-    lr: float = Field(default=2e-3, gt=0)
-    warmup_lr: float = Field(default=1e-5, gt=0)
+    epochs: Epochs = 50
+    batch: BatchSize = 32
+    lr: Rate = 2e-3
+    warmup_lr: Rate = 1e-5
 
     def optimiser(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
         """A fresh optimiser."""
@@ -56,9 +65,9 @@ class CoOpSettings(LearntSettings):
     scoring_only: ClassVar[frozenset[str]] = frozenset({"layers", "sigma"})
 
     prompts: str = "coop1"
-    n_ctx: int = Field(default=16, ge=1)
+    n_ctx: int = Field(default=16, ge=1, le=77)
     layers: tuple[int, ...] = Field(default=(24,), min_length=1)
-    temperature: float = Field(default=0.07, gt=0)
+    temperature: Temperature = 0.07
     sigma: float = Field(default=4.0, ge=0, le=MAX_SIGMA)
     training: CoOpTraining = CoOpTraining()
 

@@ -13,7 +13,15 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from pipeline.clip import Clip, Features, Global, Local, Tap
-from pipeline.methods.base import LearntMethod, LearntSettings, Losses, MethodSettings, Scores, Training
+from pipeline.methods.base import (
+    LearntMethod,
+    LearntSettings,
+    Losses,
+    MethodSettings,
+    Scores,
+    Temperature,
+    Training,
+)
 from pipeline.methods.losses import dice, focal, total
 from pipeline.methods.readout import probabilities, similarities, to_grid
 from pipeline.methods.resampling import upsample
@@ -35,7 +43,7 @@ class VandSettings(LearntSettings):
     tower: str = "vand"
     templates: str = "released_35"
     layers: tuple[int, ...] = Field(default=(6, 12, 18, 24), min_length=1)
-    temperature: float = Field(default=0.01, gt=0)
+    temperature: Temperature = 0.01
     training_by_auxiliary: dict[str, Training] = Field(
         default_factory=lambda: {"mvtec": Training(epochs=3, mosaic=0.2)}
     )

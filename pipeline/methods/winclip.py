@@ -14,7 +14,7 @@ from torch.nn.functional import one_hot
 
 from pipeline.clip import Clip, Features, Global, Tap, Windows
 from pipeline.clip.vision import window_patches
-from pipeline.methods.base import Method, MethodSettings, Scores
+from pipeline.methods.base import Method, MethodSettings, Scores, Temperature
 from pipeline.methods.readout import probabilities
 from pipeline.methods.resampling import upsample
 from pipeline.methods.text_ensemble import choose_templates, ensemble_features
@@ -34,7 +34,7 @@ class WinClipSettings(MethodSettings):
     tower: str = "winclip"
     templates: str = "released_21"
     windows: tuple[int, ...] = Field(default=(2, 3), min_length=1)
-    temperature: float = Field(default=0.07, gt=0)
+    temperature: Temperature = 0.07
 
 
 class WinClip(Method):

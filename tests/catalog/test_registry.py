@@ -120,7 +120,9 @@ def test_builds() -> None:
     sdd = record("sdd")
     assert sdd.expected() == {"electrical commutators": (181, 74)}
     assert sdd.accepting("standard conversion").expected() == {"electrical commutators": (286, 54)}
-    with pytest.raises(DataError, match="unknown build 'mine'; known: 'paper', 'standard conversion', or"):
+    with pytest.raises(
+        DataError, match="unknown build 'mine'; known: 'paper', 'standard conversion', 'two pieces', or"
+    ):
         sdd.accepting("mine")
 
 
