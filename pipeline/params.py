@@ -4,14 +4,16 @@ Decides what a run may ask for and gives every bad key one message that names it
 raw here, because only the method knows them: a bad one costs that method's cells and no others.
 """
 
+import json
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from pipeline.errors import ParamsError
-from pipeline.settings import SettingsRecord
+from pipeline.settings import SettingsRecord, patches_per_side
 from pipeline.yaml_files import read_yaml
 
 PARAMS_FILE = Path("params.yaml")
@@ -31,6 +33,12 @@ class TowerParams(SettingsRecord):
     position: Literal["bilinear", "bicubic", "native"]
     activation: Literal["quickgelu", "gelu"]
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
+
+    @model_validator(mode="after")
+    def _whole_patches(self) -> "TowerParams":
+        if (patch := _patch(self.model)) is not None:
+            patches_per_side(self.image_size, patch)
+        return self
 
 
 class AuxiliaryParams(SettingsRecord):
@@ -147,6 +155,22 @@ class Params(SettingsRecord):
     def sizes(self) -> tuple[int, ...]:
         """The resolutions that the towers read, ascending."""
         return tuple(sorted({tower.image_size for tower in self.towers.values()}))
+
+
+def _patch(model: str) -> int | None:
+    """Side of a model's patches by its config, None where there is none: loading the tower says why."""
+    if model.endswith(".json"):
+        path = Path(model)
+    else:
+        spec = find_spec("open_clip")  # its folder; the package itself takes seconds to import
+        folders = spec.submodule_search_locations if spec else None
+        path = Path(next(iter(folders or ("",)))) / "model_configs" / f"{model}.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        patch = config.get("model_cfg", config)["vision_cfg"]["patch_size"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return patch if isinstance(patch, int) and patch > 0 else None
 
 
 def _explain(error: ValidationError, source: str) -> str:

@@ -1,6 +1,7 @@
 """What every record of settings checks, be it of a run or of a method.
 
-No unknown key, no infinity, and no truth value for a number, although Python counts `true` as 1.
+No unknown key, no infinity, and no truth value for a number, although Python counts `true` as 1. Also
+the rule of a tower's image size, which params check before a run and the tower when it is loaded.
 """
 
 from typing import Any
@@ -34,3 +35,23 @@ class SettingsRecord(BaseModel):
             if isinstance(item, bool):
                 raise ValueError(f"{str(item).lower()} is a truth value; a number or a text is meant")
         return value
+
+
+def patches_per_side(image_size: int, patch: int) -> int:
+    """Patches along one side of an image; a rest would be cut off, and the map stretched over it.
+
+    Raises:
+        ValueError: the patch does not divide the image; the message names the nearest sizes that it divides.
+
+    Examples:
+        >>> patches_per_side(518, 14)
+        37
+    """
+    side, rest = divmod(image_size, patch)
+    if rest:
+        below = f"{side * patch} or " if side else ""
+        raise ValueError(
+            f"image_size: {image_size} px are no multiple of the patch, {patch} px; "
+            f"the nearest sizes are {below}{(side + 1) * patch}"
+        )
+    return side

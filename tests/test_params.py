@@ -139,6 +139,16 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
         load_params(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("profile", "size", "nearest"), [("miniature", 119, "112 or 120"), ("paper", 512, "504 or 518")]
+)
+def test_an_image_size_is_whole_patches(profile: str, size: int, nearest: str) -> None:
+    made = composed(f"profile={profile}")
+    made["towers"]["main"]["image_size"] = size
+    with pytest.raises(ParamsError, match=rf"towers\.main: image_size: {size} px .* sizes are {nearest}$"):
+        parse_params(made)
+
+
 @pytest.mark.parametrize("seed", [True, -1, 10**23, 1.5])
 def test_a_seed_is_what_random_generators_take(seed: object, values: dict[str, Any]) -> None:
     with pytest.raises(ParamsError, match=r"params\.yaml: seeds(\.0)?: "):

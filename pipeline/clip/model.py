@@ -22,6 +22,7 @@ from pipeline.clip.vision import VisionTower
 from pipeline.clip.weights import read_state_dict
 from pipeline.errors import ParamsError, WeightsError
 from pipeline.files import value_digest
+from pipeline.settings import patches_per_side
 
 Features = Mapping[Tap, Tensor]
 
@@ -138,15 +139,10 @@ def load_clip(spec: TowerSpec, device: str = "cpu", state_dict: Mapping[str, Ten
 
 
 def _grid(spec: TowerSpec, patch: int) -> int:
-    """Patches a side; a rest would be cut off, and the map stretched over it."""
-    grid, rest = divmod(spec.image_size, patch)
-    if rest:
-        below = f"{grid * patch} or " if grid else ""
-        raise ParamsError(
-            f"towers.{spec.name}.image_size: {spec.image_size} px are no multiple of the patch, {patch} px; "
-            f"the nearest sizes are {below}{(grid + 1) * patch}"
-        )
-    return grid
+    try:
+        return patches_per_side(spec.image_size, patch)
+    except ValueError as error:
+        raise ParamsError(f"towers.{spec.name}.{error}") from None
 
 
 def _lower_blocks(visual: Any, dtype: torch.dtype) -> None:

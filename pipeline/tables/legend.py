@@ -12,6 +12,7 @@ from typing import Final
 from pipeline.catalog import Counts, Task
 from pipeline.catalog.fingerprint import build_digest
 from pipeline.cells import System
+from pipeline.results import CellRow
 from pipeline.tables.aggregate import SystemMeans
 from pipeline.tables.expected import ExpectedSet
 from pipeline.tables.mean import MEASURED_FROM
@@ -71,6 +72,7 @@ def legend(outcome: Outcome, sections: Sequence[Section]) -> list[str]:
         "Percent. Plain mean over the subsets of a data set, and over seeds where a method is learnt.",
         "PRO: 200 thresholds, false positive rates below 0.3, as in the paper's code (docs/protocol.md).",
         "Best in bold, second best in italics, compared as printed. `-`: undefined, unless a note says why.",
+        *tied_lines(outcome),
         *auxiliary_lines(outcome),
         *published_lines(sections),
     ]
@@ -95,6 +97,26 @@ def published_lines(sections: Sequence[Section]) -> list[str]:
         f"Reproduced: measured and published differ by no more than rounding ({ROUNDING}) and other machines "
         f"({OTHER_MACHINES}), for a learnt method rounding and another training.",
     ]
+
+
+def tied_lines(outcome: Outcome) -> list[str]:
+    """The line about cells that rank no image, because one score is that of all; none where there are none.
+
+    No other scores have an AUROC of one half in every draw of the images.
+    """
+    texts = [
+        f"{outcome.title(system)} on {outcome.expected[row.dataset].title} ({row.subset}) "
+        f"{row.n_images} of {row.n_images}"
+        for system, own in outcome.means.items()
+        for row in own.rows
+        if row.dataset in outcome.expected and _tied(row)
+    ]
+    return [f"Image scores that are equal, so that nothing is ranked: {'; '.join(texts)}."] if texts else []
+
+
+def _tied(row: CellRow) -> bool:
+    spread = row.spread("image_auroc")
+    return spread is not None and row.image_auroc == spread.low == spread.high == 0.5
 
 
 def auxiliary_lines(outcome: Outcome) -> list[str]:
