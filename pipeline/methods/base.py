@@ -22,7 +22,7 @@ Temperature = Annotated[float, Field(ge=1e-3, le=100)]
 """Of a softmax over similarities in [-1, 1]: below, float32 knows 0 and 1 alone; above, all is one half."""
 Epochs = Annotated[int, Field(ge=0, le=10_000)]  # published trainings have 3 to 50
 BatchSize = Annotated[int, Field(ge=1, le=65_536)]  # more than any auxiliary set holds, or any memory
-Rate = Annotated[float, Field(gt=0, le=10)]  # of learning; above, no loss stays finite
+Rate = Annotated[float, Field(gt=0, le=10)]  # of learning; Adam moves each number by about as much a step
 Weight = Annotated[
     float, Field(ge=0, le=1e4)
 ]  # of a part of a loss; beside more, float32 loses the other part

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,6 +96,10 @@ def test_the_owners_page_opens_with_it(served: Served, tmp_path: Path) -> None:
         page.goto((served.project.folder / ".prefect" / "open.html").as_uri())
         page.wait_for_url(re.compile("/dashboard"))
         page.goto(f"{served.address}/deployments")
+        until = time.monotonic() + 60  # they may still be registering, and the page does not look again
+        while not page.get_by_text("on-demand").count() and time.monotonic() < until:
+            page.wait_for_timeout(2000)
+            page.reload()
         page.get_by_text("on-demand").first.wait_for()
         page.screenshot(path=str(tmp_path / "deployments.png"))
         browser.close()
