@@ -21,6 +21,7 @@ from pipeline.tables.figures import dot_plots
 from pipeline.tables.gains import figure5
 from pipeline.tables.html import html
 from pipeline.tables.latex import latex
+from pipeline.tables.legend import build_lines
 from pipeline.tables.markdown import markdown
 from pipeline.tables.model import Table
 from pipeline.tables.outcome import Outcome, outcome_of
@@ -46,7 +47,7 @@ FORMATS: Final[Mapping[str, Callable[[Table], str]]] = {
 """What a table can be written as, by name."""
 
 _SUFFIXES: Final = {"markdown": ".md", "latex": ".tex", "csv": ".csv", "html": ".html"}
-_PROVENANCE: Final = "From a number here to its rows and to code, weights and data: docs/results.md."
+_TO_ROWS: Final = "From a number here to its rows and to code, weights and data: docs/results.md."
 _TABLES: Final = (table1, table2, table3, own_table, table4, table5, figure5, figure6, variants)
 
 Summary = dict[str, dict[Domain, dict[str, float | None]]]
@@ -66,7 +67,9 @@ def build_tables(outcome: Outcome) -> dict[str, Table]:
     """Every table that a run fills, by name, such as `table1` or `subsets/<data set>`."""
     tables = [table for make in _TABLES if (table := make(outcome)) is not None]
     tables += [subsets_table(dataset, outcome) for dataset in outcome.expected]
-    return {table.name: replace(table, legend=(*table.legend, _PROVENANCE)) for table in tables}
+    return {
+        table.name: replace(table, provenance=(*build_lines(table.outcome), _TO_ROWS)) for table in tables
+    }
 
 
 def write_tables(outcome: Outcome, out: Path) -> list[Path]:
