@@ -13,7 +13,7 @@ from pipeline.files import write_text
 from pipeline.report.chunks import pack, page_index, subset_chunk
 from pipeline.report.figures import Figure, report_figures
 from pipeline.report.grids import grids, hint, link, published, shown, sort_key
-from pipeline.report.overview import averages, facts, failures
+from pipeline.report.overview import averages, facts, failures, stamp
 from pipeline.report.sources import Sources
 from pipeline.tables import build_tables
 from pipeline.tables.html import prose
@@ -63,6 +63,7 @@ def _page(sources: Sources, figures: Sequence[Figure], folder: Path) -> str:
             profile=outcome.profile,
             expected=outcome.expected,
             marks=outcome.marks(),
+            stamp=stamp(sources.run),
             facts=facts(sources),
             failures=failures(sources),
             averages=grids(averages(outcome)),

@@ -1,9 +1,7 @@
 """The tables of a run: which there are, and the folder that the tables stage writes and `zsad diff` compares.
 
 Stage, command and nightly flow write the same tables, complete or not. Beside them stands what DVC shows and
-compares, averages over data sets by system and domain: `summary.json` for `dvc metrics` (shares in [0, 1],
-rounded to four decimals; null where a data set that has the metric has no value for it), and `averages.json`
-for `dvc plots` (the same as records, in percent).
+compares (`write_means`).
 """
 
 from collections.abc import Callable, Mapping
@@ -11,10 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from pipeline.catalog import Domain
 from pipeline.files import write_json, write_text
 from pipeline.params import Params
-from pipeline.results import METRICS
 from pipeline.results.parquet import read_metrics
 from pipeline.tables.expected import expected_sets
 from pipeline.tables.figures import dot_plots
@@ -48,9 +44,15 @@ FORMATS: Final[Mapping[str, Callable[[Table], str]]] = {
 
 _SUFFIXES: Final = {"markdown": ".md", "latex": ".tex", "csv": ".csv", "html": ".html"}
 _TO_ROWS: Final = "From a number here to its rows and to code, weights and data: docs/results.md."
-_TABLES: Final = (table1, table2, table3, own_table, table4, table5, figure5, figure6, variants)
+_MEANS: Final = {
+    "image_auroc": "image_auroc",
+    "image_ap": "image_ap",
+    "pixel_auroc": "pixel_auroc",
+    "pro": "pixel_pro",
+}
+"""The paper's metrics, by names with which a row of `dvc metrics show` stays within 100 columns."""
 
-Summary = dict[str, dict[Domain, dict[str, float | None]]]
+_TABLES: Final = (table1, table2, table3, own_table, table4, table5, figure5, figure6, variants)
 
 
 def read_outcome(params: Params) -> Outcome:
@@ -80,9 +82,9 @@ def write_tables(outcome: Outcome, out: Path) -> list[Path]:
         out: folder of tables, such as `results/miniature/tables`.
 
     Returns:
-        The files, sorted: the tables of `build_tables` as `.md`, `.tex`, `.csv` and `.html`, `summary.json`,
-        `averages.json` and `pixel_auroc.svg`; figures whose variants were run also as `.svg`. Tables that an
-        earlier run left in their place are deleted.
+        The files, sorted: the tables of `build_tables` as `.md`, `.tex`, `.csv` and `.html`, and
+        `pixel_auroc.svg`; figures whose variants were run also as `.svg`. Tables that an earlier run left in
+        their place are deleted.
     """
     texts = {
         out / f"{name}{_SUFFIXES[kind]}": write(table)
@@ -91,46 +93,42 @@ def write_tables(outcome: Outcome, out: Path) -> list[Path]:
     }
     for path, text in texts.items():
         write_text(path, text)
-    summed = summary(outcome)
-    write_json(out / "summary.json", summed)
-    write_json(out / "averages.json", averages(summed))
     drawings = {out / f"{plot.name}.svg": plot for plot in dot_plots(outcome)}
     for path, plot in drawings.items():
         plot.draw(path)
     _delete_others(out, {*texts, *drawings})
-    return sorted([*texts, *drawings, out / "averages.json", out / "summary.json"])
+    return sorted([*texts, *drawings])
+
+
+def write_means(outcome: Outcome, out: Path) -> list[Path]:
+    """Write what `dvc metrics` shows and compares: `<domain>/<method>.json`, the paper's metrics of a method.
+
+    Plain means over the data sets of the domain that have the metric, shares rounded to four decimals; null
+    where one of these has no value. Files that an earlier run left are deleted.
+    """
+    files = {
+        out / domain / f"{system.method}.json": {
+            name: _rounded(outcome.means[system].over_datasets(datasets, metric).value)
+            for name, metric in _MEANS.items()
+        }
+        for domain, datasets in outcome.domains.items()
+        for system in outcome.methods
+    }
+    for path, means in files.items():
+        write_json(path, means)
+    for stray in set(out.rglob("*.json")) - set(files):
+        stray.unlink()
+    return sorted(files)
 
 
 def write_run_tables(params: Params) -> list[Path]:
-    """Write every table of what is finished; see `write_tables`.
+    """Write every table of what is finished, and the means for DVC; see `write_tables`.
 
     Raises:
         ZsadError: see `read_outcome`.
     """
-    return write_tables(read_outcome(params), params.results / "tables")
-
-
-def summary(outcome: Outcome) -> Summary:
-    """Averages by system (`anomalyclip`, `anomalyclip[variant]`), domain (those of this run) and metric."""
-    return {
-        system.name: {
-            domain: {metric: _rounded(own.over_datasets(names, metric).value) for metric in METRICS}
-            for domain, names in outcome.domains.items()
-        }
-        for system, own in outcome.means.items()
-    }
-
-
-def averages(found: Summary) -> list[dict[str, str | float]]:
-    """A record for each system and domain, named such as `anomalyclip, medical`: the averages that exist."""
-    return [
-        {
-            "entry": f"{system}, {domain}",
-            **{metric: round(100 * share, 2) for metric, share in metrics.items() if share is not None},
-        }
-        for system, domains in found.items()
-        for domain, metrics in domains.items()
-    ]
+    outcome = read_outcome(params)
+    return write_tables(outcome, params.results / "tables") + write_means(outcome, params.results / "means")
 
 
 def _rounded(value: float | None) -> float | None:
