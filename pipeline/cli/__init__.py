@@ -16,6 +16,7 @@ from pipeline.cli import (
     download,
     import_checkpoint,
     init,
+    methods,
     plan,
     report,
     score,
@@ -30,6 +31,7 @@ __all__ = ["main"]
 _COMMANDS = (
     init.init,
     datasets.datasets,
+    methods.methods,
     download.download,
     plan.plan,
     serve.serve,
