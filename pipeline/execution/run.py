@@ -167,7 +167,8 @@ def open_run(params: Params, store: CellStore, record: Record = _silent) -> Run:
             try:
                 task = build.cell_task(cell)
             except ZsadError as error:
-                run.refused.append((cell, str(error)))
+                if cell.auxiliary not in params.left_out:
+                    run.refused.append((cell, str(error)))
                 continue
             if known := store.get(task.content_key):
                 run.reused.append(known)
@@ -187,6 +188,10 @@ def _prepared(params: Params) -> tuple[list[Subset], dict[str, Manifest]]:
             manifest = read_manifest(params.shards / dataset)
         except ZsadError as error:
             subsets += [Subset(dataset, name, 0, str(error)) for name in catalog.record(dataset).subset_names]
+            continue
+        if manifest.limit != params.limit:
+            stale = f"{dataset} was prepared with limit={manifest.limit}: run `dvc repro prepare@{dataset}`"
+            subsets += [Subset(dataset, entry.name, 0, stale) for entry in manifest.subsets]
             continue
         manifests[dataset] = manifest
         for entry in manifest.subsets:

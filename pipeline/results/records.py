@@ -54,6 +54,7 @@ class CellRow(IntervalColumns):
         n_regions: connected anomalous regions, over which PRO is averaged.
         pro_points: thresholds that the 200-step protocol kept.
         pro_fpr_max: false positive rate at which its curve ends; small values make `pixel_pro` fragile.
+        limit: most images of the subset that a smoke run took; `None` for all.
         build: digest of the subset as prepared.
         weights: digest of the weights that scored: the tower's, and the method's own where it learns.
         params: digest of the settings that matter to this cell.
@@ -89,6 +90,7 @@ class CellRow(IntervalColumns):
     pixel_pro_exact: float | None = None
     pro_points: int | None = None
     pro_fpr_max: float | None = None
+    limit: int | None = None
     build: str | None = None
     weights: str | None = None
     params: str | None = None
