@@ -91,10 +91,10 @@ def _weights(profile: str, ledger: Path, *, track: bool) -> None:
     """Fetch the files of all tags that the towers of a profile name."""
     from pipeline.clip.weights import PRETRAINED, is_tag, published
     from pipeline.downloads import obtain_file, open_display, open_store
-    from pipeline.flows.request import compose
+    from pipeline.flows.request import composed_params
 
-    towers = compose(profile)["towers"].values()
-    tags = {(it["model"], it["weights"]) for it in towers if is_tag(it["weights"])}
+    towers = composed_params(profile).towers.values()
+    tags = {(it.model, it.weights) for it in towers if is_tag(it.weights)}
     if not tags:
         click.echo(f"the towers of the {profile} profile come with it: nothing to fetch")
         return

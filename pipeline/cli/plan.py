@@ -13,7 +13,7 @@ import click
 
 from pipeline.cells import by_reason
 from pipeline.errors import count
-from pipeline.params import ComputeParams, Params, load_params, parse_params
+from pipeline.params import ComputeParams, Params, load_params
 
 if TYPE_CHECKING:
     from pipeline.execution.run import Run
@@ -61,22 +61,17 @@ def plan(
       zsad plan --simulate 1,2,4,8,16
       zsad plan --profile paper
     """  # noqa: D301 - click reads the backspace
+    from pipeline.flows.request import composed_params
     from pipeline.shards import is_prepared
 
     if only and (simulate or profile or as_json):
         raise click.UsageError("--only failed is of the last run: leave out --simulate, --profile and --json")
-    params = _composed(profile) if profile else load_params(params_file)
+    params = composed_params(profile) if profile else load_params(params_file)
     prepared = any(is_prepared(params.shards / name) for name in params.every_dataset)
     if profile or as_json or not (prepared or only):
         _show_price(params, simulate or (), as_json=as_json)
     else:
         _show_run(params, simulate or (), only_failures=only is not None)
-
-
-def _composed(profile: str) -> Params:
-    from pipeline.flows.request import compose
-
-    return parse_params(compose(profile), f"profile {profile}")
 
 
 def _show_run(params: Params, simulate: Sequence[int], *, only_failures: bool) -> None:

@@ -20,7 +20,7 @@ import yaml
 from pipeline import catalog
 from pipeline.errors import BusyError, ParamsError
 from pipeline.files import file_digest, only_one, write_bytes, write_json, write_text
-from pipeline.params import PARAMS_FILE, load_params, parse_params
+from pipeline.params import PARAMS_FILE, Params, load_params, parse_params
 
 CONFIG_FOLDER = Path("pipeline") / "conf"
 _FOLDER = Path(".zsad") / "params"
@@ -96,6 +96,15 @@ def compose(profile: str) -> dict[str, Any]:
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise ParamsError(f"{CONFIG_FOLDER}: profile {profile!r} cannot be composed: {error}") from error
     return values
+
+
+def composed_params(profile: str) -> Params:
+    """The params of a profile, whatever of it is here.
+
+    Raises:
+        ParamsError: see `compose`.
+    """
+    return parse_params(compose(profile), f"profile {profile}")
 
 
 def _narrow(values: dict[str, Any], chosen: Sequence[str]) -> None:

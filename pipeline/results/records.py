@@ -25,6 +25,9 @@ from pipeline.results.schema import (
     spread_columns,
 )
 
+LEFT_OUT: Final = "left out"
+"""How the reason of a cell begins that was not to run."""
+
 _NAME: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.+-]*)?")  # goes into tables, pages and file names
 _NEEDED_WHEN_OK: Final = (
     "image_size",
@@ -144,6 +147,11 @@ class CellRow(IntervalColumns):
     def key(self) -> CellKey:
         """What makes the cell unique: data set, subset, method, variant, seed."""
         return CellKey(self.dataset, self.subset, self.method, self.variant, self.seed)
+
+    @property
+    def is_left_out(self) -> bool:
+        """Whether it was not to run, since what it needs was not there and params say to go without."""
+        return (self.error or "").startswith(LEFT_OUT)
 
     @property
     def name(self) -> str:

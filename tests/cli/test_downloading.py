@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -98,10 +99,9 @@ def weights_at(server: Server, monkeypatch: pytest.MonkeyPatch) -> Callable[[str
         known = weights.Published(server.url + path, sha256, "")
         monkeypatch.setattr(weights, "published", lambda *_: known)
 
-    monkeypatch.setattr(
-        "pipeline.flows.request.compose",
-        lambda _: {"towers": {"main": {"model": "ViT-L-14-336", "weights": "openai"}}},
-    )
+    tower = SimpleNamespace(model="ViT-L-14-336", weights="openai")
+    towers = SimpleNamespace(towers={"main": tower, "vand": tower})
+    monkeypatch.setattr("pipeline.flows.request.composed_params", lambda _: towers)
     return say
 
 

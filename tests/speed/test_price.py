@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.cli import main
-from pipeline.flows.request import compose
-from pipeline.params import Params, parse_params
+from pipeline.flows.request import composed_params
+from pipeline.params import Params
 from pipeline.plan import Rates
 from pipeline.speed.price import Price, price
 from tests.project import ROOT
@@ -18,7 +18,7 @@ SLOW = Rates(start=10.0, cell=1.0, image=10.0, score=0.1, memory=2**30)
 
 @pytest.fixture(scope="module")
 def paper() -> Params:
-    return parse_params(compose("paper"))
+    return composed_params("paper")
 
 
 @pytest.fixture(scope="module")
