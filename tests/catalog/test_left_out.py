@@ -1,4 +1,4 @@
-"""Data sets whose files are not here: named with what brings them, or left out."""
+"""What of the data a run takes: data sets that are here, and of a smoke run few images of each subset."""
 
 from pathlib import Path
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline import catalog
+from pipeline.catalog import Listing, Sample
 from pipeline.errors import DataError
 
 
@@ -54,3 +55,19 @@ def test_what_comes_with_a_run_is_not_missing(asked: dict[str, Any]) -> None:
     assert catalog.leave_out(asked, stop=True) == []
     Path("data-paper.dvc").write_text("outs:\n- path: data-paper\n")
     assert catalog.what_brings("visa", "data-paper") == "`dvc pull data-paper.dvc`"
+
+
+@pytest.mark.parametrize(
+    ("limit", "wanted"),
+    [(2, ["a0", "b0"]), (3, ["a0", "a1", "b0"]), (4, ["a0", "a1", "b0", "b3"]), (99, None)],
+)
+def test_the_chosen_images_lie_far_apart(limit: int, wanted: list[str] | None) -> None:
+    samples = [Sample("s", f"a{n}", None, 0, "good") for n in range(2)]
+    samples += [Sample("s", f"b{n}", None, 1, "hole") for n in range(6)]
+    found = [it.image for it in Listing(tuple(samples), (), {}).limited(limit).samples]
+    assert found == (wanted or [it.image for it in samples])
+
+
+def test_a_subset_of_one_label_is_filled_from_it() -> None:
+    samples = tuple(Sample("s", f"b{n}", None, 1, "hole") for n in range(6))
+    assert [it.image for it in Listing(samples, (), {}).limited(4).samples] == ["b0", "b1", "b3", "b4"]

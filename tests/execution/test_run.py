@@ -17,7 +17,6 @@ from pipeline.execution.run import Summary
 from pipeline.params import load_params
 from pipeline.results import IMAGE_METRICS, METRICS, PIXEL_METRICS, decode_heatmap
 from pipeline.results.parquet import read_examples, read_scores
-from pipeline.tables import write_run_tables
 from tests.execution.running import evaluate, prepare, train
 from tests.project import ROOT, Project
 
@@ -283,50 +282,6 @@ def test_missing_weights_say_which_stage_to_run(trained: Project) -> None:
     summary = evaluate()
     assert "dvc repro train@sdd" in the_reason(summary)
     assert len(summary.failures) == 3
-
-
-def test_what_is_tuned_on_a_set_that_was_left_out_needs_its_weights(
-    trained: Project,
-) -> None:
-    """BTAD's learnt cells are tuned on SDD, which was not here: its weights may have been brought."""
-    trained.set_param("datasets", ["btad", "headct", "endo"])
-    trained.set_param("auxiliaries", ["btad"])
-    trained.set_param("left_out", ["sdd"])
-    assert evaluate().lines()[-1] == "cells: 15 run, 0 reused, 0 failed: complete"
-    shutil.rmtree("weights/miniature/sdd")
-    summary = evaluate()
-    assert summary.lines()[-1] == "cells: 0 run, 12 reused, 0 failed: complete"
-    (note,) = summary.notes
-    assert note.startswith("anomalyclip on btad/01, seed 111 and 2 more: left out: it is tuned on sdd, which")
-    write_run_tables(load_params())
-    table = Path("results/miniature/tables/table1.md").read_text(encoding="utf-8")
-    assert "LEFT OUT: SDD: not on the machine of this run." in table
-    assert "left out: it is tuned on sdd" in table
-    result = CliRunner().invoke(main, ["plan", "--only", "failed"])
-    assert (result.exit_code, result.stdout.splitlines()[0]) == (0, "0 cells to run in 0 groups")
-
-
-def test_a_smoke_run_has_keys_and_rows_of_its_own(trained: Project) -> None:
-    whole = evaluate()
-    trained.set_param("limit", 2)
-    refused = evaluate()
-    assert refused.counts()["reused"] == 0
-    assert "btad was prepared without a limit: run `dvc repro prepare@btad`" in refused.lines()[0]
-    for dataset in load_params().datasets:
-        prepare(dataset)
-    few = evaluate()
-    assert few.counts() == whole.counts()
-    assert {(row.limit, row.n_images) for row in trained.rows()} == {(2, 2)}
-    write_run_tables(load_params())
-    folder = Path("results/miniature/tables")
-    for file in ("table1.md", "table1.tex", "table1.html", "subsets/btad.md", "pixel_auroc.svg"):
-        assert "SMOKE RUN" in (folder / file).read_text(encoding="utf-8"), file
-    assert "miniature, limit 2" in (folder / "table1.csv").read_text(encoding="utf-8")
-    assert '"limit": 2' in (folder / "summary.json").read_text(encoding="utf-8")
-    trained.set_param("limit", None)
-    for dataset in load_params().datasets:
-        prepare(dataset)
-    assert evaluate().counts() == {"run": 0, "reused": whole.run, "failed": 0}
 
 
 def test_an_unprepared_data_set_says_so(trained: Project) -> None:

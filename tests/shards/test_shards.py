@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.catalog import DatasetRecord, Listing, Sample, list_samples, record
+from pipeline.catalog import DatasetRecord, list_samples, record
 from pipeline.errors import DataError
 from pipeline.shards import Manifest, open_subset, prepare, read_manifest
 from tests.catalog.trees import fingerprint
@@ -391,35 +391,3 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(root: Path, monkeypatch: pyt
     with pytest.raises(OSError, match="No space left"):
         prepared(root)
     assert files(root.parent / "out") == {}
-
-
-def test_a_smoke_run_prepares_few_images_of_both_labels(root: Path) -> None:
-    """2 normal and 3 anomalous images a subset; the counts are still those of all."""
-    manifest = prepare(BTAD, root, root.parent / "few", [28], COUNTS, limit=2)
-    assert manifest.errors == {}
-    assert [(it.normal, it.anomalous) for it in manifest.subsets] == [(1, 1)] * 3
-    assert read_manifest(root.parent / "few").limit == 2
-    few = prepare(BTAD, root, root.parent / "again", [28], COUNTS, limit=2)
-    assert files(root.parent / "few") == files(root.parent / "again")
-    (root / SUBSETS[0] / "test/ok/0000.bmp").unlink()
-    broken = prepare(BTAD, root, root.parent / "few", [28], COUNTS, limit=2)
-    assert list(broken.errors) == [SUBSETS[0]]
-    whole = prepare(BTAD, root, root.parent / "all", [28])
-    assert {it.digests[28] for it in whole.subsets}.isdisjoint({it.digests.get(28) for it in few.subsets})
-    assert "limit" not in (root.parent / "all" / "manifest.json").read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize(
-    ("limit", "wanted"),
-    [(2, ["a0", "b0"]), (3, ["a0", "a1", "b0"]), (4, ["a0", "a1", "b0", "b3"]), (99, None)],
-)
-def test_the_chosen_images_lie_far_apart(limit: int, wanted: list[str] | None) -> None:
-    samples = [Sample("s", f"a{n}", None, 0, "good") for n in range(2)]
-    samples += [Sample("s", f"b{n}", None, 1, "hole") for n in range(6)]
-    found = [it.image for it in Listing(tuple(samples), (), {}).limited(limit).samples]
-    assert found == (wanted or [it.image for it in samples])
-
-
-def test_a_subset_of_one_label_is_filled_from_it() -> None:
-    samples = tuple(Sample("s", f"b{n}", None, 1, "hole") for n in range(6))
-    assert [it.image for it in Listing(samples, (), {}).limited(4).samples] == ["b0", "b1", "b3", "b4"]
