@@ -18,7 +18,7 @@ from pipeline.params import ComputeParams, Params, load_params
 if TYPE_CHECKING:
     from pipeline.execution.run import Run
     from pipeline.plan import Rates
-    from pipeline.speed.price import Price
+    from pipeline.price import Price
 
 
 class _Workers(click.ParamType):
@@ -103,7 +103,7 @@ def _announce(tower: str) -> None:
 
 def _show_cost(run: "Run", compute: ComputeParams, counts: Sequence[int]) -> None:
     from pipeline.plan import simulate
-    from pipeline.speed.calibration import rates
+    from pipeline.speed import rates
 
     measured = rates(run.tasks, announce=_announce)
     start = max(rate.start for rate in measured.values())
@@ -142,8 +142,8 @@ def _describe(tower: str, rate: "Rates") -> str:
 
 def _show_price(params: Params, counts: Sequence[int], *, as_json: bool) -> None:
     from pipeline import catalog
-    from pipeline.speed.calibration import rates
-    from pipeline.speed.price import here, measurable, price
+    from pipeline.price import here, measurable, price
+    from pipeline.speed import rates
 
     priced = price(params)
     compute, machine = here(params.compute)

@@ -1,36 +1,22 @@
-"""Weights files of towers in, one plain state dict out; and where the file of a tag is.
+"""Where the weights of a tag such as `openai` are.
 
-The file of a tag such as `openai` is looked for in `pretrained/`, under its published name, and has to have
-its published digest: `zsad download --weights` or a person puts it there. Otherwise open_clip brings another
-form of it from its hub at first use.
-
-Reads safetensors, plain state dicts, open_clip's training checkpoints, and the TorchScript archives in which
-OpenAI published CLIP. Nothing that a file holds is run; see `pipeline.clip.tensors`.
+Looked for in `pretrained/` under the published name, with the published digest: `zsad download --weights` or a
+person puts them there. Otherwise open_clip brings another form of them from its hub at first use.
 """
 
 import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor
 
 from pipeline.clip.architecture import import_open_clip
-from pipeline.clip.tensors import read_pickled, read_safetensors, require_weights
 from pipeline.errors import WeightsError
 from pipeline.files import file_digest
 
-_SAFETENSORS = ".safetensors"
-_SUFFIXES = (_SAFETENSORS, ".pt", ".pth", ".bin")
+PRETRAINED = Path("pretrained")
+_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 _IN_ADDRESS = re.compile(r"/(?P<sha256>[0-9a-f]{64})/[^/]+$")
 _IN_NAME = re.compile(r"-(?P<sha256>[0-9a-f]{8})\.(pt|pth|bin)$")
-_OF_PARALLEL = "module."  # before every name, where several GPUs trained
-# Numbers that OpenAI's archives carry along.
-_NOT_WEIGHTS = frozenset({"input_resolution", "context_length", "vocab_size"})
-
-
-PRETRAINED = Path("pretrained")
 
 
 @dataclass(frozen=True)
@@ -118,42 +104,12 @@ def _in_the_hubs_cache(known: Published) -> Path | None:
     return None
 
 
-def read_state_dict(model: str, weights: str) -> dict[str, Tensor]:
-    """The tensors of a weights file or tag on the CPU, in the precision they are stored in.
-
-    Args:
-        model: Name of the open_clip model that a tag belongs to.
-        weights: A path, or a tag that open_clip knows for `model`, whose file is downloaded once.
-
-    Returns:
-        Floating, finite numbers.
+def fetched_weights(model: str, tag: str) -> Path:
+    """The file of a tag; where it is not in its place, open_clip's own, downloaded once.
 
     Raises:
-        WeightsError: the file is missing, damaged or of another kind; the message names it.
-        OSError: the machine cannot read it now.
+        WeightsError: it cannot be downloaded, or another file is in its place.
     """
-    path = _of_tag(model, weights) if is_tag(weights) else Path(weights)
-    try:
-        tensors = read_safetensors(path)[0] if path.suffix == _SAFETENSORS else read_pickled(path, _inner)
-    except FileNotFoundError as error:
-        raise WeightsError(
-            f"{path} does not exist: put the weights there or change `weights` of the tower"
-        ) from error
-    state = {name.removeprefix(_OF_PARALLEL): value for name, value in tensors.items()}
-    if len(state) != len(tensors):
-        raise WeightsError(f"{path} has a name with and without {_OF_PARALLEL!r}: give another file")
-    state = {name: value for name, value in state.items() if name not in _NOT_WEIGHTS}
-    require_weights(state, path)
-    return state
-
-
-def _inner(content: Any) -> Any:
-    """The state dict of a training checkpoint; anything else as it is."""
-    wrapped = content.get("state_dict") if isinstance(content, dict) else None
-    return wrapped if isinstance(wrapped, dict) else content
-
-
-def _of_tag(model: str, tag: str) -> Path:
     known = published(model, tag)
     if (path := _placed(known)) is not None:
         return path

@@ -37,7 +37,8 @@ def _checked(area: str, name: str, check: Callable[[], object], ok: str) -> Find
 
 
 def _towers(params: Params) -> Iterator[Finding]:
-    from pipeline.clip.weights import find_weights, is_tag, read_state_dict
+    from pipeline.clip.tensors import read_state_dict
+    from pipeline.clip.weights import find_weights, is_tag
 
     for name, tower in params.towers.items():
         what = f"tower {name}"

@@ -1,9 +1,9 @@
 """What a whole profile costs, before anything of it is here: no data, no weights, no network.
 
 Images are counted by the catalog's records, cells and passes by the plan, disk by the sizes of archives and
-the shapes of arrays. Operations of a tower follow from its shapes (`operations`), and with them hours on
+the shapes of arrays. Operations of a tower follow from its shapes (`towers`), and with them hours on
 named GPUs, an estimate: peak rates are those of the makers' data sheets, `_SHARE` of them is reached, and
-what the processor does meanwhile is added. A machine's own hours come from measured rates (`calibration`).
+what the processor does meanwhile is added. A machine's own hours come from measured rates (`pipeline.speed`).
 """
 
 import os
@@ -20,7 +20,7 @@ from pipeline.execution.systems import resolve_systems
 from pipeline.execution.tasks import CellTask, GroupTask, tower_spec
 from pipeline.params import ComputeParams, Params
 from pipeline.plan import Group, Rates, Subset, make_plan, makespan
-from pipeline.speed.operations import STEP_IMAGES, TowerCost, tower_costs
+from pipeline.price.towers import STEP_IMAGES, TowerCost, tower_costs
 
 _PREPARE_SECONDS = 0.04  # an image, decoded and resized; benchmarks/RESULTS.md
 _COUNT_SECONDS = 0.004  # a map of 518 px, counted on a core while the GPU waits; benchmarks/RESULTS.md
@@ -173,7 +173,7 @@ def here(compute: ComputeParams) -> tuple[ComputeParams, str]:
 
 
 def measurable(priced: Price, params: Params, compute: ComputeParams) -> Iterator[GroupTask]:
-    """Groups of a profile as a worker of `compute` gets them, for `calibration.rates`; nothing is read."""
+    """Groups of a profile as a worker of `compute` gets them, for `pipeline.speed.rates`; nothing is read."""
     for group in priced.groups:
         subsets = {it.name: it.class_name for it in catalog.record(group.dataset).subsets}
         yield GroupTask(

@@ -10,7 +10,7 @@ from pipeline.cli import main
 from pipeline.flows.request import composed_params
 from pipeline.params import Params
 from pipeline.plan import Rates
-from pipeline.speed.price import Price, price
+from pipeline.price import Price, price
 from tests.project import ROOT
 
 SLOW = Rates(start=10.0, cell=1.0, image=10.0, score=0.1, memory=2**30)
@@ -90,9 +90,7 @@ def test_plan_gives_the_price_of_a_profile_in_a_fresh_clone(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pipeline").symlink_to(ROOT / "pipeline")
-    monkeypatch.setattr(
-        "pipeline.speed.calibration.rates", lambda tasks, **_: {task.tower.name: SLOW for task in tasks}
-    )
+    monkeypatch.setattr("pipeline.speed.rates", lambda tasks, **_: {task.tower.name: SLOW for task in tasks})
     result = CliRunner().invoke(main, ["plan", "--profile", "paper"])
     assert result.exit_code == 0, result.output
     assert "paper: 17 data sets, 69 subsets, 22,893 test images" in result.stdout
