@@ -1,7 +1,7 @@
 """Where the weights of a tag such as `openai` are.
 
-Looked for in `pretrained/` under the published name, with the published digest: `zsad download --weights` or a
-person puts them there. Otherwise open_clip brings another form of them from its hub at first use.
+Looked for in `pretrained/` under the published name, with the published digest; `zsad download --weights`
+puts them there, or a person. Otherwise open_clip brings another form of them from its hub at first use.
 """
 
 import re
