@@ -214,8 +214,9 @@ def obtain_file(url: str, sha256: str, store: Store) -> Path:
         DataError: the address does not give it, or another file is in its place.
     """
     name = url.rpartition("/")[2]
-    whole = {"sha256": sha256, "digest_status": "tool"} if len(sha256) == _WHOLE else {}
-    source = Source(kind="http", url=url, archive=name, confirmed=True, **whole)
+    source = Source(kind="http", url=url, archive=name, confirmed=True)
+    if len(sha256) == _WHOLE:
+        source = source.model_copy(update={"sha256": sha256, "digest_status": "tool"})
     target = store.root / name
     with store.lock(f"file-{name}"):
         if not target.exists():

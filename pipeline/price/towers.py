@@ -122,7 +122,7 @@ def flop(vision: Mapping[str, Any], joint: int, image_size: int, taps: frozenset
         image_size: side of the image in pixels.
         taps: what is read.
     """
-    width, layers, patch = vision["width"], vision["layers"], vision["patch_size"]
+    width, layers, patch = (int(vision[key]) for key in ("width", "layers", "patch_size"))
     patches = (image_size // patch) ** 2
 
     def blocks(tokens: int) -> float:

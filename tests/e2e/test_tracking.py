@@ -27,7 +27,7 @@ def test_tracked_data_are_in_temporary_experiments_and_in_a_colleagues_pull(
     said = project.run("zsad", "datasets", "add", str(tmp_path / "photos"), "--name", "widgets", "--track")
     assert "tracked: data-own/widgets.dvc, staged in git" in said
     staged = project.run("git", "diff", "--cached", "--name-only").split()
-    assert staged == ["data-own/.gitignore", "data-own/widgets.dvc", "datasets/widgets.yaml"]
+    assert staged == ["data-own/widgets.dvc", "datasets/widgets.yaml"]
     project.run("git", *IDENTITY, "commit", "-qm", "widgets")
     assert "data-own" not in project.run("git", "status", "-s")
 

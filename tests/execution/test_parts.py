@@ -68,7 +68,7 @@ def test_few_images_are_prepared_of_both_labels_and_all_are_counted(trained: Pro
     again = write_shards(record("btad"), source, Path("again"), [28], wanted, limit=3)
     assert again == manifest
     wrong = write_shards(record("btad"), source, Path("few"), [28], {"01": (2, 1)}, limit=3)
-    assert list(wrong.errors) == ["01"]
+    assert "expected 2 normal, found 5" in wrong.errors["01"]
     whole = write_shards(record("btad"), source, Path("all"), [28])
     assert {it.digests[28] for it in whole.subsets}.isdisjoint({it.digests[28] for it in manifest.subsets})
     assert "limit" not in Path("all/manifest.json").read_text(encoding="utf-8")
