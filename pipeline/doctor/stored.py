@@ -64,7 +64,7 @@ def _fetchable(what: str, tower: TowerParams) -> Finding:
     try:
         size = file_size(known.url)
     except DataError as error:
-        digest = f" (SHA-256 begins with {known.sha256})" if known.sha256 else ""
+        digest = f" (its SHA-256 begins with {known.sha256})" if known.sha256 else ""
         text = f"not here, and cannot be fetched ({error}): bring the file{digest} to {known.path}"
         return Finding("weights", what, "problem", text)
     told = "" if size is None else f", {size / 1e9:.2f} GB"

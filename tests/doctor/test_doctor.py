@@ -95,7 +95,7 @@ def test_weights_of_a_tag_can_be_fetched_or_must_be_brought(tagged: Server) -> N
     found = tower()
     assert found.level == "problem"
     assert "HTTP 404" in found.text
-    assert f"bring the file (SHA-256 begins with {SHA256}) to pretrained/tiny.pt" in found.text
+    assert f"bring the file (its SHA-256 begins with {SHA256}) to pretrained/tiny.pt" in found.text
 
 
 def test_another_file_in_the_place_of_weights_is_refused(tagged: Server) -> None:
