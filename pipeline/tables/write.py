@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from pipeline import catalog
 from pipeline.files import write_json, write_text
 from pipeline.params import Params
 from pipeline.results.parquet import read_metrics
@@ -61,8 +62,13 @@ def read_outcome(params: Params) -> Outcome:
     Raises:
         ZsadError: there are no rows, or a file is damaged; the message names it.
     """
-    expected = expected_sets(params.every_dataset, params.builds)
-    return outcome_of(read_metrics(params.results / "metrics"), expected, params.profile)
+    names = [*params.every_dataset, *params.left_out]
+    if params.left_out:  # back to where they stand
+        names.sort(key=[*catalog.shipped_names(), *names].index)
+    outcome = outcome_of(
+        read_metrics(params.results / "metrics"), expected_sets(names, params.builds), params.profile
+    )
+    return replace(outcome, left_out=frozenset(params.left_out))
 
 
 def build_tables(outcome: Outcome) -> dict[str, Table]:
@@ -104,10 +110,13 @@ def write_means(outcome: Outcome, out: Path) -> list[Path]:
     """Write what `dvc metrics` shows and compares: `<domain>/<method>.json`, the paper's metrics of a method.
 
     Plain means over the data sets of the domain that have the metric, shares rounded to four decimals; null
-    where one of these has no value. Files that an earlier run left are deleted.
+    where one of these has no value; `limit` says where only so many images a subset were evaluated. Files that
+    an earlier run left are deleted.
     """
+    limited = {} if outcome.limit is None else {"limit": outcome.limit}
     files = {
-        out / domain / f"{system.method}.json": {
+        out / domain / f"{system.method}.json": limited
+        | {
             name: _rounded(outcome.means[system].over_datasets(datasets, metric).value)
             for name, metric in _MEANS.items()
         }
