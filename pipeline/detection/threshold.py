@@ -1,8 +1,8 @@
 """A threshold for image scores, carried over from a data set with labels at a stated false positive rate.
 
-Nothing is scored for it: an evaluation has scored that data set with the same detector, which its rows tell by
-the digests of settings, tower and learnt weights. The rate holds for normal images like those of that data
-set. On others the scores may lie elsewhere altogether; a few normal images of one's own say by how much.
+Nothing is scored for it: an evaluation has scored that data set with the same detector, which its rows tell
+by the digests of settings, tower and learnt weights. The rate holds for normal images like those of that
+data set. On others the scores may lie elsewhere; a few normal images of one's own say by how much.
 """
 
 from dataclasses import asdict, dataclass
@@ -11,10 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.detection.detector import Detector
-from pipeline.errors import DataError
+from pipeline.detection.folder import FolderScores
+from pipeline.errors import DataError, count
 from pipeline.execution.tasks import tower_digest
-from pipeline.files import file_digest, value_digest
+from pipeline.files import file_digest, value_digest, write_json
 from pipeline.results.parquet import read_metrics, read_scores
+
+FILE = "threshold.json"
 
 _CELL = ["dataset", "subset", "method", "variant", "seed"]
 
@@ -71,6 +74,23 @@ def carried_over(detector: Detector, results: Path, dataset: str, rate: float) -
         raise DataError(f"{results}: {dataset} has no normal image, so no false positive rate")
     value = float(np.quantile(normal, 1 - rate, method="higher"))
     return Threshold(value, rate, dataset, len(normal), int((normal > value).sum()))
+
+
+def write_above(out: Path, threshold: Threshold, done: FolderScores) -> tuple[str, str]:
+    """Write `threshold.json`: the threshold, and the images of a folder whose score is above it.
+
+    Returns:
+        What a reader has to know.
+    """
+    above = [name for name, score in zip(done.names, done.scores, strict=True) if score > threshold.value]
+    write_json(out / FILE, {**asdict(threshold), "images_above": above})
+    return (
+        f"threshold {threshold.value:.6g}: {count(threshold.above, 'normal image')} of {threshold.normals} in"
+        f" {threshold.dataset} are above it, at most {threshold.rate:.3g} of them as asked for;"
+        f" here {len(above)} of {len(done.names)}, named in {out / FILE}",
+        f"this rate is that of images like {threshold.dataset}'s; score some normal images of your own to see"
+        " how many of those are above it",
+    )
 
 
 def _digests(detector: Detector) -> tuple[str, str]:

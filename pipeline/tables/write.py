@@ -110,8 +110,8 @@ def write_means(outcome: Outcome, out: Path) -> list[Path]:
     """Write what `dvc metrics` shows and compares: `<domain>/<method>.json`, the paper's metrics of a method.
 
     Plain means over the data sets of the domain that have the metric, shares rounded to four decimals; null
-    where one of these has no value; `limit` says where only so many images a subset were evaluated. Files that
-    an earlier run left are deleted.
+    where one of these has no value; `limit` where only so many images a subset were evaluated. Files that an
+    earlier run left are deleted.
     """
     limited = {} if outcome.limit is None else {"limit": outcome.limit}
     files = {

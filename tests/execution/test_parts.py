@@ -52,7 +52,8 @@ def test_a_smoke_run_has_keys_and_rows_of_its_own(trained: Project) -> None:
     for file in ("table1.md", "table1.tex", "table1.html", "subsets/btad.md", "pixel_auroc.svg"):
         assert "SMOKE RUN" in (folder / file).read_text(encoding="utf-8"), file
     assert "miniature, limit 2" in (folder / "table1.csv").read_text(encoding="utf-8")
-    assert '"limit": 2' in (folder / "summary.json").read_text(encoding="utf-8")
+    means = folder.parent / "means" / "industrial" / "clip.json"
+    assert '"limit": 2' in means.read_text(encoding="utf-8")
     trained.set_param("limit", None)
     for dataset in load_params().datasets:
         prepare(dataset)
