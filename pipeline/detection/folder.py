@@ -10,7 +10,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
 from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,12 +18,12 @@ import numpy as np
 import pyarrow as pa
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 from pipeline.catalog.images import decode
 from pipeline.catalog.roles import mask_paths
 from pipeline.catalog.tree import IMAGE_SUFFIXES, is_image, read_tree
 from pipeline.detection.detector import Detector
+from pipeline.detection.overlay import write_overlay
 from pipeline.errors import DataError, ParamsError
 from pipeline.files import atomic_path, write_bytes
 from pipeline.methods.base import Scores
@@ -41,8 +40,6 @@ DETECTOR_KEY = "zsad.detector"  # in the footer
 
 Map = NDArray[np.float32]
 
-_COLOURS = "turbo"
-_OPACITY = 0.5
 _WORKERS = 2  # decoding is a fraction of the tower's time
 
 
@@ -135,37 +132,6 @@ def write_map(out: Path, name: str, values: Map) -> None:
     """Write the anomaly map of an image, (S, S), as array `map` of `maps/<name>.npz`."""
     with atomic_path(out / "maps" / f"{name}.npz") as temporary, temporary.open("wb") as handle:
         np.savez_compressed(handle, map=values)
-
-
-def write_overlay(out: Path, picture: Picture, values: Map) -> None:
-    """Write `overlays/<name>.png`: the map in colours over the image.
-
-    Colours run from the lowest to the highest value of this one map, so they say where, not how much. The
-    picture has the proportions of the published one, its longer side S.
-    """
-    blended = (1 - _OPACITY) * picture.pixels + _OPACITY * _coloured(values)
-    width, height = picture.shape
-    scale = len(values) / max(width, height)
-    proportions = (max(1, round(width * scale)), max(1, round(height * scale)))
-    overlay = Image.fromarray(blended.round().astype(np.uint8)).resize(proportions)
-    with atomic_path(out / "overlays" / f"{picture.name}.png") as temporary:
-        overlay.save(temporary, format="PNG")
-
-
-def _coloured(values: Map) -> Bytes:
-    low, high = float(values.min()), float(values.max())
-    share = (values - low) / (high - low) if high > low else np.zeros_like(values)
-    coloured: Bytes = _palette()[(share * 255).round().astype(np.uint8)]
-    return coloured
-
-
-@cache
-def _palette() -> Bytes:
-    """256 colours, (256, 3)."""
-    from matplotlib import colormaps
-
-    palette: Bytes = colormaps[_COLOURS](np.arange(256), bytes=True)[:, :3]
-    return palette
 
 
 @dataclass(frozen=True)
@@ -275,4 +241,9 @@ class _FolderRun:
             if maps is not None and self._task.maps:
                 write_map(self._task.out, picture.name, maps[row])
             if maps is not None and self._task.overlays:
-                write_overlay(self._task.out, picture, maps[row])
+                self._write_overlay(picture.name, maps[row])
+
+    def _write_overlay(self, name: str, values: Map) -> None:
+        """The picture is read again: a batch of them at their own size may need gigabytes."""
+        own = decode((self._task.folder / name).read_bytes(), name)
+        write_overlay(self._task.out / "overlays" / f"{name}.png", own, values)

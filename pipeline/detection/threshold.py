@@ -19,6 +19,7 @@ from pipeline.results.parquet import read_metrics, read_scores
 
 FILE = "threshold.json"
 
+_ROUNDING = 1e-9  # 0.29 * 100 is a little less than 29
 _CELL = ["dataset", "subset", "method", "variant", "seed"]
 
 
@@ -69,10 +70,10 @@ def carried_over(detector: Detector, results: Path, dataset: str, rate: float) -
             f"data sets that have some: {known}"
         )
     scores = read_scores(results / "scores").merge(cells, on=_CELL)
-    normal = scores.loc[scores["label"] == 0, "score"].to_numpy(float)
+    normal = np.sort(scores.loc[scores["label"] == 0, "score"].to_numpy(float))
     if not len(normal):
         raise DataError(f"{results}: {dataset} has no normal image, so no false positive rate")
-    value = float(np.quantile(normal, 1 - rate, method="higher"))
+    value = float(normal[-1 - int(rate * len(normal) + _ROUNDING)])
     return Threshold(value, rate, dataset, len(normal), int((normal > value).sum()))
 
 
@@ -86,7 +87,7 @@ def write_above(out: Path, threshold: Threshold, done: FolderScores) -> tuple[st
     write_json(out / FILE, {**asdict(threshold), "images_above": above})
     return (
         f"threshold {threshold.value:.6g}: {count(threshold.above, 'normal image')} of {threshold.normals} in"
-        f" {threshold.dataset} are above it, at most {threshold.rate:.3g} of them as asked for;"
+        f" {threshold.dataset} are above it, at most {100 * threshold.rate:.3g} % of them as asked for;"
         f" here {len(above)} of {len(done.names)}, named in {out / FILE}",
         f"this rate is that of images like {threshold.dataset}'s; score some normal images of your own to see"
         " how many of those are above it",
