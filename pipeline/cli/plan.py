@@ -91,6 +91,9 @@ def _show_run(params: Params, simulate: Sequence[int], *, only_failures: bool) -
     click.echo(f"{count(len(run.reused), 'cell')} finished, {len(run.refused)} refused")
     if run.tasks and not only_failures:
         _show_cost(run, params.compute, simulate)
+    elif simulate:
+        click.echo("nothing is left to run; simulated is the whole plan, as if nothing of it were here")
+        _show_price(params, simulate, as_json=False)
     for line in by_reason((cell.key.name, reason) for cell, reason in run.refused):
         click.echo(f"refused: {line}", err=True)
     if run.refused:
