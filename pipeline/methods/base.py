@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import torch
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from torch import Tensor, nn
 
 from pipeline.clip import Clip, Features, Tap
@@ -26,6 +26,22 @@ Rate = Annotated[float, Field(gt=0, le=10)]  # of learning; Adam moves each numb
 Weight = Annotated[
     float, Field(ge=0, le=1e4)
 ]  # of a part of a loss; beside more, float32 loses the other part
+
+Block = Annotated[int, Field(ge=1, le=256)]  # of a tower, from 1; the largest CLIP has 48
+
+
+def each_once(numbers: tuple[int, ...]) -> tuple[int, ...]:
+    """The numbers of a setting.
+
+    Raises:
+        ValueError: one of them stands there twice.
+    """
+    if len(set(numbers)) != len(numbers):
+        raise ValueError("a number stands there twice, and would count twice")
+    return numbers
+
+
+Blocks = Annotated[tuple[Block, ...], Field(min_length=1), AfterValidator(each_once)]
 
 
 class MethodSettings(SettingsRecord):

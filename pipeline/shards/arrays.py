@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageChops
 
-from pipeline.catalog import ANOMALOUS, Build, Sample
+from pipeline.catalog import ANOMALOUS, DatasetRecord, Sample
 from pipeline.catalog.fingerprint import FileFact
 from pipeline.catalog.images import decode
 from pipeline.catalog.masks import read_mask
@@ -68,14 +68,15 @@ def _create(stack: ExitStack, path: Path, shape: tuple[int, ...]) -> Bytes:
     return array
 
 
-def fill_row(root: Path, sample: Sample, row: int, arrays: Sequence[Arrays], build: Build) -> Done:
-    """Decode one image and its mask once, and write them at every size, by the rules of the build.
+def fill_row(root: Path, sample: Sample, row: int, arrays: Sequence[Arrays], record: DatasetRecord) -> Done:
+    """Decode one image and its mask once, and write them at every size, by the rules of the record.
 
     Raises:
         OSError: the machine cannot read a file now.
         DataError: a file is missing or cannot be decoded, is too small for the piece that is meant, or is an
             empty mask of an anomalous image or one of another shape.
     """
+    build = record.builds[0]
     content = _read(root, sample.image)
     facts = {sample.image: FileFact.of(content)}
     whole = decode(content, sample.image, build.bit_depth)
@@ -86,7 +87,7 @@ def fill_row(root: Path, sample: Sample, row: int, arrays: Sequence[Arrays], bui
         parts = {path: _read(root, path) for path in mask_files(root, sample.mask)}
         facts |= {path: FileFact.of(content) for path, content in parts.items()}
         if sample.label == ANOMALOUS:
-            mask = _united(sample, parts, whole.size, build.mask_above)
+            mask = _united(sample, parts, whole.size, record)
             for one in arrays:
                 if one.masks is not None:
                     one.masks[row] = mask_bits(mask, one.size)
@@ -94,13 +95,13 @@ def fill_row(root: Path, sample: Sample, row: int, arrays: Sequence[Arrays], bui
 
 
 def _united(
-    sample: Sample, parts: Mapping[str, bytes], size: tuple[int, int], mask_above: int
+    sample: Sample, parts: Mapping[str, bytes], size: tuple[int, int], record: DatasetRecord
 ) -> Image.Image:
     """The mask of an anomalous image, 0 and 255, out of all files of it together."""
     found: Image.Image | None = None
     for path, content in parts.items():
-        mask = read_mask(content, path, mask_above)
-        check_pair(sample, size, path, mask.size)
+        mask = read_mask(content, path, record.builds[0].mask_above)
+        check_pair(sample, size, path, mask.size, own=record.domain == "own")
         part = crop_to(mask, sample.crop, path)
         if found is not None and found.size != part.size:
             raise DataError(f"{path}: {part.width} x {part.height} pixels, not the size of its other masks")

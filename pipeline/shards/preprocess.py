@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline.catalog.masks import SAME_SHAPE
 from pipeline.catalog.samples import Box, Sample
 from pipeline.errors import DataError
 
 Bytes: TypeAlias = NDArray[np.uint8]
-
-_SHAPE = 0.02  # of rounding, when a small mask was made from a large image
 
 
 def crop_to(picture: Image.Image, box: Box | None, name: str) -> Image.Image:
@@ -40,21 +39,32 @@ def image_array(picture: Image.Image, size: int) -> Bytes:
     return np.asarray(resized.convert("RGB"), dtype=np.uint8)
 
 
-def check_pair(sample: Sample, size: tuple[int, int], mask: str, mask_size: tuple[int, int]) -> None:
+def check_pair(
+    sample: Sample, size: tuple[int, int], mask: str, mask_size: tuple[int, int], *, own: bool = True
+) -> None:
     """Refuse a mask that is not of its image's shape; one of another size is resized with it.
+
+    A published pair may be somewhat out of proportion, since the official code stretches both alike, but not
+    turned. `own`: it is none.
 
     Raises:
         DataError: the sides are not in proportion, as when only one of the two was turned; or only a piece is
             meant, which is counted in pixels of both, and the sizes differ.
     """
-    width, height = size
-    other, tall = mask_size
-    far = _SHAPE * max(width * tall, height * other)
-    if abs(width * tall - height * other) > far or (sample.crop and size != mask_size):
+    shape = _alike(size, mask_size)
+    turned = not shape and _alike(size, mask_size[::-1])
+    if (not shape if own else turned) or (sample.crop and size != mask_size):
+        (width, height), (other, tall) = size, mask_size
         raise DataError(
             f"{mask}: {other} x {tall} pixels, while its image {sample.image} has {width} x {height}; "
             "turn or cut one of them as the other"
         )
+
+
+def _alike(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether two pictures, (width, height), have the same proportions."""
+    across = one[0] * other[1], one[1] * other[0]
+    return abs(across[0] - across[1]) <= SAME_SHAPE * max(across)
 
 
 def mask_bits(mask: Image.Image, size: int) -> Bytes:

@@ -8,11 +8,12 @@ import pytest
 from PIL import Image
 
 from pipeline import catalog
-from pipeline.catalog import DatasetRecord, guess
+from pipeline.catalog import DatasetRecord, guess, record
 from pipeline.catalog.tree import mask_files
 from pipeline.errors import DataError
 from pipeline.shards import open_subset, prepare
 
+from . import trees
 from .own import FOLDERS, ONE, autovi, by_date, good_and_holes, images_and_masks, masks, photo, photos
 from .own_lists import LISTS, real_iad
 from .trees import mask, picture, text
@@ -228,6 +229,88 @@ def list_of_a_part(root: Path) -> None:
     text(root / "labels.csv", "image,label\na.png,good\nb.png,hole\n")
 
 
+def other_numbering(root: Path) -> None:
+    photos(root, ("img_0.png", "img_1.png"))
+    for number in range(2):
+        mask(root / f"mask_{number}.png")
+
+
+def masks_of_some_defects(root: Path) -> None:
+    good_and_holes(root)
+    masks(root / "ground_truth/hole", "{}_mask.png", numbers=[0])
+
+
+def cameras_below_labels(root: Path) -> None:
+    for camera in ("left", "right"):
+        photos(root / "ok" / camera, ("0.png",))
+        photos(root / "nok" / camera, ("1.png",))
+
+
+def german_dates(root: Path) -> None:
+    by_date(root)
+    (root / "2026-11-10").rename(root / "10.11.2026")
+
+
+def phone_pictures(root: Path) -> None:
+    for kind in ("good", "bad"):
+        text(root / kind / "1.HEIC", "a phone's")
+
+
+def packed(root: Path) -> None:
+    text(root / "photos.zip", "PK")
+
+
+def spreadsheet(root: Path) -> None:
+    photos(root, ("a.png", "b.png"))
+    text(root / "labels.xlsx", "PK")
+
+
+def broken_json(root: Path) -> None:
+    photos(root, ("a.png", "b.png"))
+    text(root / "labels.json", '[{"image": "a.png",')
+
+
+def list_of_another_split(root: Path) -> None:
+    photos(root, ("a.png", "b.png"))
+    text(root / "labels.csv", "image,label,split\na.png,0,holdout\nb.png,1,holdout\n")
+
+
+def list_of_nothing(root: Path) -> None:
+    text(root / "labels.csv", "")
+
+
+def defects_alone_in_a_list(root: Path) -> None:
+    photos(root, ("a.png", "b.png"))
+    text(root / "labels.csv", "image,defect\na.png,\nb.png,crack\n")
+
+
+def not_a_number_in_a_list(root: Path) -> None:
+    photos(root, ("a.png", "b.png"))
+    text(root / "labels.csv", "image,label\na.png,0\nb.png,nan\n")
+
+
+def degrees_of_good(root: Path) -> None:
+    photos(root, ("a.png", "b.png"))
+    text(root / "labels.csv", "image,good\na.png,0.9\nb.png,0.1\n")
+
+
+def mask_of_itself(root: Path) -> None:
+    photos(root, ("a.png", "b.png"))
+    text(root / "labels.csv", "image,label,mask\na.png,good,\nb.png,hole,b.png\n")
+
+
+def visa_as_published(root: Path) -> None:
+    """Three splits, and a list in every folder whose paths count from the top."""
+    trees.visa(root)
+    split = root / "split_csv/1cls.csv"
+    for other in ("2cls_fewshot", "2cls_highshot"):
+        shutil.copy(split, split.with_name(f"{other}.csv"))
+    for line in split.read_text().splitlines()[1:]:
+        subset, _, label, image, truth = line.split(",")
+        with (root / subset / "image_anno.csv").open("a") as file:
+            file.write(f"{image},{label},{truth}\n")
+
+
 REFUSED: dict[Callable[[Path], object], str] = {
     nothing_of_three: "which folder in the top is the normal one, global, local, nominal.* --normal",
     other_folders: "several folders beside no, pred, yes; if all of them show .*, say so with --normal no",
@@ -249,8 +332,23 @@ REFUSED: dict[Callable[[Path], object], str] = {
     part_without_normal: r"b/test: no folder of normal images \(good\).* move b/test away",
     normal_only: "all test images have one label, normal, and image level needs both",
     empty_masks_only: "no image shows an anomaly",
-    mask_only_of_some: r"no mask, or more than one, for images/3\.jpg",
-    two_lists: r"more than one list fits, one\.csv, two\.csv; move all but one away",
+    mask_only_of_some: r"no mask, or more than one, for images/3\.jpg.*needs a mask that is black.* CSV of",
+    other_numbering: r"mask_0\.png, mask_1\.png: called like masks, but after no image; .* CSV of image",
+    masks_of_some_defects: r"for test/hole/001\.png, .*move the masks away to measure image level alone",
+    cameras_below_labels: "in folders below a label, ok/left, ok/right; put each folder of labels",
+    german_dates: r"'10\.11\.2026' cannot be the name of a subset, which has letters from A to Z.*; rename",
+    phone_pictures: r"bad/1\.HEIC, good/1\.HEIC: not read; save such pictures as PNG",
+    packed: r"photos\.zip: not read; unpack it first",
+    spreadsheet: r"labels\.xlsx: not read; save the list as CSV",
+    broken_json: r"labels\.json: no JSON",
+    list_of_another_split: r"labels\.csv: no row has the split test, but holdout; call it test",
+    list_of_nothing: r"labels\.csv: must name the columns image and label \(.*, not none",
+    defects_alone_in_a_list: r"labels\.csv: a\.png has no label; write what it shows",
+    not_a_number_in_a_list: r"labels\.csv, line 3: b\.png: no label",
+    degrees_of_good: r"labels\.csv: 0\.1, 0\.9 are degrees of good; give 0 and 1",
+    mask_of_itself: r"labels\.csv, line 3: b\.png: named as the mask of itself",
+    visa_as_published: r"more than one list fits, split_csv/1cls\.csv, .*fewshot\.csv, .*highshot\.csv, can",
+    two_lists: r"more than one list fits, one\.csv, two\.csv; move all but the one that is meant away",
     two_sets_of_lists: r"more than one list fits, realiad_jsons/{subset}\.json, .*_sv/{subset}",
     lists_of_the_same_images: r"more than one list fits, split_csv/1cls\.csv, split_csv/2cls\.csv",
     training_only: "all pictures lie in training folders; call the one to be measured test",
@@ -284,6 +382,48 @@ def nothing(root: Path) -> None:
     """The advice is an option."""
 
 
+def in_a_list(root: Path) -> None:
+    """Image, label and mask, as far as there are masks of the same number."""
+    truths = {
+        path.stem[-1]: path for path in root.rglob("*.png") if "mask" in f"{path.parent.name}{path.stem}"
+    }
+    rows = ["image,label,mask"]
+    for path in sorted({*root.rglob("*.jpg"), *root.rglob("img_*.png")}):
+        truth = truths.get(path.stem[-1])
+        drawn = truth and Image.open(truth).getbbox()
+        where = truth.relative_to(root) if truth and drawn else ""
+        rows.append(f"{path.relative_to(root)},{'hole' if drawn else 'good'},{where}")
+    text(root / "labels.csv", "\n".join(rows))
+
+
+def renamed(root: Path) -> None:
+    for path in list(root.glob("mask_*")):
+        path.rename(root / f"img_{path.stem[-1]}_mask.png")
+
+
+def swapped(root: Path) -> None:
+    for label in ("ok", "nok"):
+        for path in list((root / label).iterdir()):
+            (root / path.name).mkdir(exist_ok=True)
+            path.rename(root / path.name / label)
+        (root / label).rmdir()
+
+
+def rewritten(*changes: tuple[str, str]) -> Callable[[Path], None]:
+    def follow(root: Path) -> None:
+        content = (root / "labels.csv").read_text()
+        for old, new in changes:
+            content = content.replace(old, new)
+        text(root / "labels.csv", content)
+
+    return follow
+
+
+def only_the_split(root: Path) -> None:
+    for path in (*root.glob("split_csv/2cls*"), *root.glob("*/image_anno.csv")):
+        path.unlink()
+
+
 Step = Callable[[Path], object]
 ADVICE: list[tuple[Step, Step, str | None, bool, dict[str, tuple[int, int]]]] = [
     (nothing_of_three, nothing, "nominal", False, {ONE: (2, 4)}),
@@ -303,6 +443,47 @@ ADVICE: list[tuple[Step, Step, str | None, bool, dict[str, tuple[int, int]]]] = 
     (two_lists, move("two.csv"), None, False, {ONE: (1, 1)}),
     (two_sets_of_lists, move("realiad_jsons_sv"), None, False, {"audiojack": (2, 1), "bottle_cap": (2, 1)}),
     (lists_of_the_same_images, move("split_csv/2cls.csv"), None, False, {"one": (1, 1), "two": (1, 1)}),
+    (mask_only_of_some, lambda root: mask(root / "masks/3.png", 0), None, False, {ONE: (3, 2)}),
+    (mask_only_of_some, in_a_list, None, True, {ONE: (3, 2)}),
+    (other_numbering, in_a_list, None, False, {ONE: (0, 2)}),
+    (
+        other_numbering,
+        renamed,
+        None,
+        False,
+        {ONE: (0, 2)},
+    ),
+    (masks_of_some_defects, move("ground_truth"), None, False, {ONE: (3, 3)}),
+    (cameras_below_labels, swapped, None, False, {"left": (1, 1), "right": (1, 1)}),
+    (
+        german_dates,
+        lambda root: (root / "10.11.2026").rename(root / "2026-11-10"),
+        None,
+        False,
+        {"2026-11-10": (2, 1), "2026-11-11": (2, 1)},
+    ),
+    (
+        list_of_another_split,
+        rewritten(("holdout", "test")),
+        None,
+        False,
+        {ONE: (1, 1)},
+    ),
+    (
+        defects_alone_in_a_list,
+        rewritten(("a.png,", "a.png,good")),
+        None,
+        False,
+        {ONE: (1, 1)},
+    ),
+    (
+        degrees_of_good,
+        rewritten(("0.9", "1"), ("0.1", "0")),
+        None,
+        False,
+        {ONE: (1, 1)},
+    ),
+    (visa_as_published, only_the_split, None, False, dict.fromkeys(record("visa").subset_names, (2, 3))),
     (training_only, lambda root: (root / "train").rename(root / "test"), None, False, {ONE: (3, 3)}),
     (two_places, move("512"), None, False, {ONE: (1, 1)}),
     (two_words_in_a_list, nothing, "good", False, {ONE: (1, 2)}),
