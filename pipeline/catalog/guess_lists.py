@@ -7,7 +7,7 @@ one kind in one folder, each called like a subset, are one data set.
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from pipeline.catalog.layouts.entries import is_list, read_entries
 from pipeline.catalog.layouts.image_list import TESTED, ImageList, as_degree, as_word, finder
@@ -95,7 +95,7 @@ def _by_list(tree: Tree, path: str, words: frozenset[str], *, given: bool) -> Li
     return layout, masks, tuple(filter(None, subsets))
 
 
-def _placed(tree: Tree, path: str, rows: Sequence[Mapping[str, str]], normal: str) -> dict[str, str] | str:
+def _placed(tree: Tree, path: str, rows: Sequence[Mapping[str, str]], normal: str) -> dict[str, Any] | str:
     """From where paths of images and of masks count, as keys of the layout; or the doubt."""
     images = _whence(tree, path, [row["image"] for row in rows], lambda file: file not in mask_paths(tree))
     if isinstance(images, str):
@@ -123,8 +123,8 @@ def _normal(
 ) -> list[str] | str:
     """The one label that means normal, or the question which."""
     labels = sorted({row["label"] for row in rows} - {""})
-    if _graded(labels) and _plain(columns["label"]) in _SAYS_NORMAL:
-        return f"{path}: {some(labels)} are degrees of {columns['label']}; give 0 and 1"
+    if strange := _strange(labels, columns["label"]):
+        return f"{path}: {strange}"
     means = (words - _NO) | _YES if _plain(columns["label"]) in _SAYS_NORMAL and not given else words
     normal = {as_word(label): label for label in labels if {label.casefold(), as_word(label)} & means}
     if len(normal) > 1:
@@ -136,6 +136,15 @@ def _normal(
     if len(labels) == 1 and all(row.get("mask") for row in rows):
         return [GOOD]  # images of lesions, say: none is normal
     return f"{path}: which label means normal, {some(labels)}? Say it with --normal"
+
+
+def _strange(labels: Sequence[str], column: str) -> str:
+    """What is wrong with labels, whatever normal is called; "" when nothing is."""
+    if unprintable := [label for label in labels if not label.isprintable()]:
+        return f"the label {unprintable[0]!a} cannot be printed; write another word"
+    if _graded(labels) and _plain(column) in _SAYS_NORMAL:
+        return f"{some(labels)} are degrees of {column}; give 0 and 1"
+    return ""
 
 
 def _graded(labels: Collection[str]) -> bool:

@@ -34,14 +34,16 @@ def each_once(numbers: tuple[int, ...]) -> tuple[int, ...]:
     """The numbers of a setting.
 
     Raises:
-        ValueError: one of them stands there twice.
+        ValueError: there is none, or one stands there twice.
     """
+    if not numbers:
+        raise ValueError("at least one number is needed")
     if len(set(numbers)) != len(numbers):
         raise ValueError("a number stands there twice, and would count twice")
     return numbers
 
 
-Blocks = Annotated[tuple[Block, ...], Field(min_length=1), AfterValidator(each_once)]
+Blocks = Annotated[tuple[Block, ...], AfterValidator(each_once)]
 
 
 class MethodSettings(SettingsRecord):

@@ -21,7 +21,7 @@ from pipeline.methods.text_ensemble import choose_templates, ensemble_features
 
 _HEAD = Global(ln_post=True)
 _Side = Annotated[int, Field(ge=1, le=512)]  # an image of 4096 px has so many patches of 8 px
-_Sides = Annotated[tuple[_Side, ...], Field(min_length=1), AfterValidator(each_once)]
+_Sides = Annotated[tuple[_Side, ...], AfterValidator(each_once)]
 
 
 class WinClipSettings(MethodSettings):

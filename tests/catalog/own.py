@@ -4,7 +4,6 @@ Every picture is noise, so that nothing is like a mask but the masks.
 """
 
 import shutil
-import unicodedata
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -330,74 +329,6 @@ def newer_formats(root: Path) -> Found:
     return {ONE: (2, 2)}, 0
 
 
-def several_masks_beside(root: Path) -> Found:
-    for number in range(2):
-        masks(root / "test/hole", f"{{}}_mask_{number}.png")
-    return good_and_holes(root)[0], 6
-
-
-def several_masks_of_some(root: Path) -> Found:
-    masks(root / "test/hole", "{}_mask.png", numbers=(0, 1))
-    masks(root / "test/hole", "{}_mask1.png", numbers=(1,))
-    masks(root / "test/hole", "{}_Mask-0.png", numbers=(2,))
-    masks(root / "test/hole", "{}_Mask-1.png", numbers=(2,))
-    return good_and_holes(root)[0], 5
-
-
-def several_masks_in_ground_truth(root: Path) -> Found:
-    for number in range(2):
-        masks(root / "ground_truth/hole", f"{{}}_mask_{number}.png")
-    return good_and_holes(root)[0], 6
-
-
-def several_masks_in_two_folders(root: Path) -> Found:
-    for number in range(3):
-        photo(root / f"images/{number:03d}.png")
-    for number in range(2):
-        masks(root / "masks", f"{{}}_mask ({number}).png")
-    return {ONE: (0, 3)}, 6
-
-
-def pascal_voc(root: Path) -> Found:
-    for number in range(3):
-        photo(root / f"JPEGImages/{number:03d}.jpg")
-    masks(root / "SegmentationClass", "{}.png")
-    return {ONE: (0, 3)}, 3
-
-
-def joined_words(root: Path) -> Found:
-    masks(root / "TestMasks/hole", "{}.png")
-    return good_and_holes(root)
-
-
-def mvtec_3d(root: Path) -> Found:
-    for kind, value in (("good", 0), ("hole", 255)):
-        photos(root / "bagel/test" / kind / "rgb", ("000.png", "001.png"))
-        masks(root / "bagel/test" / kind / "gt", "{}.png", value, numbers=(0, 1))
-    return {"bagel": (2, 2)}, 2
-
-
-def accents_in_two_spellings(root: Path) -> Found:
-    """As a Mac writes the one and all others the other."""
-    photos(root / "test/good", ("0.png",))
-    photos(root / "test/hole", (unicodedata.normalize("NFC", "Stück.png"),))
-    mask(root / "ground_truth/hole" / unicodedata.normalize("NFD", "stück_mask.png"))
-    return {ONE: (1, 1)}, 1
-
-
-def litter(root: Path) -> Found:
-    for path in (
-        "@eaDir/000.png/THUMB.jpg",
-        "$RECYCLE.BIN/x.png",
-        ".ipynb_checkpoints/0.png",
-        "__MACOSX/._0.png",
-    ):
-        photo(root / "test/good" / path)
-    for path in ("Thumbs.db", "ehthumbs.db", "desktop.INI", ".DS_Store"):
-        text(root / "test/good" / path, "x")
-    return good_and_holes(root)[0], 0
-
-
 FOLDERS: dict[str, Callable[[Path], Found]] = {
     **{f"test with {pattern}": beside_in_test(pattern) for pattern in BESIDE},
     **{f"classes with {pattern}": beside_in_classes(pattern) for pattern in BESIDE},
@@ -410,9 +341,6 @@ FOLDERS: dict[str, Callable[[Path], Found]] = {
             bmad_image_level, ksdd2, ksdd2_flat, kolektor, magnetic_tiles, jpeg_and_png, images_and_masks,
             images_and_masks_in_parts, images_and_masks_by_part, sets_of_images_and_masks, by_date,
             by_date_with_masks, a_label_is_photographed, copies, newer_formats, coloured_masks, jpeg_masks,
-            images_above_masks, parts_in_names, images_and_masks_by_label, several_masks_beside,
-            several_masks_of_some, several_masks_in_ground_truth, several_masks_in_two_folders, pascal_voc,
-            joined_words, mvtec_3d, accents_in_two_spellings, litter,
-        )
+            images_above_masks, parts_in_names, images_and_masks_by_label, )
     },
 }  # fmt: skip
