@@ -126,6 +126,8 @@ def test_a_mask_of_an_image_that_may_be_turned_is_refused(
     tagged(tmp_path / "photos/images/bad.png", 1)
     tagged(tmp_path / "photos/masks/bad.png", 1)
     assert add_dataset(tmp_path / "photos", "upright").notes == ()
+    tagged(tmp_path / "photos/images/bad.png", 0)  # as some cameras write it
+    assert add_dataset(tmp_path / "photos", "untold").notes == ()
 
 
 def test_a_quarter_turn_is_seen_by_the_shape(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
