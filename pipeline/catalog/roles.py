@@ -87,13 +87,15 @@ def sort_pictures(tree: Tree) -> Pictures:
 
 
 def mask_paths(tree: Tree) -> frozenset[str]:
-    """Every picture that is a mask."""
+    """Every picture that is a mask, also one that is called and looks so beside no image."""
     places = _mask_folders(tree)
-    return frozenset(
+    paired = {
         join(folder, name)
         for folder in tree.folders
         for name in (tree.images(folder) if folder in places else _masks_beside(tree, folder))
-    )
+    }
+    called = (path for path in tree.paths() if is_image(path) and _SURE_WORD.search(stem(path)))
+    return frozenset(paired | {path for path in called if path in paired or looks_like_mask(tree, path)})
 
 
 def _mask_folders(tree: Tree) -> frozenset[str]:

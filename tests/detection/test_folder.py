@@ -66,11 +66,17 @@ def straight(method: Method, path: Path, class_name: str) -> Scores:
 
 def test_masks_are_not_scored(clip_detector: Detector, pictures: Path, tmp_path: Path) -> None:
     """Neither beside their images nor in a folder of their own."""
-    for name in ("a_mask.png", "ground_truth/hole/c.png", "b/deep/gt_c.png"):
+    for name in ("a_mask.png", "a_mask_1.png", "ground_truth/hole/c.png", "b/deep/gt_c.png", "mask_7.png"):
         mask(pictures / name)
     done = score_folder(FolderTask(pictures, tmp_path / "out", "bottle"), clip_detector)
     assert set(rows(tmp_path / "out")) == set(done.names) == set(NAMES)
-    assert done.masks == ("a_mask.png", "b/deep/gt_c.png", "ground_truth/hole/c.png")
+    assert done.masks == (
+        "a_mask.png",
+        "a_mask_1.png",
+        "b/deep/gt_c.png",
+        "ground_truth/hole/c.png",
+        "mask_7.png",
+    )
     assert done.left_out == []
     mask(tmp_path / "x/gt/c.png")
     with pytest.raises(DataError, match=r"no image in it but masks, such as gt/c\.png"):
