@@ -5,6 +5,7 @@ ordinary listing decides: a layout fits when every image finds its label and its
 in the folder is accounted for.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,7 @@ _NOT_READ: Final = {
     (".xlsx", ".xls", ".ods"): "save the list as CSV",
     (".mp4", ".avi", ".mov", ".mkv"): "save its frames as PNG",
 }
+_OUTLINES: Final = re.compile('"(?:shapes|segmentation|bbox|regions)"|<bndbox')  # labelme, COCO, VIA, VOC
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,9 @@ def _unread(tree: Tree) -> Iterator[str]:
     for suffixes, step in _NOT_READ.items():
         if unread := [path for path in tree.paths() if path.lower().endswith(suffixes)]:
             yield f"{some(unread)}: not read; {step}"
+    for path in [path for path in tree.paths() if path.lower().endswith((".json", ".xml"))][:1]:
+        if _OUTLINES.search(tree.open_path(path).read_text("utf-8", "replace")):
+            yield f"{path}: outlines are not read; draw each as a mask, and a black one where there is none"
 
 
 def _finds(tree: Tree, normal: str | None) -> Iterator[list[Rule | str]]:

@@ -25,6 +25,7 @@ from .own_refused import (
     orphaned_mask,
     other_folders,
     other_numbering,
+    outlines,
     part_without_normal,
     stray_of_another_kind,
     stray_picture,
@@ -70,6 +71,11 @@ def in_a_list(root: Path) -> None:
 def renamed(root: Path) -> None:
     for path in list(root.glob("mask_*")):
         path.rename(root / f"img_{path.stem[-1]}_mask.png")
+
+
+def drawn(root: Path) -> None:
+    mask(root / "0_mask.png")
+    mask(root / "1_mask.png", 0)
 
 
 def swapped(root: Path) -> None:
@@ -124,6 +130,7 @@ ADVICE: list[tuple[Step, Step, str | None, bool, dict[str, tuple[int, int]]]] = 
         False,
         {ONE: (0, 2)},
     ),
+    (outlines, drawn, None, False, {ONE: (1, 1)}),
     (masks_of_some_defects, move("ground_truth"), None, False, {ONE: (3, 3)}),
     (cameras_below_labels, swapped, None, False, {"left": (1, 1), "right": (1, 1)}),
     (

@@ -1,5 +1,6 @@
 """Folders that are refused, each with what is said."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -237,6 +238,19 @@ def escapes_in_a_label(root: Path) -> None:
     text(root / "labels.csv", "image,label\na.png,0\nb.png,\x1b[31mred\n")
 
 
+def outlines(root: Path) -> None:
+    for number in range(2):
+        photo(root / f"{number}.png")
+        shapes = [{"label": "dent", "points": [[1, 2], [3, 4], [5, 1]]}]
+        text(root / f"{number}.json", json.dumps({"shapes": shapes, "imagePath": f"{number}.png"}))
+
+
+def boxes(root: Path) -> None:
+    for number in range(2):
+        photo(root / f"JPEGImages/{number}.jpg")
+        text(root / f"Annotations/{number}.xml", "<annotation><object><bndbox/></object></annotation>")
+
+
 def mask_of_itself(root: Path) -> None:
     photos(root, ("a.png", "b.png"))
     text(root / "labels.csv", "image,label,mask\na.png,good,\nb.png,hole,b.png\n")
@@ -290,6 +304,8 @@ REFUSED: dict[Callable[[Path], object], str] = {
     not_a_number_in_a_list: r"labels\.csv, line 3: b\.png: no label",
     degrees_of_good: r"labels\.csv: 0\.1, 0\.9 are degrees of good; give 0 and 1",
     escapes_in_a_label: r"labels\.csv: the label '\\x1b\[31mred' cannot be printed; write another word",
+    outlines: r"0\.json: outlines are not read; draw each as a mask",
+    boxes: r"Annotations/0\.xml: outlines are not read; draw each as a mask",
     mask_of_itself: r"labels\.csv, line 3: b\.png: named as the mask of itself",
     visa_as_published: r"more than one list fits, split_csv/1cls\.csv, .*fewshot\.csv, .*highshot\.csv, can",
     two_lists: r"more than one list fits, one\.csv, two\.csv; move all but the one that is meant away",
