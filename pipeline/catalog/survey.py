@@ -175,10 +175,10 @@ def _equal(samples: Sequence[Sample], pairs: Sequence[_Pair]) -> Iterable[str]:
     several = [group for group in groups.values() if len(group) > 1]
     torn = [group for group in several if len({sample.label for sample in group}) > 1]
     if several:
-        first = (torn or several)[0]
+        one, *_, other = sorted((torn or several)[0], key=lambda sample: sample.label)
         yield (
             f"{count(len(several), 'image')} there more than once, {len(torn)} of them both as normal and as "
-            f"anomalous, such as {first[0].image} and {first[1].image}: take all but one away"
+            f"anomalous, such as {one.image} and {other.image}: take all but one away"
         )
 
 
