@@ -4,6 +4,7 @@ The options that name a detector (method, learnt weights, tower, settings, promp
 `zsad import-checkpoint`.
 """
 
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from pipeline.detection.detector import Detector, GivenTower
 
 
-_REAL_TOWER = "--model ViT-L-14-336 --weights openai --image-size 518"
 _OPTIONS = (
     click.option(
         "--profile",
@@ -175,6 +175,11 @@ def _setting(text: str) -> tuple[str, Any]:
     show_default=True,
     help="Share of the normal images of DATASET that the threshold lets pass as anomalous.",
 )
+@click.option(
+    "--bit-depth",
+    type=click.IntRange(8, 16),
+    help="Bits of what is stored in 16: 12 when white is 4095.  [default: by the folder's largest value]",
+)
 @detector_options
 @click.pass_obj
 def score(  # noqa: PLR0913 - one argument an option
@@ -190,6 +195,7 @@ def score(  # noqa: PLR0913 - one argument an option
     batch: int,
     threshold_from: str | None,
     false_positives: float,
+    bit_depth: int | None,
     options: DetectorOptions,
 ) -> None:
     """Score every image of FOLDER, at any depth, and write scores.parquet.
@@ -207,7 +213,7 @@ def score(  # noqa: PLR0913 - one argument an option
     from pipeline.detection.threshold import carried_over, write_above
 
     target = out or Path("scores") / folder.resolve().name
-    task = FolderTask(folder, target, class_name, batch, maps, overlays)
+    task = FolderTask(folder, target, class_name, batch, maps, overlays, bit_depth)
     detector = options.open(params_file, method=method, checkpoint=checkpoint)
     threshold = None
     if threshold_from:
@@ -221,7 +227,12 @@ def score(  # noqa: PLR0913 - one argument an option
     if len(done.scores) > 1 and (tied := Counter(done.scores).most_common(1)[0][1]) > 1:
         click.echo(f"{tied} of {len(done.scores)} scores are equal: these images are not ranked")
     if Path(detector.method.clip.spec.weights).parent.name == "tiny_clip":
-        click.echo(f"these weights know the miniature's drawings only; for photos add {_REAL_TOWER}")
+        click.echo(
+            "these weights know the miniature's drawings only; for photos: "
+            f"{_with_real_weights(folder, detector.method.name, class_name)}"
+        )
+    if done.depth_note:
+        click.echo(f"{done.depth_note} (--bit-depth changes it)")
     if threshold:
         for line in write_above(target, threshold, done):
             click.echo(line)
@@ -229,3 +240,14 @@ def score(  # noqa: PLR0913 - one argument an option
         click.echo(f"not scored: {count(len(done.masks), 'mask')}, such as {done.masks[0]}")
     if done.left_out:
         sys.exit(1)
+
+
+def _with_real_weights(folder: Path, method: str, class_name: str | None) -> str:
+    """The command that scores the folder with weights that know photos, by a method that needs no others."""
+    from pipeline import methods
+
+    ready = "winclip" if methods.get(method).learnt else method
+    shown = class_name or "WHAT-THEY-SHOW"
+    return shlex.join(
+        ["zsad", "score", str(folder), "--profile", "paper", "--method", ready, "--class-name", shown]
+    )

@@ -2,6 +2,7 @@
 
 import errno
 import resource
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,9 @@ from PIL import Image
 
 from pipeline import methods
 from pipeline.cli import main
+from pipeline.clip import Clip, TowerSpec
 from pipeline.detection.detector import GivenTower, open_detector
+from pipeline.errors import WeightsError
 from pipeline.methods.base import LearntMethod
 from pipeline.plan import Rates
 from pipeline.training import read_checkpoint
@@ -79,7 +82,25 @@ def test_score_says_what_its_scores_cannot_say(tmp_path: Path) -> None:
     )
     assert result.exit_code == 0, result.output
     assert "2 of 2 scores are equal" in result.stdout
-    assert "these weights know the miniature's drawings only; for photos add --model" in result.stdout
+    (line,) = (line for line in result.stdout.splitlines() if "know the miniature's drawings only" in line)
+    command = shlex.split(line.partition("for photos: ")[2])
+    assert command[:2] == ["zsad", "score"]
+    given = main.commands["score"].make_context("score", command[2:]).params
+    assert (given["folder"], given["method"], given["class_name"]) == (pictures, "winclip", "bottle")
+
+
+def test_a_profile_has_its_towers_in_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = write_pictures(tmp_path / "in", ("a.png",))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pipeline.detection.detector.load_clip", _no_tower)
+    given = ["--profile", "paper", "--method", "winclip", "--class-name", "bottle"]
+    result = zsad("score", pictures, *given)
+    assert result.exit_code == 1
+    assert result.stderr == "error: ViT-B-16-plus-240, laion400m_e31, 240\n"
+
+
+def _no_tower(spec: TowerSpec, device: str) -> Clip:
+    raise WeightsError(f"{spec.model}, {spec.weights}, {spec.image_size}")
 
 
 def test_score_writes_everything_that_is_asked_for(by_hand: list[object], tmp_path: Path) -> None:
@@ -89,7 +110,7 @@ def test_score_writes_everything_that_is_asked_for(by_hand: list[object], tmp_pa
     assert result.exit_code == 0, result.output
     assert f"2 images scored: {out}" in result.stdout
     assert np.load(out / "maps" / "b" / "c.jpg.npz")["map"].shape == (40, 40)
-    assert Image.open(out / "overlays" / "a.png.png").width == 40
+    assert Image.open(out / "overlays" / "a.png.png").width == Image.open(pictures / "a.png").width
     assert (out / "scores.parquet").is_file()
 
 
