@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pipeline.params import load_params
+from pipeline.progress import progress
 from pipeline.tables import write_run_tables
 from stages.entry import stage
 
@@ -10,8 +11,9 @@ from stages.entry import stage
 def run() -> None:
     """Write the tables of the profile in params."""
     params = load_params()
-    written = write_run_tables(params)
-    print(f"tables: {len(written)} files in {params.results / 'tables'}, table1.md first")
+    with progress("tables", 1) as steps:
+        written = write_run_tables(params)
+        steps.step(f"{len(written)} files in {params.results}, tables/table1.md first")
     if (baseline := Path("baseline") / params.profile).is_dir():
         print(f"tables: to compare with the committed ones: zsad diff {baseline} {params.results}")
         print("tables: another kind of processor moves last digits; the comparison knows what is noise")

@@ -65,7 +65,7 @@ def _fan_out(run: Run) -> None:
         sum(group.images for group in run.tasks),
         f"Images of the {run.params.profile} profile",
     )
-    with open_backend(run.params.compute) as backend, progress("evaluate", len(run.tasks)) as steps:
+    with progress("evaluate", len(run.tasks)) as steps, open_backend(run.params.compute) as backend:
         steps.part("images", 0, page.total)
         slots = Slots(backend)
 
