@@ -21,7 +21,7 @@ from pipeline.files import file_digest, value_digest
 from pipeline.methods import source_files
 from pipeline.params import Params
 from pipeline.plan import Cell, Group
-from pipeline.redaction import redacted
+from pipeline.redaction import printable, redacted
 from pipeline.results import CellResult, CellRow
 from pipeline.shards import Manifest
 
@@ -96,7 +96,7 @@ def known_columns(params: Params, cell: Cell) -> dict[str, Any]:
 
 def failed_result(columns: Mapping[str, Any], reason: str) -> CellResult:
     """The row of a cell that got no numbers; a method may have put anything into its error."""
-    return CellResult(CellRow(status="failed", error=redacted(reason), **columns), None)
+    return CellResult(CellRow(status="failed", error=printable(redacted(reason)), **columns), None)
 
 
 def tower_spec(params: Params, tower: str) -> TowerSpec:

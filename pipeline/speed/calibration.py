@@ -5,7 +5,6 @@ read it; the key holds all of these, so nothing has to be thrown away by hand. E
 fresh process, whose start is measured too and whose peak of memory is a worker's.
 """
 
-import json
 import os
 import platform
 import time
@@ -17,8 +16,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from pipeline import limits
 from pipeline.execution.tasks import GroupTask, code_digest
-from pipeline.files import value_digest, write_json
+from pipeline.files import read_json, value_digest, write_json
 from pipeline.orphans import end_with
 from pipeline.plan import Rates
 
@@ -34,8 +34,8 @@ def machine() -> dict[str, str | int]:
     models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return {
         "processor": models[0] if models else platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+        "cores": limits.processors(),
+        "memory_gib": round(limits.memory() / 2**30),
         "python": platform.python_version(),
         **{library: version(library) for library in _LIBRARIES},
     }
@@ -74,7 +74,7 @@ def rates(
 def _read(path: Path) -> dict[str, dict[str, Any]]:
     """What is kept; a file that cannot be read is measured anew and replaced."""
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept = read_json(path)
     except (FileNotFoundError, ValueError):
         return {}
     return kept if isinstance(kept, dict) else {}
