@@ -22,28 +22,26 @@ def memory() -> int:
     """Bytes of memory that this process and its children may have together."""
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     found = [*_numbers("", "memory.max"), *_numbers("memory", "memory.limit_in_bytes")]
-    return min([physical, *(limit for (limit,) in found if limit > 0)])
+    return min([physical, *(limit for limit, *_ in found if limit > 0)])
 
 
 def _quotas() -> Iterator[float]:
     for parts in _numbers("", "cpu.max"):
         if len(parts) == 2 and parts[1] > 0:
             yield parts[0] / parts[1]
-    for (quota,), (period,) in zip(
-        _numbers("cpu", "cpu.cfs_quota_us"), _numbers("cpu", "cpu.cfs_period_us"), strict=False
-    ):
-        if period > 0:
-            yield quota / period
+    pairs = zip(_numbers("cpu", "cpu.cfs_quota_us"), _numbers("cpu", "cpu.cfs_period_us"), strict=False)
+    yield from (quota / period for (quota, *_), (period, *_) in pairs if period > 0)
 
 
 def _numbers(controller: str, name: str) -> Iterator[list[int]]:
     """What the file `name` holds in the groups of `controller` ("" in version 2), where it holds a limit."""
     for folder in _folders(controller):
         try:
-            words = (folder / name).read_text(encoding="ascii").split()
-            yield [int(word) for word in words]
+            found = [int(word) for word in (folder / name).read_text(encoding="ascii").split()]
         except (OSError, ValueError):  # not there, or `max`
             continue
+        if found:
+            yield found
 
 
 def _folders(controller: str) -> Iterator[Path]:

@@ -22,6 +22,7 @@ PARAMS_FILE = Path("params.yaml")
 # Names become file names and DVC stage names.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]*$")]
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**32)]  # what every random generator takes
+MethodName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$")]  # as rows have them
 VariantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.+-]*$")]
 
 
@@ -110,8 +111,8 @@ class Params(SettingsRecord):
     auxiliary: AuxiliaryParams
     seeds: tuple[Seed, ...] = Field(min_length=1)
     towers: dict[Name, TowerParams] = Field(min_length=1)
-    methods: dict[str, dict[str, Any]] = Field(min_length=1)
-    variants: dict[str, dict[VariantName, dict[str, Any]]] = Field(default_factory=dict)
+    methods: dict[MethodName, dict[str, Any]] = Field(min_length=1)
+    variants: dict[MethodName, dict[VariantName, dict[str, Any]]] = Field(default_factory=dict)
     retuned: dict[VariantName, RetunedParams] = Field(default_factory=dict)
     compute: ComputeParams
 

@@ -144,5 +144,5 @@ def _keep_only(folder: Path, wanted: Iterable[Path]) -> None:
         if path.is_dir():
             if not any(path.iterdir()):
                 path.rmdir()
-        elif path not in keep and path.suffix in (".parquet", ".tmp"):
+        elif path not in keep:
             path.unlink()

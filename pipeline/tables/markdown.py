@@ -17,6 +17,7 @@ from pipeline.tables.model import Section, Table
 
 # What would end a cell, or begin a tag or a link; marks of our footnotes begin none.
 _MARKS: Final = re.compile(r"[\\|<>]|\[(?!c?\d+\])")
+_IN_PROSE: Final = re.compile(r"[\\<]|\[(?=[^]]*\][(\[:])")
 _MARKDOWN: Final = Style(
     lambda text: f"**{text}**", lambda text: f"*{text}*", lambda text: _MARKS.sub(r"\\\g<0>", text)
 )
@@ -70,9 +71,8 @@ def _notes(notes: Footnotes) -> list[str]:
 
 def _prose(line: str) -> str:
     """A line that may quote what comes from outside; what stands between backticks is code as it is."""
-    return "".join(
-        part if part.startswith("`") else _MARKDOWN.escape(part) for part in re.split("(`[^`]+`)", line)
-    )
+    parts = re.split("(`[^`]+`)", line)
+    return "".join(part if part.startswith("`") else _IN_PROSE.sub(r"\\\g<0>", part) for part in parts)
 
 
 def _without_gaps(lines: Sequence[str]) -> Iterator[str]:

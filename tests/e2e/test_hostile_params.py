@@ -26,7 +26,9 @@ def everything(*folders: Path) -> dict[str, tuple[int, bytes]]:
     found = {}
     for folder in folders:
         for path in sorted(folder.rglob("*")):
-            if not {".git", ".dvc", ".prefect", ".zsad", "params.yaml", "dvc.lock", ".gitignore"} & set(path.parts):
+            if not {".git", ".dvc", ".prefect", ".zsad", "params.yaml", "dvc.lock", ".gitignore"} & set(
+                path.parts
+            ):
                 content = str(path.readlink()).encode() if path.is_symlink() else b""
                 content = path.read_bytes() if path.is_file() else content
                 found[str(path)] = (stat.S_IMODE(path.lstat().st_mode), content)

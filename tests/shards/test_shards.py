@@ -1,4 +1,3 @@
-import errno
 import hashlib
 import json
 import os
@@ -6,7 +5,6 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
@@ -14,8 +12,7 @@ from PIL import Image
 
 from pipeline.catalog import DatasetRecord, list_samples, record
 from pipeline.errors import DataError
-from pipeline.shards import Manifest, open_subset, prepare, read_manifest, verify_subset
-from pipeline.shards.reader import INDEX_SCHEMA
+from pipeline.shards import Manifest, open_subset, prepare, read_manifest
 from tests.catalog.trees import fingerprint
 
 BTAD = record("btad")
@@ -394,55 +391,3 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(root: Path, monkeypatch: pyt
     with pytest.raises(OSError, match="No space left"):
         prepared(root)
     assert files(root.parent / "out") == {}
-
-
-def test_an_index_that_unpacks_to_more_than_an_index_is_refused_and_not_read(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A small file can say that it holds gigabytes, or hold columns that nobody asked for."""
-    out = prepared(root)
-    index = out / "01" / "index.parquet"
-    row = {"image": "x" * 20_000, "mask": None, "label": 0, "defect": "good", "width": 1, "height": 1}
-    pq.write_table(pa.Table.from_pylist([row] * 100, INDEX_SCHEMA), index, store_schema=False)
-    assert index.stat().st_size < 1 << 20
-    monkeypatch.setattr("pipeline.shards.reader._MOST_BYTES", 1 << 20)
-    for read in (open_subset, verify_subset):
-        with pytest.raises(DataError, match=r"damaged \(index\.parquet has more than 1 MB of rows\)"):
-            read(out, "01", 28)
-    pq.write_table(pa.table({"image": ["a"]}), index)
-    with pytest.raises(DataError, match=r"the columns of index\.parquet are others"):
-        open_subset(out, "01", 28)
-
-
-@pytest.mark.parametrize("name", ["manifest.json", "01/index.parquet", "01/images-28.npy", "01/masks-28.npy"])
-def test_a_pipe_among_prepared_files_is_not_waited_for(root: Path, name: str) -> None:
-    out = prepared(root)
-    (out / name).unlink()
-    os.mkfifo(out / name)
-    with pytest.raises(OSError, match="Not a regular file"):
-        open_subset(out, "01", 28)
-
-
-@pytest.mark.parametrize("content", [b"[" * 100_000, b"[]", b"{", b'{"version": 1}'])
-def test_a_forged_manifest_is_damaged(root: Path, content: bytes) -> None:
-    (root.parent / "manifest.json").write_bytes(content)
-    with pytest.raises(DataError, match="damaged or of another version"):
-        read_manifest(root.parent)
-
-
-@pytest.mark.parametrize("number", [errno.EIO, errno.EMFILE, errno.EACCES])
-def test_a_fault_of_the_machine_is_no_fact_about_an_image(
-    root: Path, monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
-    """What is kept as one would stand in the manifest for ever, since DVC sees no change."""
-    whole = Path.read_bytes
-
-    def read(path: Path) -> bytes:
-        if path.name == "0001.bmp":
-            raise OSError(number, os.strerror(number), str(path))
-        return whole(path)
-
-    monkeypatch.setattr(Path, "read_bytes", read)
-    with pytest.raises(OSError, match=r"0001\.bmp"):
-        prepared(root)
-    assert not (root.parent / "out/manifest.json").exists()
