@@ -14,9 +14,8 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from pipeline.errors import ZsadError
+from pipeline.errors import ZsadError, printable
 from pipeline.params import load_params
-from pipeline.redaction import printable
 
 _EXPERIMENTS = "refs/exps/??/*/*"  # others are of a run of DVC itself
 

@@ -16,9 +16,8 @@ from packaging.requirements import Requirement
 
 from pipeline import limits
 from pipeline.doctor.finding import Finding, Level
-from pipeline.errors import count
+from pipeline.errors import count, redacted
 from pipeline.params import WORKER_BYTES, ComputeParams
-from pipeline.redaction import redacted
 
 _ENVIRONMENT, _MACHINE, _SERVICES = "environment", "machine", "services"
 _LOCK = Path("requirements.lock")

@@ -7,10 +7,9 @@ which gives the reason of each that could not be made. Train writes, evaluate re
 from pathlib import Path
 
 from pipeline.cells import System
-from pipeline.errors import ZsadError
+from pipeline.errors import ZsadError, redacted
 from pipeline.files import file_digest, read_json, write_json
 from pipeline.plan import Cell
-from pipeline.redaction import redacted
 
 _STATUS = "status.json"
 

@@ -18,6 +18,7 @@ HOSTILE: dict[str, tuple[list[str], str]] = {
     "datasets": (["btad", "sdd", "../../samples"], "prepare"),
     "auxiliaries": (["btad", "sdd", "../../samples"], "train"),
 }
+MAY_CHANGE = {".git", ".dvc", ".prefect", ".zsad", "params.yaml", "dvc.lock", ".gitignore"}
 PROFILES = ("../../outside", "../samples")
 
 

@@ -14,7 +14,7 @@ from pipeline.shards import open_subset, prepare, read_manifest, verify_subset
 from pipeline.shards.reader import INDEX_SCHEMA
 from tests.project import ROOT
 
-NAME = ""
+NAME = "0001.bmp"
 
 
 def prepared(folder: Path) -> Path:
