@@ -15,7 +15,7 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import cycle
@@ -80,11 +80,14 @@ def _download() -> None:
     open_store = downloads.open_store
 
     @contextmanager
-    def impatient(*arguments: Any) -> Iterator[downloads.Store]:
-        with open_store(*arguments) as store:
+    def impatient(root: Path, ledger: Path, display: downloads.Display) -> Iterator[downloads.Store]:
+        with open_store(root, ledger, display) as store:
             yield replace(store, patience=replace(store.patience, first=0.01, longest=0.01))
 
-    catalog.record, downloads.open_store = (lambda _name: WIDGETS), impatient  # each try is a fork
+    def widgets(name: str) -> catalog.DatasetRecord:
+        return WIDGETS
+
+    catalog.record, downloads.open_store = widgets, impatient  # each try is a fork
     main(["download", "widgets"], standalone_mode=False)
 
 
@@ -230,7 +233,9 @@ def chosen(calls: int, most: int) -> list[int]:
     return sorted({1 + round(number * (calls - 1) / max(1, most - 1)) for number in range(most)})
 
 
-def sweep(home: Path, faults: Faults, most: int, steps: dict[str, Sequence[str]]) -> Iterator[dict[str, Any]]:
+def sweep(
+    home: Path, faults: Faults, most: int, steps: Mapping[str, Sequence[str]]
+) -> Iterator[dict[str, Any]]:
     errors = cycle(ERRORS)
     project, log = home / "project", home / "log"
     for step, before, expected in _templates(home, faults, list(steps)):
