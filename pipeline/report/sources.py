@@ -151,7 +151,7 @@ def _histories(weights: Path) -> Iterator[History]:
         try:
             system = System(content["method"], content["variant"])
             yield History(system, path.parent.name, content["seed"], tuple(content["epochs"]))
-        except KeyError as error:
+        except (KeyError, TypeError) as error:
             raise ZsadError(f"{path} is damaged (no {error}): delete it and run its stage again") from error
 
 
