@@ -5,10 +5,22 @@ from pipeline.tables.expected import Expected, ExpectedSet, expected_sets
 from pipeline.tables.model import Table
 from pipeline.tables.outcome import Outcome, outcome_of
 from pipeline.tables.published import PublishedValue, published_table
-from pipeline.tables.write import FORMATS, build_tables, read_outcome, write_run_tables, write_tables
+from pipeline.tables.write import (
+    FORMATS,
+    KEPT,
+    MEANS,
+    build_tables,
+    keep_tables,
+    read_outcome,
+    write_means,
+    write_run_tables,
+    write_tables,
+)
 
 __all__ = [
     "FORMATS",
+    "KEPT",
+    "MEANS",
     "Difference",
     "Expected",
     "ExpectedSet",
@@ -21,9 +33,11 @@ __all__ = [
     "diff_markdown",
     "diff_text",
     "expected_sets",
+    "keep_tables",
     "outcome_of",
     "published_table",
     "read_outcome",
+    "write_means",
     "write_run_tables",
     "write_tables",
 ]

@@ -4,6 +4,7 @@ Stage, command and nightly flow write the same tables, complete or not. Beside t
 compares (`write_means`).
 """
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -45,15 +46,13 @@ FORMATS: Final[Mapping[str, Callable[[Table], str]]] = {
 
 _SUFFIXES: Final = {"markdown": ".md", "latex": ".tex", "csv": ".csv", "html": ".html"}
 _TO_ROWS: Final = "From a number here to its rows and to code, weights and data: docs/results.md."
-_MEANS: Final = {
-    "image_auroc": "image_auroc",
-    "image_ap": "image_ap",
-    "pixel_auroc": "pixel_auroc",
-    "pro": "pixel_pro",
-}
-"""The paper's metrics, by names with which a row of `dvc metrics show` stays within 100 columns."""
-
 _TABLES: Final = (table1, table2, table3, own_table, table4, table5, figure5, figure6, variants)
+_MEANS: Final = ("image_auroc", "image_ap", "pixel_auroc", "pixel_pro")  # the paper's metrics
+
+KEPT: Final = Path("results/last-run")
+"""The tables of the last run, of whichever profile: what DVC keeps of each experiment."""
+MEANS: Final = Path("results/means")
+"""Likewise what `dvc metrics` shows; the short path keeps its rows within 100 columns."""
 
 
 def read_outcome(params: Params) -> Outcome:
@@ -107,37 +106,43 @@ def write_tables(outcome: Outcome, out: Path) -> list[Path]:
 
 
 def write_means(outcome: Outcome, out: Path) -> list[Path]:
-    """Write what `dvc metrics` shows and compares: `<domain>/<method>.json`, the paper's metrics of a method.
+    """Write what `dvc metrics` shows and compares: `<domain>/<system>.json`, the paper's metrics of a system.
 
     Plain means over the data sets of the domain that have the metric, shares rounded to four decimals; null
-    where one of these has no value; `limit` where only so many images a subset were evaluated. Files that an
-    earlier run left are deleted.
+    where one of these has no value; `limit` where only so many images a subset were evaluated. A variant has
+    a file where it was run, a method one for each domain. Files that an earlier run left are deleted.
     """
-    limited = {} if outcome.limit is None else {"limit": outcome.limit}
     files = {
-        out / domain / f"{system.method}.json": limited
-        | {
-            name: _rounded(outcome.means[system].over_datasets(datasets, metric).value)
-            for name, metric in _MEANS.items()
+        out / domain / f"{'.'.join(filter(None, system))}.json": {
+            metric: _rounded(own.over_datasets(datasets, metric).value) for metric in _MEANS
         }
         for domain, datasets in outcome.domains.items()
-        for system in outcome.methods
+        for system, own in outcome.means.items()
+        if not system.variant or any(own.ran_on(dataset) for dataset in datasets)
     }
     for path, means in files.items():
-        write_json(path, means)
+        write_json(path, means if outcome.limit is None else {**means, "limit": outcome.limit})
     for stray in set(out.rglob("*.json")) - set(files):
         stray.unlink()
     return sorted(files)
 
 
 def write_run_tables(params: Params) -> list[Path]:
-    """Write every table of what is finished, and the means for DVC; see `write_tables`.
+    """Write every table of what is finished; see `write_tables`.
 
     Raises:
         ZsadError: see `read_outcome`.
     """
-    outcome = read_outcome(params)
-    return write_tables(outcome, params.results / "tables") + write_means(outcome, params.results / "means")
+    return write_tables(read_outcome(params), params.results / "tables")
+
+
+def keep_tables(tables: Path) -> None:
+    """Put the values in the folder `tables` into `KEPT`, in place of those of the run before."""
+    shutil.rmtree(KEPT, ignore_errors=True)
+    for path in sorted(tables.rglob("*.csv")):
+        target = KEPT / path.relative_to(tables)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
 
 
 def _rounded(value: float | None) -> float | None:
@@ -145,10 +150,11 @@ def _rounded(value: float | None) -> float | None:
 
 
 def _delete_others(out: Path, written: set[Path]) -> None:
-    """Everything in `subsets`, and each table beside it that is not among `written`, its CSV file last."""
-    for path in (out / "subsets").iterdir():
-        if path not in written:
-            path.unlink()
+    """Each table in `subsets` and beside it that is not among `written`, its CSV file last."""
+    for suffix in _SUFFIXES.values():
+        for path in (out / "subsets").glob(f"*{suffix}"):
+            if path not in written:
+                path.unlink()
     for table in out.glob("*.csv"):
         if table not in written and is_table(table):
             for suffix in (".svg", ".md", ".tex", ".html", ".csv"):
