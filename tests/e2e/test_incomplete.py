@@ -60,7 +60,7 @@ def test_what_stands_on_missing_cells_says_so(incomplete: Project) -> None:
     for name in WHOLE:
         assert not any("INCOMPLETE" in texts[f"{name}{suffix}"] for suffix in (".md", ".tex", ".html"))
     assert "INCOMPLETE: 3 of 12 cells" in zsad("tables", "table1")
-    figure = incomplete.folder / "results/miniature/report/figures/score_distributions.svg"
+    figure = incomplete.folder / "report/miniature/figures/score_distributions.svg"
     assert "INCOMPLETE: 6 of 15 cells" in figure.read_text()  # Endo has no image level
     page = (incomplete.folder / "report/miniature/report.html").read_text()
     assert page.count("INCOMPLETE: 6 of 18 cells without a result.") == 2  # the page, its table of averages
