@@ -7,12 +7,12 @@ number of images.
 """
 
 import ctypes
+import gc
 import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -25,7 +25,7 @@ from pipeline import methods
 from pipeline.clip import Clip, Features, Tap, TowerSpec, load_clip
 from pipeline.errors import ZsadError, as_message
 from pipeline.execution.examples import ExampleSelection
-from pipeline.execution.retries import OutOfMemoryError, out_of_memory
+from pipeline.execution.retries import LostWorkerError, OutOfMemoryError, device_is_lost, out_of_memory
 from pipeline.execution.tasks import CellTask, GroupTask, failed_result
 from pipeline.execution.usage import phase
 from pipeline.methods.base import LearntMethod, Method
@@ -52,6 +52,7 @@ _DRAWS = 200
 """Bootstrap samples a cell: standard errors to 5 %, in a tenth of the time of a miniature cell."""
 
 _TOWERS = 3  # that a worker keeps loaded: those of the paper profile, 4 GB in float32
+_towers: dict[tuple[TowerSpec, str], Clip] = {}  # with their devices; the one used last stands last
 _RELEASE = 16  # batches between two times that free memory goes back to the system
 _TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's own; other allocators have no such call
 
@@ -64,13 +65,23 @@ def score_group(task: GroupTask) -> tuple[CellResult, ...]:
 
     Raises:
         OutOfMemoryError: memory was short, and a smaller batch may help.
+        LostWorkerError: the device answers no more.
     """
     torch.set_num_threads(task.threads)
     try:
         with threadpool_limits(task.threads, "blas"):  # NumPy's: it takes every core otherwise
-            return _score(task)
+            return _score_or_fail(task)
+    except OutOfMemoryError as error:
+        shortage = str(error)
+    _free_memory(task)  # here the error is gone, and with it what its frames held
+    raise OutOfMemoryError(shortage)
+
+
+def _score_or_fail(task: GroupTask) -> tuple[CellResult, ...]:
+    try:
+        return _score(task)
     except Exception as error:  # noqa: BLE001 - an application error becomes rows; lost workers are retried
-        _ask_for_smaller_batch(error, task)
+        _leave_to_policy(error, task)
         reason = _reason(error, task.label)
     return tuple(failed_result(cell.columns, reason) for cell in task.cells)
 
@@ -90,16 +101,34 @@ def _score(task: GroupTask) -> tuple[CellResult, ...]:
         return group.finish(shard)
 
 
-@lru_cache(maxsize=_TOWERS)
 def _clip(tower: TowerSpec, device: str) -> Clip:
     """A tower that this process has used lately: groups come longest first, so towers take turns."""
-    return load_clip(tower, device=device)
+    clip = _towers.pop((tower, device), None)
+    while not clip and len(_towers) >= _TOWERS:
+        _towers.pop(next(iter(_towers)))
+    _towers[tower, device] = clip or load_clip(tower, device=device)
+    return _towers[tower, device]
 
 
-def _ask_for_smaller_batch(error: Exception, task: GroupTask) -> None:
-    """Leave a shortage of memory to the failure policy while the batch can be halved."""
+def _free_memory(task: GroupTask) -> None:
+    """Give up all towers but that of `task`, and what the allocators keep for later."""
+    for key in [key for key in _towers if key != (task.tower, task.device)]:
+        del _towers[key]
+    gc.collect()
+    release_memory()
+    if task.device == "cuda":
+        torch.cuda.empty_cache()
+
+
+def _leave_to_policy(error: Exception, task: GroupTask) -> None:
+    """Raise what is no application error: a lost device, and short memory while the batch can be halved."""
+    if isinstance(error, LostWorkerError):
+        raise error
+    message = str(error).partition("\n")[0]
+    if device_is_lost(task.device):
+        raise LostWorkerError(f"its GPU answers no more: {message}") from error
     if task.batch > 1 and out_of_memory(error):
-        raise OutOfMemoryError(str(error).partition("\n")[0]) from error
+        raise OutOfMemoryError(message) from error
 
 
 def _reason(error: Exception, label: str) -> str:
@@ -124,7 +153,7 @@ class _Group:
         try:
             yield
         except Exception as error:  # noqa: BLE001 - a method may raise anything
-            _ask_for_smaller_batch(error, self._task)
+            _leave_to_policy(error, self._task)
             self.runs = [run for run in self.runs if run.task is not task]
             self._results[task.content_key] = failed_result(task.columns, _reason(error, task.cell.key.name))
 
