@@ -73,10 +73,10 @@ def _both_ways(
     states: dict[str, dict[str, Tensor]] = {}
 
     def from_features() -> None:
-        fit(method, collect_features(clip, auxiliary, method.taps), auxiliary=auxiliary.name, seed=111)
+        fit(method, collect_features(clip, auxiliary, method.loss_taps), auxiliary=auxiliary.name, seed=111)
         states["features"] = method.state()
 
-    kept = collect_features(clip, auxiliary, method.taps)
+    kept = collect_features(clip, auxiliary, method.loss_taps)
     images = torch.from_numpy(auxiliary.images.copy())
     tower = ThroughTower({}, kept.labels, kept.masks, kept.class_names, kept.device, clip, images)
 
@@ -122,7 +122,7 @@ def paper_shapes(images: int) -> list[str]:
     method = _paper_method(clip)
     picture = random_images(1, SIZE)
     began = time.process_time()
-    features = clip.encode_image(picture, method.taps)
+    features = clip.encode_image(picture, method.loss_taps)
     tower = time.process_time() - began
     masks = torch.zeros(BATCH, SIZE, SIZE, dtype=torch.bool)
     masks[: BATCH // 2, 100:200, 100:200] = True

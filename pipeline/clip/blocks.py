@@ -2,11 +2,12 @@
 
 The blocks' own modules do the arithmetic; only the attention is written out, because its projections are
 shared by several streams. Matrix products run in the precision of their weights; what they return is added to
-a residual stream in float32.
+a residual stream in float32. `upload` is how everything small gets to where they are.
 """
 
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -32,6 +33,11 @@ def feed_forward(block: Any, x: Tensor) -> Tensor:
     """The MLP on a normalised copy of `x` (B, L, W)."""
     output: Tensor = block.mlp(block.ln_2(x).to(block.mlp.c_fc.weight.dtype))
     return output
+
+
+def upload(values: Tensor, device: torch.device) -> Tensor:
+    """`values` of the CPU on `device`, without waiting for what runs there."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
 
 
 def residual_block(block: Any, x: Tensor, *, causal: bool = False) -> Tensor:

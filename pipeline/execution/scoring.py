@@ -9,7 +9,7 @@ number of images.
 import ctypes
 import gc
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -87,18 +87,30 @@ def _score_or_fail(task: GroupTask) -> tuple[CellResult, ...]:
 
 
 def _score(task: GroupTask) -> tuple[CellResult, ...]:
-    shard = open_subset(task.shards, task.subset, task.tower.image_size)
-    verify_subset(task.shards, task.subset, task.tower.image_size)  # its digest is in the keys of the cells
-    with phase("tower"):
-        clip = _clip(task.tower, task.device)
-    group = _Group(task)
-    with torch.inference_mode():
-        with phase("text"):
-            group.start(shard, clip)
-        with phase("images"):
-            group.score(shard, clip)
+    place = (task.shards, task.subset, task.tower.image_size)
+    shard = open_subset(*place)
+    with _beside(verify_subset, *place):  # its digest is in the keys of the cells
+        with phase("tower"):
+            clip = _clip(task.tower, task.device)
+        group = _Group(task)
+        with torch.inference_mode():
+            with phase("text"):
+                group.start(shard, clip)
+            with phase("images"):
+                group.score(shard, clip)
     with phase("metrics"):
         return group.finish(shard)
+
+
+@contextmanager
+def _beside(work: Callable[..., object], *given: Any) -> Iterator[None]:
+    """Do `work` in a thread meanwhile; an error of its own goes before one that comes from inside."""
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="beside") as thread:
+        done = thread.submit(work, *given)
+        try:
+            yield
+        finally:
+            done.result()
 
 
 def _clip(tower: TowerSpec, device: str) -> Clip:

@@ -1,7 +1,7 @@
 """Bilinear upsampling and Gaussian smoothing as matrices, applied to rows and columns alike.
 
 Both are linear and separable, so a map is A·grid·Aᵀ. That is deterministic on every device, differentiable,
-and lets upsampling and smoothing be one product.
+and lets upsampling and smoothing be one product, made once for a device.
 """
 
 from functools import lru_cache
@@ -50,17 +50,29 @@ def smoothing_matrix(size: int, sigma: float) -> NDArray[np.float64]:
     return matrix
 
 
-def _apply(matrix: NDArray[np.float64], grids: Tensor) -> Tensor:
-    weights = torch.from_numpy(matrix).to(grids)
+@lru_cache(maxsize=64)
+@torch.inference_mode(mode=False)  # training, too, multiplies with what evaluation has left here
+def _weights(
+    sides: tuple[int, int], sigma: float, dtype: torch.dtype, device: torch.device, *, align_corners: bool
+) -> Tensor:
+    """Upsampling from one side to the other, then smoothing, as one matrix that stays on its device."""
+    matrix = upsampling_matrix(*sides, align_corners=align_corners)
+    if sigma > 0:
+        matrix = smoothing_matrix(sides[1], sigma) @ matrix
+    return torch.from_numpy(matrix).to(device, dtype)
+
+
+def _apply(grids: Tensor, size: int, sigma: float, *, align_corners: bool) -> Tensor:
+    sides = (grids.shape[-1], size)
+    weights = _weights(sides, sigma, grids.dtype, grids.device, align_corners=align_corners)
     return weights @ grids @ weights.T
 
 
 def upsample(grids: Tensor, size: int, *, align_corners: bool = False) -> Tensor:
     """Bilinear upsampling of (..., g, g) to (..., size, size)."""
-    return _apply(upsampling_matrix(grids.shape[-1], size, align_corners=align_corners), grids)
+    return _apply(grids, size, 0.0, align_corners=align_corners)
 
 
 def upsample_smooth(grids: Tensor, size: int, sigma: float) -> Tensor:
     """`upsample`, then a Gaussian of σ pixels of the result, in one product; σ 0 smooths nothing."""
-    upsampling = upsampling_matrix(grids.shape[-1], size, align_corners=False)
-    return _apply(smoothing_matrix(size, sigma) @ upsampling, grids)
+    return _apply(grids, size, sigma, align_corners=False)

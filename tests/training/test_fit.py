@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pipeline import methods
-from pipeline.clip import Tap
+from pipeline.clip import Global, Tap
 from pipeline.errors import DataError, TrainingError
 from pipeline.methods.base import LearntMethod
 from pipeline.training import AuxiliarySet, FeatureCache, History, collect_features, fit, train
@@ -205,6 +205,32 @@ def test_a_batch_carries_only_the_taps_asked_for(tower: Tower) -> None:
     assert batch.class_names == ["tile", "screw"]
     assert batch.masks.dtype == torch.bool
     assert batch.masks.flatten(1).any(1).tolist() == [True, False]
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_step_moves_what_its_loss_reads_and_nothing_else(
+    tower: Tower, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method = built(tower, name)
+    cache = collect_features(tower.clip, auxiliary_set(tower.size), method.taps)
+    moved: list[frozenset[Tap]] = []
+    gather = FeatureCache.batch
+
+    def noted(self: FeatureCache, rows: torch.Tensor, taps: Any) -> Batch:
+        moved.append(frozenset(taps))
+        return gather(self, rows, taps)
+
+    monkeypatch.setattr(FeatureCache, "batch", noted)
+    losses = fit(method, cache, auxiliary="visa", seed=1)
+    state = method.state()
+    heads = frozenset(tap for tap in method.taps if isinstance(tap, Global))
+    wanted = {"anomalyclip": method.taps, "coop": heads, "vand": method.taps - heads}[name]
+    assert set(moved) == {wanted}
+    least = collect_features(tower.clip, auxiliary_set(tower.size), method.loss_taps)
+    assert least.features.keys() == wanted
+    assert fit(method, least, auxiliary="visa", seed=1) == losses
+    for key, value in method.state().items():
+        assert torch.equal(value, state[key])
 
 
 def test_unequal_parts_are_refused() -> None:
