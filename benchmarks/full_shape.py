@@ -20,7 +20,7 @@ from pipeline.execution.systems import resolve_systems
 from pipeline.execution.tasks import CellTask, GroupTask, tower_spec
 from pipeline.params import Params
 from pipeline.plan import Group, Simulation, Subset, make_plan, simulate
-from pipeline.speed.calibration import rates
+from pipeline.speed.calibration import costs, rates
 
 WORKERS = (1, 2, 4, 8, 16, 32, 64)
 
@@ -51,6 +51,7 @@ def _task(params: Params, group: Group) -> GroupTask:
         dataset=group.dataset,
         subset=group.subset,
         images=group.images,
+        masks=catalog.record(group.dataset).has_masks,
         class_name=group.subset,
         shards=Path(),
         device=params.compute.device,
@@ -76,18 +77,27 @@ def measure(device: str) -> str:
     compute = {"backend": "ray", "gpus": int(cuda), "threads": 8 if cuda else 1, "batch": 8 if cuda else 1}
     tasks = planned(paper_params({"compute": compute}))
     measured = rates(tasks)
-    groups = [(task.label, measured[task.tower.name].seconds(task.images, len(task.cells))) for task in tasks]
+    groups = costs(tasks, measured)
     cells, images = sum(len(task.cells) for task in tasks), sum(task.images for task in tasks)
     seconds = sum(seconds for _, seconds in groups)
     start = max(rate.start for rate in measured.values())
     speed = table(
-        ["tower", "s an image", "ms an image and cell", "s a cell", "s to start", "peak GiB"],
+        [
+            "tower",
+            "s an image",
+            "ms an image and cell",
+            "and its pixels",
+            "s a cell",
+            "s to start",
+            "peak GiB",
+        ],
         [
             [
                 f"{name} ({next(task for task in tasks if task.tower.name == name).tower.model})",
                 f"{rate.image:.3g}",
                 f"{1000 * rate.score:.3g}",
-                f"{rate.cell:.2g}",
+                f"{1000 * rate.pixels:.3g}",
+                f"{rate.cell + rate.finish:.2g}",
                 f"{rate.start:.2g}",
                 f"{rate.memory / 2**30:.1f}",
             ]

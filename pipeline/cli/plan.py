@@ -74,16 +74,14 @@ def plan(params_file: Path, simulate: tuple[int, ...] | None, only: str | None) 
 
 def _show_cost(run: "Run", compute: ComputeParams, counts: Sequence[int]) -> None:
     from pipeline.plan import simulate
-    from pipeline.speed.calibration import rates
+    from pipeline.speed.calibration import costs, rates
 
     measured = rates(
         run.tasks, announce=lambda tower: click.echo(f"measuring the tower {tower} ...", err=True)
     )
     start = max(rate.start for rate in measured.values())
     memory = sum(rate.memory for rate in measured.values())  # of a worker that comes to use every tower
-    groups = [
-        (task.label, measured[task.tower.name].seconds(task.images, len(task.cells))) for task in run.tasks
-    ]
+    groups = costs(run.tasks, measured)
     (here,) = simulate(groups, [compute.workers], start=start)
     images, work = sum(task.images for task in run.tasks), sum(seconds for _, seconds in groups)
     click.echo(f"{count(images, 'image')} to encode, in {len(groups)} passes over a subset")
@@ -102,8 +100,9 @@ def _show_cost(run: "Run", compute: ComputeParams, counts: Sequence[int]) -> Non
 
 def _describe(tower: str, rate: "Rates") -> str:
     return (
-        f"  {tower}: {1000 * rate.image:.3g} ms per image, {1000 * rate.score:.3g} ms per image and cell,"
-        f" {rate.cell:.2g} s per cell, {rate.start:.2g} s to start a worker"
+        f"  {tower}: {1000 * rate.image:.3g} ms per image, {1000 * rate.score:.3g} ms per image and cell"
+        f" and {1000 * rate.pixels:.3g} ms for its pixels, {rate.cell + rate.finish:.2g} s per cell,"
+        f" {rate.start:.2g} s to start a worker"
     )
 
 

@@ -24,14 +24,14 @@ from torch import Tensor
 from pipeline import methods
 from pipeline.clip import Clip, Features, Tap, TowerSpec, load_clip
 from pipeline.errors import ZsadError, as_message
-from pipeline.execution.examples import ExampleSelection
+from pipeline.execution.counts import DevicePixels, Masks, masks_on, pixel_state
+from pipeline.execution.examples import ExampleSelection, small_maps
 from pipeline.execution.retries import LostWorkerError, OutOfMemoryError, device_is_lost, out_of_memory
 from pipeline.execution.tasks import CellTask, GroupTask, failed_result
 from pipeline.execution.usage import phase
-from pipeline.methods.base import LearntMethod, Method
+from pipeline.methods.base import LearntMethod, Method, Scores
 from pipeline.metrics import (
     Draws,
-    ImageRegions,
     PixelState,
     image_draws,
     image_metrics,
@@ -48,11 +48,12 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_DRAWS = 200
+DRAWS = 200
 """Bootstrap samples a cell: standard errors to 5 %, in a tenth of the time of a miniature cell."""
 
 _TOWERS = 3  # that a worker keeps loaded: those of the paper profile, 4 GB in float32
 _towers: dict[tuple[TowerSpec, str], Clip] = {}  # with their devices; the one used last stands last
+_WAITING = 64  # batches of image scores and small maps that stay on the device, 16 kB an image
 _RELEASE = 16  # batches between two times that free memory goes back to the system
 _TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's own; other allocators have no such call
 
@@ -175,16 +176,17 @@ class _Group:
                 method = _build(cell_task, clip)
                 text = method.text_features(self._task.class_name)
                 examples = ExampleSelection(shard.labels, shard.paths)
-                self.runs.append(_CellRun(cell_task, method, text, examples))
+                pixels = pixel_state(clip.device, len(self._task.cells))
+                self.runs.append(_CellRun(cell_task, method, text, examples, pixels))
 
     def score(self, shard: SubsetShard, clip: Clip) -> None:
         taps: frozenset[Tap] = frozenset().union(*(run.method.taps for run in self.runs))
-        batches = read_batches(shard, self._task.batch, pin=clip.device.type == "cuda")
+        batches = read_batches(shard, self._task.batch, clip.device)
         for batch in ahead(batches) if taps else ():
             features = clip.encode_image(batch.images, taps)
             for run in tuple(self.runs):
                 with self.cell(run.task):
-                    run.score(features, batch.regions, batch.names)
+                    run.score(features, batch.masks, batch.names)
             if not self.runs:
                 return
 
@@ -212,25 +214,42 @@ class _CellRun:
     method: Method
     text: torch.Tensor
     examples: ExampleSelection
+    pixels: PixelState | DevicePixels
     image_scores: list[NDArray[np.float32]] = field(default_factory=list)
-    pixels: PixelState = field(default_factory=PixelState)
+    waiting: list[Scores] = field(default_factory=list)  # with small maps, on the device
 
-    def score(self, features: Features, regions: list[ImageRegions] | None, names: Sequence[str]) -> None:
+    def score(self, features: Features, masks: Masks | None, names: Sequence[str]) -> None:
         scores = self.method.score(features, self.text)
-        image = scores.image.cpu().numpy()
-        self.examples.update(sum(map(len, self.image_scores)), image, scores.maps)
-        self.image_scores.append(image)
-        if regions is not None:
-            self.pixels.update(scores.maps, regions, names)
+        if isinstance(self.pixels, DevicePixels):
+            self.waiting.append(Scores(scores.image, small_maps(scores.maps)))
+            if len(self.waiting) == _WAITING:
+                self._fetch()
+        else:
+            self._take(scores.image, scores.maps)
+        if masks is not None:
+            self.pixels.update(scores.maps, masks, names)
+
+    def _fetch(self) -> None:
+        """Take what waits on the device at once: a copy from there waits for all work before it."""
+        if self.waiting:
+            image, maps = zip(*((it.image, it.maps) for it in self.waiting), strict=True)
+            self._take(torch.cat(image), torch.cat(maps))
+            self.waiting.clear()
+
+    def _take(self, image: Tensor, maps: Tensor) -> None:
+        scores = image.cpu().numpy()
+        self.examples.update(sum(map(len, self.image_scores)), scores, maps)
+        self.image_scores.append(scores)
 
     def finish(self, shard: SubsetShard) -> CellResult:
+        self._fetch()
         scores = np.concatenate(self.image_scores)
         measured: dict[str, Any] = asdict(image_metrics(shard.labels, scores))
-        draws = image_draws(shard.labels, scores, draws=_DRAWS)
+        draws = image_draws(shard.labels, scores, draws=DRAWS)
         if shard.packed is not None:
             pixels = self.pixels.finish()
             measured |= asdict(pixels)
-            draws |= pixel_draws(self.pixels.sketches, pixels, draws=_DRAWS)
+            draws |= pixel_draws(self.pixels.sketches, pixels, draws=DRAWS)
         row = CellRow(
             status="ok",
             n_images=len(shard),
@@ -255,20 +274,20 @@ def _interval_columns(draws: Draws) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class ImageBatch:
-    """Some images: uint8 (B, S, S, 3), their names, and the regions of their masks where there are masks."""
+    """Some images: uint8 (B, S, S, 3), their names, and what their masks say where there are masks."""
 
     images: Tensor
     names: tuple[str, ...]
-    regions: list[ImageRegions] | None
+    masks: Masks | None
 
 
-def read_batches(shard: SubsetShard, size: int, *, pin: bool = False) -> Iterator[ImageBatch]:
+def read_batches(shard: SubsetShard, size: int, device: torch.device) -> Iterator[ImageBatch]:
     """The images of `shard` in order, at most `size` at a time.
 
     Args:
         shard: A prepared subset.
         size: Images a batch.
-        pin: Into pinned memory, from which a copy to a CUDA device runs beside the work there.
+        device: Of the tower. What goes to a CUDA device is pinned: its copy runs beside the work there.
     """
     for number, start in enumerate(range(0, len(shard), size)):
         if number % _RELEASE == _RELEASE - 1:
@@ -277,7 +296,8 @@ def read_batches(shard: SubsetShard, size: int, *, pin: bool = False) -> Iterato
         images = torch.from_numpy(np.array(shard.images[rows]))
         names, masks = shard.paths[rows], shard.masks(rows.start, rows.stop)
         regions = None if masks is None else label_masks(masks, names)
-        yield ImageBatch(images.pin_memory() if pin else images, names, regions)
+        there = None if regions is None else masks_on(device, regions)
+        yield ImageBatch(images.pin_memory() if device.type == "cuda" else images, names, there)
 
 
 def ahead(items: Iterator[T]) -> Iterator[T]:

@@ -9,7 +9,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
 from importlib.metadata import version
@@ -19,6 +19,7 @@ from typing import Any
 
 from pipeline.execution.tasks import GroupTask, code_digest
 from pipeline.files import value_digest, write_json
+from pipeline.metrics.state import BUDGET
 from pipeline.orphans import end_with
 from pipeline.plan import Rates
 
@@ -41,13 +42,27 @@ def machine() -> dict[str, str | int]:
     }
 
 
+def gpu(device: str) -> str | None:
+    """The GPU that a worker on this machine would use, None where it uses none or there is none."""
+    if device != "cuda":
+        return None
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
+
+
+def is_counted(task: GroupTask) -> bool:
+    """Whether the pixels of a group are too many to be kept, and are counted in a table."""
+    return task.masks and task.images * task.tower.image_size**2 > BUDGET
+
+
 def rates(
     tasks: Iterable[GroupTask], path: Path = CALIBRATION, announce: Callable[[str], None] = lambda _: None
 ) -> dict[str, Rates]:
     """Rates of every tower that `tasks` use, by its name.
 
     Args:
-        tasks: Of a run. A tower is measured with the task that has most cells.
+        tasks: Of a run. A tower is measured with the task that has most cells, and of these most images.
         path: Where measurements are kept.
         announce: Called with the name of a tower that has to be measured.
 
@@ -57,8 +72,7 @@ def rates(
     widest: dict[str, GroupTask] = {}
     for task in tasks:
         known = widest.setdefault(task.tower.name, task)
-        if len(task.cells) > len(known.cells):
-            widest[task.tower.name] = task
+        widest[task.tower.name] = max(known, task, key=lambda it: (it.masks, len(it.cells), it.images))
     kept = _read(path)
     found = {}
     for tower, task in widest.items():
@@ -69,6 +83,14 @@ def rates(
             write_json(path, kept)
         found[tower] = Rates(**kept[key])
     return found
+
+
+def costs(tasks: Iterable[GroupTask], measured: Mapping[str, Rates]) -> list[tuple[str, float]]:
+    """Label and expected seconds of each group on a worker that is up, at the `rates` of every tower."""
+    return [
+        (task.label, measured[task.tower.name].seconds(task.images, len(task.cells), masks=task.masks))
+        for task in tasks
+    ]
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
@@ -84,11 +106,12 @@ def _key(task: GroupTask) -> str:
     cells = sorted([it.cell.key.method, value_digest(it.cell.resolved.settings)] for it in task.cells)
     return value_digest(
         {
-            "machine": machine(),
+            "machine": [machine(), gpu(task.device)],
             "code": sorted({code_digest(it.cell.key.method) for it in task.cells}),
             "tower": asdict(task.tower),
             "cells": cells,
             "compute": [task.device, task.threads, task.batch],
+            "counted": is_counted(task),
         }
     )
 
@@ -111,4 +134,4 @@ def _import() -> None:
 def _measure(task: GroupTask) -> Rates:
     from pipeline.speed.rates import measure
 
-    return measure(task)
+    return measure(task, counted=is_counted(task))

@@ -1,13 +1,15 @@
 """One worker's speed with one tower, measured with the cells that a run will have. The inside of a process.
 
 Weights are random and images are noise: speed does not depend on their values, and nothing has to be there to
-plan with. Learnt methods run as they are before training.
+plan with. Learnt methods run as they are before training. Metrics cost what they cost in the middle of a
+group: pixels are counted, not kept, where those of the group are more than are kept.
 """
 
 import resource
 import sys
 import time
 from collections.abc import Callable
+from copy import deepcopy
 
 import numpy as np
 import torch
@@ -16,13 +18,17 @@ from pipeline import methods
 from pipeline.clip import load_clip
 from pipeline.clip.architecture import build_model, read_config
 from pipeline.errors import ZsadError
+from pipeline.execution.counts import DevicePixels, masks_on, pixel_state
+from pipeline.execution.scoring import DRAWS
 from pipeline.execution.tasks import GroupTask
 from pipeline.methods.base import Method
-from pipeline.metrics import PixelState, label_masks
+from pipeline.metrics import PixelState, label_masks, pixel_draws
+from pipeline.metrics.state import BUDGET
 from pipeline.plan import Rates
 
 _ENOUGH_SECONDS = 1.0  # of repeated calls; one call of a slow tower is enough
 _MASK_SHARE = 0.2  # side of the square defect of a noise image
+_DOUBLINGS = 3  # of the images whose draws are timed, between two measurements
 
 
 class _Bench:
@@ -31,14 +37,13 @@ class _Bench:
     def __init__(self, task: GroupTask) -> None:
         spec = task.tower
         state = build_model(read_config(spec.model), spec.activation).state_dict()
+        began = time.monotonic()
         self._clip = load_clip(spec, device=task.device, state_dict=state)
+        self.start = time.monotonic() - began  # drawing random weights is nothing that a run does
         self._task = task
-        self._images = torch.from_numpy(
-            np.random.default_rng(0).integers(
-                0, 256, (task.batch, spec.image_size, spec.image_size, 3), np.uint8
-            )
-        )
-        masks = np.zeros((task.batch, spec.image_size, spec.image_size), np.uint8)
+        shape = (task.batch, spec.image_size, spec.image_size)
+        self._images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8))
+        masks = np.zeros(shape, np.uint8)
         side = int(_MASK_SHARE * spec.image_size)
         masks[:, :side, :side] = 1
         self._regions = label_masks(masks)
@@ -59,38 +64,88 @@ class _Bench:
         if not self._cells:
             raise ZsadError(f"{self._task.label}: none of its cells can be built: {reason}")
         self._taps = frozenset().union(*(method.taps for method, _ in self._cells))
+        self._states = [pixel_state(self._clip.device, len(self)) for _ in self._cells]
 
     def encode(self, count: int) -> None:
         """One pass of `count` images."""
         self._features = self._clip.encode_image(self._images[:count], self._taps)
+        self._wait()
+
+    def score(self, count: int) -> None:
+        """Scores of the last `count` images, for every cell."""
+        scores = [method.score(self._features, text) for method, text in self._cells]
+        self._maps = [it.maps[:count] for it in scores]
+        self._wait()
+
+    def gather(self, count: int) -> None:
+        """Take the pixels of the last `count` maps into every cell."""
+        masks = masks_on(self._clip.device, self._regions[:count])
+        for state, maps in zip(self._states, self._maps, strict=True):
+            state.update(maps, masks)
+        self._wait()
+
+    def count(self) -> None:
+        """What is left of counting at the end of a group."""
+        for state in self._states:
+            if isinstance(state, DevicePixels):
+                state.state()
+
+    def gathered(self) -> PixelState:
+        """The pixels of one cell so far."""
+        state = self._states[0]
+        return state.state() if isinstance(state, DevicePixels) else state
+
+    def _wait(self) -> None:
         if self._clip.device.type == "cuda":
             torch.cuda.synchronize()
 
-    def score(self, count: int) -> None:
-        """Maps of the last `count` images and their pixel metrics, for every cell."""
-        for method, text in self._cells:
-            scores = method.score(self._features, text)
-            PixelState().update(scores.maps, self._regions[:count])
 
-
-def measure(task: GroupTask) -> Rates:
+def measure(task: GroupTask, *, counted: bool) -> Rates:
     """Rates of a worker that evaluates groups like `task`; to be called in a fresh process.
+
+    Args:
+        task: the group.
+        counted: whether its pixels are more than are kept.
 
     Raises:
         ZsadError: the tower's model cannot be used, or none of the cells can be built.
     """
     torch.set_num_threads(task.threads)
-    began = time.monotonic()
     bench = _Bench(task)
-    start = time.monotonic() - began
     build = _seconds(bench.build)
     with torch.inference_mode():
-        first = _seconds(lambda: bench.encode(1))  # slower than later ones by the warm-up
-        count = 1 if first > _ENOUGH_SECONDS else task.batch
-        image = _mean_seconds(lambda: bench.encode(count))
-        score = _mean_seconds(lambda: bench.score(count))
+        bench.encode(1)  # loads what the first pass loads; it says nothing of the next
+        count = 1 if _seconds(lambda: bench.encode(1)) > _ENOUGH_SECONDS else task.batch
+        image = _mean_seconds(lambda: bench.encode(count)) / count
+        score = _mean_seconds(lambda: bench.score(count)) / count
+        pixels, finish = _pixel_seconds(bench, count, counted=counted) if task.masks else (0.0, 0.0)
     cells = len(bench)
-    return Rates(start, build / cells, image / count, score / count / cells, _peak(task.device))
+    return Rates(bench.start, build / cells, image, score / cells, pixels, finish, memory=_peak(task.device))
+
+
+def _pixel_seconds(bench: _Bench, count: int, *, counted: bool) -> tuple[float, float]:
+    """Of an image and cell, and of a cell beside its images; the latter by two numbers of images."""
+    while (counted and _pixels(bench.gathered()) <= BUDGET) or not bench.gathered().sketches:
+        bench.gather(count)
+    bench.count()
+    before = len(bench.gathered().sketches)
+    gathering = _seconds(lambda: _mean_seconds(lambda: bench.gather(count))) + _seconds(bench.count)
+    state = bench.gathered()
+    few = len(state.sketches)
+    short = _seconds(lambda: _finish(state))
+    for _ in range(_DOUBLINGS):
+        state.merge(deepcopy(state))
+    many = len(state.sketches)
+    drawing = max(0.0, (_seconds(lambda: _finish(state)) - short) / (many - few))
+    return gathering / (few - before) / len(bench) + drawing, max(0.0, short - few * drawing)
+
+
+def _pixels(state: PixelState) -> int:
+    return sum(sketch.normals + sketch.anomalous for sketch in state.sketches)
+
+
+def _finish(state: PixelState) -> None:
+    pixel_draws(state.sketches, state.finish(), draws=DRAWS)
 
 
 def _seconds(work: Callable[[], object]) -> float:

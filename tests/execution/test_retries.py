@@ -39,6 +39,7 @@ TASK = GroupTask(
     dataset="endo",
     subset="colon",
     images=12,
+    masks=True,
     class_name="colon",
     shards=Path("shards"),
     device="cpu",
