@@ -5,11 +5,13 @@ shared by several streams. Matrix products run in the precision of their weights
 a residual stream in float32. `upload` is how everything small gets to where they are.
 """
 
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
 def project(attention: Any, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -24,7 +26,10 @@ def project(attention: Any, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def mix(attention: Any, qkv: tuple[Tensor, Tensor, Tensor], *, causal: bool = False) -> Tensor:
     """softmax(q kᵀ / √d) v over all heads, then the output projection: (B, L, W)."""
-    mixed = functional.scaled_dot_product_attention(*qkv, is_causal=causal)
+    # The backward pass of CUDA's faster kernels adds in any order; a training has to repeat, bit for bit.
+    learns = torch.is_grad_enabled() and qkv[0].requires_grad and qkv[0].is_cuda
+    with sdpa_kernel(SDPBackend.MATH) if learns else nullcontext():
+        mixed = functional.scaled_dot_product_attention(*qkv, is_causal=causal)
     output: Tensor = attention.out_proj(mixed.transpose(1, 2).flatten(2))
     return output
 
@@ -37,7 +42,12 @@ def feed_forward(block: Any, x: Tensor) -> Tensor:
 
 def upload(values: Tensor, device: torch.device) -> Tensor:
     """`values` of the CPU on `device`, without waiting for what runs there."""
-    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
+    return values if device.type == "cpu" else pinned(values).to(device, non_blocking=True)
+
+
+def pinned(values: Tensor) -> Tensor:
+    """`values` in memory from which a device copies by itself."""
+    return values.pin_memory()
 
 
 def residual_block(block: Any, x: Tensor, *, causal: bool = False) -> Tensor:

@@ -80,7 +80,7 @@ class PixelState:
         labelled = isinstance(masks, list) and all(isinstance(mask, ImageRegions) for mask in masks)
         regions = masks if labelled else label_masks(masks, names)
         check_shapes(arrays.shape, regions, names)
-        every = score_keys(arrays.reshape(len(arrays), -1))
+        every = score_keys(arrays.reshape(len(arrays), arrays.shape[1] * arrays.shape[2]))
         ends = finite_ends(np.stack([every.min(1), every.max(1)], 1), names)
         for index, image in enumerate(regions):
             keys = every[index]
