@@ -1,7 +1,7 @@
 """A device that computes nothing, to count what a real one would have to wait for or to move.
 
-Tensors on `meta` have shapes and no values. Inside a `Watch` reading one gives zeros and is counted: on a real
-device the processor would wait there for all work before it. So is an upload that says nothing of being
+Tensors on `meta` have shapes and no values. Inside a `Watch` reading one gives zeros and is counted: on a
+real device the processor would wait there for all work before it. So is an upload that says nothing of being
 non-blocking, as one from pageable memory is.
 """
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pipeline.clip import blocks
+from pipeline.clip import architecture
 
 META = torch.device("meta")
 _COPY = (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default)
@@ -68,6 +68,6 @@ def _bytes(values: Tensor) -> int:
 
 @contextmanager
 def watched() -> Iterator[Watch]:
-    """Count inside; `upload` pins nothing, for want of a driver, and is as non-blocking as on a real device."""
-    with patch.object(blocks, "pinned", lambda values: values), Watch() as watch:
+    """Count inside; `upload` pins nothing, for want of a driver, and waits as little as on a real device."""
+    with patch.object(architecture, "pinned", lambda values: values), Watch() as watch:
         yield watch

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline.clip.blocks import feed_forward, mix, project, residual_block
+from pipeline.clip.architecture import feed_forward, mix, project, residual_block
 from pipeline.clip.spec import Global, Local, Stream, Tap, Windows
 
 # Of CLIP's image normalisation, as open_clip and the reference codes have it.
@@ -102,7 +102,7 @@ class VisionTower:
 
 
 @lru_cache
-@torch.inference_mode(mode=False)  # as `pipeline.methods.resampling`
+@torch.inference_mode(mode=False)  # as `pipeline.methods.readout`
 def window_patches(grid: int, size: int, device: torch.device) -> Tensor:
     """Patch numbers of every window, row-major: ((grid - size + 1)², size²); they stay on their device."""
     numbers = torch.arange(grid * grid).view(grid, grid)

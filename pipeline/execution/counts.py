@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.clip.blocks import upload
+from pipeline.clip.architecture import upload
 from pipeline.metrics import ImageRegions, PixelMetrics, PixelState, label_masks
 from pipeline.metrics.arrays import Ints, Keys, check_map_shape
 from pipeline.metrics.regions import rank_weights

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from pipeline.clip import Clip, Features, Tap
-from pipeline.clip.blocks import upload
+from pipeline.clip.architecture import upload
 from pipeline.methods.base import LearntMethod, Method, Scores
 from pipeline.methods.prompt_data import Pair, pairs
 from pipeline.methods.readout import Readout

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.clip import Clip, Tap
-from pipeline.clip.blocks import upload
+from pipeline.clip.architecture import upload
 from pipeline.errors import DataError, DiskFullError
 
 MEMORY = 2 * 2**30

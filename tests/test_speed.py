@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from pipeline import speed
 from pipeline.errors import ZsadError
 from pipeline.execution.run import open_run
 from pipeline.execution.scoring import score_group
@@ -15,9 +16,7 @@ from pipeline.execution.store import CellStore
 from pipeline.execution.tasks import CellTask, GroupTask
 from pipeline.params import load_params
 from pipeline.plan import Rates
-from pipeline.speed import calibration
-from pipeline.speed.calibration import rates
-from pipeline.speed.rates import measure
+from pipeline.speed import measure, rates
 from tests.project import Project
 
 FAKE = Rates(start=1.0, cell=2.0, image=3.0, score=4.0, pixels=5.0, finish=6.0, memory=7)
@@ -36,7 +35,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         seen.append(task.tower.name)
         return FAKE
 
-    monkeypatch.setattr(calibration, "_measured", fake)
+    monkeypatch.setattr(speed, "_measured", fake)
     return seen
 
 
@@ -69,7 +68,7 @@ def test_another_machine_is_measured_anew(
 ) -> None:
     path = tmp_path / "calibration.json"
     rates(planned(), path)
-    monkeypatch.setattr(calibration, "machine", lambda: {"processor": "another"})
+    monkeypatch.setattr(speed, "machine", lambda: {"processor": "another"})
     rates(planned(), path)
     assert len(counted) == 2
 
@@ -83,7 +82,7 @@ def test_another_gpu_is_measured_anew(
         monkeypatch.setattr(torch.cuda, "get_device_name", lambda name=name: name)
         rates([task], path)
         assert len(counted) == number
-        assert calibration.gpu("cpu") is None
+        assert speed.gpu("cpu") is None
 
 
 def test_rates_are_what_evaluation_pays(trained: Project) -> None:
