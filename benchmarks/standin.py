@@ -29,11 +29,12 @@ class Watch(TorchDispatchMode):
         waits: times that the processor waits for the device.
         up: bytes that go to the device.
         down: bytes that come from it.
+        calls: operations, about as many as kernels are launched.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.waits = self.up = self.down = 0
+        self.waits = self.up = self.down = self.calls = 0
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -43,6 +44,7 @@ class Watch(TorchDispatchMode):
         if func in _COMPOSITE:  # inference mode leaves these whole
             with self:
                 return func.decompose(*args, **kwargs)
+        self.calls += 1
         if func is _READ and args[0].device == META:
             self.waits += 1
             self.down += args[0].element_size()
@@ -56,6 +58,13 @@ class Watch(TorchDispatchMode):
         if func is _COPY[1] and args[0].device == META and args[1].device != META:
             self._upload(args[1], waits=True)
         return func(*args, **kwargs)
+
+    def less(self, other: "Watch") -> "Watch":
+        """What was counted here beyond `other`."""
+        rest = Watch()
+        for name in ("waits", "up", "down", "calls"):
+            setattr(rest, name, getattr(self, name) - getattr(other, name))
+        return rest
 
     def _upload(self, values: Tensor, *, waits: bool) -> None:
         self.waits += waits

@@ -32,7 +32,7 @@ class TowerParams(SettingsRecord):
     image_size: int = Field(gt=0, le=4096)  # the attention of more patches fits no memory
     position: Literal["bilinear", "bicubic", "native"]
     activation: Literal["quickgelu", "gelu"]
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    precision: Literal["float32", "tf32", "bfloat16", "float16"] = "float32"
 
     @model_validator(mode="after")
     def _whole_patches(self) -> "TowerParams":

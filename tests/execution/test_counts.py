@@ -5,6 +5,7 @@ The device is the CPU, whose integer arithmetic is that of every other; tests ma
 
 import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,15 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.standin import META, watched
+from pipeline import methods
+from pipeline.clip import load_clip
 from pipeline.errors import ZsadError
 from pipeline.execution import counts, scoring
 from pipeline.execution.counts import DeviceMasks, DevicePixels
+from pipeline.execution.examples import small_maps
 from pipeline.metrics import PixelState, label_masks, pixel_draws
+from tests.clip.towers import make_tower
 from tests.execution.running import evaluate, forget, use_plain_methods
 from tests.project import Project
 
@@ -252,3 +258,37 @@ def test_a_run_that_counts_on_the_device_writes_the_same_bytes(
     assert evaluate().complete
     assert updated
     assert trained.files("results") == files
+
+
+METHODS: dict[str, dict[str, Any]] = {
+    "clip": {"layers": [6]},
+    "anomalyclip": {"layers": [6], "dpam_start": 3, "deep_layers": 4},
+    "coop": {"layers": [6]},
+    "winclip": {},
+    "vand": {"layers": [3, 6]},
+}
+
+
+def test_a_batch_waits_for_nothing_and_brings_nothing_back(tmp_path: Path) -> None:
+    tower = make_tower(tmp_path)
+    images = torch.zeros(4, tower.size, tower.size, 3, dtype=torch.uint8)
+    regions = label_masks(np.stack([masks_of(np.random.default_rng(0), (tower.size, tower.size))] * 4))
+    with watched():
+        clip = load_clip(tower.clip.spec, device="meta", state_dict=tower.state)
+    for name, settings in METHODS.items():
+        method, state = methods.build(name, settings, clip), DevicePixels(LARGE)
+        with watched(), torch.inference_mode():
+            text = method.text_features("bottle")
+        for first in (True, False):  # the first batch of a process uploads what stays
+            with watched() as watch, torch.inference_mode():
+                masks = DeviceMasks.of(regions, META)
+                scores = method.score(clip.encode_image(images, method.taps), text)
+                small_maps(scores.maps)
+                state.update(scores.maps, masks)
+            assert watch.down == 0
+            assert first or watch.waits == 0, name
+            assert images.nbytes <= watch.up
+            assert first or watch.up < 4 * images.nbytes
+        with watched() as watch:
+            state._kept[0].keys.cpu()
+        assert (watch.waits, watch.down) == (1, 4 * tower.size**2 * 4)  # what is counted is seen
