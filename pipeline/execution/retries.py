@@ -60,7 +60,9 @@ cuBLAS calls a handle for which there is no memory not initialised.
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether `error` says that memory was short, on the GPU, in torch's CPU allocator or in Python."""
-    if isinstance(error, MemoryError | OutOfMemoryError):
+    import torch  # late: whoever hands groups out needs not load it
+
+    if isinstance(error, torch.OutOfMemoryError | MemoryError | OutOfMemoryError):
         return True
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
@@ -73,7 +75,7 @@ def device_is_lost(device: str) -> bool:
     An error such as an illegal access or one of memory that ECC cannot correct stays in the process: CUDA
     returns it from every later call, the one made here among them.
     """
-    import torch  # late: whoever hands groups out needs not load it
+    import torch  # late, as above
 
     if device != "cuda" or not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         return False

@@ -107,6 +107,7 @@ def test_what_counts_as_short_memory() -> None:
         torch.empty(2**60, dtype=torch.uint8)
     assert out_of_memory(refused.value)
     assert out_of_memory(MemoryError())
+    assert out_of_memory(torch.OutOfMemoryError("a class of its own, whatever it says"))
     assert out_of_memory(OSError(errno.ENOMEM, "Cannot allocate memory"))
     assert not out_of_memory(OSError(errno.ENOSPC, "No space left on device"))
 
