@@ -1,6 +1,6 @@
 """What needs a CUDA device: evaluation, training and precision there, and that they wait for nothing.
 
-None of it runs without one; on any machine `benchmarks.standin` counts waits, and `test_counts` compares bits.
+None of it runs without one. On any machine `benchmarks.standin` counts waits and `test_counts` compares bits.
 """
 
 from collections.abc import Iterator
