@@ -4,7 +4,8 @@
     python -m benchmarks full_shape --device cuda
 
 The plan is that of the paper profile with the ablations and the retuned methods; counts of images are those
-of the data sets' records. On a CPU one image a tower is measured and the plan extrapolates.
+of the data sets' records, and subsets whose count is not known share what the set's total leaves. On a CPU
+one image a tower is measured and the plan extrapolates.
 """
 
 import argparse
@@ -26,11 +27,15 @@ WORKERS = (1, 2, 4, 8, 16, 32, 64)
 
 
 def _subsets(params: Params) -> Iterator[Subset]:
-    """Every subset of the evaluated data sets with its published count; unknown counts are left out."""
+    """Every subset of the evaluated data sets; those of unknown count share what the set's total leaves."""
     for name in catalog.evaluated(params.datasets):
-        for subset, (normal, anomalous) in catalog.record(name).expected().items():
-            if normal is not None and anomalous is not None:
-                yield Subset(name, subset, normal + anomalous)
+        record = catalog.record(name)
+        known = {subset: sum(filter(None, counts)) for subset, counts in record.expected().items()}
+        build = record.build()
+        left = (build.normal or 0) + (build.anomalous or 0) - sum(known.values())
+        unknown = [subset for subset in record.subset_names if subset not in known]
+        for subset in record.subset_names:
+            yield Subset(name, subset, known[subset] if subset in known else left // len(unknown))
 
 
 def planned(params: Params) -> list[GroupTask]:
