@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Event, Lock
@@ -34,7 +34,7 @@ from pipeline.execution.retries import (
 )
 from pipeline.execution.tasks import GroupTask, Report
 from pipeline.execution.usage import Place
-from pipeline.execution.worker import Worker, Workplace, kill_worker
+from pipeline.execution.worker import Worker, Workplace, WorkplaceError, kill_worker
 from pipeline.params import ComputeParams
 
 _POLL_SECONDS = 0.5
@@ -82,7 +82,8 @@ class _Crew:
 
     def dismiss(self, worker: _Hired) -> None:
         """End a worker, and give its place to another."""
-        ray.kill(worker.actor)
+        with suppress(Exception):  # a Ray that is gone ends nobody, and says why elsewhere
+            ray.kill(worker.actor)
         with self._lock:
             self._hired -= 1
 
@@ -112,7 +113,9 @@ class RayBackend:
             return report
         except RayError as error:
             failure = _failure(error, task)
-            lives = isinstance(error, RayTaskError) and not isinstance(failure, LostWorkerError)
+            lives = isinstance(error, RayTaskError) and not isinstance(
+                failure, LostWorkerError | WorkplaceError
+            )
             raise failure from error
         finally:
             (self._crew.give if lives else self._crew.dismiss)(worker)
