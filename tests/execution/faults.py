@@ -15,6 +15,7 @@ import ray
 import torch
 
 from pipeline.clip import Clip
+from pipeline.execution.retries import LostWorkerError
 from pipeline.execution.tasks import GroupTask, Report
 from pipeline.execution.worker import Worker
 
@@ -99,7 +100,8 @@ class DiesTwiceInHeadct(Worker):
 class TellsItsGpu(Worker):
     """A worker that computes nothing and tells on which GPU it would, where CUDA keeps that of its first use.
 
-    A group waits for as many hundredths of a second as it has images; a group of class `deadly` never ends.
+    A group waits for as many hundredths of a second as it has images. One of class `deadly` kills its worker; one
+    of class `broken` finds that its GPU answers no more.
     """
 
     def run(self, task: GroupTask) -> Any:
@@ -109,4 +111,6 @@ class TellsItsGpu(Worker):
         time.sleep(task.images / 100)
         if task.class_name == "deadly":
             os.kill(os.getpid(), signal.SIGKILL)
+        if task.class_name == "broken":
+            raise LostWorkerError(f"its GPU answers no more: {os.getpid()}")
         return os.getpid(), given, used, since, time.time()
