@@ -100,8 +100,8 @@ class DiesTwiceInHeadct(Worker):
 class TellsItsGpu(Worker):
     """A worker that computes nothing and tells on which GPU it would, where CUDA keeps that of its first use.
 
-    A group waits for as many hundredths of a second as it has images. One of class `deadly` kills its worker; one
-    of class `broken` finds that its GPU answers no more.
+    A group waits for as many hundredths of a second as it has images. One of class `deadly` kills its
+    worker; one of class `broken` finds that its GPU answers no more.
     """
 
     def run(self, task: GroupTask) -> Any:
