@@ -19,10 +19,10 @@ from pipeline.clip import architecture
 META = torch.device("meta")
 _COPY = (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default)
 _READ = torch.ops.aten._local_scalar_dense.default
-_COMPOSITE = {getattr(torch.ops.aten.to, name) for name in torch.ops.aten.to.overloads()}
+_COMPOSITE = (torch.ops.aten.to.device, torch.ops.aten.to.dtype, torch.ops.aten.to.dtype_layout)
 
 
-class Watch(TorchDispatchMode):
+class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts inside `with watched() as watch`.
 
     Attributes:
@@ -33,7 +33,7 @@ class Watch(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.waits = self.up = self.down = self.calls = 0
 
     def __torch_dispatch__(

@@ -306,7 +306,7 @@ def _hits(keys: Tensor, weights: Tensor, edges: tuple[Tensor, Tensor]) -> tuple[
     """Anomalous pixels and region weights of each row."""
     hits = weights.new_zeros(len(edges[0]))
     cover = torch.zeros_like(hits)
-    for part, heavy in zip(keys.split(_PIECE), weights.split(_PIECE), strict=True):
+    for part, heavy in zip(torch.split(keys, _PIECE), torch.split(weights, _PIECE), strict=True):
         ordered, place = part.sort()
         summed = torch.cat([heavy.new_zeros(1), heavy[place].cumsum(0)])
         end, start = _ranks(ordered, edges)

@@ -177,7 +177,9 @@ def test_masks_that_leave_no_normal_pixel_or_none_that_is_sampled(budget: int, d
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
 def test_maps_of_other_types_are_ranked_as_float32(dtype: torch.dtype, device: str) -> None:
     given = batches(KINDS["both signs"], [(40, 40)] * 3)
-    rounded = [(torch.from_numpy(maps).to(dtype).float().numpy(), *rest) for maps, *rest in given]
+    rounded = [
+        (torch.from_numpy(maps).to(dtype).float().numpy(), masks, names) for maps, masks, names in given
+    ]
     found = on_device(given, COUNTED, device, dtype=dtype).state()
     assert_equal(found, on_cpu(rounded, COUNTED))
 
