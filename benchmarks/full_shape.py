@@ -9,61 +9,23 @@ one image a tower is measured and the plan extrapolates.
 """
 
 import argparse
-from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 
 from benchmarks.common import facts, table, write_section
 from benchmarks.subjects import paper_params
-from pipeline import catalog
-from pipeline.execution.systems import resolve_systems
-from pipeline.execution.tasks import CellTask, GroupTask, tower_spec
+from pipeline.execution.tasks import GroupTask
 from pipeline.params import Params
-from pipeline.plan import Group, Simulation, Subset, make_plan, simulate
+from pipeline.plan import Simulation, simulate
+from pipeline.price import measurable, price
 from pipeline.speed import costs, rates
 
 WORKERS = (1, 2, 4, 8, 16, 32, 64)
 
 
-def _subsets(params: Params) -> Iterator[Subset]:
-    """Every subset of the evaluated data sets; those of unknown count share what the set's total leaves."""
-    for name in catalog.evaluated(params.datasets):
-        record = catalog.record(name)
-        known = {subset: sum(filter(None, counts)) for subset, counts in record.expected().items()}
-        build = record.build()
-        left = (build.normal or 0) + (build.anomalous or 0) - sum(known.values())
-        unknown = [subset for subset in record.subset_names if subset not in known]
-        for subset in record.subset_names:
-            yield Subset(name, subset, known[subset] if subset in known else left // len(unknown))
-
-
 def planned(params: Params) -> list[GroupTask]:
     """The groups of the paper profile as tasks, in the order of the plan."""
-    groups, _ = make_plan(
-        resolve_systems(params),
-        _subsets(params),
-        seeds=params.seeds,
-        tuned_on=params.auxiliary.tuned_on,
-        holds_images_of=lambda auxiliary: catalog.record(auxiliary).holds_images_of,
-    )
-    return [_task(params, group) for group in groups]
-
-
-def _task(params: Params, group: Group) -> GroupTask:
-    return GroupTask(
-        tower=tower_spec(params, group.tower),
-        dataset=group.dataset,
-        subset=group.subset,
-        images=group.images,
-        masks=catalog.record(group.dataset).has_masks,
-        class_name=group.subset,
-        shards=Path(),
-        device=params.compute.device,
-        threads=params.compute.threads,
-        batch=params.compute.batch,
-        cells=tuple(CellTask(cell, None, {}) for cell in group.cells),
-    )
+    return list(measurable(price(params), params, params.compute))
 
 
 def _row(item: Simulation) -> list[str]:
