@@ -132,7 +132,7 @@ def _key(task: GroupTask) -> str:
             "tower": asdict(task.tower),
             "cells": cells,
             "compute": [task.device, task.threads, task.batch],
-            "counted": is_counted(task),
+            "counted": [task.masks, is_counted(task)],
         }
     )
 
