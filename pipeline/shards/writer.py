@@ -151,7 +151,7 @@ class _Job:
 
         def work(row: int) -> Done | DataError:
             try:
-                return fill_row(self.root, samples[row], row, arrays, self.build)
+                return fill_row(self.root, samples[row], row, arrays, self.record)
             except DataError as error:
                 return error
 
