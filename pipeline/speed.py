@@ -8,7 +8,6 @@ methods run as they are before training. Metrics cost what they cost in the midd
 counted, not kept, where those of the group are more than are kept.
 """
 
-import json
 import os
 import platform
 import resource
@@ -27,14 +26,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline import methods
+from pipeline import limits, methods
 from pipeline.clip import load_clip
 from pipeline.clip.architecture import build_model, read_config
 from pipeline.errors import ZsadError
 from pipeline.execution.counts import DevicePixels, masks_on, pixel_state
 from pipeline.execution.scoring import DRAWS
 from pipeline.execution.tasks import GroupTask, code_digest
-from pipeline.files import value_digest, write_json
+from pipeline.files import read_json, value_digest, write_json
 from pipeline.methods.base import Method
 from pipeline.metrics import PixelState, label_masks, pixel_draws
 from pipeline.metrics.state import BUDGET
@@ -56,8 +55,8 @@ def machine() -> dict[str, str | int]:
     models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return {
         "processor": models[0] if models else platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+        "cores": limits.processors(),
+        "memory_gib": round(limits.memory() / 2**30),
         "python": platform.python_version(),
         **{library: version(library) for library in _LIBRARIES},
     }
@@ -117,7 +116,7 @@ def costs(tasks: Iterable[GroupTask], measured: Mapping[str, Rates]) -> list[tup
 def _read(path: Path) -> dict[str, dict[str, Any]]:
     """What is kept; a file that cannot be read is measured anew and replaced."""
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept = read_json(path)
     except (FileNotFoundError, ValueError):
         return {}
     return kept if isinstance(kept, dict) else {}

@@ -33,13 +33,14 @@ from pipeline.execution.retries import (
     TimeLimitError,
 )
 from pipeline.execution.tasks import GroupTask, Report
-from pipeline.execution.usage import Place
-from pipeline.execution.worker import Worker, Workplace, WorkplaceError, kill_worker
+from pipeline.execution.usage import Place, here
+from pipeline.execution.worker import Worker, Workplace, WorkplaceError, kill_worker, stopped_workers
 from pipeline.params import ComputeParams
 
 _POLL_SECONDS = 0.5
 _UNPLACED_SECONDS = 30
 """How long a group may wait while no node could take it: a node that died is often back soon."""
+_STOPPED_SECONDS = 60.0
 _NOTICE_SECONDS = 600.0  # then twice as long, and so on
 _LEAST_LIMIT, _IMAGE_SECONDS = 3600.0, 30.0
 
@@ -134,10 +135,14 @@ class RayBackend:
             self._moved = time.monotonic()
 
     def _free_worker(self, task: GroupTask) -> _Hired:
-        placeable, limit = time.monotonic(), self._most(task)
+        begun = placeable = time.monotonic()
+        limit = self._most(task)
         while (worker := self._crew.take()) is None:
             if self._stopped.is_set():
                 raise StoppedError
+            if time.monotonic() - begun > _STOPPED_SECONDS:
+                self._end_stopped()
+                begun = time.monotonic()
             if self.workers:
                 placeable = time.monotonic()
             elif time.monotonic() - placeable > _UNPLACED_SECONDS:
@@ -145,6 +150,13 @@ class RayBackend:
             if not self._running and time.monotonic() - self._moved > limit:  # its worker hangs as it starts
                 raise TimeLimitError(f"{task.label}: no worker took it for {limit:g} s")
         return worker
+
+    def _end_stopped(self) -> None:
+        """End workers that are stopped and run no group that we know of: one would wait for them for ever."""
+        known = set(self._running)
+        for pid in stopped_workers():
+            if str(here() | {"pid": pid}) not in known:
+                kill_worker(pid)
 
     def _wait_for(self, coming: Any, task: GroupTask, place: Place) -> None:
         start, limit, notice = time.monotonic(), self._most(task), _NOTICE_SECONDS

@@ -235,3 +235,10 @@ def test_diff_finds_nothing_between_equal_tables(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert "values compared, 0 moved by more than 0.05 points.\n" in result.stdout
     assert zsad("diff", golden, tmp_path).exit_code == 1
+
+
+def test_what_steers_a_terminal_is_shown_and_not_sent(tmp_path: Path) -> None:
+    result = zsad("--params", tmp_path / "\x1b[2J\u202eparams.yaml", "plan")
+    assert result.exit_code == 1
+    assert r"\x1b[2J\u202eparams.yaml is missing" in result.stderr
+    assert "\x1b" not in result.stderr

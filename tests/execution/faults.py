@@ -17,7 +17,8 @@ import torch
 from pipeline.clip import Clip
 from pipeline.execution.retries import LostWorkerError
 from pipeline.execution.tasks import GroupTask, Report
-from pipeline.execution.worker import Worker
+from pipeline.execution.usage import Place
+from pipeline.execution.worker import Worker, Workplace
 
 FITS = 4
 
@@ -64,6 +65,17 @@ class StoppedOnEndo(Worker):
 
 
 HELD = "held"
+
+
+class StoppedAsItEnters(Worker):
+    """A worker that somebody stops, once, before it has said where it runs."""
+
+    def enter(self, workplace: Workplace) -> Place:
+        place = super().enter(workplace)
+        if not Path(HELD).exists():
+            Path(HELD).touch()
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return place
 
 
 class HeldOffTheHead(Worker):
