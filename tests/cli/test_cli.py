@@ -174,7 +174,7 @@ def test_the_target_of_a_conversion_must_look_like_what_it_is(official: Path, tm
 
 
 def test_plan_prints_cost_and_simulates_clusters(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    rate = Rates(start=1.0, cell=0.0, image=0.5, score=0.0, memory=3 * 2**30)
+    rate = Rates(start=1.0, cell=0.0, image=0.5, score=0.0, pixels=0.0, finish=0.0, memory=3 * 2**30)
     monkeypatch.setattr("pipeline.speed.rates", lambda _tasks, **_: {"main": rate})
     result = zsad("plan", "--simulate", "1,2,64")
     assert result.exit_code == 0, result.stderr
@@ -235,3 +235,10 @@ def test_diff_finds_nothing_between_equal_tables(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert "values compared, 0 moved by more than 0.05 points.\n" in result.stdout
     assert zsad("diff", golden, tmp_path).exit_code == 1
+
+
+def test_what_steers_a_terminal_is_shown_and_not_sent(tmp_path: Path) -> None:
+    result = zsad("--params", tmp_path / "\x1b[2J\u202eparams.yaml", "plan")
+    assert result.exit_code == 1
+    assert r"\x1b[2J\u202eparams.yaml is missing" in result.stderr
+    assert "\x1b" not in result.stderr
