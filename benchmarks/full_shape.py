@@ -39,7 +39,7 @@ def planned(params: Params) -> list[GroupTask]:
         resolve_systems(params),
         _subsets(params),
         seeds=params.seeds,
-        tuned_on=params.auxiliary.tuned_on,
+        tuned_on=params.tuned_on,
         holds_images_of=lambda auxiliary: catalog.record(auxiliary).holds_images_of,
     )
     return [_task(params, group) for group in groups]

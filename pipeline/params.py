@@ -10,13 +10,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from pipeline.errors import ParamsError
 from pipeline.settings import SettingsRecord, patches_per_side
 from pipeline.yaml_files import read_yaml
 
 PARAMS_FILE = Path("params.yaml")
+
+BOTH_PROTOCOLS = "both"
 
 # Names become file names and DVC stage names.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]*$")]
@@ -39,22 +41,6 @@ class TowerParams(SettingsRecord):
         if (patch := _patch(self.model)) is not None:
             patches_per_side(self.image_size, patch)
         return self
-
-
-class AuxiliaryParams(SettingsRecord):
-    """Which data set a learnt method was tuned on, by the data set that is evaluated (paper section 4.1)."""
-
-    default: Name
-    exceptions: dict[Name, Name] = Field(default_factory=dict)
-
-    def tuned_on(self, dataset: str) -> str:
-        """The auxiliary set for an evaluation on `dataset`."""
-        return self.exceptions.get(dataset, self.default)
-
-    @property
-    def sets(self) -> frozenset[str]:
-        """All that a learnt method may be tuned on."""
-        return frozenset({self.default, *self.exceptions.values()})
 
 
 class RetunedParams(SettingsRecord):
@@ -106,7 +92,8 @@ class Params(SettingsRecord):
     datasets: tuple[Name, ...] = Field(min_length=1)  # to prepare; the catalog says which are never evaluated
     own: tuple[Name, ...] = ()  # data sets that the user brought, evaluated too
     auxiliaries: tuple[Name, ...]
-    auxiliary: AuxiliaryParams
+    auxiliary: tuple[Name, ...] = Field(min_length=1, max_length=2)  # what every learnt method is tuned on
+    protocol: Name  # which of them is for all data sets; the other is for that one; or `both`
     seeds: tuple[Seed, ...] = Field(min_length=1)
     towers: dict[Name, TowerParams] = Field(min_length=1)
     methods: dict[str, dict[str, Any]] = Field(min_length=1)
@@ -114,15 +101,32 @@ class Params(SettingsRecord):
     retuned: dict[VariantName, RetunedParams] = Field(default_factory=dict)
     compute: ComputeParams
 
+    @field_validator("auxiliary", mode="before")
+    @classmethod
+    def _is_a_list(cls, value: Any) -> Any:
+        if isinstance(value, dict):  # as params of 0.1 had it
+            raise ValueError(
+                "a list is meant, such as [mvtec, visa]; `protocol` says which of them is for all"
+            )
+        return value
+
     @model_validator(mode="after")
     def _consistent(self) -> "Params":
-        lists = {"datasets": self.every_dataset, "auxiliaries": self.auxiliaries, "seeds": self.seeds}
+        lists = {
+            "datasets": self.every_dataset,
+            "auxiliary": self.auxiliary,
+            "auxiliaries": self.auxiliaries,
+            "seeds": self.seeds,
+        }
         for key, values in lists.items():
             if len(set(values)) != len(values):
                 raise ValueError(f"{key}: an entry stands there twice")
         if strangers := sorted(set(self.builds) - set(self.every_dataset)):
             raise ValueError(f"builds: {strangers[0]!r} is not among `datasets`")
-        needed = {self.auxiliary.tuned_on(dataset): "auxiliary" for dataset in self.every_dataset}
+        if self.protocol not in (*self.auxiliary, BOTH_PROTOCOLS):
+            known = ", ".join((*self.auxiliary, BOTH_PROTOCOLS))
+            raise ValueError(f"protocol: {self.protocol!r} is not among `auxiliary`; it can be {known}")
+        needed = dict.fromkeys(self.auxiliary, "auxiliary")
         for variant, block in self.retuned.items():
             if set(block.datasets) & set(self.datasets):
                 needed.setdefault(block.auxiliary, f"retuned.{variant}")
@@ -136,6 +140,16 @@ class Params(SettingsRecord):
     def every_dataset(self) -> tuple[str, ...]:
         """All data sets to prepare, the user's own last."""
         return (*self.datasets, *self.own)
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """The protocols to run: the first is that of the methods themselves, by the set tuned on for all."""
+        return self.auxiliary if self.protocol == BOTH_PROTOCOLS else (self.protocol,)
+
+    def tuned_on(self, dataset: str) -> str:
+        """The auxiliary set for an evaluation on `dataset`, by the first protocol (paper section 4.1)."""
+        usual, *others = sorted(self.auxiliary, key=lambda name: name != self.protocols[0])
+        return others[0] if dataset == usual and others else usual
 
     @property
     def shards(self) -> Path:

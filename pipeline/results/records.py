@@ -21,6 +21,7 @@ from pipeline.results.schema import (
     METRICS,
     IntervalColumns,
     ResultsError,
+    RuleColumns,
     Status,
     spread_columns,
 )
@@ -39,11 +40,11 @@ _NEEDED_WHEN_OK: Final = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class CellRow(IntervalColumns):
+class CellRow(RuleColumns, IntervalColumns):
     """One row of `metrics/`: what was run, how it ended, what it measured, and what it was made from.
 
     A failed row may lack all but its identity and the reason: what stopped the cell may have stopped the
-    digests too.
+    digests too. Its columns about the rule are those of `RuleColumns`.
 
     Attributes:
         variant: name of an ablation, "" for the method as published.
@@ -99,9 +100,10 @@ class CellRow(IntervalColumns):
         for part in ("dataset", "method", "variant"):
             if not _NAME.fullmatch(name := getattr(self, part)):
                 raise ResultsError(f"a row has the {part} {name[:80]!a}, which no run can have written")
-        for part in ("subset", "title"):
+        for part in ("subset", "title", "protocol", "build_name", "shown_by"):
             if not (text := getattr(self, part) or "").isprintable():
                 raise ResultsError(f"a row has the {part} {text[:80]!a}, which no run can have written")
+        self.check_rule(self.name)
         match self.status:
             case "ok":
                 self._check_ok()

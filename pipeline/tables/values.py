@@ -12,6 +12,7 @@ from typing import Final
 
 from pipeline.results import ResultsError
 from pipeline.tables.model import Number, Table
+from pipeline.tables.outcome import Outcome
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,10 @@ class Value:
         training_se: over trainings, measured or as is usual (see `mean`); "" if nothing is learnt.
         low: lower end of the 95 % interval; `high` the upper one.
         seeds: of the trainings, "" if nothing is learnt.
+        track: of the value, and its `protocol`; see `pipeline.results.RuleColumns`.
         published: percent as printed, "" where nothing is published.
-        source: of the published value.
+        source: of the published value, and what is known of it by the rule: `published_protocol`,
+            `published_build`, `published_epochs`, `published_chosen` (on the target), `shown_by` (a file).
         difference: measured minus published, in points.
         allowed: largest difference that counts as reproduced.
         verdict: see `pipeline.tables.verdicts`.
@@ -52,8 +55,15 @@ class Value:
     low: str
     high: str
     seeds: str
+    track: str
+    protocol: str
     published: str
     source: str
+    published_protocol: str
+    published_build: str
+    published_epochs: str
+    published_chosen: str
+    shown_by: str
     difference: str
     allowed: str
     verdict: str
@@ -67,7 +77,7 @@ KEY_COLUMNS: Final = COLUMNS[: COLUMNS.index("value")]
 def values(table: Table) -> list[Value]:
     """The numbers of `table`, in the order in which they stand."""
     short = table.name.partition("/")[0].removeprefix("table")
-    return [_value(number, table.outcome.profile, short) for number in table.numbers()]
+    return [_value(number, table.outcome, short) for number in table.numbers()]
 
 
 def csv_text(table: Table) -> str:
@@ -103,11 +113,13 @@ def read_csv(path: Path) -> list[Value]:
         return [Value(**(dict.fromkeys(COLUMNS, "") | line)) for line in reader]
 
 
-def _value(number: Number, profile: str, table: str) -> Value:
+def _value(number: Number, outcome: Outcome, table: str) -> Value:
     mean, told = number.mean, number.comparison
+    own = outcome.means.get(number.system)
+    published = None if told is None else told.published
     low, high = mean.interval or (None, None)
     return Value(
-        profile=profile,
+        profile=outcome.profile,
         table=table,
         task=number.metric.partition("_")[0],
         dataset=number.dataset,
@@ -122,8 +134,15 @@ def _value(number: Number, profile: str, table: str) -> Value:
         low=_percent(low),
         high=_percent(high),
         seeds=" ".join(str(seed) for seed in mean.seeds),
-        published="" if told is None else f"{told.published.percent:.1f}",
-        source="" if told is None else told.published.source,
+        track=(own and own.track) or "",
+        protocol=(own and own.protocol) or "",
+        published="" if published is None else f"{published.percent:.1f}",
+        source="" if published is None else published.source,
+        published_protocol=(published and published.protocol) or "",
+        published_build=(published and published.build_name) or "",
+        published_epochs=(published and published.epochs_rule) or "",
+        published_chosen=(published and published.chosen_on_target) or "",
+        shown_by=(published and published.shown_by) or "",
         difference="" if told is None else _points(told.difference),
         allowed="" if told is None else _points(told.allowed),
         verdict="" if told is None else told.verdict,

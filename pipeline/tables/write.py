@@ -6,7 +6,7 @@ rounded to four decimals; null where a data set that has the metric has no value
 for `dvc plots` (the same as records, in percent).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -16,14 +16,16 @@ from pipeline.files import write_json, write_text
 from pipeline.params import Params
 from pipeline.results import METRICS
 from pipeline.results.parquet import read_metrics
+from pipeline.tables.all_metrics import all_metrics
 from pipeline.tables.expected import expected_sets
 from pipeline.tables.figures import dot_plots
 from pipeline.tables.gains import figure5
 from pipeline.tables.html import html
 from pipeline.tables.latex import latex
+from pipeline.tables.legend import rule_lines
 from pipeline.tables.markdown import markdown
 from pipeline.tables.model import Table
-from pipeline.tables.outcome import Outcome, outcome_of
+from pipeline.tables.outcome import MAIN_TRACK, Outcome, outcome_of
 from pipeline.tables.paper import (
     figure6,
     own_table,
@@ -35,6 +37,7 @@ from pipeline.tables.paper import (
     table5,
     variants,
 )
+from pipeline.tables.sensitivity import sensitivity
 from pipeline.tables.values import csv_text, is_table
 
 FORMATS: Final[Mapping[str, Callable[[Table], str]]] = {
@@ -47,7 +50,19 @@ FORMATS: Final[Mapping[str, Callable[[Table], str]]] = {
 
 _SUFFIXES: Final = {"markdown": ".md", "latex": ".tex", "csv": ".csv", "html": ".html"}
 _PROVENANCE: Final = "From a number here to its rows and to code, weights and data: docs/results.md."
-_TABLES: Final = (table1, table2, table3, own_table, table4, table5, figure5, figure6, variants)
+_TABLES: Final = (
+    table1,
+    table2,
+    table3,
+    own_table,
+    all_metrics,
+    sensitivity,
+    table4,
+    table5,
+    figure5,
+    figure6,
+    variants,
+)
 
 Summary = dict[str, dict[Domain, dict[str, float | None]]]
 
@@ -59,14 +74,30 @@ def read_outcome(params: Params) -> Outcome:
         ZsadError: there are no rows, or a file is damaged; the message names it.
     """
     expected = expected_sets(params.every_dataset, params.builds)
-    return outcome_of(read_metrics(params.results / "metrics"), expected, params.profile)
+    folder = params.results
+    return outcome_of(read_metrics(folder / "metrics"), expected, params.profile, folder / "scores")
 
 
 def build_tables(outcome: Outcome) -> dict[str, Table]:
-    """Every table that a run fills, by name, such as `table1` or `subsets/<data set>`."""
+    """Every table that a run fills, by name, such as `table1` or `subsets/<data set>`.
+
+    A track other than the main one has tables of its own, such as `batch/table1`: nothing there is ranked
+    among the others.
+    """
+    tables = [table for track, part in outcome.tracks.items() for table in _of_track(track, part)]
+    return {
+        table.name: replace(table, legend=(*table.legend, *rule_lines(table.outcome), _PROVENANCE))
+        for table in tables
+    }
+
+
+def _of_track(track: str, outcome: Outcome) -> Iterator[Table]:
     tables = [table for make in _TABLES if (table := make(outcome)) is not None]
-    tables += [subsets_table(dataset, outcome) for dataset in outcome.expected]
-    return {table.name: replace(table, legend=(*table.legend, _PROVENANCE)) for table in tables}
+    for table in (*tables, *(subsets_table(dataset, outcome) for dataset in outcome.expected)):
+        if track == MAIN_TRACK:
+            yield table
+        else:
+            yield replace(table, name=f"{track}/{table.name}", title=f"{table.title} ({track} track)")
 
 
 def write_tables(outcome: Outcome, out: Path) -> list[Path]:

@@ -221,7 +221,7 @@ def test_an_impossible_setting_of_a_learnt_method_is_named_by_train_and_evaluate
 
 
 def test_a_leak_is_refused(trained: Project) -> None:
-    trained.set_param("auxiliary.exceptions", {})
+    trained.set_param("auxiliary", ["btad"])
     summary = evaluate()
     assert "leak" in the_reason(summary)
     assert summary.counts() == {"run": CELLS - 3, "reused": 0, "failed": 3}
