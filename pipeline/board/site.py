@@ -26,7 +26,7 @@ from pipeline.tables.expected import Expected
 from pipeline.tables.legend import METRIC_TITLES
 from pipeline.tables.mean import Mean
 from pipeline.tables.outcome import PAPER_PROFILE, Outcome, in_order
-from pipeline.tables.published import PublishedValue, published_table
+from pipeline.tables.published import PRINTED_NAMES, PublishedValue, published_table
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,60}")
 _PACKAGE: Final = "pipeline.board"
@@ -239,6 +239,7 @@ def _published(value: PublishedValue) -> dict[str, Any]:
         "dataset": value.dataset,
         "method": value.system.method,
         "variant": value.system.variant,
+        "title": f"{PRINTED_NAMES[value.method]}, {catalog.record(value.dataset).paper_name}",
         "metric": value.metric,
         "percent": value.percent,
         "source": value.source,

@@ -112,7 +112,7 @@ def verify(folder: Path) -> Verdict:
     if reasons or not rows:
         return Verdict(tuple(reasons or [f"{folder}: it has no rows"]), run=run)
     try:
-        expected = expected_sets(dict.fromkeys(row.dataset for row in rows), _builds(rows))
+        expected = expected_sets(_in_order(rows), _builds(rows))
         outcome = outcome_of(frames["metrics"], expected, rows[0].profile, folder / "scores")
     except ZsadError as error:
         return Verdict((str(error),), run=run)
@@ -194,6 +194,12 @@ def _rows(metrics: pd.DataFrame, reasons: list[str]) -> list[CellRow]:
     except ZsadError as error:
         reasons.append(str(error))
         return []
+
+
+def _in_order(rows: Iterable[CellRow]) -> list[str]:
+    """The data sets of `rows` as the tables of a run have them: in the catalog's order."""
+    present = dict.fromkeys(row.dataset for row in rows)
+    return [*(name for name in catalog.names() if name in present), *sorted({*present} - {*catalog.names()})]
 
 
 def _builds(rows: Iterable[CellRow]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from pipeline import catalog
 from pipeline.files import value_digest
 from pipeline.metrics import image_metrics
 from pipeline.results import (
@@ -110,7 +111,7 @@ def write_folder(results: Sequence[CellResult], folder: Path) -> Path:
 def draw(folder: Path) -> None:
     """The tables of the rows in `folder`."""
     metrics = read_metrics(folder / "metrics")
-    expected = expected_sets(dict.fromkeys(metrics["dataset"]))
+    expected = expected_sets(name for name in catalog.names() if name in set(metrics["dataset"]))
     write_tables(
         outcome_of(metrics, expected, metrics["profile"].iloc[0], folder / "scores"), folder / "tables"
     )

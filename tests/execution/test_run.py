@@ -227,6 +227,31 @@ def test_a_leak_is_refused(trained: Project) -> None:
     assert summary.counts() == {"run": CELLS - 3, "reused": 0, "failed": 3}
 
 
+def test_both_protocols_in_one_run_and_one_by_one(trained: Project) -> None:
+    """What the second one needs is learnt already, and its numbers are those that it has alone."""
+    trained.set_param("methods", {"anomalyclip": trained.params()["methods"]["anomalyclip"]})
+    weights = trained.files("weights")
+    trained.set_param("protocol", "both")
+    assert evaluate().counts() == {"run": SUBSETS + 2, "reused": 0, "failed": 0}
+    other = {row.dataset: row for row in trained.rows() if row.variant == "sdd"}
+    assert {(row.dataset, row.auxiliary, row.protocol) for row in other.values()} == {
+        ("headct", "sdd", "sdd"),
+        ("endo", "sdd", "sdd"),
+    }
+    for auxiliary in ("btad", "sdd"):
+        train(auxiliary)
+    assert trained.files("weights") == weights
+    trained.set_param("protocol", "sdd")
+    # On the two auxiliary sets both protocols are one: those cells are there, and say the protocol of today.
+    assert evaluate().counts() == {"run": 2, "reused": SUBSETS - 2, "failed": 0}
+    rows = trained.rows()
+    assert {row.protocol for row in rows} == {"sdd"}
+    for row in rows:
+        if row.dataset in other:
+            assert row.weights == other[row.dataset].weights
+            assert [getattr(row, it) for it in METRICS] == [getattr(other[row.dataset], it) for it in METRICS]
+
+
 @pytest.fixture
 def retuned(trained: Project) -> Project:
     """`trained`, with AnomalyCLIP also tuned on the ColonDB-based set, for HeadCT and Endo."""

@@ -90,7 +90,8 @@ function metricsTable(name, first, found, metrics, titleOf) {
     groups.get(key).push(it);
   }
   const rows = [...groups.values()].map((own) => ({ label: titleOf(own[0]), cells: metrics.map((metric) => cell(own.find((it) => it.metric === metric), 0)) }));
-  return rows.length ? sortableTable({ name, label: first, columns: metrics.map((it) => METRIC.get(it)), rows }) : h("p", {}, "No numbers under these choices.");
+  if (!rows.length) return h("p", {}, "No numbers under these choices.");
+  return h("section", { class: "block" }, sortableTable({ name, label: first, columns: metrics.map((it) => METRIC.get(it)), rows }));
 }
 
 function publishedTable(found) {
@@ -98,10 +99,9 @@ function publishedTable(found) {
   const metrics = unique(found.map((it) => it.metric));
   const keys = unique(found.map((it) => JSON.stringify([it.method, it.variant, it.dataset, it.source])));
   const rows = keys.map((key) => {
-    const [method, variant, dataset, source] = JSON.parse(key);
+    const [, variant, , source] = JSON.parse(key);
     const own = found.filter((it) => JSON.stringify([it.method, it.variant, it.dataset, it.source]) === key);
-    const told = METHOD.get(method)?.title ?? method;
-    return { label: `${told}${variant ? ` (${variant})` : ""}, ${DATASET.get(dataset)?.title ?? dataset}`, cells: [
+    return { label: own[0].title + (variant ? ` (${variant})` : ""), cells: [
       ...metrics.map((metric) => { const it = own.find((one) => one.metric === metric); return { sort: it?.percent ?? null, text: it ? it.percent.toFixed(1) : "-" }; }),
       { text: `${source}; ${flags(own[0])}`, title: own[0].shown_by || "no file shows it", sort: "" }] };
   });
@@ -160,7 +160,7 @@ function numberPage(at) {
   return [crumbs("", "Board"), h("h1", {}, `${it.title} on ${DATASET.get(it.dataset).title}: ${METRIC.get(it.metric)}`),
     facts([["Value", it.value === null ? "none" : `${percent(it.value)} (${ends})`], ["Entry", h("a", { href: route("entry", it.entry) }, it.entry)], ["Method", h("a", { href: route("method", it.method) }, systemOf(it))],
       ["Data set", h("a", { href: route("data", it.dataset) }, it.dataset)], ["Track", it.track], ["Protocol", it.protocol], ["Build", it.build_name], ["Epoch", it.epochs_rule], ["Chosen on the target", it.chosen_on_target], ["Shown by", it.shown_by]]),
-    h("h2", {}, "Rows"), sortableTable({ name: "rows", label: "Subset", columns: ["value", "95 % interval", "normal / anomalous", "tuned on", "build", "weights", "settings", "code", "key"], rows }),
+    h("section", { class: "block" }, h("h2", {}, "Rows"), sortableTable({ name: "rows", label: "Subset", columns: ["value", "95 % interval", "normal / anomalous", "tuned on", "build", "weights", "settings", "code", "key"], rows })),
     h("p", { class: "legend" }, "Plain mean over the subsets and seeds. Digests are shortened; resting on one shows it whole.")];
 }
 
