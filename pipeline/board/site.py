@@ -172,7 +172,7 @@ def _entry(own: Entry) -> dict[str, Any]:
         "name": own.name,
         "profile": own.outcome.profile,
         "paper": own.outcome.profile == PAPER_PROFILE,
-        "release": str(libraries.get("zsad")),
+        "release": str(libraries.get("zsad"))[:40],
         "revision": str(commit)[:12] if commit else "not known",
         "protocols": sorted(map(str, protocols)),
         "cells": len(own.outcome.rows),

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from pipeline.params import load_params
+from pipeline.redaction import printable
 
 
 @click.command()
@@ -38,7 +39,7 @@ def verify(params_file: Path, folder: Path, number: int | None, as_json: bool) -
         click.echo(json.dumps(found, indent=1))
     else:
         for line in (*verdict.reasons, *(f"not checked: {line}" for line in (*verdict.unchecked, CANNOT))):
-            click.echo(line)
+            click.echo(printable(line))
         click.echo(f"{folder}: {'accepted' if verdict.accepted else 'not accepted'}")
     if not verdict.accepted:
         sys.exit(1)

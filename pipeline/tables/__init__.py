@@ -5,7 +5,14 @@ from pipeline.tables.expected import Expected, ExpectedSet, expected_sets
 from pipeline.tables.model import Table
 from pipeline.tables.outcome import Outcome, outcome_of
 from pipeline.tables.published import PublishedValue, published_table
-from pipeline.tables.write import FORMATS, build_tables, read_outcome, write_run_tables, write_tables
+from pipeline.tables.write import (
+    FORMATS,
+    build_tables,
+    read_outcome,
+    table_texts,
+    write_run_tables,
+    write_tables,
+)
 
 __all__ = [
     "FORMATS",
@@ -24,6 +31,7 @@ __all__ = [
     "outcome_of",
     "published_table",
     "read_outcome",
+    "table_texts",
     "write_run_tables",
     "write_tables",
 ]

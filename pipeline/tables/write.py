@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.catalog import Domain
-from pipeline.files import write_json, write_text
+from pipeline.files import json_text, write_text
 from pipeline.params import Params
 from pipeline.results import METRICS
 from pipeline.results.parquet import read_metrics
@@ -112,21 +112,25 @@ def write_tables(outcome: Outcome, out: Path) -> list[Path]:
         `averages.json` and `pixel_auroc.svg`; figures whose variants were run also as `.svg`. Tables that an
         earlier run left in their place are deleted.
     """
-    texts = {
-        out / f"{name}{_SUFFIXES[kind]}": write(table)
-        for name, table in build_tables(outcome).items()
-        for kind, write in FORMATS.items()
-    }
+    texts = {out / name: text for name, text in table_texts(outcome).items()}
     for path, text in texts.items():
         write_text(path, text)
-    summed = summary(outcome)
-    write_json(out / "summary.json", summed)
-    write_json(out / "averages.json", averages(summed))
     drawings = {out / f"{plot.name}.svg": plot for plot in dot_plots(outcome)}
     for path, plot in drawings.items():
         plot.draw(path)
     _delete_others(out, {*texts, *drawings})
-    return sorted([*texts, *drawings, out / "averages.json", out / "summary.json"])
+    return sorted([*texts, *drawings])
+
+
+def table_texts(outcome: Outcome) -> dict[str, str]:
+    """What `write_tables` writes but for figures: the name of each file below its folder to its text."""
+    summed = summary(outcome)
+    texts = {
+        f"{name}{_SUFFIXES[kind]}": write(table)
+        for name, table in build_tables(outcome).items()
+        for kind, write in FORMATS.items()
+    }
+    return texts | {"summary.json": json_text(summed), "averages.json": json_text(averages(summed))}
 
 
 def write_run_tables(params: Params) -> list[Path]:

@@ -31,13 +31,17 @@ SYSTEMS: Final = (("clip", ""), ("anomalyclip", ""), ("anomalyclip", "visa"))
 BLANK: Final = encode_heatmap(np.zeros((SIDE, SIDE), np.uint8))
 
 
-def cells(profile: str = "miniature", datasets: Sequence[str] = DATASETS) -> list[CellResult]:
-    """Every cell of a run of `SYSTEMS` under both protocols."""
+def cells(
+    profile: str = "miniature",
+    datasets: Sequence[str] = DATASETS,
+    systems: Sequence[tuple[str, str]] = SYSTEMS,
+) -> list[CellResult]:
+    """Every cell of a run of `systems`, under both protocols unless others are given."""
     return [
         _cell(profile, dataset, record, subset, *system)
         for dataset, record in expected_sets(datasets).items()
         for subset in record.subsets
-        for system in SYSTEMS
+        for system in systems
         if not (system[1] and dataset in ("mvtec", "visa"))
     ]
 
@@ -111,7 +115,13 @@ def write_folder(results: Sequence[CellResult], folder: Path) -> Path:
 def draw(folder: Path) -> None:
     """The tables of the rows in `folder`."""
     metrics = read_metrics(folder / "metrics")
-    expected = expected_sets(name for name in catalog.names() if name in set(metrics["dataset"]))
+    builds = {
+        dataset: build
+        for dataset, build in zip(metrics["dataset"], metrics["build_name"], strict=True)
+        if isinstance(build, str) and build != "miniature"
+    }
+    names = [name for name in catalog.names() if name in set(metrics["dataset"])]
+    expected = expected_sets(names, builds if "clean" not in builds.values() else None)
     write_tables(
         outcome_of(metrics, expected, metrics["profile"].iloc[0], folder / "scores"), folder / "tables"
     )

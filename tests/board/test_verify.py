@@ -25,7 +25,7 @@ from pipeline.tables.values import COLUMNS
 
 from .make import cells, change, draw, set_release, texts, write_folder
 
-CELLS = cells()
+CELLS = cells(datasets=("btad", "headct"), systems=(("clip", ""), ("anomalyclip", "")))
 METRICS = "metrics/headct/brain.parquet"
 
 
@@ -189,13 +189,14 @@ OTHER = "f" * 64
 TAMPERED: dict[str, tuple[Callable[[Path], object], str]] = {
     "an image value": (redrawn(change(CELLS, 0, image_auroc=0.999)), "image_auroc is 0.999000, its scores give"),
     "a pixel value": (rewritten(change(CELLS, 0, pixel_pro=0.99)), "tables/metrics.csv: does not follow"),
-    "a row missing": (redrawn(CELLS[1:]), "1 of 93 cells without a result. clip on mvtec/bottle: missing"),
-    "a data set half there": (redrawn([it for it in CELLS if it.row.subset != "02"]), "btad/02: missing"),
+    "a row missing": (redrawn(CELLS[1:]), "1 of 8 cells without a result. clip on btad/01: missing"),
+    "a data set half there": (redrawn([it for it in CELLS if it.row.subset != "02"]), "clip on btad/02 and 1 more: missing"),
     "other weights": (redrawn(change(CELLS, learnt(), weights=OTHER)), "another weights than the other rows of"),
     "other settings": (redrawn(change(CELLS, 0, params=OTHER)), "another params than the other rows"),
     "other code": (redrawn(change(CELLS, 0, code=OTHER)), "another code than the other rows of one method"),
     "another build": (redrawn(change(CELLS, 0, build=OTHER)), "another build than the other rows on one subset"),
     "another build's name": (redrawn(change(CELLS, 0, build_name="clean")), "unknown build 'clean'"),
+    "a title without end": (redrawn([replace(it, row=replace(it.row, title="x" * 999)) for it in CELLS]), "a title of more than 200 letters"),
     "no digest": (redrawn(change(CELLS, 0, weights="<b>")), "weights is no SHA-256"),
     "a key twice": (redrawn(change(CELLS, 0, cell_key=CELLS[1].row.cell_key)), "has the cell_key of"),
     "a cell twice": (rows_changed(lambda rows: rows.append(rows[0])), "this cell occurs twice"),
@@ -228,7 +229,7 @@ TAMPERED: dict[str, tuple[Callable[[Path], object], str]] = {
     "a broken sidecar": (written("run.json", "[" * 100_000), "run.json: is not what a run writes"),
     "a link": (linked, "tables/secret.md: a link or a device"),
     "a pipe": (piped, "scores/pipe.parquet: a link or a device"),
-    "a huge file": (huge, "600 MB; no file of a run has over"),
+    "a huge file": (huge, "600 MB; no such file of a run has over 512"),
     "a file of something else": (written("index.html", "<script>"), "index.html: no part of results"),
     "markup in a file's name": (written("tables/<b>.md", ""), "tables/<b>.md: a name that no run writes"),
 }  # fmt: skip
@@ -248,6 +249,7 @@ def test_images_of_another_build_than_its_name(tmp_path: Path) -> None:
     assert verify(write_folder(run, tmp_path / "paper")).reasons == ()
     other = [replace(it, row=replace(it.row, build_name="85/68")) for it in run if it.row.dataset == "headct"]
     found = verify(write_folder(other, tmp_path / "other"))
+    assert "100/100 images, not 85/68" in found.reasons[0]
     assert "that is no build '85/68'" in found.reasons[0]
 
 
