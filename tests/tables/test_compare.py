@@ -34,10 +34,10 @@ def test_a_moved_value_is_named_wherever_it_is_printed(tmp_path: Path) -> None:
     assert [difference.name for difference in differences] == [
         "miniature table metrics: btad, clip, pixel_pro",
         "miniature table metrics: (average), industrial, clip, pixel_pro",
-        "miniature table subsets: btad, 01, clip, pixel_pro",
-        "miniature table subsets: btad, (mean), clip, pixel_pro",
         "miniature table 1: btad, clip, pixel_pro",
         "miniature table 1: (average), clip, pixel_pro",
+        "miniature table subsets: btad, 01, clip, pixel_pro",
+        "miniature table subsets: btad, (mean), clip, pixel_pro",
     ]
     assert str(differences[0]) == (
         "not judged: miniature table metrics: btad, clip, pixel_pro: 50.0000 -> 52.0000 (+2.0000)"
