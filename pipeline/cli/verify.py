@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from pipeline.errors import printable
 from pipeline.params import load_params
-from pipeline.redaction import printable
 
 
 @click.command()

@@ -30,7 +30,8 @@ from pipeline.files import atomic_path, write_bytes
 from pipeline.methods.base import Scores
 from pipeline.progress import progress
 from pipeline.results.parquet import to_bytes
-from pipeline.shards.preprocess import Bytes, image_array
+from pipeline.shards.arrays import image_array
+from pipeline.shards.reader import Bytes
 
 SCORES = "scores.parquet"
 SCHEMA = pa.schema(

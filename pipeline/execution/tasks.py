@@ -15,14 +15,13 @@ from typing import Any
 import pipeline
 from pipeline import catalog
 from pipeline.clip.spec import TowerSpec
-from pipeline.errors import DataError
+from pipeline.errors import DataError, redacted
 from pipeline.execution.usage import Usage
 from pipeline.execution.weights import WeightsShelf
 from pipeline.files import file_digest, value_digest
 from pipeline.methods import source_files
 from pipeline.params import Params
 from pipeline.plan import Cell, Group
-from pipeline.redaction import redacted
 from pipeline.results import CellResult, CellRow
 from pipeline.shards import Manifest
 

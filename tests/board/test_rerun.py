@@ -13,16 +13,12 @@ from pipeline.execution.store import CellStore
 from pipeline.params import load_params
 from pipeline.results import CellResult, write_results, write_run
 from pipeline.tables import write_run_tables
-from tests.execution.running import evaluate
 from tests.project import Project
 
 
 @pytest.fixture
-def run(trained: Project) -> Path:
-    """The results of a run of CLIP and AnomalyCLIP."""
-    values = trained.params()["methods"]
-    trained.set_param("methods", {name: values[name] for name in ("clip", "anomalyclip")})
-    evaluate()
+def run(evaluated: Project) -> Path:
+    """The results of a run of CLIP, CLIP-AC and AnomalyCLIP."""
     params = load_params()
     write_run(params.results / "run.json", seconds={}, cells={}, repository=Path())
     write_run_tables(params)
@@ -69,11 +65,11 @@ def test_digests_of_another_project_are_named(run: Path, column: str) -> None:
     assert f"clip on headct/brain: {column} is ffffffffffff, in this project" in reasons
 
 
-def test_another_profile_or_release_says_what_was_not_checked(run: Path, trained: Project) -> None:
-    trained.set_param("methods", {"clip": trained.params()["methods"]["clip"]})
+def test_another_profile_says_what_was_not_checked(run: Path, evaluated: Project) -> None:
+    evaluated.set_param("methods", {"clip": evaluated.params()["methods"]["clip"]})
     found = against_project(verify(run), load_params())
     assert "not part of this project's params" in found.unchecked[0]
-    trained.set_param("profile", "other")
+    evaluated.set_param("profile", "other")
     told = CliRunner().invoke(main, ["verify", str(run), "--json"])
     assert '"accepted": true' in told.output
     assert "this project has the profile other" in told.output
