@@ -29,13 +29,17 @@ _NOWHERE: Final = Path(".zsad") / "no cells"
 _SHOWN: Final = 20
 
 
-def against_project(verdict: Verdict, params: Params) -> Verdict:
-    """`verdict` with what the project of `params` says of every row."""
+def against_project(verdict: Verdict, params: Params | None) -> Verdict:
+    """`verdict` with what the project of `params` says of every row; None where there is no project."""
     if verdict.outcome is None:
         return verdict
-    if verdict.outcome.profile != params.profile:
-        told = f"settings, code, data and weights: this project has the profile {params.profile}; verify in"
-        return _more(verdict, unchecked=[f"{told} one of {verdict.outcome.profile}"])
+    profile = verdict.outcome.profile
+    if params is None or profile != params.profile:
+        here = (
+            "there is no project here" if params is None else f"this project has the profile {params.profile}"
+        )
+        told = f"settings, code, data, weights and keys: {here}; verify in one of profile {profile}"
+        return _more(verdict, unchecked=[told])
     run = open_run(params, CellStore(_NOWHERE))
     known = {cell.cell.key: cell.columns for task in run.tasks for cell in task.cells}
     same_release = _release(verdict) == library_versions()["zsad"]

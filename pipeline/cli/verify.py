@@ -28,12 +28,10 @@ def verify(params_file: Path, folder: Path, number: int | None, as_json: bool) -
     from pipeline.board.rerun import against_project, rerun
     from pipeline.board.verify import CANNOT
 
-    verdict = check(folder)
-    if params_file.is_file():
-        params = load_params(params_file)
-        verdict = against_project(verdict, params)
-        if number is not None:
-            verdict = rerun(verdict, params, number)
+    params = load_params(params_file) if number is not None or params_file.is_file() else None
+    verdict = against_project(check(folder), params)
+    if number is not None and params is not None:
+        verdict = rerun(verdict, params, number)
     if as_json:
         found = {"accepted": verdict.accepted, "reasons": verdict.reasons, "unchecked": verdict.unchecked}
         click.echo(json.dumps(found, indent=1))
