@@ -24,7 +24,7 @@ from pipeline.results import (
     write_run,
 )
 from pipeline.results.parquet import read_metrics
-from pipeline.tables import ExpectedSet, expected_sets, outcome_of, write_tables
+from pipeline.tables import ExpectedSet, Outcome, expected_sets, outcome_of, write_tables
 
 DATASETS: Final = ("mvtec", "visa", "btad", "headct")
 SYSTEMS: Final = (("clip", ""), ("anomalyclip", ""), ("anomalyclip", "visa"))
@@ -114,6 +114,11 @@ def write_folder(results: Sequence[CellResult], folder: Path) -> Path:
 
 def draw(folder: Path) -> None:
     """The tables of the rows in `folder`."""
+    write_tables(outcome(folder), folder / "tables")
+
+
+def outcome(folder: Path) -> Outcome:
+    """What the rows in `folder` come to."""
     metrics = read_metrics(folder / "metrics")
     builds = {
         dataset: build
@@ -122,9 +127,7 @@ def draw(folder: Path) -> None:
     }
     names = [name for name in catalog.names() if name in set(metrics["dataset"])]
     expected = expected_sets(names, builds if "clean" not in builds.values() else None)
-    write_tables(
-        outcome_of(metrics, expected, metrics["profile"].iloc[0], folder / "scores"), folder / "tables"
-    )
+    return outcome_of(metrics, expected, metrics["profile"].iloc[0], folder / "scores")
 
 
 def change(results: Sequence[CellResult], number: int, **columns: Any) -> list[CellResult]:

@@ -1,6 +1,7 @@
 """The files of a board, and what may stand on it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -12,10 +13,12 @@ from pipeline.errors import ZsadError
 
 from .make import cells, write_folder
 
+SETS = ("btad", "headct")
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_folder(cells(), tmp_path_factory.mktemp("board") / "lab" / "miniature")
+    return write_folder(cells(datasets=SETS), tmp_path_factory.mktemp("board") / "lab" / "miniature")
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +49,9 @@ def test_an_entry_is_called_as_its_folder(made: Entry) -> None:
     assert made.name == "lab"
 
 
-def test_what_is_not_accepted_is_no_entry(tmp_path: Path) -> None:
-    folder = write_folder(cells(), tmp_path / "miniature")
+def test_what_is_not_accepted_is_no_entry(run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "miniature"
+    shutil.copytree(run, folder)
     (folder / "run.json").unlink()
     with pytest.raises(ZsadError, match=r"run.json: missing.*lists every reason"):
         entry(folder, verify(folder))
@@ -55,12 +59,9 @@ def test_what_is_not_accepted_is_no_entry(tmp_path: Path) -> None:
 
 def test_a_name_that_is_markup_is_refused(run: Path, tmp_path: Path) -> None:
     folder = tmp_path / "<img src=x>" / "miniature"
-    folder.parent.mkdir()
-    folder.symlink_to(run)
-    named = tmp_path / "<b>"
-    run_copy = write_folder(cells(), named / "miniature")
+    shutil.copytree(run, folder)
     with pytest.raises(ZsadError, match="cannot name an entry"):
-        entry(run_copy, verify(run_copy))
+        entry(folder, verify(folder))
 
 
 def test_two_entries_of_one_name_are_refused(made: Entry, tmp_path: Path) -> None:
