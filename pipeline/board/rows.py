@@ -117,7 +117,8 @@ def _holds_images_of(auxiliary: str) -> tuple[str, ...]:
 def against_scores(rows: Iterable[CellRow], scores: pd.DataFrame) -> Iterator[str]:
     """Image metrics computed again from the scores of every cell."""
     keys = ["dataset", "subset", "method", "variant", "seed"]
-    groups = {_key(*key): frame for key, frame in scores.groupby(keys, dropna=False, sort=False)}
+    found: Any = scores.groupby(keys, dropna=False, sort=False)
+    groups = {_key(*key): frame for key, frame in found}
     images: dict[tuple[str, str], list[tuple[str, int]]] = {}
     for row in rows:
         frame = groups.pop(row.key, None)

@@ -147,9 +147,8 @@ def _frame(folder: Path, schema: Any, reasons: list[str]) -> pd.DataFrame:
     for path in sorted(folder.glob("*/*.parquet")):
         try:
             frame = read_file(path, schema)
-            places = {
-                (slug(row.dataset), slug(row.subset)) for row in frame[["dataset", "subset"]].itertuples()
-            }
+            names = frame[["dataset", "subset"]].drop_duplicates().to_numpy().tolist()
+            places = {(slug(str(dataset)), slug(str(subset))) for dataset, subset in names}
         except ZsadError as error:
             reasons.append(str(error))
             continue

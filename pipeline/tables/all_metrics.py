@@ -8,7 +8,7 @@ good: for what is tuned on MVTec AD, from VisA. On the two sets themselves there
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -112,7 +112,8 @@ class Carried:
         if part.scores is not None:
             frame = read_scores(part.scores)
             frame = frame[frame["variant"] == ""]
-            for (method, dataset, seed), rows in frame.groupby(["method", "dataset", "seed"], dropna=False):
+            groups: Any = frame.groupby(["method", "dataset", "seed"], dropna=False)
+            for (method, dataset, seed), rows in groups:
                 self._scores[method, dataset, None if pd.isna(seed) else int(seed)] = rows
 
     def over_subsets(self, own: SystemMeans, dataset: str) -> Mean:

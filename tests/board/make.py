@@ -55,7 +55,7 @@ def _cell(
     scores = generator.normal(labels.astype(float), 1.0)
     learnt = method == "anomalyclip"
     auxiliary = (variant or ("visa" if dataset == "mvtec" else "mvtec")) if learnt else None
-    identity = {"dataset": dataset, "subset": subset, "method": method, "variant": variant}
+    identity: dict[str, Any] = {"dataset": dataset, "subset": subset, "method": method, "variant": variant}
     row = CellRow(
         profile=profile,
         **identity,

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -25,14 +26,14 @@ def run(evaluated: Project) -> Path:
     return params.results
 
 
-def forge(run: Path, **columns: object) -> None:
+def forge(run: Path, **columns: Any) -> None:
     """Other columns in every row of CLIP on HeadCT, and whatever follows from them."""
     store = CellStore()
     results: list[CellResult] = []
     for row in Project(Path()).rows():
         found = store.get(str(row.cell_key))
         assert found is not None
-        forged = columns if (row.method, row.dataset) == ("clip", "headct") else {}
+        forged: dict[str, Any] = columns if (row.method, row.dataset) == ("clip", "headct") else {}
         results.append(replace(found, row=replace(row, **forged)))
     write_results(results, run)
     write_run_tables(load_params())

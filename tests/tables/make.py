@@ -37,7 +37,7 @@ MEDICAL_EXPECTED: dict[str, ExpectedSet] = {
 }
 
 
-def rule(*, learnt: bool) -> dict[str, str]:
+def rule(*, learnt: bool) -> dict[str, Any]:
     """The columns about the rule, as a run has them."""
     return {
         "track": "main",

@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from pipeline.cells import System
-from pipeline.results import CellResult, ResultsError, write_results
+from pipeline.cells import CellKey, System
+from pipeline.results import CellResult, CellRow, ResultsError, write_results
 from pipeline.results.parquet import read_metrics, read_scores
 from pipeline.tables import Outcome, build_tables, expected_sets, outcome_of
 from pipeline.tables.all_metrics import f1, threshold
@@ -68,7 +69,7 @@ def test_an_interval_is_paired_where_scores_say_what_both_saw(run: Outcome, tmp_
     assert widths["pixel_auroc"] > 0.02  # maps are not kept, so both sides count as independent
 
 
-def _as(it: CellResult, plain: dict[object, CellResult]) -> object:
+def _as(it: CellResult, plain: dict[CellKey, CellResult]) -> CellRow:
     return replace(
         plain[it.row.key._replace(variant="")].row, variant="visa", protocol="visa", cell_key=it.row.cell_key
     )
@@ -85,8 +86,9 @@ def test_a_protocol_is_no_other_variant(tables: dict[str, Table]) -> None:
 
 @pytest.mark.parametrize(("column", "other"), [("protocol", "visa"), ("track", "batch")])
 def test_two_protocols_or_tracks_never_enter_one_mean(tmp_path: Path, column: str, other: str) -> None:
+    change: dict[str, Any] = {column: other}
     mixed = [
-        replace(it, row=replace(it.row, **{column: other}))
+        replace(it, row=replace(it.row, **change))
         if (it.row.method, it.row.variant, it.row.subset) == ("anomalyclip", "", "01")
         else it
         for it in cells()

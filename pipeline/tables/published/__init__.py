@@ -6,6 +6,7 @@ metric are read here, the others by nobody.
 """
 
 import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -104,18 +105,21 @@ class PublishedValue(RuleColumns):
 
 def published_table(number: int) -> tuple[PublishedValue, ...]:
     """The values of Table `number` (1 to 5) of the paper, in the order of its file."""
-    return tuple(
-        PublishedValue(
-            table=number,
-            method=(method := line.get("method", "anomalyclip")),
-            variant=line.get("variant", ""),
-            dataset=line["dataset"],
-            metric=line["metric"],
-            percent=float(line["value"]),
-            source=(source := _source(number, method, line["dataset"])),
-            **_rule(source, method, line["dataset"]) | _PROTOCOLS.get(number, {}),
-        )
-        for line in _lines(_FILES[number])
+    return tuple(_of_table(number, line) for line in _lines(_FILES[number]))
+
+
+def _of_table(number: int, line: Mapping[str, str]) -> PublishedValue:
+    method, dataset = line.get("method", "anomalyclip"), line["dataset"]
+    source = _source(number, method, dataset)
+    return PublishedValue(
+        table=number,
+        method=method,
+        variant=line.get("variant", ""),
+        dataset=dataset,
+        metric=line["metric"],
+        percent=float(line["value"]),
+        source=source,
+        **_rule(source, method, dataset) | _PROTOCOLS.get(number, {}),
     )
 
 
