@@ -207,6 +207,8 @@ def _is_current(metrics: pd.DataFrame) -> bool:
 
 
 def _incomplete(outcome: Outcome) -> Iterator[str]:
+    if outcome.limit is not None:
+        yield f"a smoke run of at most {outcome.limit} images a subset; its numbers mean nothing"
     if outcome.incomplete:
         yield outcome.incomplete
 

@@ -80,7 +80,7 @@ RULE_WORDS: Final[dict[str, tuple[str, ...]]] = {
     "epochs_rule": ("last", "chosen", "unknown", "none"),
     "chosen_on_target": ("yes", "no", "unknown"),
 }
-SINCE: Final = {"title": 3, **dict.fromkeys(RULE_COLUMNS, 4)}
+SINCE: Final = {"title": 3, "limit": 4, **dict.fromkeys(RULE_COLUMNS, 4)}
 """Columns that files of older versions lack; they are read as null."""
 
 
@@ -158,6 +158,7 @@ METRICS_SCHEMA: Final = pa.schema(
         *(pa.field(name, pa.float64()) for name in INTERVAL_COLUMNS),
         pa.field("pro_points", pa.int64()),
         pa.field("pro_fpr_max", pa.float64()),
+        pa.field("limit", pa.int64()),
         pa.field("build", pa.string()),
         pa.field("weights", pa.string()),
         pa.field("params", pa.string()),

@@ -119,7 +119,7 @@ def _value(number: Number, outcome: Outcome, table: str) -> Value:
     published = None if told is None else told.published
     low, high = mean.interval or (None, None)
     return Value(
-        profile=outcome.profile,
+        profile=outcome.label,
         table=table,
         task=number.metric.partition("_")[0],
         dataset=number.dataset,

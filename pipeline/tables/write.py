@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from pipeline import catalog
 from pipeline.catalog import Domain
 from pipeline.files import json_text, write_text
 from pipeline.params import Params
@@ -73,9 +74,12 @@ def read_outcome(params: Params) -> Outcome:
     Raises:
         ZsadError: there are no rows, or a file is damaged; the message names it.
     """
-    expected = expected_sets(params.every_dataset, params.builds)
-    folder = params.results
-    return outcome_of(read_metrics(folder / "metrics"), expected, params.profile, folder / "scores")
+    names = [*params.every_dataset, *params.left_out]
+    if params.left_out:  # back to where they stand
+        names.sort(key=[*catalog.shipped_names(), *names].index)
+    folder, expected = params.results, expected_sets(names, params.builds)
+    outcome = outcome_of(read_metrics(folder / "metrics"), expected, params.profile, folder / "scores")
+    return replace(outcome, left_out=frozenset(params.left_out))
 
 
 def build_tables(outcome: Outcome) -> dict[str, Table]:
@@ -130,7 +134,8 @@ def table_texts(outcome: Outcome) -> dict[str, str]:
         for name, table in build_tables(outcome).items()
         for kind, write in FORMATS.items()
     }
-    return texts | {"summary.json": json_text(summed), "averages.json": json_text(averages(summed))}
+    told = summed if outcome.limit is None else {**summed, "limit": outcome.limit}
+    return texts | {"summary.json": json_text(told), "averages.json": json_text(averages(summed))}
 
 
 def write_run_tables(params: Params) -> list[Path]:

@@ -196,6 +196,7 @@ TAMPERED: dict[str, tuple[Callable[[Path], object], str]] = {
     "other code": (redrawn(change(CELLS, 0, code=OTHER)), "another code than the other rows of one method"),
     "another build": (redrawn(change(CELLS, 0, build=OTHER)), "another build than the other rows on one subset"),
     "another build's name": (redrawn(change(CELLS, 0, build_name="clean")), "unknown build 'clean'"),
+    "a smoke run": (redrawn([replace(it, row=replace(it.row, limit=2)) for it in CELLS]), "a smoke run of at most 2 images"),
     "a title without end": (redrawn([replace(it, row=replace(it.row, title="x" * 999)) for it in CELLS]), "a title of more than 200 letters"),
     "no digest": (redrawn(change(CELLS, 0, weights="<b>")), "weights is no SHA-256"),
     "a key twice": (redrawn(change(CELLS, 0, cell_key=CELLS[1].row.cell_key)), "has the cell_key of"),
