@@ -48,8 +48,8 @@ CANNOT: Final = (
 _PARTS: Final = {"metrics", "scores", "examples", "tables", "report", "run.json"}
 _FILE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,120}")
 _MOST_FILES: Final = 20_000
-_MOST_BYTES: Final = 512 << 20  # of a file with rows
-_MOST_TEXT: Final = 32 << 20  # of any other
+_MOST_BYTES: Final = 512 << 20  # of a file
+_MOST_TEXT: Final = 32 << 20  # of a table, or of `run.json`
 _MOST_ROWS: Final = 10_000_000
 _LONGEST_SIDECAR: Final = 1 << 20
 _SHOWN: Final = 20  # reasons of one kind
@@ -134,7 +134,9 @@ def _unsafe(folder: Path) -> Iterator[str]:
                 yield f"{shown}: a name that no run writes"
             elif not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
                 yield f"{shown}: a link or a device; only files are taken"
-            elif status.st_size > (most := _MOST_BYTES if name.endswith(".parquet") else _MOST_TEXT):
+            elif status.st_size > (
+                most := _MOST_TEXT if inside.startswith(("tables/", "run.json")) else _MOST_BYTES
+            ):
                 yield f"{shown}: {status.st_size >> 20} MB; no such file of a run has over {most >> 20}"
         if count > _MOST_FILES:
             yield f"more than {_MOST_FILES} files; no run has so many"
