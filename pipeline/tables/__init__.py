@@ -7,7 +7,9 @@ from pipeline.tables.outcome import Outcome, outcome_of
 from pipeline.tables.published import PublishedValue, published_table
 from pipeline.tables.write import (
     FORMATS,
+    KEPT,
     build_tables,
+    keep_tables,
     read_outcome,
     table_texts,
     write_run_tables,
@@ -16,6 +18,7 @@ from pipeline.tables.write import (
 
 __all__ = [
     "FORMATS",
+    "KEPT",
     "Difference",
     "Expected",
     "ExpectedSet",
@@ -28,6 +31,7 @@ __all__ = [
     "diff_markdown",
     "diff_text",
     "expected_sets",
+    "keep_tables",
     "outcome_of",
     "published_table",
     "read_outcome",
