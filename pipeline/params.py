@@ -36,7 +36,7 @@ class TowerParams(SettingsRecord):
     image_size: int = Field(gt=0, le=4096)  # the attention of more patches fits no memory
     position: Literal["bilinear", "bicubic", "native"]
     activation: Literal["quickgelu", "gelu"]
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    precision: Literal["float32", "tf32", "bfloat16", "float16"] = "float32"
 
     @model_validator(mode="after")
     def _whole_patches(self) -> "TowerParams":
@@ -62,6 +62,7 @@ class ComputeParams(SettingsRecord):
     backend: Literal["ray", "serial"]
     cpus: int | None = Field(default=None, gt=0, le=65536)  # None: all that this process may use
     gpus: int = Field(default=0, ge=0, le=1024)  # no cluster of one job has more
+    workers_per_gpu: int = Field(default=1, gt=0, le=64)  # more get no share worth having
     threads: int = Field(default=1, gt=0, le=1024)  # of torch, in each worker; no machine has more
     batch: int = Field(default=16, gt=0, le=65536)  # a pass of more fits no memory
     retries: int = Field(default=3, ge=0, le=100)  # of a group whose worker died; more hide a fault
@@ -81,7 +82,10 @@ class ComputeParams(SettingsRecord):
     @property
     def workers(self) -> int:
         """How many groups run at the same time."""
-        return self.gpus or max(1, (self.cpus or _room()) // self.threads)
+        if self.backend == "serial":
+            return 1
+        by_cpu = max(1, (self.cpus or _room()) // self.threads)
+        return self.gpus * self.workers_per_gpu or by_cpu
 
 
 class Params(SettingsRecord):

@@ -31,6 +31,7 @@ _SHARED_SOURCES = (
     "metrics",
     "shards/reader.py",
     "execution/scoring.py",
+    "execution/counts.py",
     "execution/examples.py",
     "results/examples.py",
     "training/checkpoint.py",
@@ -65,6 +66,7 @@ class GroupTask:
     dataset: str
     subset: str
     images: int
+    masks: bool
     class_name: str
     shards: Path
     device: str
@@ -133,13 +135,14 @@ class TaskBuilder:
 
     def group_task(self, group: Group, cells: tuple[CellTask, ...]) -> GroupTask:
         """The task of the `cells` of a group that are to be run."""
-        params = self._params
+        params, subset = self._params, self._manifests[group.dataset].subset(group.subset)
         return GroupTask(
             tower=tower_spec(params, group.tower),
             dataset=group.dataset,
             subset=group.subset,
             images=group.images,
-            class_name=self._manifests[group.dataset].subset(group.subset).class_name,
+            masks=subset.masks,
+            class_name=subset.class_name,
             shards=params.shards / group.dataset,
             device=params.compute.device,
             threads=params.compute.threads,

@@ -86,6 +86,8 @@ def compose(profile: str) -> dict[str, Any]:
     from omegaconf.errors import OmegaConfBaseException
 
     OmegaConf.register_new_resolver("missing", lambda word: word, replace=True)
+    if not profiles():
+        raise ParamsError(f"{CONFIG_FOLDER} is missing: run from the root of the project")
     if profile not in profiles():
         raise ParamsError(f"{CONFIG_FOLDER} has no profile {profile!r}: it has {', '.join(profiles())}")
     try:
