@@ -8,18 +8,16 @@ data set. On others the scores may lie elsewhere; a few normal images of one's o
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from pipeline.detection.detector import Detector
 from pipeline.detection.folder import FolderScores
 from pipeline.errors import DataError, count
 from pipeline.execution.tasks import tower_digest
 from pipeline.files import file_digest, value_digest, write_json
 from pipeline.results.parquet import read_metrics, read_scores
+from pipeline.tables.all_metrics import threshold
 
 FILE = "threshold.json"
 
-_ROUNDING = 1e-9  # 0.29 * 100 is a little less than 29
 _CELL = ["dataset", "subset", "method", "variant", "seed"]
 
 
@@ -70,10 +68,10 @@ def carried_over(detector: Detector, results: Path, dataset: str, rate: float) -
             f"data sets that have some: {known}"
         )
     scores = read_scores(results / "scores").merge(cells, on=_CELL)
-    normal = np.sort(scores.loc[scores["label"] == 0, "score"].to_numpy(float))
+    normal = scores.loc[scores["label"] == 0, "score"].to_numpy(float)
     if not len(normal):
         raise DataError(f"{results}: {dataset} has no normal image, so no false positive rate")
-    value = float(normal[-1 - int(rate * len(normal) + _ROUNDING)])
+    value = threshold(normal, rate)
     return Threshold(value, rate, dataset, len(normal), int((normal > value).sum()))
 
 
