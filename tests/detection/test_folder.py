@@ -240,7 +240,7 @@ def test_overlays_are_as_large_as_their_pictures_and_hottest_where_the_map_is(tm
     hot, cold = pixels[1, -2], pixels[198, 1]
     assert hot[0] > cold[0]  # turbo ends in red
     assert (pixels[200:, 0, 2] > pixels[200:, -1, 2]).any()  # and begins in blue: the scale below
-    assert (float(overlay.text["lowest"]), overlay.text["highest"][:5]) == (0, "0.001")
+    assert (float(overlay.info["lowest"]), overlay.info["highest"][:5]) == (0, "0.001")
     write_overlay(tmp_path / "flat.png", Image.new("RGB", (9, 900)), np.ones_like(values))
     assert Image.open(tmp_path / "flat.png").width == 9
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def results(detector: Detector, tmp_path: Path) -> Path:
     """Two subsets of MVTec AD by this detector, one of BTAD by another."""
     weights, params = _digests(detector)
     rows = [row("mvtec", subset, "clip", 0.7) for subset in ("bottle", "cable")]
-    counts = {"n_images": 25, "n_normal": 20, "n_anomalous": 5}
+    counts: dict[str, Any] = {"n_images": 25, "n_normal": 20, "n_anomalous": 5}
     rows = [replace(it, weights=weights, params=params, **counts) for it in rows]
     labels = np.array([0] * 20 + [1] * 5)
     parts = [np.concatenate([part, np.full(5, 9.0)]) for part in (NORMAL[:20], NORMAL[20:])]
