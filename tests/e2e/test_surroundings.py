@@ -19,6 +19,7 @@ NOWHERE = "http://127.0.0.1:9"
 PROXIES = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "ALL_PROXY"), NOWHERE)
 ODD: dict[str, str | None] = {
     **PROXIES,
+    "all_proxy": "socks5://127.0.0.1:9",
     "no_proxy": None,
     "NO_PROXY": None,
     "HOME": "/proc/nowhere",
