@@ -233,6 +233,8 @@ def score(  # noqa: PLR0913 - one argument an option
         )
     if done.depth_note:
         click.echo(f"{done.depth_note} (--bit-depth changes it)")
+    if done.turned:
+        click.echo(f"{count(done.turned, 'image')} with an orientation tag: scored as stored, not as shown")
     if threshold:
         for line in write_above(target, threshold, done):
             click.echo(line)

@@ -179,8 +179,8 @@ class Trainer:
             history = train(method, auxiliary, cache, seed=seed, progress=told)
         provenance = {"auxiliary": self._auxiliary, "seed": seed, "variant": system.variant}
         save_checkpoint(self._folder / name, method, provenance)
-        told = {**system._asdict(), "seed": seed, **asdict(history)}
-        write_json(self._folder / f"{Path(name).stem}.history.json", told)
+        kept = {**system._asdict(), "seed": seed, **asdict(history)}
+        write_json(self._folder / f"{Path(name).stem}.history.json", kept)
         self.trained.append(name)
         return history
 
