@@ -12,7 +12,7 @@ const h = (name, attributes, ...children) => fill(document.createElement(name), 
 const s = (name, attributes, ...children) => fill(document.createElementNS(SVG, name), attributes, children);
 
 // What opens large when it is chosen; `main.js` listens.
-const zoom = (picture) => h("button", { type: "button", class: "zoom" }, picture);
+const zoom = (picture) => h("button", { type: "button", class: "zoom", "aria-label": `Open large: ${picture.alt ?? picture.ariaLabel}` }, picture);
 
 const route = (...parts) => "#/" + parts.map(encodeURIComponent).join("/");
 // As the tables print: percent with one decimal, halves up, float noise ignored.
