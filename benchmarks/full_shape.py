@@ -53,6 +53,7 @@ def _task(params: Params, group: Group) -> GroupTask:
         images=group.images,
         class_name=group.subset,
         shards=Path(),
+        texts=Path(),
         device=params.compute.device,
         threads=params.compute.threads,
         batch=params.compute.batch,

@@ -1,7 +1,8 @@
-"""Files that are either there and whole, or not there: atomic writes, content digests, locks.
+"""Files that are either there and whole, or not there: atomic writes, content digests, journals, locks.
 
 Everything that a run leaves on disk goes through `atomic_path`, so that a kill at any moment leaves
-no half-written file under a final name. What only one process may do at a time is done inside `only_one`.
+no half-written file under a final name. Long work that is to go on after a kill keeps a `Journal`. What only
+one process may do at a time is done inside `only_one`.
 """
 
 import errno
@@ -113,6 +114,49 @@ def value_digest(value: Any) -> str:
     """SHA-256 of a JSON-able value; dictionaries with equal items in another order have the same digest."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Journal:
+    """Finished parts of long work, a line each, for the run that goes on after a kill.
+
+    A line carries a digest over itself and the key of the work; what was cut short, altered or made by other
+    work counts as absent.
+
+    Args:
+        path: of the file; there is none until something is kept.
+        key: stands for all that the parts depend on.
+    """
+
+    def __init__(self, path: Path, key: str) -> None:
+        self._path, self._key = path, key
+        try:
+            with open_regular(path) as file:
+                found = file.read().decode(errors="replace").splitlines(keepends=True)
+        except FileNotFoundError:
+            found = []
+        whole = [line for line in found if line == self._line(line.partition(" ")[2].rstrip("\n"))]
+        if whole != found:
+            write_text(path, "".join(whole))
+        self._parts: dict[str, Any] = dict(json.loads(line.partition(" ")[2]) for line in whole)
+
+    def _line(self, text: str) -> str:
+        return f"{hashlib.sha256((self._key + text).encode()).hexdigest()} {text}\n"
+
+    def get(self, part: str) -> Any:
+        """What was kept of a part, or None."""
+        return self._parts.get(part)
+
+    def keep(self, part: str, value: Any) -> None:
+        """Add a part that is finished, JSON-able: it is on disk when this returns."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("ab") as file:
+            file.write(self._line(json.dumps([part, value], allow_nan=False)).encode())
+            file.flush()
+            os.fsync(file.fileno())
+
+    def remove(self) -> None:
+        """Delete the file: the work is done."""
+        self._path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import BusyError
-from pipeline.files import atomic_path, file_digest, only_one, value_digest, write_json, write_text
+from pipeline.files import Journal, atomic_path, file_digest, only_one, value_digest, write_json, write_text
 from tests.project import Project
 
 HOLD = """
@@ -79,3 +79,39 @@ def test_only_one_process_is_inside_and_a_killed_one_lets_the_next_in(tmp_path: 
         project.stop()
     with only_one(tmp_path / "locks" / "one", "wait for it"):
         pass
+
+
+def test_a_journal_gives_back_what_was_kept(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "new" / "part", "key")
+    assert not (tmp_path / "new").exists()
+    journal.keep("0", {"a": 0.1, "b": ["\u2028\n"]})
+    journal.keep("1", None)
+    again = Journal(tmp_path / "new" / "part", "key")
+    assert (again.get("0"), again.get("1"), again.get("2")) == ({"a": 0.1, "b": ["\u2028\n"]}, None, None)
+    again.remove()
+    again.remove()
+    assert not list((tmp_path / "new").iterdir())
+
+
+@pytest.mark.parametrize("cut", [1, 20, 80])
+def test_a_journal_goes_on_behind_a_line_that_was_cut_short(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "part"
+    journal = Journal(path, "key")
+    for part in ("0", "1"):
+        journal.keep(part, "value")
+    path.write_bytes(path.read_bytes()[:-cut])
+    again = Journal(path, "key")
+    assert (again.get("0"), again.get("1")) == ("value", None)
+    again.keep("1", "anew")
+    assert [Journal(path, "key").get(part) for part in ("0", "1")] == ["value", "anew"]
+
+
+def test_a_journal_of_other_work_or_with_altered_lines_is_not_taken(tmp_path: Path) -> None:
+    path = tmp_path / "part"
+    for part in ("0", "1"):
+        Journal(path, "key").keep(part, 0.25)
+    path.write_text(path.read_text().replace("0.25", "0.75", 1))
+    assert [Journal(path, "key").get(part) for part in ("0", "1")] == [None, 0.25]
+    assert Journal(path, "other").get("1") is None
+    path.write_bytes(b"\xff\xfe no journal\n[]")
+    assert Journal(path, "key").get("1") is None

@@ -21,8 +21,7 @@ def staged(into: Path) -> Iterator[Path]:
     Raises:
         DataError: `into` is there and not empty, or another process fills it.
     """
-    if into.is_symlink() or (into.exists() and not (into.is_dir() and not any(into.iterdir()))):
-        raise DataError(f"{into}: already there; move it away first")
+    require_free(into)
     temporary = into.parent / f".{into.name}.unpacking"
     temporary.mkdir(parents=True, exist_ok=True)
     handle = os.open(temporary, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -39,6 +38,16 @@ def staged(into: Path) -> Iterator[Path]:
             raise
     finally:
         os.close(handle)
+
+
+def require_free(into: Path) -> None:
+    """Refuse a place that is taken; an empty folder is not.
+
+    Raises:
+        DataError: something lies there.
+    """
+    if into.is_symlink() or (into.exists() and not (into.is_dir() and not any(into.iterdir()))):
+        raise DataError(f"{into}: already there; move it away first")
 
 
 def _own(handle: int, temporary: Path, into: Path) -> None:

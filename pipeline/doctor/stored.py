@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.datasets import data_folder
 from pipeline.doctor.finding import Finding, Level
 from pipeline.errors import BusyError, ZsadError
-from pipeline.execution.store import CellStore, only_run
+from pipeline.execution.store import TEXTS, CellStore, only_run
 from pipeline.params import Params
 from pipeline.results.parquet import read_examples, read_metrics, read_scores
 from pipeline.shards import SubsetEntry, read_manifest, verify_subset
@@ -113,6 +113,7 @@ def _cells(params: Params, *, repair: bool) -> Iterator[Finding]:
     store = CellStore()
     whole, damaged, leftovers = store.audit()
     yield Finding("cells", "finished", "ok", f"{whole} cells as they were written")
+    leftovers += sorted(TEXTS.rglob("*.tmp"))
     bad = [*damaged, *leftovers]
     if not bad:
         return

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -26,8 +26,10 @@ from pipeline.clip import Clip, Features, Tap, TowerSpec, load_clip
 from pipeline.errors import ZsadError, as_message
 from pipeline.execution.examples import ExampleSelection
 from pipeline.execution.retries import OutOfMemoryError, out_of_memory
+from pipeline.execution.store import TextStore
 from pipeline.execution.tasks import CellTask, GroupTask, failed_result
 from pipeline.execution.usage import phase
+from pipeline.files import value_digest
 from pipeline.methods.base import LearntMethod, Method
 from pipeline.metrics import (
     Draws,
@@ -40,7 +42,7 @@ from pipeline.metrics import (
     pixel_draws,
     standard_error,
 )
-from pipeline.results import CellResult, CellRow, CellScores, spread_columns
+from pipeline.results import CellResult, CellRow, CellScores, library_versions, spread_columns
 from pipeline.shards import SubsetShard, open_subset, verify_subset
 from pipeline.training import load_checkpoint
 
@@ -132,7 +134,7 @@ class _Group:
         for cell_task in self._task.cells:
             with self.cell(cell_task):
                 method = _build(cell_task, clip)
-                text = method.text_features(self._task.class_name)
+                text = _text(self._task, cell_task, method)
                 examples = ExampleSelection(shard.labels, shard.paths)
                 self.runs.append(_CellRun(cell_task, method, text, examples))
 
@@ -152,6 +154,27 @@ class _Group:
             with self.cell(run.task):
                 self._results[run.task.content_key] = run.finish(shard)
         return tuple(self._results[cell.content_key] for cell in self._task.cells)
+
+
+def _text(task: GroupTask, cell: CellTask, method: Method) -> Tensor:
+    """The text side of a cell, encoded by the first worker of the project that needs it."""
+    made_by = [method.name, *(cell.columns[name] for name in ("code", "weights", "params"))]
+    class_name = task.class_name if method.class_aware else None
+    key = value_digest([*made_by, class_name, task.device, task.threads, *_arithmetic()])
+    store, shape = TextStore(task.texts), (2, method.clip.embed_dim)
+    if (known := store.get(key, shape)) is not None:
+        return torch.tensor(known, device=method.clip.device)
+    text = method.text_features(task.class_name)
+    if tuple(text.shape) == shape and text.dtype == torch.float32 and text.isfinite().all():
+        store.put(key, text.cpu().numpy())
+    return text
+
+
+@cache
+def _arithmetic() -> list[Any]:
+    """What rounds the last digits: libraries, and the instructions that they choose on this processor."""
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return [library_versions(), torch.backends.cpu.get_cpu_capability(), gpu]
 
 
 def _build(task: CellTask, clip: Clip) -> Method:

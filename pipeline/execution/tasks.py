@@ -15,6 +15,7 @@ from typing import Any
 import pipeline
 from pipeline.clip.spec import TowerSpec
 from pipeline.errors import DataError
+from pipeline.execution.store import TEXTS
 from pipeline.execution.usage import Usage
 from pipeline.execution.weights import WeightsShelf
 from pipeline.files import file_digest, value_digest
@@ -59,7 +60,10 @@ class CellTask:
 
 @dataclass(frozen=True)
 class GroupTask:
-    """Cells that one pass of a subset's images serves. `shards` is the folder of the prepared data set."""
+    """Cells that one pass of a subset's images serves.
+
+    `shards` is the folder of the prepared data set, `texts` that of text features, which workers share.
+    """
 
     tower: TowerSpec
     dataset: str
@@ -67,6 +71,7 @@ class GroupTask:
     images: int
     class_name: str
     shards: Path
+    texts: Path
     device: str
     threads: int
     batch: int
@@ -126,6 +131,7 @@ class TaskBuilder:
             images=group.images,
             class_name=self._manifests[group.dataset].subset(group.subset).class_name,
             shards=params.shards / group.dataset,
+            texts=TEXTS,
             device=params.compute.device,
             threads=params.compute.threads,
             batch=params.compute.batch,

@@ -34,6 +34,7 @@ TASK = GroupTask(
     images=12,
     class_name="colon",
     shards=Path("shards"),
+    texts=Path("texts"),
     device="cpu",
     threads=1,
     batch=16,
