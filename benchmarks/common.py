@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from pipeline.files import write_text
-from pipeline.speed.calibration import machine
+from pipeline.speed import machine
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 

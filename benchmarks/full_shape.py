@@ -20,7 +20,7 @@ from pipeline.execution.systems import resolve_systems
 from pipeline.execution.tasks import CellTask, GroupTask, tower_spec
 from pipeline.params import Params
 from pipeline.plan import Group, Simulation, Subset, make_plan, simulate
-from pipeline.speed.calibration import rates
+from pipeline.speed import rates
 
 WORKERS = (1, 2, 4, 8, 16, 32, 64)
 

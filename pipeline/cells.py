@@ -42,6 +42,14 @@ class CellKey(NamedTuple):
         return f"{self.system.name} on {self.dataset}/{self.subset}{seed}"
 
 
+def names_by_reason(failures: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Reason to the names that have it, in the order in which the reasons come."""
+    names: dict[str, list[str]] = {}
+    for name, reason in failures:
+        names.setdefault(reason, []).append(name)
+    return names
+
+
 def by_reason(failures: Iterable[tuple[str, str]]) -> list[str]:
     """One line per reason, in the order in which the reasons come.
 
@@ -52,10 +60,7 @@ def by_reason(failures: Iterable[tuple[str, str]]) -> list[str]:
         >>> by_reason([("clip on sdd/a", "no mask"), ("vand on sdd/a", "no mask"), ("clip on sdd/b", "leak")])
         ['clip on sdd/a and 1 more: no mask', 'clip on sdd/b: leak']
     """
-    names: dict[str, list[str]] = {}
-    for name, reason in failures:
-        names.setdefault(reason, []).append(name)
     return [
         f"{cells[0]}{f' and {len(cells) - 1} more' if cells[1:] else ''}: {reason}"
-        for reason, cells in names.items()
+        for reason, cells in names_by_reason(failures).items()
     ]

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 import yaml
 
 from pipeline import catalog
-from pipeline.archives.staging import require_free, staged
+from pipeline.archives.writer import require_free, staged
 from pipeline.catalog import DatasetRecord, Guess, KnownCounts, Sample, registry
 from pipeline.catalog.survey import survey
 from pipeline.catalog.tree import read_tree, some

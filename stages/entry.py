@@ -14,9 +14,8 @@ from pathlib import Path
 from threading import Timer
 from types import FrameType
 
-from pipeline.errors import ZsadError, as_message
+from pipeline.errors import ZsadError, as_message, log_to_stderr, printable, redacted
 from pipeline.orphans import end_with
-from pipeline.redaction import log_to_stderr, printable, redacted
 
 _GRACE_SECONDS = 10
 _DVCS_NAME_OF_IT = "DVC_STAGE"

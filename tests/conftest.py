@@ -87,11 +87,34 @@ def trained_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made.folder
 
 
-@pytest.fixture
-def trained(trained_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    """A project that is ready to evaluate; the current directory of the test."""
-    shutil.copytree(trained_template, tmp_path / "project")
-    made = Project(tmp_path / "project")
+def _copied(template: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """A copy of a template below `folder`, as the current directory until the test ends."""
+    shutil.copytree(template, folder / "project")
+    made = Project(folder / "project")
     monkeypatch.chdir(made.folder)
     yield made
     made.stop()
+
+
+@pytest.fixture
+def trained(trained_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """A project that is ready to evaluate; the current directory of the test."""
+    yield from _copied(trained_template, tmp_path, monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def evaluated_template(trained_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`trained_template` with every cell, for `evaluated` to copy."""
+    from tests.execution.running import evaluate
+
+    folder = tmp_path_factory.mktemp("evaluated") / "project"
+    shutil.copytree(trained_template, folder)
+    with contextlib.chdir(folder):
+        assert evaluate().complete
+    return folder
+
+
+@pytest.fixture
+def evaluated(evaluated_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """A project with the cells and results of an undisturbed run; the current directory of the test."""
+    yield from _copied(evaluated_template, tmp_path, monkeypatch)

@@ -94,10 +94,24 @@ def test_modules_import_each_other_in_no_circle() -> None:
     assert list(TopologicalSorter(Reach().imports()).static_order())
 
 
+def test_no_name_is_defined_twice() -> None:
+    """The second would stand for the first, also where the first was meant."""
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    twice = [
+        f"{module}.{name}"
+        for module, found in Reach().modules.items()
+        for name, statements in found.defined.items()
+        if len(statements) > 1 and any(isinstance(it, functions) for it in statements)
+    ]
+    assert twice == []
+
+
 def test_every_name_is_used_by_more_than_tests() -> None:
     """Top-level names of the package that nothing mentions: not the package, benchmarks or an entry point."""
     reach = Reach(packages=("pipeline", "stages", "benchmarks"))
-    asked = "".join((ROOT / name).read_text() for name in ("pyproject.toml", "prefect.yaml"))
+    asked = "".join(
+        (ROOT / name).read_text().replace("/", ".") for name in ("pyproject.toml", "prefect.yaml")
+    )
     mentioned = reach.mentioned()
     unused = [
         f"{module}.{name}"
@@ -106,6 +120,6 @@ def test_every_name_is_used_by_more_than_tests() -> None:
         for name in found.defined
         if (module, name) not in mentioned
         and not name.startswith("__")
-        and not re.search(rf":{name}\b", asked)
+        and not re.search(rf"\b{module}(\.py)?:{name}\b", asked)
     ]
     assert unused == []

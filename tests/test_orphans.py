@@ -23,7 +23,7 @@ PLANS = """
 from multiprocessing import active_children
 from threading import Thread
 import time
-from pipeline.speed import calibration
+from pipeline import speed
 
 def say():
     while not active_children():
@@ -33,7 +33,7 @@ def say():
 
 if __name__ == "__main__":
     Thread(target=say, daemon=True).start()
-    calibration._measured(None)
+    speed._measured(None)
 """
 
 

@@ -19,12 +19,11 @@ from tests.reach import WHOLE, Reach
 STAGES = ("prepare", "prepare_own", "train", "evaluate", "tables", "report")
 MOVES_NOTHING = {
     "stages/entry.py": "how a stage ends",
-    "pipeline/errors.py": "what messages say",
+    "pipeline/errors.py": "what messages say, and what they hide",
     "pipeline/files.py": "puts on disk what its callers made, and names it by its content",
     "pipeline/flows/*": "shows the work and keeps it going; the work itself is in execution",
     "pipeline/orphans.py": "how a process ends",
     "pipeline/progress.py": "shows how far the work is",
-    "pipeline/redaction.py": "hides secrets in messages",
     "pipeline/execution/backends.py": "where a group runs",
     "pipeline/execution/log.py": "what happened, line by line",
     "pipeline/execution/cluster.py": "where a group runs",
@@ -42,7 +41,6 @@ ONLY_IN_PREPARE = {
     "pipeline/catalog/masks.py": "masks are decoded in prepare",
     "pipeline/catalog/samples.py": "files are listed in prepare",
     "pipeline/catalog/tree.py": "files are listed in prepare",
-    "pipeline/shards/preprocess.py": "shards are written in prepare; readers take a type from here",
 }
 IMAGE_SIZE = {"pipeline/miniature/tiny_clip/*": "of a tower only the image size is asked for"}
 MOVES_NOTHING_IN: dict[str, dict[str, str]] = {
@@ -52,7 +50,6 @@ MOVES_NOTHING_IN: dict[str, dict[str, str]] = {
     "train": {
         "pipeline/catalog/*": "only asked whether the names under `retuned` are known",
         "pipeline/shards/manifest.py": "which subsets there are; shards/ itself is a dependency",
-        "pipeline/shards/preprocess.py": ONLY_IN_PREPARE["pipeline/shards/preprocess.py"],
     },
     "evaluate": ONLY_IN_PREPARE,
     "tables": {path: reason for path, reason in ONLY_IN_PREPARE.items() if "shards" not in path},
@@ -65,7 +62,6 @@ MOVES_NOTHING_IN_A_CELL = {
     "pipeline/results/records.py": "the columns that numbers are put into; the store has their version",
     "pipeline/results/schema.py": "likewise",
     "pipeline/shards/manifest.py": "where a subset lies; the digest of its content is in the key",
-    "pipeline/shards/preprocess.py": ONLY_IN_PREPARE["pipeline/shards/preprocess.py"],
 }
 
 

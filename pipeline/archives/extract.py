@@ -11,8 +11,8 @@ from typing import Final
 
 from pipeline.archives.rars import unpack_rar
 from pipeline.archives.rules import Gate
-from pipeline.archives.staging import staged
 from pipeline.archives.tars import is_tar, unpack_tar
+from pipeline.archives.writer import staged
 from pipeline.archives.zips import unpack_zip
 from pipeline.errors import DataError, DiskFullError, is_full
 

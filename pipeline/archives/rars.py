@@ -6,10 +6,12 @@ held against the list. `unar` 1.10.1 of Debian 12 fails at 24 of the 614 publish
 3.6.2 checks everything but members of RAR 5 that are not compressed, so that is done here.
 """
 
+import io
 import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import tarfile
 import zlib
@@ -20,11 +22,9 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any, Final
 
-from pipeline.archives.rar5 import stored_checksums
 from pipeline.archives.rules import Gate, Kind, Member
-from pipeline.archives.staging import clear
 from pipeline.archives.tars import write_members
-from pipeline.archives.writer import Writer
+from pipeline.archives.writer import Writer, clear
 from pipeline.errors import DataError
 
 _PROGRAMS: Final = {"bsdtar": "libarchive-tools", "unar": "unar"}  # program to its package in Debian
@@ -37,6 +37,12 @@ _NO_PLAIN_FILE: Final = (
     "RAR5RedirectionType",
 )
 _RAR_5: Final = b"Rar!\x1a\x07\x01\x00"
+# A block of RAR 5 (https://www.rarlab.com/technote.htm) is checksum, length, type, flags, fields and data;
+# numbers are little-endian in groups of seven bits.
+_FILE_BLOCK: Final = 2  # type of a block
+_HAS_EXTRA, _HAS_DATA, _GOES_ON = 0x01, 0x02, 0x10  # flags of a block
+_HAS_TIME, _HAS_CHECKSUM = 0x02, 0x04  # flags of a file
+_COMPRESSION: Final = 7 << 7  # bits of the compression; none of them when stored
 _LONGEST_END: Final = 20  # bytes of the end block of RAR 3 and 4 with all its fields
 _FILE_MODE, _FOLDER_MODE = 0o644, 0o755
 _NUMBERED: Final = re.compile(r"(.*\.part)(\d+)(\.rar)", re.IGNORECASE)
@@ -125,7 +131,7 @@ def _by_bsdtar(volumes: Sequence[Path], out: Path, gate: Gate) -> None:
             said.seek(0)
             raise _ProgramError(_last_line(said.read()))
     writer.finish()
-    for name, checksum in stored_checksums(volumes):
+    for name, checksum in _stored_checksums(volumes):
         if (out / name).is_file() and zlib.crc32((out / name).read_bytes()) != checksum:
             gate.refuse(name, "has another checksum than it declares")
 
@@ -195,3 +201,52 @@ def _check(out: Path, gate: Gate) -> None:
         path.chmod(_FOLDER_MODE if path.is_dir() else _FILE_MODE)
     if waiting:
         gate.refuse(next(iter(waiting)), "is listed but was not unpacked")
+
+
+def _stored_checksums(volumes: Sequence[Path]) -> Iterator[tuple[str, int]]:
+    """(name, CRC-32 of the content) of every stored member; nothing for archives that are no RAR 5."""
+    for volume in volumes:
+        with volume.open("rb") as handle:
+            if handle.read(len(_RAR_5)) == _RAR_5:
+                while block := _block(handle):
+                    yield from _checksum(*block)
+
+
+def _block(handle: IO[bytes]) -> tuple[int, int, IO[bytes]] | None:
+    """Type, flags and fields of the next block, whose data are skipped; None at the end."""
+    if len(handle.read(4)) < 4 or (size := _number(handle)) is None:
+        return None
+    fields = io.BytesIO(handle.read(size))
+    kind, flags = _number(fields), _number(fields)
+    if kind is None or flags is None:
+        return None
+    if flags & _HAS_EXTRA:
+        _number(fields)
+    if flags & _HAS_DATA:
+        handle.seek(_number(fields) or 0, io.SEEK_CUR)
+    return kind, flags, fields
+
+
+def _checksum(kind: int, flags: int, fields: IO[bytes]) -> Iterator[tuple[str, int]]:
+    """What a block says of a file; of one that goes on in the next volume, the last volume says it."""
+    if kind != _FILE_BLOCK or flags & _GOES_ON:
+        return
+    what = _number(fields) or 0
+    _number(fields), _number(fields)  # size, attributes
+    fields.seek(4 if what & _HAS_TIME else 0, io.SEEK_CUR)
+    if what & _HAS_CHECKSUM:
+        (checksum,) = struct.unpack("<I", fields.read(4))
+        method, _, length = _number(fields), _number(fields), _number(fields)
+        if method is not None and not method & _COMPRESSION:
+            yield fields.read(length or 0).decode("utf-8", "replace"), checksum
+
+
+def _number(source: IO[bytes]) -> int | None:
+    """The next number, None at the end."""
+    value = shift = 0
+    while byte := source.read(1):
+        value |= (byte[0] & 0x7F) << shift
+        shift += 7
+        if not byte[0] & 0x80:
+            return value
+    return None

@@ -22,7 +22,7 @@ from pipeline.cli import (
     serve,
     tables,
 )
-from pipeline.errors import ZsadError, as_message
+from pipeline.errors import ZsadError, as_message, printable, redacted
 from pipeline.params import PARAMS_FILE
 
 __all__ = ["main"]
@@ -49,9 +49,9 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except (ZsadError, OSError) as error:
-            if (message := as_message(error)) is None:
-                raise
-            click.echo(f"error: {message}", err=True)
+            if isinstance(error, BrokenPipeError):
+                raise  # click ends quietly where nobody reads on
+            click.echo(f"error: {printable(redacted(as_message(error)))}", err=True)
             sys.exit(1)
 
 

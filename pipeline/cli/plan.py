@@ -74,7 +74,7 @@ def plan(params_file: Path, simulate: tuple[int, ...] | None, only: str | None) 
 
 def _show_cost(run: "Run", compute: ComputeParams, counts: Sequence[int]) -> None:
     from pipeline.plan import simulate
-    from pipeline.speed.calibration import rates
+    from pipeline.speed import rates
 
     measured = rates(
         run.tasks, announce=lambda tower: click.echo(f"measuring the tower {tower} ...", err=True)

@@ -1,9 +1,13 @@
-"""From a model's name or config file to an open_clip module without weights.
+"""What is taken from open_clip: a module without weights from a model's name or config, and its blocks.
 
 Plain CLIP with a ViT only: a config with any other key is refused, because the passes of this package are
 written out for the plain blocks and would give other numbers than the config asks for. open_clip imports
 torchvision, whose compiled operators may not load beside a CPU build of torch; then their schemas are
 declared, which is enough, since nothing here calls them.
+
+Residual attention blocks are run step by step so that a pass can branch inside them. Their own modules do the
+arithmetic; only the attention is written out, because its projections are shared by several streams. Matrix
+products run in the precision of their weights; what they return is added to a residual stream in float32.
 """
 
 import json
@@ -14,6 +18,8 @@ from types import ModuleType
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch.nn import functional
 
 from pipeline.clip.spec import Activation
 from pipeline.errors import ParamsError
@@ -110,3 +116,32 @@ def build_model(config: dict[str, Any], activation: Activation, *, device: str =
             text_cfg=config["text_cfg"],
             quick_gelu=activation == "quickgelu",
         )
+
+
+def project(attention: Any, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries, keys and values of `x` (B, L, W), each (B, heads, L, W / heads)."""
+    batch, length, width = x.shape
+    weight = attention.in_proj_weight
+    packed = functional.linear(x.to(weight.dtype), weight, attention.in_proj_bias)
+    split = packed.view(batch, length, 3, attention.num_heads, width // attention.num_heads)
+    q, k, v = split.permute(2, 0, 3, 1, 4).unbind(0)
+    return q, k, v
+
+
+def mix(attention: Any, qkv: tuple[Tensor, Tensor, Tensor], *, causal: bool = False) -> Tensor:
+    """softmax(q kᵀ / √d) v over all heads, then the output projection: (B, L, W)."""
+    mixed = functional.scaled_dot_product_attention(*qkv, is_causal=causal)
+    output: Tensor = attention.out_proj(mixed.transpose(1, 2).flatten(2))
+    return output
+
+
+def feed_forward(block: Any, x: Tensor) -> Tensor:
+    """The MLP on a normalised copy of `x` (B, L, W)."""
+    output: Tensor = block.mlp(block.ln_2(x).to(block.mlp.c_fc.weight.dtype))
+    return output
+
+
+def residual_block(block: Any, x: Tensor, *, causal: bool = False) -> Tensor:
+    """One ordinary block: attention and MLP, each on a normalised copy and added back."""
+    x = x + mix(block.attn, project(block.attn, block.ln_1(x)), causal=causal)
+    return x + feed_forward(block, x)

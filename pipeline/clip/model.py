@@ -17,9 +17,9 @@ from torch.nn import functional
 
 from pipeline.clip.architecture import build_model, read_config
 from pipeline.clip.spec import Tap, TowerSpec
+from pipeline.clip.tensors import read_state_dict
 from pipeline.clip.text import TextTower
 from pipeline.clip.vision import VisionTower
-from pipeline.clip.weights import read_state_dict
 from pipeline.errors import ParamsError, WeightsError
 from pipeline.files import value_digest
 from pipeline.settings import patches_per_side

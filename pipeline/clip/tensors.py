@@ -1,9 +1,10 @@
 """One reader for every file of tensors that may come from outside: nothing in it is run, all has a bound.
 
 Reads safetensors, what `torch.save` writes (zip archives, and the format before them), and the TorchScript
-archives in which OpenAI published CLIP. Only regular files are opened; sizes are looked at before anything
-is read, and no more is read than the file has bytes. A fault of the machine (an `OSError`) is passed on as
-it is: it says nothing about the file.
+archives in which OpenAI published CLIP. Of a tower's weights (`read_state_dict`) training checkpoints and
+open_clip's tags are read too. Only regular files are opened; sizes are looked at before anything is read, and
+no more is read than the file has bytes. A fault of the machine (an `OSError`) is passed on as it is: it says
+nothing about the file.
 """
 
 import json
@@ -22,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from pipeline.clip.architecture import import_open_clip
 from pipeline.clip.pickles import RefusedError
 from pipeline.clip.torch_files import LONGEST_NAME, Choose, from_archive, from_legacy
 from pipeline.errors import WeightsError
@@ -42,6 +44,11 @@ DAMAGED = (
     ValueError,
     struct.error,
 )
+_SAFETENSORS = ".safetensors"
+_SUFFIXES = (_SAFETENSORS, ".pt", ".pth", ".bin")
+_OF_PARALLEL = "module."  # before every name, where several GPUs trained
+# Numbers that OpenAI's archives carry along.
+_NOT_WEIGHTS = frozenset({"input_resolution", "context_length", "vocab_size"})
 _SPEAK_OF_CODE = (AttributeError, LookupError, TypeError)
 FLOATING = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64})
 
@@ -168,3 +175,53 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise RefusedError(f"has {key[:LONGEST_NAME]!r} twice: fetch it again")
         found[key] = value
     return found
+
+
+def read_state_dict(model: str, weights: str) -> dict[str, Tensor]:
+    """The tensors of a weights file or tag on the CPU, in the precision they are stored in.
+
+    Args:
+        model: Name of the open_clip model that a tag belongs to.
+        weights: A path, or a tag that open_clip knows for `model`, whose file is downloaded once.
+
+    Returns:
+        Floating, finite numbers.
+
+    Raises:
+        WeightsError: the file is missing, damaged or of another kind; the message names it.
+        OSError: the machine cannot read it now.
+    """
+    path = Path(weights) if weights.endswith(_SUFFIXES) else _download(model, weights)
+    try:
+        tensors = read_safetensors(path)[0] if path.suffix == _SAFETENSORS else read_pickled(path, _inner)
+    except FileNotFoundError as error:
+        raise WeightsError(
+            f"{path} does not exist: put the weights there or change `weights` of the tower"
+        ) from error
+    state = {name.removeprefix(_OF_PARALLEL): value for name, value in tensors.items()}
+    if len(state) != len(tensors):
+        raise WeightsError(f"{path} has a name with and without {_OF_PARALLEL!r}: give another file")
+    state = {name: value for name, value in state.items() if name not in _NOT_WEIGHTS}
+    require_weights(state, path)
+    return state
+
+
+def _inner(content: Any) -> Any:
+    """The state dict of a training checkpoint; anything else as it is."""
+    wrapped = content.get("state_dict") if isinstance(content, dict) else None
+    return wrapped if isinstance(wrapped, dict) else content
+
+
+def _download(model: str, tag: str) -> Path:
+    pretrained = import_open_clip().pretrained
+    config = pretrained.get_pretrained_cfg(model, tag)
+    if not config:
+        raise WeightsError(
+            f"weights {tag!r}: neither a weights file nor a tag that open_clip knows for {model}"
+        )
+    try:
+        return Path(pretrained.download_pretrained(config))
+    except Exception as error:  # every network stack below raises its own classes
+        raise WeightsError(
+            f"weights {tag!r} of {model} cannot be downloaded ({error}): give a local file"
+        ) from error

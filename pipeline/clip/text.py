@@ -12,8 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline.clip.architecture import import_open_clip
-from pipeline.clip.blocks import residual_block
+from pipeline.clip.architecture import import_open_clip, residual_block
 from pipeline.errors import ParamsError
 
 _CHUNK = 256  # prompts a pass

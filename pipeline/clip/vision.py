@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline.clip.blocks import feed_forward, mix, project, residual_block
+from pipeline.clip.architecture import feed_forward, mix, project, residual_block
 from pipeline.clip.spec import Global, Local, Stream, Tap, Windows
 
 # Of CLIP's image normalisation, as open_clip and the reference codes have it.

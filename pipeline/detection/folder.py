@@ -35,7 +35,8 @@ from pipeline.methods.base import Method, Scores
 from pipeline.progress import progress
 from pipeline.results import library_versions
 from pipeline.results.parquet import to_bytes
-from pipeline.shards.preprocess import Bytes, image_array
+from pipeline.shards.arrays import image_array
+from pipeline.shards.reader import Bytes
 
 SCORES = "scores.parquet"
 PART = "scores.part"

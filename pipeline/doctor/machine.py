@@ -14,8 +14,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from pipeline.doctor.finding import Finding, Level
+from pipeline.errors import redacted
 from pipeline.params import ComputeParams
-from pipeline.redaction import redacted
 
 _ENVIRONMENT, _MACHINE, _SERVICES = "environment", "machine", "services"
 _LOCK = Path("requirements.lock")

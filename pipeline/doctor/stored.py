@@ -37,7 +37,7 @@ def _checked(area: str, name: str, check: Callable[[], object], ok: str) -> Find
 
 
 def _towers(params: Params) -> Iterator[Finding]:
-    from pipeline.clip.weights import read_state_dict
+    from pipeline.clip.tensors import read_state_dict
 
     for name, tower in params.towers.items():
         if Path(tower.weights).suffix:

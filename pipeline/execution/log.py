@@ -19,8 +19,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from pipeline.errors import redacted
 from pipeline.params import Params
-from pipeline.redaction import redacted
 from pipeline.results import git_revision, library_versions
 
 log = logging.getLogger(__name__)

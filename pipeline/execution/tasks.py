@@ -14,7 +14,7 @@ from typing import Any
 
 import pipeline
 from pipeline.clip.spec import TowerSpec
-from pipeline.errors import DataError
+from pipeline.errors import DataError, redacted
 from pipeline.execution.store import TEXTS
 from pipeline.execution.usage import Usage
 from pipeline.execution.weights import WeightsShelf
@@ -22,7 +22,6 @@ from pipeline.files import file_digest, value_digest
 from pipeline.methods import source_files
 from pipeline.params import Params
 from pipeline.plan import Cell, Group
-from pipeline.redaction import redacted
 from pipeline.results import CellResult, CellRow
 from pipeline.shards import Manifest
 

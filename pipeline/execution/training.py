@@ -152,7 +152,8 @@ class Trainer:
             history = train(method, auxiliary, cache, seed=seed)
         provenance = {"auxiliary": self._auxiliary, "seed": seed, "variant": system.variant}
         save_checkpoint(self._folder / name, method, provenance)
-        write_json(self._folder / f"{Path(name).stem}.history.json", asdict(history))
+        told = {**system._asdict(), "seed": seed, **asdict(history)}
+        write_json(self._folder / f"{Path(name).stem}.history.json", told)
         self.trained.append(name)
         return history
 

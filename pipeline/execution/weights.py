@@ -8,10 +8,9 @@ import json
 from pathlib import Path
 
 from pipeline.cells import System
-from pipeline.errors import ZsadError
+from pipeline.errors import ZsadError, redacted
 from pipeline.files import file_digest, write_json
 from pipeline.plan import Cell
-from pipeline.redaction import redacted
 
 _STATUS = "status.json"
 

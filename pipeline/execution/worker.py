@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from pipeline.errors import ZsadError
+from pipeline.errors import ZsadError, log_to_stderr
 from pipeline.execution.scoring import score_group
 from pipeline.execution.tasks import GroupTask, Report
 from pipeline.execution.usage import Place, here, measured
 from pipeline.files import file_digest, value_digest
-from pipeline.redaction import log_to_stderr
 from pipeline.results import library_versions
 
 _ENGINES = frozenset({"dvc", "prefect", "zsad"})  # move no number

@@ -24,12 +24,11 @@ from prefect.flows import FlowStateHook
 from prefect.logging.loggers import flow_run_logger
 from prefect.runtime import deployment, flow_run
 
-from pipeline.errors import ZsadError
+from pipeline.errors import ZsadError, redacted
 from pipeline.flows.artifacts import publish
 from pipeline.flows.dvc_stages import run_stage, stage_order
 from pipeline.flows.request import Request, borrowed_params
 from pipeline.params import Params, load_params
-from pipeline.redaction import redacted
 from pipeline.tables import write_run_tables
 
 VARIABLE = "ZSAD_NOTIFY"

@@ -18,10 +18,9 @@ from prefect.runtime import task_run
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL
 from prefect.states import Cancelled, Completed
 
-from pipeline.errors import ZsadError
+from pipeline.errors import ZsadError, redacted
 from pipeline.flows.processes import stream
 from pipeline.flows.sub_runs import PARENT_VARIABLE
-from pipeline.redaction import redacted
 
 _EDGE = re.compile(r'^"(?P<before>[^"]+)" -> "(?P<after>[^"]+)";$')
 _NODE = re.compile(r'^"(?P<node>[^"]+)";$')

@@ -19,8 +19,7 @@ from pipeline.clip import Clip, Features, Global, Local
 from pipeline.methods.base import LearntSettings, Losses, MethodSettings, Temperature, Weight
 from pipeline.methods.losses import dice, focal, total
 from pipeline.methods.prompt_learner import PromptLearner, PromptTuned, choose_words
-from pipeline.methods.readout import MAX_SIGMA, Readout, probabilities, similarities, to_grid
-from pipeline.methods.resampling import upsample
+from pipeline.methods.readout import MAX_SIGMA, Readout, probabilities, similarities, to_grid, upsample
 
 
 class AnomalyClipSettings(LearntSettings):

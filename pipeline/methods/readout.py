@@ -1,22 +1,27 @@
 """From embeddings to probabilities of normal and abnormal, and from those to scores and maps.
 
 `Readout` is what all methods but WinCLIP and VAND do: a class token and the patch tokens of some blocks. The
-functions before it are the arithmetic that every method shares.
+functions around it are the arithmetic that every method shares. Upsampling is bilinear, smoothing Gaussian;
+both are linear and separable, so a map is A·grid·Aᵀ: deterministic on every device, differentiable, and one
+product for both.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from math import isqrt
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from pipeline.clip import Features, Global, Local, Tap
 from pipeline.methods.base import Scores
-from pipeline.methods.resampling import upsample_smooth
 
 MAX_SIGMA = 256.0  # px: a wider Gaussian leaves a map flat, and one without a bound has no end of taps
+_TRUNCATE = 4.0  # SciPy's default: the kernel reaches this many σ
 
 
 def similarities(features: Tensor, text: Tensor) -> Tensor:
@@ -98,3 +103,55 @@ class Readout:
         image = probabilities(features[self.head], text, self.temperature)[:, 1]
         layers = [probabilities(features[tap], text, self.temperature) for tap in self.patches]
         return Scores(image, anomaly_maps(layers, self.size, self.sigma))
+
+
+@lru_cache(maxsize=64)
+def upsampling_matrix(source: int, target: int, *, align_corners: bool) -> NDArray[np.float64]:
+    """Weights of bilinear interpolation along one axis, as torch's `interpolate` has it: (target, source)."""
+    index = np.arange(target, dtype=np.float64)
+    if align_corners:
+        position = index * (source - 1) / max(target - 1, 1)
+    else:
+        position = np.clip((index + 0.5) * source / target - 0.5, 0, None)
+    low = position.astype(np.int64)
+    high = np.minimum(low + 1, source - 1)
+    share = position - low
+    matrix = np.zeros((target, source))
+    rows = np.arange(target)
+    np.add.at(matrix, (rows, low), 1 - share)
+    np.add.at(matrix, (rows, high), share)
+    return matrix
+
+
+@lru_cache(maxsize=64)
+def smoothing_matrix(size: int, sigma: float) -> NDArray[np.float64]:
+    """Weights of a Gaussian filter along one axis, as SciPy's with mode `reflect`: (size, size).
+
+    The borders repeat mirrored, the edge sample included (d c b a | a b c d | d c b a), as often as the
+    kernel needs.
+    """
+    radius = int(_TRUNCATE * sigma + 0.5)
+    offsets = np.arange(-radius, radius + 1)
+    kernel = np.exp(-0.5 * (offsets / sigma) ** 2) if sigma > 0 else np.ones(1)
+    kernel /= kernel.sum()
+    place = (np.arange(size)[:, None] + offsets) % (2 * size)
+    place = np.where(place < size, place, 2 * size - 1 - place)
+    matrix = np.zeros((size, size))
+    np.add.at(matrix, (np.arange(size)[:, None], place), np.broadcast_to(kernel, place.shape))
+    return matrix
+
+
+def _apply(matrix: NDArray[np.float64], grids: Tensor) -> Tensor:
+    weights = torch.from_numpy(matrix).to(grids)
+    return weights @ grids @ weights.T
+
+
+def upsample(grids: Tensor, size: int, *, align_corners: bool = False) -> Tensor:
+    """Bilinear upsampling of (..., g, g) to (..., size, size)."""
+    return _apply(upsampling_matrix(grids.shape[-1], size, align_corners=align_corners), grids)
+
+
+def upsample_smooth(grids: Tensor, size: int, sigma: float) -> Tensor:
+    """`upsample`, then a Gaussian of σ pixels of the result, in one product; σ 0 smooths nothing."""
+    upsampling = upsampling_matrix(grids.shape[-1], size, align_corners=False)
+    return _apply(smoothing_matrix(size, sigma) @ upsampling, grids)

@@ -23,8 +23,7 @@ from pipeline.methods.base import (
     Training,
 )
 from pipeline.methods.losses import dice, focal, total
-from pipeline.methods.readout import probabilities, similarities, to_grid
-from pipeline.methods.resampling import upsample
+from pipeline.methods.readout import probabilities, similarities, to_grid, upsample
 from pipeline.methods.text_ensemble import choose_templates, ensemble_features
 
 _HEAD = Global(ln_post=True)

@@ -15,8 +15,7 @@ from torch.nn.functional import one_hot
 from pipeline.clip import Clip, Features, Global, Tap, Windows
 from pipeline.clip.vision import window_patches
 from pipeline.methods.base import Method, MethodSettings, Scores, Temperature
-from pipeline.methods.readout import probabilities
-from pipeline.methods.resampling import upsample
+from pipeline.methods.readout import probabilities, upsample
 from pipeline.methods.text_ensemble import choose_templates, ensemble_features
 
 _HEAD = Global(ln_post=True)

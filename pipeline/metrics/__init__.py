@@ -8,9 +8,8 @@
 `draws` redraws the images for the bootstrap, `intervals` says how far the values then move.
 """
 
-from pipeline.metrics.curves import ImageMetrics, PixelMetrics
+from pipeline.metrics.curves import ImageMetrics, PixelMetrics, image_metrics
 from pipeline.metrics.draws import Draws, image_draws, interval, pixel_draws, standard_error
-from pipeline.metrics.images import image_metrics
 from pipeline.metrics.regions import ImageRegions, label_masks
 from pipeline.metrics.state import PixelState
 

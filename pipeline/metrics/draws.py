@@ -16,8 +16,7 @@ import numpy.typing as npt
 
 from pipeline.metrics import curves
 from pipeline.metrics.arrays import Floats, Ints, Keys, key_scores
-from pipeline.metrics.curves import PIXEL_METRICS, PixelMetrics
-from pipeline.metrics.images import checked
+from pipeline.metrics.curves import PIXEL_METRICS, PixelMetrics, checked
 from pipeline.metrics.protocol import protocol_areas, protocol_thresholds
 from pipeline.metrics.sketch import ImageSketch
 

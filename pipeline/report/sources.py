@@ -49,13 +49,13 @@ class History:
     Attributes:
         system: what was tuned.
         auxiliary: on which set.
-        seed: with which seed, as the file's name has it.
+        seed: with which seed.
         epochs: mean losses by name; `total` is what was minimised.
     """
 
     system: System
     auxiliary: str
-    seed: str
+    seed: int
     epochs: tuple[dict[str, float], ...]
 
 
@@ -147,10 +147,12 @@ def _rows_by_cell(frame: pd.DataFrame) -> Iterator[tuple[CellKey, NDArray[np.int
 
 def _histories(weights: Path) -> Iterator[History]:
     for path in sorted(weights.glob("*/*.history.json")):
-        name, _, seed = path.name.removesuffix(".history.json").rpartition("-seed")
-        method, _, variant = name.partition(".")
         content = _json(path) or {}
-        yield History(System(method, variant), path.parent.name, seed, tuple(content.get("epochs", ())))
+        try:
+            system = System(content["method"], content["variant"])
+            yield History(system, path.parent.name, content["seed"], tuple(content["epochs"]))
+        except KeyError as error:
+            raise ZsadError(f"{path} is damaged (no {error}): delete it and run its stage again") from error
 
 
 def _json(path: Path) -> dict[str, Any] | None:

@@ -1,7 +1,10 @@
-"""The folder of a report: `report.html`, and every figure as SVG and PNG."""
+"""The folder of a report: `report.html`, and every figure as SVG and PNG.
+
+The page begins with what was run, what failed, and the averages of every method.
+"""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
@@ -9,14 +12,17 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from pipeline.cells import by_reason
 from pipeline.files import write_text
 from pipeline.report.chunks import pack, page_index, subset_chunk
 from pipeline.report.figures import Figure, report_figures
 from pipeline.report.grids import grids, hint, link, published, shown, sort_key
-from pipeline.report.overview import averages, facts, failures
 from pipeline.report.sources import Sources
 from pipeline.tables import build_tables
 from pipeline.tables.html import prose
+from pipeline.tables.legend import LEVEL_TITLES, over_datasets
+from pipeline.tables.model import Row, Section, Table, ranked
+from pipeline.tables.outcome import Outcome
 
 _PACKAGE: Final = "pipeline.report"
 _ASSETS: Final = "page"
@@ -63,8 +69,8 @@ def _page(sources: Sources, figures: Sequence[Figure], folder: Path) -> str:
             profile=outcome.profile,
             expected=outcome.expected,
             marks=outcome.marks(),
-            facts=facts(sources),
-            failures=failures(sources),
+            facts=_facts(sources),
+            failures=_failures(sources),
             averages=grids(averages(outcome)),
             grids=[it for table in tables for it in grids(table)],
             figures=figures,
@@ -98,3 +104,64 @@ def _json(value: Any) -> Markup:
     """`value` as JSON that cannot end the script element around it."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - no "<" is left
+
+
+def _facts(sources: Sources) -> dict[str, str]:
+    """What was run, as pairs of a name and a value."""
+    rows, outcome = sources.rows, sources.outcome
+    done = [row for row in rows if row.status == "ok"]
+    images = {(row.dataset, row.subset): row.n_images or 0 for row in done}
+    subsets = sum(len(record.subsets) for record in outcome.expected.values())
+    seeds = sorted({row.seed for row in rows if row.seed is not None})
+    found = {
+        "Cells": f"{len(done)} of {len(rows)} finished",
+        "Data sets": f"{len(outcome.expected)}, with {subsets} subsets",
+        "Images": str(sum(images.values())),
+        "Methods and variants": str(len(outcome.means)),
+        "Seeds": ", ".join(map(str, seeds)) or "none",
+    }
+    return found | _run_facts(sources.run)
+
+
+def _failures(sources: Sources) -> list[str]:
+    """Why cells have no numbers, one line for each reason."""
+    return by_reason((row.name, row.error) for row in sources.rows if row.error)
+
+
+def averages(outcome: Outcome) -> Table:
+    """The plain average over the data sets of a domain, method by method."""
+    part = outcome.only(outcome.methods)
+    columns = [
+        (domain, names, task)
+        for domain, names in part.domains.items()
+        for task in LEVEL_TITLES
+        if any(task in part.expected[name].tasks for name in names)
+    ]
+    by_column = [
+        ranked([over_datasets(own, names, task) for own in part.means.values()]) for _, names, task in columns
+    ]
+    by_row = zip(*by_column, strict=True)
+    rows = tuple(Row((part.title(system),), slots) for system, slots in zip(part.means, by_row, strict=True))
+    titles = (f"{domain.capitalize()}, {task} level" for domain, _, task in columns)
+    section = Section(("Method", *titles), rows, text_columns=1)
+    return Table("averages", "Average over data sets", part, (section,))
+
+
+def _run_facts(run: Mapping[str, object]) -> dict[str, str]:
+    """Of the sidecar, as far as it has them."""
+    if not run:
+        return {"Revision, machine, time taken": "in run.json beside these results; `zsad report` shows them"}
+    found = {}
+    match run.get("git"):
+        case {"commit": str(commit), "changed": bool(changed)}:
+            found["Revision"] = commit[:12] + (" with changes" if changed else "")
+    match run.get("seconds"):
+        case {"evaluate": float(seconds) | int(seconds)}:
+            found["Evaluation took"] = f"{seconds:.0f} s"
+    match run.get("machine"):
+        case {"platform": str(system), "processors": processors, "python": str(python)}:
+            found["Machine"] = f"{system}, {processors} processors, Python {python}"
+    match run.get("libraries"):
+        case dict(libraries):
+            found["Libraries"] = ", ".join(f"{name} {it}" for name, it in libraries.items() if it)
+    return found

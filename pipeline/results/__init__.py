@@ -3,7 +3,6 @@
 `pipeline.results.read` gives them back as pandas tables; writing them does not ask for pandas.
 """
 
-from pipeline.results.cells import decode_cell, encode_cell
 from pipeline.results.examples import ROLES, SIDE, Example, Role, decode_heatmap, encode_heatmap
 from pipeline.results.provenance import git_revision, library_versions, write_run
 from pipeline.results.records import CellResult, CellRow, CellScores
@@ -21,7 +20,7 @@ from pipeline.results.schema import (
     Status,
     spread_columns,
 )
-from pipeline.results.write import datasets_with_results, slug, write_results
+from pipeline.results.write import datasets_with_results, decode_cell, encode_cell, slug, write_results
 
 __all__ = [
     "EXAMPLES_SCHEMA",

@@ -1,9 +1,12 @@
-"""From finished cells to the folders that DVC tracks: `metrics/`, `scores/`, `examples/`, one file a subset.
+"""From finished cells to files: one for the cell store, and the folders that DVC tracks, one file a subset.
 
-The folders say what was asked for, no more: rows are sorted, and files of cells that are no longer part of
-the run are deleted. Time, machine and revision stay out of the files (see `provenance`).
+A cell's own file has scores and examples as its table and the row as JSON in its footer; its bytes depend on
+the result alone, and the result comes back exactly. The folders `metrics/`, `scores/` and `examples/` say
+what was asked for, no more: rows are sorted, and files of cells that left the run are deleted. Time, machine
+and revision stay out of the files (see `provenance`).
 """
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,10 +20,11 @@ import pyarrow as pa
 
 from pipeline.files import atomic_path
 from pipeline.results import parquet
-from pipeline.results.cells import example_columns, image_table
-from pipeline.results.records import CellResult
+from pipeline.results.examples import EXAMPLE_COLUMNS, Example
+from pipeline.results.records import CellResult, CellRow, CellScores
 from pipeline.results.schema import (
     EXAMPLES_SCHEMA,
+    IMAGE_FIELDS,
     METRICS_SCHEMA,
     SCHEMA_VERSION,
     SCORES_SCHEMA,
@@ -30,6 +34,13 @@ from pipeline.results.schema import (
 _METRICS: Final = "metrics"
 _SCORES: Final = "scores"
 _EXAMPLES: Final = "examples"
+
+_IMAGE_SCHEMA: Final = pa.schema(IMAGE_FIELDS)
+# One row an image; the columns of examples are null where the image is none.
+_CELL_SCHEMA: Final = pa.schema(
+    [*IMAGE_FIELDS, *(pa.field(name, kind) for name, kind in EXAMPLE_COLUMNS.items())]
+)
+_ROW = "zsad.row"
 
 
 def slug(name: str) -> str:
@@ -110,7 +121,7 @@ def _scores_table(cells: Sequence[CellResult]) -> pa.Table:
 
 
 def _scores_of(cell: CellResult) -> pa.Table:
-    images = image_table(cell.scores)
+    images = _image_table(cell.scores)
     # Stable, so that pieces cut from one image stay in their order.
     images = images.take(np.argsort(images["image"].to_numpy(zero_copy_only=False), kind="stable"))
     return _of_cell(cell, {name: images[name] for name in images.column_names}, SCORES_SCHEMA)
@@ -121,9 +132,9 @@ def _examples_table(cells: Sequence[CellResult]) -> pa.Table:
 
 
 def _examples_of(cell: CellResult) -> pa.Table:
-    images = image_table(cell.scores).take(pa.array([it.place for it in cell.examples], pa.int64()))
+    images = _image_table(cell.scores).take(pa.array([it.place for it in cell.examples], pa.int64()))
     columns = {name: images[name] for name in images.column_names}
-    return _of_cell(cell, columns | example_columns(cell.examples), EXAMPLES_SCHEMA)
+    return _of_cell(cell, columns | _example_columns(cell.examples), EXAMPLES_SCHEMA)
 
 
 def _of_cell(cell: CellResult, columns: Mapping[str, Any], schema: pa.Schema) -> pa.Table:
@@ -146,3 +157,68 @@ def _keep_only(folder: Path, wanted: Iterable[Path]) -> None:
                 path.rmdir()
         elif path not in keep:
             path.unlink()
+
+
+def encode_cell(result: CellResult) -> bytes:
+    """The Parquet file of `result`; equal results have equal bytes."""
+    row = json.dumps(asdict(result.row), sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return parquet.to_bytes(_table(result), {_ROW: row})
+
+
+def decode_cell(content: bytes, source: str = "cell") -> CellResult:
+    """The result in a file that `encode_cell` made.
+
+    Args:
+        content: the whole file.
+        source: name of the file for messages.
+
+    Raises:
+        ResultsError: the file is damaged, or of another schema version.
+    """
+    table, metadata = parquet.from_bytes(content, _CELL_SCHEMA, source)
+    try:
+        row = CellRow(**json.loads(metadata[_ROW]))
+        failed = row.status == "failed"
+        return CellResult(row, None if failed else _scores(table), () if failed else _examples(table))
+    except (KeyError, TypeError, ValueError, ResultsError) as error:
+        raise ResultsError(f"{source}: damaged cell ({error}); delete it and run again") from error
+
+
+def _image_table(scores: CellScores | None) -> pa.Table:
+    """Columns `image`, `label`, `score` of a cell, in the order of its shard; without scores, no rows."""
+    columns: tuple[Any, ...] = (
+        ([], [], []) if scores is None else (scores.images, scores.labels, scores.scores)
+    )
+    return pa.table(
+        [pa.array(c, f.type) for c, f in zip(columns, IMAGE_FIELDS, strict=True)], schema=_IMAGE_SCHEMA
+    )
+
+
+def _example_columns(examples: Sequence[Example]) -> dict[str, pa.Array]:
+    """The columns of `examples` but for their images, in their order."""
+    return {
+        name: pa.array([getattr(example, name) for example in examples], kind)
+        for name, kind in EXAMPLE_COLUMNS.items()
+    }
+
+
+def _table(result: CellResult) -> pa.Table:
+    images = _image_table(result.scores)
+    rows: list[int | None] = [None] * len(images)
+    for index, example in enumerate(result.examples):
+        rows[example.place] = index
+    columns = {name: images[name] for name in images.column_names}
+    for name, column in _example_columns(result.examples).items():
+        columns[name] = column.take(pa.array(rows, pa.int64()))
+    return pa.table(columns, schema=_CELL_SCHEMA)
+
+
+def _scores(table: pa.Table) -> CellScores:
+    return CellScores(tuple(table["image"].to_pylist()), table["label"].to_numpy(), table["score"].to_numpy())
+
+
+def _examples(table: pa.Table) -> tuple[Example, ...]:
+    lines = table.select(list(EXAMPLE_COLUMNS)).to_pylist()
+    return tuple(
+        Example(place=place, **line) for place, line in enumerate(lines) if line["heatmap"] is not None
+    )

@@ -1,4 +1,10 @@
-"""The arrays of a subset on disk, and one image of it into its row.
+"""From a published picture to its row in the arrays of a subset, as the official code does it.
+
+Images: resized to S x S, bicubic, the aspect ratio is not kept; converted to RGB after that, which
+matters for palette, alpha and 1-bit pictures. Masks (`pipeline.catalog.masks`): all above 0 is defect,
+another bound is a build of its own; resized bilinearly as 0/255, and defect again where the result exceeds
+one half (AnomalyCLIP, dataset.py and test.py). JPEG masks therefore grow by their compression noise, and
+one-pixel defects may vanish.
 
 Each image is written straight into its row of a memory map, so memory does not grow with the data set.
 """
@@ -16,11 +22,13 @@ from pipeline.catalog import ANOMALOUS, Build, Sample
 from pipeline.catalog.fingerprint import FileFact
 from pipeline.catalog.images import decode
 from pipeline.catalog.masks import read_mask
+from pipeline.catalog.samples import Box
 from pipeline.catalog.tree import mask_files
 from pipeline.errors import DataError, is_fault
 from pipeline.files import atomic_path
-from pipeline.shards.preprocess import Bytes, check_pair, crop_to, image_array, mask_bits
-from pipeline.shards.reader import images_name, masks_name
+from pipeline.shards.reader import Bytes, images_name, masks_name
+
+_SHAPE = 0.02  # of rounding, when a small mask was made from a large image
 
 
 @dataclass(frozen=True)
@@ -117,3 +125,45 @@ def _read(root: Path, path: str) -> bytes:
         if is_fault(error):
             raise
         raise DataError(f"{path}: {error.strerror}") from None
+
+
+def crop_to(picture: Image.Image, box: Box | None, name: str) -> Image.Image:
+    """The piece of a picture that is meant.
+
+    Raises:
+        DataError: the box reaches beyond the picture.
+    """
+    if box is None:
+        return picture
+    if box[2] > picture.width or box[3] > picture.height:
+        raise DataError(f"{name}: {picture.width} x {picture.height} pixels, too small for the piece {box}")
+    return picture.crop(box)
+
+
+def image_array(picture: Image.Image, size: int) -> Bytes:
+    """A picture as uint8 (size, size, 3) RGB."""
+    resized = picture.resize((size, size), Image.Resampling.BICUBIC)
+    return np.asarray(resized.convert("RGB"), dtype=np.uint8)
+
+
+def check_pair(sample: Sample, size: tuple[int, int], mask: str, mask_size: tuple[int, int]) -> None:
+    """Refuse a mask that is not of its image's shape; one of another size is resized with it.
+
+    Raises:
+        DataError: the sides are not in proportion, as when only one of the two was turned; or only a piece is
+            meant, which is counted in pixels of both, and the sizes differ.
+    """
+    width, height = size
+    other, tall = mask_size
+    far = _SHAPE * max(width * tall, height * other)
+    if abs(width * tall - height * other) > far or (sample.crop and size != mask_size):
+        raise DataError(
+            f"{mask}: {other} x {tall} pixels, while its image {sample.image} has {width} x {height}; "
+            "turn or cut one of them as the other"
+        )
+
+
+def mask_bits(mask: Image.Image, size: int) -> Bytes:
+    """A 0/255 mask as packed bits of the (size, size) mask, uint8 (ceil(size * size / 8),)."""
+    resized = np.asarray(mask.resize((size, size), Image.Resampling.BILINEAR))
+    return np.packbits(resized > 0.5 * 255)

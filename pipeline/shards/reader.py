@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from pipeline.errors import DataError, is_fault
 from pipeline.files import value_digest
 from pipeline.shards.manifest import read_manifest
-from pipeline.shards.preprocess import Bytes
+
+Bytes = NDArray[np.uint8]
 
 INDEX = "index.parquet"
 INDEX_SCHEMA = pa.schema(

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Final
 
-from pipeline.cells import CellKey, System
+from pipeline.cells import CellKey, System, names_by_reason
 from pipeline.results import CellRow
 from pipeline.tables.expected import Expected, ExpectedSet
 from pipeline.tables.mean import (
@@ -156,12 +156,11 @@ def _reason(cells: Mapping[CellKey, CellRow | None], metric: str) -> str:
     if not any(cells.values()):
         return NOT_RUN
     one_seed = len({key.seed for key in cells}) == 1
-    kinds: dict[str, list[str]] = {}
-    for key, row in cells.items():
-        if (kind := _kind(row, metric)) is not None:
-            kinds.setdefault(kind, []).append(
-                key.subset if one_seed else f"{key.subset} with seed {key.seed}"
-            )
+    kinds = names_by_reason(
+        (key.subset if one_seed else f"{key.subset} with seed {key.seed}", kind)
+        for key, row in cells.items()
+        if (kind := _kind(row, metric)) is not None
+    )
     if len(cells) == 1:
         return next(iter(kinds))
     unit = "subsets" if one_seed else "cells"

@@ -10,8 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from pipeline.clip.architecture import build_model
-from pipeline.clip.tensors import read_pickled, read_safetensors
-from pipeline.clip.weights import read_state_dict
+from pipeline.clip.tensors import read_pickled, read_safetensors, read_state_dict
 from pipeline.errors import WeightsError
 
 from .towers import SMALL, random_state

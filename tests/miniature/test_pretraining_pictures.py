@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from pipeline.miniature.drawing import DEFECTS, OBJECTS, ORGANS, TEXTURES
-from pipeline.miniature.pretraining.batches import batches
 from pipeline.miniature.pretraining.pictures import (
     EVALUATION_VIEW,
     TRAINING_VIEW,
     Pool,
     View,
+    batches,
     draw_pool,
     draw_twins,
 )

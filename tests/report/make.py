@@ -104,7 +104,8 @@ def write_run(params: Params, systems: Sequence[tuple[str, str, int | None]]) ->
     write_results(cells(params, systems), params.results)
     run = {"git": {"commit": "0123456789abcdef", "changed": False}, "seconds": {"evaluate": 12.3}}
     (params.results / "run.json").write_text(json.dumps(run))
-    history = {"epochs": [{"total": 3.0, "focal": 1.0}, {"total": 2.0, "focal": 0.5}]}
+    epochs = [{"total": 3.0, "focal": 1.0}, {"total": 2.0, "focal": 0.5}]
+    history = {"method": "anomalyclip", "variant": "", "seed": 111, "epochs": epochs}
     path = params.weights / "btad" / "anomalyclip-seed111.history.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(history))

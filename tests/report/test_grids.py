@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.report import Sources
 from pipeline.report.grids import Grid, grids, hint, link, published, shown
-from pipeline.report.overview import averages
+from pipeline.report.write import averages
 from pipeline.tables import Table, build_tables
 from pipeline.tables.values import csv_text
 from tests.tables.make import ABLATION_EXPECTED, ablation_run, outcome

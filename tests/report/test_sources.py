@@ -49,7 +49,7 @@ def test_examples_go_from_the_highest_score_down(sources: Sources, run_folder: P
 
 def test_histories_say_what_was_tuned_on_what(sources: Sources) -> None:
     (history,) = sources.histories
-    assert (history.system, history.auxiliary, history.seed) == (System("anomalyclip"), "btad", "111")
+    assert (history.system, history.auxiliary, history.seed) == (System("anomalyclip"), "btad", 111)
     assert [epoch["total"] for epoch in history.epochs] == [3.0, 2.0]
 
 

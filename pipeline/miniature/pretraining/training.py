@@ -19,8 +19,7 @@ from pipeline.clip import Global, Local
 from pipeline.clip.architecture import build_model
 from pipeline.clip.text import TextTower
 from pipeline.clip.vision import VisionTower
-from pipeline.miniature.pretraining.batches import Batch, batches
-from pipeline.miniature.pretraining.pictures import Pool
+from pipeline.miniature.pretraining.pictures import Batch, Pool, batches
 
 PATCH_TEMPERATURE = 0.07  # that of AnomalyCLIP's maps, which will read the same features
 TOUCHED = 0.15  # share of a patch that the defect must cover to be a patch of the damaged picture

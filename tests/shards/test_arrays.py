@@ -8,7 +8,7 @@ from PIL import Image
 
 from pipeline.catalog import Sample
 from pipeline.errors import DataError
-from pipeline.shards.preprocess import check_pair, image_array, mask_bits
+from pipeline.shards.arrays import check_pair, image_array, mask_bits
 
 WHOLE = Sample("all", "a.png", "m.png", 1, "defect")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import speed
 from pipeline.errors import ZsadError
 from pipeline.execution.run import open_run
 from pipeline.execution.scoring import score_group
@@ -14,9 +15,7 @@ from pipeline.execution.store import CellStore
 from pipeline.execution.tasks import CellTask, GroupTask
 from pipeline.params import load_params
 from pipeline.plan import Rates
-from pipeline.speed import calibration
-from pipeline.speed.calibration import rates
-from pipeline.speed.rates import measure
+from pipeline.speed import measure, rates
 from tests.project import Project
 
 FAKE = Rates(start=1.0, cell=2.0, image=3.0, score=4.0, memory=5)
@@ -35,7 +34,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         seen.append(task.tower.name)
         return FAKE
 
-    monkeypatch.setattr(calibration, "_measured", fake)
+    monkeypatch.setattr(speed, "_measured", fake)
     return seen
 
 
@@ -66,7 +65,7 @@ def test_another_machine_is_measured_anew(
 ) -> None:
     path = tmp_path / "calibration.json"
     rates(planned(), path)
-    monkeypatch.setattr(calibration, "machine", lambda: {"processor": "another"})
+    monkeypatch.setattr(speed, "machine", lambda: {"processor": "another"})
     rates(planned(), path)
     assert len(counted) == 2
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.redaction import redacted
+from pipeline.errors import redacted
 
 PASSWORD = "pa55word"  # noqa: S105 - an example
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from pipeline.methods.resampling import upsample, upsample_smooth
+from pipeline.methods.readout import upsample, upsample_smooth
 from tests.clip.reference import close
 
 
