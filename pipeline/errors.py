@@ -22,6 +22,7 @@ _STEPS = {
     errno.EROFS: "put it on a file system that can be written",
     errno.EMFILE: "allow more open files (`ulimit -n 4096`) and run it again",
     errno.ENFILE: "end other programs and run it again",
+    errno.ENOLCK: "put it on a file system that has locks",
     errno.ENOENT: "put it there",
     errno.EIO: "run it again; if it stays, the disk or the network drive is failing",
     errno.ELOOP: "remove the link that leads to itself",

@@ -6,21 +6,22 @@ one process may do at a time is done inside `only_one`.
 """
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
 import stat
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from filelock import FileLock, Timeout
-
 from pipeline.errors import BusyError
 
 _CHUNK = 1 << 20
+_LOOK_SECONDS = 0.1  # between two looks at a lock
 
 
 class NotAFileError(OSError):
@@ -172,17 +173,48 @@ def only_one(path: Path, message: str, wait: Callable[[str], None] | None = None
 
     Raises:
         BusyError: another process holds the lock, and there is no `wait`.
+        OSError: the file system has no locks, or the file cannot be opened.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path, blocking=False)
-    try:
-        lock.acquire()
-    except Timeout:
+    handle = _locked(path)
+    if handle is None:
         if wait is None:
-            raise BusyError(message) from None
+            raise BusyError(message)
         wait(message)
-        lock.acquire(blocking=True)
+        while (handle := _locked(path)) is None:
+            time.sleep(_LOOK_SECONDS)
     try:
         yield
     finally:
-        lock.release()
+        os.close(handle)
+
+
+def _locked(path: Path) -> int | None:
+    """A handle of the lock file that holds the lock, unless another one does."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+    try:
+        # A folder that was thrown away while this process waited is no place for a lock.
+        if lock(handle, path) and os.path.samestat(os.fstat(handle), path.stat()):
+            return handle
+    except FileNotFoundError:
+        pass
+    except BaseException:
+        os.close(handle)
+        raise
+    os.close(handle)
+    return None
+
+
+def lock(handle: int, path: Path) -> bool:
+    """Lock an open file or folder until the handle is closed; false where another handle holds the lock.
+
+    Raises:
+        OSError: its file system has no locks; the error names `path`.
+    """
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # some network drives say the second
+        return False
+    except OSError as error:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK), str(path)) from error
+    return True

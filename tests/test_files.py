@@ -1,11 +1,14 @@
 """Atomic writes, digests and locks."""
 
+import errno
+import fcntl
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
-from pipeline.errors import BusyError
+from pipeline.errors import BusyError, as_message
 from pipeline.files import Journal, atomic_path, file_digest, only_one, value_digest, write_json, write_text
 from tests.project import Project
 
@@ -115,3 +118,22 @@ def test_a_journal_of_other_work_or_with_altered_lines_is_not_taken(tmp_path: Pa
     assert Journal(path, "other").get("1") is None
     path.write_bytes(b"\xff\xfe no journal\n[]")
     assert Journal(path, "key").get("1") is None
+
+
+def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(_handle: int, _what: int) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", refuses)
+    with pytest.raises(OSError, match="No locks available") as caught, only_one(tmp_path / "one", "busy"):
+        pass
+    assert as_message(caught.value).endswith(
+        "one: No locks available; put it on a file system that has locks"
+    )
+
+
+def test_the_lock_of_a_folder_that_was_thrown_away_is_none(tmp_path: Path) -> None:
+    with only_one(tmp_path / "locks/one", "busy"):
+        shutil.rmtree(tmp_path / "locks")
+        with only_one(tmp_path / "locks/one", "busy"):
+            pass

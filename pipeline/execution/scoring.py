@@ -27,9 +27,9 @@ from pipeline.errors import ZsadError, as_message
 from pipeline.execution.examples import ExampleSelection
 from pipeline.execution.retries import OutOfMemoryError, out_of_memory
 from pipeline.execution.store import TextStore
-from pipeline.execution.tasks import CellTask, GroupTask, failed_result
+from pipeline.execution.tasks import CellTask, GroupTask, failed_result, tower_digest
 from pipeline.execution.usage import phase
-from pipeline.files import value_digest
+from pipeline.files import file_digest, value_digest
 from pipeline.methods.base import LearntMethod, Method
 from pipeline.metrics import (
     Draws,
@@ -81,11 +81,11 @@ def _score(task: GroupTask) -> tuple[CellResult, ...]:
     shard = open_subset(task.shards, task.subset, task.tower.image_size)
     verify_subset(task.shards, task.subset, task.tower.image_size)  # its digest is in the keys of the cells
     with phase("tower"):
-        clip = _clip(task.tower, task.device)
+        clip, read = _clip(task.tower, task.device)
     group = _Group(task)
     with torch.inference_mode():
         with phase("text"):
-            group.start(shard, clip)
+            group.start(shard, clip, read)
         with phase("images"):
             group.score(shard, clip)
     with phase("metrics"):
@@ -93,9 +93,12 @@ def _score(task: GroupTask) -> tuple[CellResult, ...]:
 
 
 @lru_cache(maxsize=_TOWERS)
-def _clip(tower: TowerSpec, device: str) -> Clip:
-    """A tower that this process has used lately: groups come longest first, so towers take turns."""
-    return load_clip(tower, device=device)
+def _clip(tower: TowerSpec, device: str) -> tuple[Clip, str]:
+    """A tower that this process has used lately, and the digest of what it was read from.
+
+    Groups come longest first, so towers take turns.
+    """
+    return load_clip(tower, device=device), tower_digest(tower.model, tower.weights)
 
 
 def _ask_for_smaller_batch(error: Exception, task: GroupTask) -> None:
@@ -130,10 +133,11 @@ class _Group:
             self.runs = [run for run in self.runs if run.task is not task]
             self._results[task.content_key] = failed_result(task.columns, _reason(error, task.cell.key.name))
 
-    def start(self, shard: SubsetShard, clip: Clip) -> None:
+    def start(self, shard: SubsetShard, clip: Clip, read: str) -> None:
         for cell_task in self._task.cells:
             with self.cell(cell_task):
                 method = _build(cell_task, clip)
+                _require_weights(cell_task, read)
                 text = _text(self._task, cell_task, method)
                 examples = ExampleSelection(shard.labels, shard.paths)
                 self.runs.append(_CellRun(cell_task, method, text, examples))
@@ -184,6 +188,17 @@ def _build(task: CellTask, clip: Clip) -> Method:
             raise ZsadError(f"{task.cell.key.name}: has no learnt weights")
         load_checkpoint(task.weights, method)
     return method
+
+
+def _require_weights(task: CellTask, tower: str) -> None:
+    """Refuse weights that were replaced since the key of the cell was made.
+
+    Raises:
+        ZsadError: they were; the numbers would be kept under a key that is not theirs.
+    """
+    learnt = None if task.weights is None else file_digest(task.weights)
+    if value_digest([tower, learnt]) != task.columns["weights"]:
+        raise ZsadError(f"{task.cell.key.name}: its weights were replaced during the run; run it again")
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """The manifest of a prepared data set. It is written last: a folder without one is not prepared."""
 
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -73,11 +74,13 @@ class Manifest(_Part):
         Raises:
             DataError: the data set has no such subset.
         """
-        for entry in self.subsets:
-            if entry.name == name:
-                return entry
-        known = ", ".join(entry.name for entry in self.subsets)
-        raise DataError(f"{self.dataset}: unknown subset {name!r}; known: {known}")
+        if (entry := self._by_name.get(name)) is not None:
+            return entry
+        raise DataError(f"{self.dataset}: unknown subset {name!r}; known: {', '.join(self._by_name)}")
+
+    @cached_property
+    def _by_name(self) -> dict[str, SubsetEntry]:
+        return {entry.name: entry for entry in self.subsets}
 
     @property
     def errors(self) -> dict[str, str]:
@@ -103,9 +106,15 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = manifest_path(folder)
     try:
-        return Manifest.model_validate_json(path.read_bytes())
+        return _parsed(path.read_bytes())
     except FileNotFoundError:
         raise DataError(f"{path}: not there; prepare the data set first (dvc repro prepare)") from None
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         raise DataError(f"{path}: damaged or of another version ({where}); prepare it again") from None
+
+
+@lru_cache(maxsize=4)
+def _parsed(content: bytes) -> Manifest:
+    """Once for all groups of a data set that has thousands."""
+    return Manifest.model_validate_json(content)

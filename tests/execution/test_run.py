@@ -16,14 +16,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.cli import main
-from pipeline.execution.run import Summary
+from pipeline.execution.backends import SerialBackend
+from pipeline.execution.run import Summary, open_run
+from pipeline.execution.store import CellStore
 from pipeline.methods.anomalyclip import AnomalyClip
 from pipeline.methods.base import Method
 from pipeline.methods.clip import ClipMethod
 from pipeline.params import load_params
 from pipeline.results import IMAGE_METRICS, METRICS, PIXEL_METRICS, decode_heatmap
 from pipeline.results.parquet import read_examples, read_scores
-from tests.execution.running import evaluate, prepare, train
+from tests.execution.running import evaluate, forget, prepare, train
 from tests.project import ROOT, Project
 
 SUBSETS = 3 + 1 + 1 + 1
@@ -425,3 +427,23 @@ def test_text_of_other_weights_is_not_taken(trained: Project, encoded: list[tupl
     shutil.rmtree(".zsad")
     evaluate()
     assert trained.files("results") == before
+
+
+def test_weights_that_are_replaced_during_a_run_give_no_number(trained: Project) -> None:
+    run, weights = open_run(load_params(), CellStore()), Path("weights/miniature")
+    before = (weights / "btad/anomalyclip-seed111.safetensors").read_bytes()
+    shutil.copy(
+        weights / "sdd/anomalyclip-seed111.safetensors", weights / "btad/anomalyclip-seed111.safetensors"
+    )
+    backend = SerialBackend()
+    for task in run.tasks:
+        run.do(task, backend)
+    summary = run.finish()
+    assert {name.split("/")[0] for name, _ in summary.failures} == {"sdd", "headct", "endo"}
+    assert all("its weights were replaced during the run" in reason for _, reason in summary.failures)
+    (weights / "btad/anomalyclip-seed111.safetensors").write_bytes(before)
+    assert evaluate().complete
+    found = trained.files("results")
+    forget(trained)
+    evaluate()
+    assert trained.files("results") == found
