@@ -15,7 +15,7 @@ from collections.abc import Mapping
 _KNOWN = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _STEPS = {
-    errno.ENOSPC: "make room",
+    errno.ENOSPC: "make room, of bytes (`df -h`) or of files (`df -i`)",
     errno.EDQUOT: "make room",
     errno.EACCES: "change its permissions, or use another folder",
     errno.EPERM: "change its permissions, or use another folder",
