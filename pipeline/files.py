@@ -54,7 +54,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success fsync it and rename it to `path`.
 
     Raises:
-        OSError: the folder cannot be written. Nothing is left under either name.
+        OSError: the folder cannot be written; it names `path`. Nothing is left under either name.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")  # of any path, however long its name is
@@ -64,6 +64,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
             os.fsync(handle.fileno())
         temporary.replace(path)
         sync_folder(path.parent)
+    except OSError as error:
+        if error.filename == str(temporary):
+            error.filename = str(path)  # which a user knows
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

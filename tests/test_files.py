@@ -37,6 +37,13 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_fault_names_the_file_that_is_meant(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    with pytest.raises(OSError, match="No space left") as caught, atomic_path(path) as temporary:
+        raise OSError(errno.ENOSPC, "No space left", str(temporary))
+    assert caught.value.filename == str(path)
+
+
 def test_write_makes_missing_folders(tmp_path: Path) -> None:
     write_text(tmp_path / "a" / "b" / "c.txt", "x")
     assert (tmp_path / "a" / "b" / "c.txt").read_text() == "x"
