@@ -287,7 +287,7 @@ class _FolderRun:
         kept = self.journal.get(str(self.seen))
         if kept is None or not self._is_current(kept, names):
             return False
-        self._add(**kept)
+        self._add(len(names), kept["scores"], kept["left_out"])
         return True
 
     def _is_current(self, kept: Mapping[str, Any], names: Sequence[str]) -> bool:
@@ -305,11 +305,9 @@ class _FolderRun:
 
     def score(self, batch: list[Picture | Unreadable]) -> None:
         """Score a batch and keep it, unless a file could not be read now and may be the next time."""
-        part = {
-            "contents": [item.content for item in batch],
-            "scores": {},
-            "left_out": {item.name: item.reason for item in batch if isinstance(item, Unreadable)},
-        }
+        contents = [item.content for item in batch]
+        left_out = {item.name: item.reason for item in batch if isinstance(item, Unreadable)}
+        scored: dict[str, float] = {}
         if pictures := [item for item in batch if isinstance(item, Picture)]:
             images = torch.from_numpy(np.stack([picture.pixels for picture in pictures]))
             features = self._method.clip.encode_image(images, self._method.taps)
@@ -317,15 +315,16 @@ class _FolderRun:
             self._write(pictures, scores)
             for picture, score in zip(pictures, scores.image.tolist(), strict=True):
                 if np.isfinite(score):
-                    part["scores"][picture.name] = score
+                    scored[picture.name] = score
                 else:
-                    part["left_out"][picture.name] = f"its score is {score}"
-        if None not in part["contents"]:
+                    left_out[picture.name] = f"its score is {score}"
+        part = {"contents": contents, "scores": scored, "left_out": left_out}
+        if None not in contents:
             self.journal.keep(str(self.seen), part)
-        self._add(**part)
+        self._add(len(contents), scored, left_out)
 
-    def _add(self, contents: list[str], scores: dict[str, float], left_out: dict[str, str]) -> None:
-        self.seen += len(contents)
+    def _add(self, seen: int, scores: Mapping[str, float], left_out: Mapping[str, str]) -> None:
+        self.seen += seen
         self.done.names += scores
         self.done.scores += scores.values()
         for name, reason in left_out.items():

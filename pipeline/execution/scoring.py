@@ -165,7 +165,7 @@ def _text(task: GroupTask, cell: CellTask, method: Method) -> Tensor:
     made_by = [method.name, *(cell.columns[name] for name in ("code", "weights", "params"))]
     class_name = task.class_name if method.class_aware else None
     key = value_digest([*made_by, class_name, task.device, task.threads, *_arithmetic()])
-    store, shape = TextStore(task.texts), (2, method.clip.embed_dim)
+    store, shape = TextStore(), (2, method.clip.embed_dim)
     if (known := store.get(key, shape)) is not None:
         return torch.tensor(known, device=method.clip.device)
     text = method.text_features(task.class_name)

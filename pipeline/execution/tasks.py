@@ -15,7 +15,6 @@ from typing import Any
 import pipeline
 from pipeline.clip.spec import TowerSpec
 from pipeline.errors import DataError, redacted
-from pipeline.execution.store import TEXTS
 from pipeline.execution.usage import Usage
 from pipeline.execution.weights import WeightsShelf
 from pipeline.files import file_digest, value_digest
@@ -59,10 +58,7 @@ class CellTask:
 
 @dataclass(frozen=True)
 class GroupTask:
-    """Cells that one pass of a subset's images serves.
-
-    `shards` is the folder of the prepared data set, `texts` that of text features, which workers share.
-    """
+    """Cells that one pass of a subset's images serves. `shards` is the folder of the prepared data set."""
 
     tower: TowerSpec
     dataset: str
@@ -70,7 +66,6 @@ class GroupTask:
     images: int
     class_name: str
     shards: Path
-    texts: Path
     device: str
     threads: int
     batch: int
@@ -131,7 +126,6 @@ class TaskBuilder:
             images=group.images,
             class_name=self._manifests[group.dataset].subset(group.subset).class_name,
             shards=params.shards / group.dataset,
-            texts=TEXTS,
             device=params.compute.device,
             threads=params.compute.threads,
             batch=params.compute.batch,
