@@ -24,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.catalog.images import decode
+from pipeline.catalog.images import decode, depth_note, depth_of, peak_of
 from pipeline.catalog.roles import mask_paths
 from pipeline.catalog.tree import IMAGE_SUFFIXES, is_image, read_tree
 from pipeline.detection.detector import Detector
@@ -99,26 +99,40 @@ def list_images(
     return images, tuple(sorted(masks.intersection(names))), refused
 
 
-def read_picture(folder: Path, name: str, size: int) -> Picture | Unreadable:
+def find_peaks(folder: Path, names: Sequence[str]) -> list[int]:
+    """The largest value of every image of 16 bits; of the others the header alone is read."""
+
+    def peak(name: str) -> int | None:
+        try:
+            with (folder / name).open("rb") as file:
+                return peak_of(file, name)
+        except (DataError, OSError):
+            return None  # said when it is scored
+
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        return [found for found in pool.map(peak, names) if found is not None]
+
+
+def read_picture(folder: Path, name: str, size: int, bit_depth: int | None = None) -> Picture | Unreadable:
     """One image as every prepared image is made; never raises for what lies in the file."""
     digest = None
     try:
         content = (folder / name).read_bytes()
         digest = sha256(content).hexdigest()
-        image = decode(content, name)
+        image = decode(content, name, bit_depth)
         return Picture(name, image_array(image, size), image.size, digest)
     except (DataError, OSError) as error:
         return Unreadable(name, str(error).removeprefix(f"{name}: "), digest)
 
 
 def read_batches(
-    folder: Path, chunks: Sequence[Sequence[str]], size: int
+    folder: Path, chunks: Sequence[Sequence[str]], size: int, bit_depth: int | None = None
 ) -> Iterator[list[Picture | Unreadable]]:
     """The images of `chunks` in order, a chunk at a time; the next one is decoded meanwhile."""
     with ThreadPoolExecutor(_WORKERS) as pool:
 
         def submit(chunk: Sequence[str]) -> Iterator[Picture | Unreadable]:
-            return pool.map(lambda name: read_picture(folder, name, size), chunk)
+            return pool.map(lambda name: read_picture(folder, name, size, bit_depth), chunk)
 
         coming: Iterator[Picture | Unreadable] | None = None
         for chunk in [*chunks, ()]:
@@ -192,6 +206,7 @@ class FolderTask:
         batch: Images a pass.
         maps: Whether to write every anomaly map.
         overlays: Whether to write every heatmap.
+        bit_depth: Of what is stored in 16 bits; None: by the largest value of the folder.
     """
 
     folder: Path
@@ -200,6 +215,7 @@ class FolderTask:
     batch: int = 16
     maps: bool = False
     overlays: bool = False
+    bit_depth: int | None = None
 
 
 @dataclass
@@ -207,6 +223,7 @@ class FolderScores:
     """Names and scores of the images that were scored, masks that were not, and files that were left out.
 
     The first `kept` images were read by a run that was killed.
+    `depth_note` says by which bit depth images of 16 bits were read, when that was found.
     """
 
     names: list[str] = field(default_factory=list)
@@ -214,6 +231,7 @@ class FolderScores:
     left_out: list[Unreadable] = field(default_factory=list)
     masks: tuple[str, ...] = ()
     kept: int = 0
+    depth_note: str = ""
 
 
 def score_folder(
@@ -237,8 +255,13 @@ def score_folder(
         )
     names, masks, refused = list_images(task.folder, task.out)
     chunks = [names[start : start + task.batch] for start in range(0, len(names), task.batch)]
-    facts = {**detector.facts(), "class_name": task.class_name if method.class_aware else None}
+    depth, note = task.bit_depth, ""
+    if depth is None and (peaks := find_peaks(task.folder, names)):
+        depth, note = depth_of(max(peaks)), depth_note(peaks)
+    class_name = task.class_name if method.class_aware else None
+    facts = {**detector.facts(), "class_name": class_name, "bit_depth": depth}
     run = _FolderRun(task, method, report, _journal(task, facts, names))
+    run.done.depth_note = note
     run.done.masks = masks
     for file in refused:
         run.leave_out(file)
@@ -247,7 +270,7 @@ def score_folder(
     run.done.kept = run.seen
     size = method.clip.spec.image_size
     with torch.inference_mode(), progress("score", len(chunks)) as steps:
-        for batch in read_batches(task.folder, chunks, size):
+        for batch in read_batches(task.folder, chunks, size, depth):
             run.score(batch)
             steps.step(f"{run.seen} of {len(names)} images")
     write_scores(task.out, run.done.names, run.done.scores, facts)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pipeline
 from pipeline.clip.spec import TowerSpec
-from pipeline.errors import DataError, redacted
+from pipeline.errors import DataError, printable, redacted
 from pipeline.execution.usage import Usage
 from pipeline.execution.weights import WeightsShelf
 from pipeline.files import file_digest, value_digest
@@ -30,6 +30,7 @@ _SHARED_SOURCES = (
     "metrics",
     "shards/reader.py",
     "execution/scoring.py",
+    "execution/counts.py",
     "execution/examples.py",
     "results/examples.py",
     "training/checkpoint.py",
@@ -64,6 +65,7 @@ class GroupTask:
     dataset: str
     subset: str
     images: int
+    masks: bool
     class_name: str
     shards: Path
     device: str
@@ -95,7 +97,7 @@ def known_columns(params: Params, cell: Cell) -> dict[str, Any]:
 
 def failed_result(columns: Mapping[str, Any], reason: str) -> CellResult:
     """The row of a cell that got no numbers; a method may have put anything into its error."""
-    return CellResult(CellRow(status="failed", error=redacted(reason), **columns), None)
+    return CellResult(CellRow(status="failed", error=printable(redacted(reason)), **columns), None)
 
 
 def tower_spec(params: Params, tower: str) -> TowerSpec:
@@ -118,13 +120,14 @@ class TaskBuilder:
 
     def group_task(self, group: Group, cells: tuple[CellTask, ...]) -> GroupTask:
         """The task of the `cells` of a group that are to be run."""
-        params = self._params
+        params, subset = self._params, self._manifests[group.dataset].subset(group.subset)
         return GroupTask(
             tower=tower_spec(params, group.tower),
             dataset=group.dataset,
             subset=group.subset,
             images=group.images,
-            class_name=self._manifests[group.dataset].subset(group.subset).class_name,
+            masks=subset.masks,
+            class_name=subset.class_name,
             shards=params.shards / group.dataset,
             device=params.compute.device,
             threads=params.compute.threads,

@@ -24,10 +24,10 @@ from pipeline import methods
 from pipeline.cells import System
 from pipeline.clip import Clip, load_clip
 from pipeline.errors import DataError, DiskFullError, ParamsError, TrainingError, ZsadError
-from pipeline.execution.retries import out_of_memory
+from pipeline.execution.retries import device_is_lost, out_of_memory
 from pipeline.execution.systems import resolve_systems
 from pipeline.execution.tasks import tower_spec
-from pipeline.execution.weights import weights_name, write_status
+from pipeline.execution.weights import clear, weights_name, write_status
 from pipeline.files import write_json
 from pipeline.methods.base import LearntMethod
 from pipeline.params import Params
@@ -95,7 +95,11 @@ class Trainer:
         return len(self._params.seeds) * sum(map(len, self._by_tower.values()))
 
     def jobs(self) -> Iterator[Job]:
-        """Every job, tower by tower; features are collected when the first job of a tower is asked for."""
+        """Every job, tower by tower; features are collected when the first job of a tower is asked for.
+
+        What an earlier training wrote is removed first.
+        """
+        clear(self._folder)
         for tower, items in self._by_tower.items():
             yield from self._tower_jobs(tower, items)
 
@@ -115,7 +119,7 @@ class Trainer:
         built = self._built(items, clip)
         if not built:
             return
-        taps = frozenset().union(*(method.taps for method in built.values()))
+        taps = frozenset().union(*(method.loss_taps for method in built.values()))
         with _features_folder() as folder:
             batch = self._params.compute.batch
             try:
@@ -162,7 +166,8 @@ class Trainer:
         try:
             yield
         except Exception as error:
-            if isinstance(error, OSError) or out_of_memory(error):
+            lost = device_is_lost(self._params.compute.device)
+            if lost or isinstance(error, OSError) or out_of_memory(error):
                 raise
             reason = str(error) if isinstance(error, ZsadError) else f"{type(error).__name__}: {error}"
             self.failed[name] = reason

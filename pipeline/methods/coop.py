@@ -15,9 +15,10 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from pipeline.clip import Clip, Features, Global, Local
+from pipeline.clip import Clip, Features, Global, Local, Tap
 from pipeline.methods.base import (
     BatchSize,
+    Blocks,
     Epochs,
     LearntSettings,
     Losses,
@@ -66,7 +67,7 @@ class CoOpSettings(LearntSettings):
 
     prompts: str = "coop1"
     n_ctx: int = Field(default=16, ge=1, le=77)
-    layers: tuple[int, ...] = Field(default=(24,), min_length=1)
+    layers: Blocks = (24,)
     temperature: Temperature = 0.07
     sigma: float = Field(default=4.0, ge=0, le=MAX_SIGMA)
     training: CoOpTraining = CoOpTraining()
@@ -90,6 +91,11 @@ class CoOp(PromptTuned):
         self._readout = Readout(Global(ln_post=True), patches, settings.temperature, size, settings.sigma)
         self._learner = PromptLearner(clip, words, context=(1, settings.n_ctx), deep=(0, 0))
         self.reset(torch.Generator().manual_seed(0))
+
+    @property
+    def loss_taps(self) -> frozenset[Tap]:
+        """The class token alone."""
+        return frozenset([self._readout.head])
 
     def loss(self, features: Features, labels: Tensor, masks: Tensor, class_names: Sequence[str]) -> Losses:  # noqa: ARG002
         """Cross-entropy of the images; masks are not used."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from pipeline.clip import Clip, Features, Global, Local, Tap
 from pipeline.methods.base import (
+    Blocks,
     LearntMethod,
     LearntSettings,
     Losses,
@@ -41,7 +42,7 @@ class VandSettings(LearntSettings):
 
     tower: str = "vand"
     templates: str = "released_35"
-    layers: tuple[int, ...] = Field(default=(6, 12, 18, 24), min_length=1)
+    layers: Blocks = (6, 12, 18, 24)
     temperature: Temperature = 0.01
     training_by_auxiliary: dict[str, Training] = Field(
         default_factory=lambda: {"mvtec": Training(epochs=3, mosaic=0.2)}
@@ -123,6 +124,11 @@ class Vand(LearntMethod):
         """Softmax of the class token's similarities; sum of the layers' abnormal maps."""
         image = probabilities(features[_HEAD], text, self.settings.temperature)[:, 1]
         return Scores(image, total(maps[:, 1] for maps in self._maps(features, text)))
+
+    @property
+    def loss_taps(self) -> frozenset[Tap]:
+        """The patch tokens alone."""
+        return frozenset(self._patches)
 
     def loss(self, features: Features, labels: Tensor, masks: Tensor, class_names: Sequence[str]) -> Losses:  # noqa: ARG002
         """Focal and abnormal dice of each layer's map; labels are not used."""

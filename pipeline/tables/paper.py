@@ -139,7 +139,7 @@ def subsets_table(dataset: str, outcome: Outcome) -> Table:
     """The table of `dataset`; a variant has a section where it was run."""
     ran = [it for it, own in outcome.means.items() if not it.variant or own.ran_on(dataset)]
     part = outcome.only(ran, [dataset])
-    published = references("subsets", outcome.profile)
+    published = references("subsets", outcome.label)
     sections = tuple(
         _system_section(outcome.title(system), dataset, own, published) for system, own in part.means.items()
     )
@@ -166,7 +166,7 @@ def _by_dataset(
 ) -> Table:
     """Data sets in rows, the systems of `part` in columns, titled by `labels` where given."""
     titles = [part.title(system) if labels is None else labels[system] for system in part.means]
-    rows = tuple(_dataset_rows(part, references(name, part.profile)))
+    rows = tuple(_dataset_rows(part, references(name, part.label)))
     section = Section(("Task", "Category", "Data set", "C", *titles), rows, text_columns=3)
     lines = (
         *labelled(labels or {}),
@@ -213,7 +213,7 @@ def _by_variant(
         if task in record.tasks
     ]
     titles = [f"{part.expected[dataset].title}: {LEVEL_TITLES[task]}" for dataset, task in columns]
-    published = references(name, part.profile)
+    published = references(name, part.label)
     by_column = [
         ranked([over_subsets(own, dataset, task, published) for own in part.means.values()])
         for dataset, task in columns

@@ -59,7 +59,8 @@ class Comparison:
 def references(table: str, profile: str) -> References:
     """The published values of a table such as `table1`, or of `subsets`.
 
-    None for another profile than the paper's, and for what the paper does not print as a table.
+    None for another profile than the paper's, for a smoke run (`profile` is the label of the outcome), and
+    for what the paper does not print as a table.
     """
     if profile != PAPER_PROFILE or not table.startswith(("table", "subsets")):
         return {}

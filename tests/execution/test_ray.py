@@ -64,7 +64,7 @@ def serial(trained: Project) -> dict[str, bytes]:
 def test_a_lost_node_changes_nothing(
     trained: Project, serial: dict[str, bytes], cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.execution.ray.run_on_node", faults.held_off_the_head)
+    monkeypatch.setattr("pipeline.execution.ray.Worker", faults.HeldOffTheHead)
     events, over = Events(), threading.Event()
 
     def lose_node() -> None:
@@ -108,14 +108,14 @@ def test_an_address_where_nobody_is_says_so(trained: Project, monkeypatch: pytes
 def test_lost_workers_change_nothing_and_short_memory_takes_a_smaller_batch(
     trained: Project, serial: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.execution.ray.run_on_node", faults.dies_twice_in_headct)
+    monkeypatch.setattr("pipeline.execution.ray.Worker", faults.DiesTwiceInHeadct)
     events = Events()
     assert evaluate(events, threads=4).counts() == {"run": CELLS, "reused": 0, "failed": 0}
     assert [facts["group"] for facts in events.of("worker_lost")] == ["headct/brain"] * 2
     assert trained.files("results") == serial
 
     forget(trained)
-    monkeypatch.setattr("pipeline.execution.ray.run_on_node", faults.short_of_memory)
+    monkeypatch.setattr("pipeline.execution.ray.Worker", faults.ShortOfMemory)
     summary = evaluate(threads=4)
     assert summary.complete
     assert any("endo/" in note and "batch halved to 4" in note for note in summary.notes)
@@ -127,7 +127,7 @@ def test_a_group_that_hangs_becomes_rows_and_the_next_run_costs_just_them(
 ) -> None:
     trained.set_param("compute.time_limit", 40)
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.execution.ray.run_on_node", faults.endless_on_endo)
+        patch.setattr("pipeline.execution.ray.Worker", faults.EndlessOnEndo)
         summary = evaluate(threads=4)
     assert summary.counts() == {"run": CELLS - 2, "reused": 0, "failed": 2}
     (reason,) = {reason for _, reason in summary.failures}
@@ -144,7 +144,7 @@ def test_a_worker_that_is_stopped_is_told_of_and_ended_and_the_others_go_on(
     use_plain_methods(trained)
     trained.set_param("compute.backend", "ray")
     trained.set_param("compute.cpus", 1)
-    monkeypatch.setattr("pipeline.execution.ray.run_on_node", faults.stopped_on_endo)
+    monkeypatch.setattr("pipeline.execution.ray.Worker", faults.StoppedOnEndo)
     monkeypatch.setattr("pipeline.execution.ray._NOTICE_SECONDS", 5.0)
     monkeypatch.setattr("pipeline.execution.ray._LEAST_LIMIT", 40.0)
     monkeypatch.setattr("pipeline.execution.ray._IMAGE_SECONDS", 0.1)
@@ -153,6 +153,19 @@ def test_a_worker_that_is_stopped_is_told_of_and_ended_and_the_others_go_on(
     assert "endo/colon: took longer than what its images can take, 40 s" in reason
     assert {row.dataset for row in trained.rows() if row.status == "failed"} == {"endo"}
     assert "endo/colon has been running for 0 min in process" in capfd.readouterr().err
+
+
+@pytest.mark.soak
+def test_a_worker_that_is_stopped_before_it_says_where_it_is_gives_its_place_back(
+    trained: Project, serial: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained.set_param("compute.cpus", 1)
+    monkeypatch.setattr("pipeline.execution.ray.Worker", faults.StoppedAsItEnters)
+    monkeypatch.setattr("pipeline.execution.ray._STOPPED_SECONDS", 2.0)
+    events = Events()
+    assert evaluate(events, threads=4).complete
+    assert len(events.of("worker_lost")) == 1
+    assert trained.files("results") == serial
 
 
 @pytest.mark.soak

@@ -60,7 +60,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def test_another_account_is_refused_everywhere_and_cannot_read_the_password(served: Served) -> None:
     home = served.project.folder / ".prefect"
     files = [home / "password", home / "open.html"]
-    assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600, 0o600]
+    assert [stat.S_IMODE(file.stat().st_mode) for file in (home, *files)] == [0o700, 0o600, 0o600]
     imports = "import base64, encodings.idna, os, sys, urllib.request, urllib.error"
     told = as_nobody(imports, REACHES, served.address, *map(str, files))
     assert told.split() == ["401"] * 12 + ["False"] * 2

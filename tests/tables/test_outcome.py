@@ -9,6 +9,7 @@ from pipeline.cells import System
 from pipeline.results import ResultsError
 from pipeline.tables import Outcome
 from pipeline.tables.outcome import in_order
+from pipeline.tables.verdicts import references
 
 from .make import EXPECTED, failed, full_run, outcome, row, write
 
@@ -116,6 +117,8 @@ def test_a_smoke_run_is_marked_and_never_mixed(tmp_path: Path) -> None:
     few = outcome(tmp_path, [row("btad", "01", "clip", 0.9, limit=2)])
     assert "SMOKE RUN: at most 2 images of each subset; its numbers mean nothing." in few.marks(short=True)
     assert few.label == "miniature, limit 2"
+    smoke = replace(few, profile="paper").label
+    assert (len(references("table1", "paper")) > 0, references("table1", smoke)) == (True, {})
     with pytest.raises(ResultsError, match="results of a smoke run stand beside others"):
         outcome(tmp_path, [row("btad", "01", "clip", 0.9, limit=2), row("isic", "isic", "clip", 0.9)])
 
