@@ -24,9 +24,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.catalog.images import decode, depth_note, depth_of, peak_of
+from pipeline.catalog.images import decode, depth_note, depth_of, orientation_of, peak_of
 from pipeline.catalog.roles import mask_paths
-from pipeline.catalog.tree import IMAGE_SUFFIXES, is_image, read_tree
+from pipeline.catalog.tree import IMAGE_SUFFIXES, UNREAD, is_image, is_picture, read_tree
 from pipeline.detection.detector import Detector
 from pipeline.errors import DataError, ParamsError
 from pipeline.execution.tasks import code_digest
@@ -53,7 +53,7 @@ _WORKERS = 2  # decoding is a fraction of the tower's time
 
 
 class Picture(NamedTuple):
-    """One decoded image: its name in the folder, (S, S, 3) RGB, and its published width and height.
+    """One decoded image: name in the folder, (S, S, 3) RGB, stored width and height, whether to be turned.
 
     `content` is the SHA-256 of its file.
     """
@@ -61,6 +61,7 @@ class Picture(NamedTuple):
     name: str
     pixels: Bytes
     shape: tuple[int, int]
+    turned: bool = False
     content: str = ""
 
 
@@ -78,7 +79,7 @@ def list_images(
     """Every image below `folder`, but nothing below `leave_out`, where results go.
 
     Returns:
-        Images and masks, sorted relative POSIX paths, and entries that must not be read.
+        Images and masks, sorted relative POSIX paths, and entries that must not or cannot be read.
 
     Raises:
         DataError: there is no such folder, or no image in it.
@@ -95,7 +96,8 @@ def list_images(
     if not images:
         what = f"no image in it but masks, such as {names[0]}" if names else "no image in it"
         raise DataError(f"{folder}: {what}; known are {', '.join(sorted(IMAGE_SUFFIXES))}")
-    refused = tuple(Unreadable(path, reason) for path, reason in sorted(tree.refused.items()))
+    unread = {path: UNREAD for path in tree.paths() if is_picture(path) and not is_image(path)}
+    refused = tuple(Unreadable(path, reason) for path, reason in sorted({**unread, **tree.refused}.items()))
     return images, tuple(sorted(masks.intersection(names))), refused
 
 
@@ -120,7 +122,7 @@ def read_picture(folder: Path, name: str, size: int, bit_depth: int | None = Non
         content = (folder / name).read_bytes()
         digest = sha256(content).hexdigest()
         image = decode(content, name, bit_depth)
-        return Picture(name, image_array(image, size), image.size, digest)
+        return Picture(name, image_array(image, size), image.size, orientation_of(image) != 1, digest)
     except (DataError, OSError) as error:
         return Unreadable(name, str(error).removeprefix(f"{name}: "), digest)
 
@@ -222,8 +224,9 @@ class FolderTask:
 class FolderScores:
     """Names and scores of the images that were scored, masks that were not, and files that were left out.
 
-    The first `kept` images were read by a run that was killed.
-    `depth_note` says by which bit depth images of 16 bits were read, when that was found.
+    The first `kept` images were read by a run that was killed. `depth_note` says by which bit depth images of
+    16 bits were read, when that was found; `turned` counts the scored ones with an orientation tag, which is
+    not applied.
     """
 
     names: list[str] = field(default_factory=list)
@@ -232,6 +235,7 @@ class FolderScores:
     masks: tuple[str, ...] = ()
     kept: int = 0
     depth_note: str = ""
+    turned: int = 0
 
 
 def score_folder(
@@ -310,7 +314,7 @@ class _FolderRun:
         kept = self.journal.get(str(self.seen))
         if kept is None or not self._is_current(kept, names):
             return False
-        self._add(len(names), kept["scores"], kept["left_out"])
+        self._add(kept)
         return True
 
     def _is_current(self, kept: Mapping[str, Any], names: Sequence[str]) -> bool:
@@ -341,16 +345,18 @@ class _FolderRun:
                     scored[picture.name] = score
                 else:
                     left_out[picture.name] = f"its score is {score}"
-        part = {"contents": contents, "scores": scored, "left_out": left_out}
+        turned = sum(picture.turned for picture in pictures if picture.name in scored)
+        part = {"contents": contents, "scores": scored, "left_out": left_out, "turned": turned}
         if None not in contents:
             self.journal.keep(str(self.seen), part)
-        self._add(len(contents), scored, left_out)
+        self._add(part)
 
-    def _add(self, seen: int, scores: Mapping[str, float], left_out: Mapping[str, str]) -> None:
-        self.seen += seen
-        self.done.names += scores
-        self.done.scores += scores.values()
-        for name, reason in left_out.items():
+    def _add(self, part: Mapping[str, Any]) -> None:
+        self.seen += len(part["contents"])
+        self.done.names += part["scores"]
+        self.done.scores += part["scores"].values()
+        self.done.turned += part["turned"]
+        for name, reason in part["left_out"].items():
             self.leave_out(Unreadable(name, reason))
 
     def _write(self, pictures: list[Picture], scores: Scores) -> None:

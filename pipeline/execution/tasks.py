@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pipeline
+from pipeline import catalog
 from pipeline.clip.spec import TowerSpec
 from pipeline.errors import DataError, printable, redacted
 from pipeline.execution.usage import Usage
@@ -91,7 +92,22 @@ def known_columns(params: Params, cell: Cell) -> dict[str, Any]:
         **cell.key._asdict(),
         "title": cell.resolved.title,
         "auxiliary": cell.auxiliary,
+        **_rule(params, cell),
         "image_size": tower.image_size if tower else None,
+    }
+
+
+def _rule(params: Params, cell: Cell) -> dict[str, str]:
+    """The columns about the rule: a training takes its last epoch, and nothing here looks at a target."""
+    resolved, dataset = cell.resolved, cell.key.dataset
+    usual = catalog.record(dataset).build().name if params.counts is None else params.profile
+    return {
+        "track": resolved.track,
+        "protocol": (resolved.protocol or params.protocols[0]) if resolved.learnt else "none",
+        "build_name": params.builds.get(dataset, usual),
+        "epochs_rule": "last" if resolved.learnt else "none",
+        "chosen_on_target": "no",
+        "shown_by": "pipeline/training/fit.py" if resolved.learnt else "docs/protocol.md",
     }
 
 

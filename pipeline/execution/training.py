@@ -105,7 +105,9 @@ class Trainer:
 
     def _tunes(self, item: ResolvedSystem) -> bool:
         """Whether `item` is tuned on this set: by its own choice, or by the common rule."""
-        return self._auxiliary in ({item.auxiliary} if item.auxiliary else self._params.auxiliary.sets)
+        if item.weights_of is not None:
+            return False
+        return self._auxiliary in ((item.auxiliary,) if item.auxiliary else self._params.auxiliary)
 
     def _tower_jobs(self, tower: str, items: list[ResolvedSystem]) -> Iterator[Job]:
         spec = tower_spec(self._params, tower)

@@ -110,16 +110,15 @@ def composed_params(profile: str) -> Params:
 
 def _narrow(values: dict[str, Any], chosen: Sequence[str]) -> None:
     """Keep the `chosen` data sets and the auxiliary sets that these and those are tuned on."""
-    rule = parse_params(values).auxiliary
+    params = parse_params(values)
     retuned = values["retuned"].values()
     wanted: set[str] = set()
-    waiting = list(chosen)
+    waiting = [*chosen, *params.auxiliary]
     while waiting:
         dataset = waiting.pop()
         if dataset in wanted:
             continue
         wanted.add(dataset)
-        waiting.append(rule.tuned_on(dataset))
         waiting += [block["auxiliary"] for block in retuned if dataset in block["datasets"]]
     for key in ("datasets", "own", "auxiliaries"):
         values[key] = [dataset for dataset in values[key] if dataset in wanted]

@@ -134,7 +134,7 @@ def price(params: Params) -> Price:
         systems,
         [Subset(name, subset, count) for name in evaluated for subset, count in counted[name][0].items()],
         seeds=params.seeds,
-        tuned_on=params.auxiliary.tuned_on,
+        tuned_on=params.tuned_on,
         holds_images_of=lambda auxiliary: catalog.record(auxiliary).holds_images_of,
     )
     if refused:

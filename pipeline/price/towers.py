@@ -99,9 +99,9 @@ def _shapes(params: Params, tower: str) -> tuple[Clip, dict[str, Any], int]:
 
 
 def _tuned_on(params: Params, resolved: ResolvedSystem) -> frozenset[str]:
-    if not resolved.learnt:
+    if not resolved.learnt or resolved.weights_of is not None:
         return frozenset()
-    return frozenset({resolved.auxiliary}) if resolved.auxiliary else params.auxiliary.sets
+    return frozenset({resolved.auxiliary}) if resolved.auxiliary else frozenset(params.auxiliary)
 
 
 def _steps(method: Method, auxiliary: str, images: int) -> int:

@@ -148,12 +148,14 @@ def test_bad_files_are_named_and_the_others_scored(
     (pictures / "text.jpg").write_text("no image")
     (pictures / "empty.png").touch()
     (pictures / "notes.txt").write_text("not looked at")
+    (pictures / "phone.HEIC").write_text("another kind of picture")
     (pictures / "away.png").symlink_to(tmp_path / "elsewhere.png")
     reported: list[Unreadable] = []
     task = FolderTask(pictures, tmp_path / "out", "bottle", batch=1)
     done = score_folder(task, clip_detector, reported.append)
     assert reported == done.left_out
-    assert sorted(file.name for file in reported) == ["away.png", "cut.png", "empty.png", "text.jpg"]
+    named = ["away.png", "cut.png", "empty.png", "phone.HEIC", "text.jpg"]
+    assert sorted(file.name for file in reported) == named
     assert all(file.reason and not file.reason.startswith(file.name) for file in reported)
     assert set(rows(tmp_path / "out")) == set(NAMES)
 
@@ -216,6 +218,17 @@ def test_the_bit_depth_is_that_of_the_folder_or_as_stated(clip_detector: Detecto
         assert json.loads(metadata[DETECTOR_KEY.encode()])["bit_depth"] == depth
     (tmp_path / "wide/broken.png").write_bytes(b"no image")
     assert [file.name for file in score_folder(task, clip_detector).left_out] == ["broken.png"]
+
+
+def test_an_orientation_tag_is_counted_and_not_applied(clip_detector: Detector, tmp_path: Path) -> None:
+    upright, turned = tmp_path / "in/a.png", tmp_path / "in/b.png"
+    write_pictures(tmp_path / "in", ("a.png",))
+    tag = Image.Exif()
+    tag[274] = 6
+    Image.open(upright).save(turned, exif=tag)
+    done = score_folder(FolderTask(tmp_path / "in", tmp_path / "out", "cup"), clip_detector)
+    assert done.turned == 1
+    assert done.scores[0] == pytest.approx(done.scores[1], abs=1e-6)
 
 
 def test_no_image_and_no_class_name_are_errors(
