@@ -1,14 +1,15 @@
 """Progress of long work, on standard output: live bars in a terminal, plain lines elsewhere.
 
-A plain line has the count of finished steps, what is done, and the seconds since the start. Where nothing was
-said for ten seconds, a line says how far the part is that is under way, and how long it will take. Steps may
-finish, and parts go on, in several threads.
+A line a step, and of thousands of steps every so many one, the last included: the count of finished steps,
+what is done, and the seconds since the start. Where nothing was said for ten seconds, a line says how far the
+part is that is under way, and how long it will take. Steps may finish, and parts go on, in several threads.
 """
 
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import ceil
 from threading import Event, Lock, Thread
 from typing import Final
 
@@ -24,6 +25,7 @@ from rich.progress import (
 
 SILENCE: Final = 10.0
 """Seconds after which a plain line says that work goes on."""
+_MOST_LINES: Final = 100
 
 
 class Steps:
@@ -31,6 +33,7 @@ class Steps:
 
     def __init__(self, title: str, total: int, bar: Progress | None) -> None:
         self._title, self._total, self._done = title, total, 0
+        self._every = max(1, ceil(total / _MOST_LINES))
         self._start = self._said = time.monotonic()
         self._part: _Part | None = None
         self._lock = Lock()
@@ -44,7 +47,7 @@ class Steps:
             self._done += 1
             if self._bar is not None and self._task is not None:
                 self._bar.update(self._task, advance=1, description=f"{self._title}: {what}")
-            else:
+            elif self._done % self._every == 0 or self._done == self._total:
                 self._say(what)
 
     def part(self, what: str, done: int, total: int) -> None:

@@ -51,3 +51,12 @@ def test_nothing_is_said_after_the_end(
     capsys.readouterr()
     time.sleep(0.1)
     assert capsys.readouterr().out == ""
+
+
+def test_thousands_of_steps_take_a_hundred_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress("evaluate", 2001) as steps:
+        for number in range(2001):
+            steps.step(str(number))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 100
+    assert lines[-1].startswith("evaluate [2001/2001] 2000 ")
