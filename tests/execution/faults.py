@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -24,25 +25,21 @@ Items = Iterator[Place | Report]
 FITS = 4
 
 
-def shorten_memory(most: int = FITS) -> None:
+@contextmanager
+def short_memory(most: int = FITS) -> Iterator[None]:
     """Let the tower of this process refuse more than `most` images at a time, as an allocator would."""
     whole = Clip.encode_image
-    if getattr(whole, "short", False):
-        return
 
     def encode(clip: Clip, images: torch.Tensor, taps: Any) -> Any:
         if len(images) > most:
             raise torch.OutOfMemoryError(f"no room for {len(images)} images")
         return whole(clip, images, taps)
 
-    encode.short = True  # type: ignore[attr-defined]
-    Clip.encode_image = encode  # type: ignore[method-assign,assignment]
-
-
-def short_of_memory(task: GroupTask, workplace: Workplace) -> Items:
-    """A worker whose memory holds `FITS` images."""
-    shorten_memory()
-    yield from run_on_node(task, workplace)
+    Clip.encode_image = encode  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Clip.encode_image = whole  # type: ignore[method-assign]
 
 
 def endless_on_endo(task: GroupTask, workplace: Workplace) -> Items:
@@ -85,8 +82,8 @@ def once_held(then: Callable[[], object], over: Event) -> None:
     then()
 
 
-def dies_twice_in_headct(task: GroupTask, workplace: Workplace) -> Items:
-    """A worker that is killed in the middle of the group of HeadCT, and the next one too."""
+def dies_twice_in_headct_and_short_on_endo(task: GroupTask, workplace: Workplace) -> Items:
+    """A worker killed in the middle of the group of HeadCT, and the next one too; Endo finds memory short."""
     items = run_on_node(task, workplace)
     yield next(items)
     if task.dataset == "headct":
@@ -94,4 +91,5 @@ def dies_twice_in_headct(task: GroupTask, workplace: Workplace) -> Items:
         if deaths < 2:
             Path(f"death-{deaths}").touch()
             os.kill(os.getpid(), signal.SIGKILL)
-    yield from items
+    with short_memory() if task.dataset == "endo" else nullcontext():
+        yield from items

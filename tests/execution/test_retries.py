@@ -107,6 +107,7 @@ def test_a_group_that_does_not_fit_runs_with_a_smaller_batch(
     trained: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_plain_methods(trained)
+    trained.set_param("datasets", ["headct", "endo"])
     evaluate()
     whole = {row.name: row for row in trained.rows()}
     for path in Path(".zsad/cells").rglob("*.parquet"):

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import stat
 import time
@@ -41,8 +42,9 @@ for file in sys.argv[2:]:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served(prefect_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("closed")
+    shutil.copytree(prefect_home, folder / ".prefect")
     for parent in (folder, *folder.parents[:3]):
         if parent.stat().st_uid == os.getuid() and parent != Path("/tmp"):  # noqa: S108
             parent.chmod(0o755)  # what is closed is to be closed by itself
