@@ -13,6 +13,7 @@ from filelock import FileLock
 from hypothesis import settings
 
 from tests.project import ROOT, Project
+from tests.reach import Reach
 
 if TYPE_CHECKING:
     from pipeline.flows.prefect_server import Server
@@ -52,6 +53,12 @@ def make_project(folder: Path, params: dict[str, Any]) -> Project:
     made = Project(folder)
     made.write_params(params)
     return made
+
+
+@pytest.fixture(scope="session")
+def reach() -> Reach:
+    """What this repository can run; reading its syntax trees takes a second."""
+    return Reach()
 
 
 @pytest.fixture

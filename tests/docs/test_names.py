@@ -30,8 +30,7 @@ def _is_there(reach: Reach, dotted: str) -> bool:
     return name in found.defined or name in found.imported or name.startswith("__")
 
 
-def test_every_name_is_there() -> None:
-    reach = Reach()
+def test_every_name_is_there(reach: Reach) -> None:
     absent = {
         (page, dotted)
         for page, text in _pages()

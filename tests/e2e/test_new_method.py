@@ -20,9 +20,9 @@ def test_one_file_and_its_prompts_are_enough(trained: Project, served: None) -> 
     for block in written:
         (trained.folder / block.attributes["file"]).write_text(f"{block.text}\n")
     trained.set_param("methods", {"odd_patch": {}, "clip": {"layers": [8], "sigma": 1.0}})
-    trained.set_param("datasets", ["sdd"])
+    trained.set_param("datasets", ["btad", "sdd"])
     output = trained.run("python", "-m", "stages.evaluate")
-    assert "cells: 2 run, 0 reused, 0 failed" in output
+    assert "cells: 8 run, 0 reused, 0 failed" in output
     tables.run()
     table = (trained.folder / "results/miniature/tables/table1.md").read_text()
     assert "| CLIP | Odd patch |" in table
