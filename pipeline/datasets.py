@@ -7,6 +7,9 @@ their place; the folder stays as it is. The overview is what `zsad datasets` sho
 
 import os
 import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -53,11 +56,6 @@ def expected_counts(params: Params, dataset: str) -> dict[str, KnownCounts]:
     return {subset: (normal, anomalous) for subset, (normal, anomalous) in counts[dataset].items()}
 
 
-def data_folder(params: Params, dataset: str) -> Path:
-    """Where the published files of a data set lie."""
-    return (Path(params.data_root) if dataset in catalog.shipped_names() else registry.DATA) / dataset
-
-
 def prepare_dataset(params: Params, dataset: str) -> Manifest:
     """Write the shards of `dataset`; a subset that cannot be prepared is noted in the manifest.
 
@@ -73,10 +71,11 @@ def prepare_dataset(params: Params, dataset: str) -> Manifest:
 
         return prepare(
             record,
-            data_folder(params, dataset),
+            catalog.files_of(dataset, params.data_root),
             params.shards / dataset,
             params.sizes(),
             expected_counts(params, dataset),
+            limit=params.limit,
             progress=report,
         )
 
@@ -125,6 +124,37 @@ def add_dataset(folder: Path, name: str, normal: str | None = None, *, leave_asi
             shutil.rmtree(place, ignore_errors=True)
         raise
     return Added(found, path, place, seen.notes)
+
+
+def track(paths: Sequence[Path], beside: Sequence[Path] = ()) -> list[Path]:
+    """Put folders and files under DVC, and stage in git what says so: then a colleague's `dvc pull` has them.
+
+    Args:
+        paths: data sets, weights.
+        beside: small files that are staged with them, where they are there.
+
+    Returns:
+        The `.dvc` files.
+
+    Raises:
+        DataError: DVC or git refuses; the message has its reason.
+    """
+    files = [path.with_name(f"{path.name}.dvc") for path in paths]
+    ignored = {path.parent / ".gitignore" for path in paths}
+    staged = (*files, *sorted(ignored), *beside)
+    _run(sys.executable, "-m", "dvc", "add", "-q", *map(str, paths))
+    _run("git", "add", "--", *(str(path) for path in staged if path.exists()))
+    return files
+
+
+def _run(*command: str) -> None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
+    except OSError as error:
+        raise DataError(f"{command[0]} cannot be run ({error}); install it") from error
+    if done.returncode:
+        reason = (done.stderr or done.stdout).strip()
+        raise DataError(f"{' '.join(command[:4])}: {reason}")
 
 
 def _try_out(folder: Path, found: Guess) -> None:
@@ -209,7 +239,7 @@ def overview(params: Params) -> tuple[DatasetState, ...]:
 
 
 def _state(params: Params, record: DatasetRecord) -> DatasetState:
-    folder = data_folder(params, record.name)
+    folder = catalog.files_of(record.name, params.data_root)
     there = folder.is_dir()
     manifest = _manifest(params, record)
     build = record.build(params.builds.get(record.name))
@@ -225,9 +255,9 @@ def _state(params: Params, record: DatasetRecord) -> DatasetState:
         problems=tuple(manifest.errors.values()) if manifest else (),
         folder=str(folder),
         bytes_on_disk=_bytes_below(folder) if there else None,
-        bytes_to_download=None if there else _bytes_to_download(record, build.name),
+        bytes_to_download=None if there else bytes_to_download(record, build.name),
         licence=record.licence.name,
-        how=_how(record),
+        how=catalog.what_brings(record.name, params.data_root),
     )
 
 
@@ -250,13 +280,7 @@ def _bytes_below(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _how(record: DatasetRecord) -> str:
-    if record.domain == "own":
-        return "zsad datasets add FOLDER"
-    return f"zsad download {record.name}"
-
-
-def _bytes_to_download(record: DatasetRecord, build: str) -> int | None:
+def bytes_to_download(record: DatasetRecord, build: str | None) -> int | None:
     """Bytes of the archives of the first source that needs no person."""
     for route in routes(record, build):
         sizes = [source.bytes for source in route]

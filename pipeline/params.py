@@ -105,6 +105,9 @@ class Params(SettingsRecord):
     builds: dict[Name, str] = Field(default_factory=dict)  # which known build, where not the paper's
     datasets: tuple[Name, ...] = Field(min_length=1)  # to prepare; the catalog says which are never evaluated
     own: tuple[Name, ...] = ()  # data sets that the user brought, evaluated too
+    missing: Literal["stop", "leave_out"] = "stop"  # read by `dvc exp run`: see pipeline/conf/config.yaml
+    limit: int | None = Field(default=None, ge=2)  # images a subset of a smoke run; 1 has no second label
+    left_out: tuple[Name, ...] = ()  # asked for, but their files were not there
     auxiliaries: tuple[Name, ...]
     auxiliary: AuxiliaryParams
     seeds: tuple[Seed, ...] = Field(min_length=1)
@@ -116,17 +119,18 @@ class Params(SettingsRecord):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Params":
-        lists = {"datasets": self.every_dataset, "auxiliaries": self.auxiliaries, "seeds": self.seeds}
+        every = (*self.every_dataset, *self.left_out)
+        lists = {"datasets": every, "auxiliaries": self.auxiliaries, "seeds": self.seeds}
         for key, values in lists.items():
             if len(set(values)) != len(values):
                 raise ValueError(f"{key}: an entry stands there twice")
-        if strangers := sorted(set(self.builds) - set(self.every_dataset)):
+        if strangers := sorted(set(self.builds) - {*self.every_dataset, *self.left_out}):
             raise ValueError(f"builds: {strangers[0]!r} is not among `datasets`")
         needed = {self.auxiliary.tuned_on(dataset): "auxiliary" for dataset in self.every_dataset}
         for variant, block in self.retuned.items():
             if set(block.datasets) & set(self.datasets):
                 needed.setdefault(block.auxiliary, f"retuned.{variant}")
-        if missing := sorted(set(needed) - set(self.auxiliaries)):
+        if missing := sorted(set(needed) - {*self.auxiliaries, *self.left_out}):
             raise ValueError(f"auxiliaries: {missing[0]!r} is missing; `{needed[missing[0]]}` asks for it")
         if missing := sorted(set(self.auxiliaries) - set(self.datasets)):
             raise ValueError(f"datasets: the auxiliary set {missing[0]!r} is missing; it has to be prepared")

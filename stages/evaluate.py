@@ -19,10 +19,18 @@ def _say_what_goes(params: Params) -> None:
         )
 
 
+def _say_what_is_left(params: Params) -> None:
+    if params.left_out:
+        print(f"evaluate: left out, not on this machine: {', '.join(params.left_out)}", flush=True)
+    if params.limit is not None:
+        print(f"evaluate: a smoke run, at most {params.limit} images of each subset", flush=True)
+
+
 def run() -> None:
     """Evaluate, print the summary, and fail if it is not complete."""
     params = load_params()
     _say_what_goes(params)
+    _say_what_is_left(params)
     summary = evaluate(params)
     print("\n".join(f"evaluate: {line}" for line in summary.lines()))
     if not summary.complete:

@@ -9,14 +9,19 @@ from pipeline.catalog.guess import Guess, guess
 from pipeline.catalog.listing import advice, list_samples
 from pipeline.catalog.record import Build, DatasetRecord, Domain, Source, Subset, Task
 from pipeline.catalog.registry import (
+    absent,
     auxiliary_names,
+    by_step,
     evaluated,
+    files_of,
     is_taken,
+    leave_out,
     names,
     own_names,
     own_record_path,
     record,
     shipped_names,
+    what_brings,
 )
 from pipeline.catalog.samples import ANOMALOUS, NORMAL, Counts, Ignored, KnownCounts, Listing, Sample
 
@@ -35,16 +40,21 @@ __all__ = [
     "Source",
     "Subset",
     "Task",
+    "absent",
     "advice",
     "auxiliary_names",
+    "by_step",
     "count_problems",
     "evaluated",
+    "files_of",
     "guess",
     "is_taken",
+    "leave_out",
     "list_samples",
     "names",
     "own_names",
     "own_record_path",
     "record",
     "shipped_names",
+    "what_brings",
 ]

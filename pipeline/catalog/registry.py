@@ -5,10 +5,11 @@ current folder, is called like its file, and has its files in `data-own/<name>`;
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, MutableMapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -25,6 +26,8 @@ _ORDER = (
     "headct", "brainmri", "br35h", "covid19",
     "isic", "cvc_colondb", "cvc_clinicdb", "kvasir", "endo", "tn3k",
 )  # fmt: skip
+
+_COMES_WITH_A_RUN = "`dvc repro`"
 
 # Learnt methods are tuned on them; they are no rows of any table.
 _AUXILIARY_ONLY = ("colon_auxiliary",)
@@ -58,6 +61,73 @@ def own_names() -> tuple[str, ...]:
 def own_record_path(name: str) -> Path:
     """Where the record of a user's data set lies."""
     return RECORDS / f"{name}.yaml"
+
+
+def files_of(name: str, root: str) -> Path:
+    """Where the published files of a data set lie: the user's own in `data-own`, the others below `root`."""
+    return (Path(root) if name in shipped_names() else DATA) / name
+
+
+def what_brings(name: str, root: str) -> str:
+    """The next step to the files of a data set that are not there.
+
+    An import brings a whole root, a file of DVC's beside the folder one data set, if it was pushed.
+    """
+    folder = files_of(name, root)
+    if (imported := folder.parent.with_name(f"{folder.parent.name}.dvc")).is_file():
+        deps = "\ndeps:" in imported.read_text(encoding="utf-8")
+        return _COMES_WITH_A_RUN if deps else f"`dvc pull {imported}`"
+    if (tracked := folder.with_name(f"{name}.dvc")).is_file():
+        return f"`dvc pull {tracked}`"
+    return f"`zsad download {name}`" if name in shipped_names() else "`zsad datasets add FOLDER`"
+
+
+def absent(names: Iterable[str], root: str) -> dict[str, str]:
+    """Those of `names` whose files are not here and do not come with a run, to what brings each."""
+    steps = {name: what_brings(name, root) for name in names if not files_of(name, root).is_dir()}
+    return {name: step for name, step in steps.items() if step != _COMES_WITH_A_RUN}
+
+
+def by_step(steps: Mapping[str, str]) -> list[str]:
+    """One line a next step: which data sets it brings.
+
+    Examples:
+        >>> by_step({"sdd": "`zsad download sdd`", "visa": "`zsad download visa`"})
+        ['sdd, visa: `zsad download NAME`']
+    """
+    found: dict[str, list[str]] = {}
+    for name, step in steps.items():
+        found.setdefault(step.replace(f" {name}`", " NAME`"), []).append(name)
+    return [f"{', '.join(names)}: {step if names[1:] else steps[names[0]]}" for step, names in found.items()]
+
+
+def leave_out(values: MutableMapping[str, Any], *, stop: bool) -> list[str]:
+    """Move data sets whose files are not here from the lists of composed params to `left_out`.
+
+    Args:
+        values: of params.yaml.
+        stop: refuse such data sets instead.
+
+    Returns:
+        Those that were moved.
+
+    Raises:
+        DataError: `stop`, and there are some: the message says what brings each. Or none is here.
+    """
+    asked = [*values["datasets"], *values["own"]]
+    gone = absent(asked, values["data_root"])
+    steps = "\n  ".join(by_step(gone))
+    if gone and stop:
+        raise DataError(
+            f"{len(gone)} of the {len(asked)} data sets of the {values['profile']} profile are not here,"
+            f" and nothing was started:\n  {steps}\n`-S missing=leave_out` runs what is here"
+        )
+    if not evaluated(name for name in asked if name not in gone):
+        raise DataError(f"no data set of the {values['profile']} profile is here:\n  {steps}")
+    for key in ("datasets", "own", "auxiliaries"):
+        values[key] = [name for name in values[key] if name not in gone]
+    values["left_out"] = [*values["left_out"], *gone]
+    return list(gone)
 
 
 def record(name: str) -> DatasetRecord:

@@ -4,8 +4,8 @@ Plain records without behaviour. All paths are POSIX paths relative to the root 
 nothing that is derived from them depends on the machine.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 NORMAL, ANOMALOUS = 0, 1
@@ -70,6 +70,21 @@ class Listing:
     problems: Mapping[str, str]
     base: str = ""
 
+    def limited(self, limit: int) -> "Listing":
+        """With at most `limit` images of each subset, half of them anomalous where there are enough.
+
+        They are spread evenly over the names, so that several kinds of defects are among them.
+        """
+        chosen: list[Sample] = []
+        for subset in self.counts():
+            samples = self.of(subset)
+            normal = [sample for sample in samples if sample.label == NORMAL]
+            anomalous = [sample for sample in samples if sample.label == ANOMALOUS]
+            bad = min(len(anomalous), max(limit // 2, limit - len(normal)))
+            kept = {*_spread(normal, limit - bad), *_spread(anomalous, bad)}
+            chosen += [sample for sample in samples if sample in kept]
+        return replace(self, samples=tuple(chosen))
+
     def of(self, subset: str) -> tuple[Sample, ...]:
         """The samples of one subset."""
         return tuple(sample for sample in self.samples if sample.subset == subset)
@@ -82,3 +97,9 @@ class Listing:
             bad = sample.label == ANOMALOUS
             found[sample.subset] = (normal + (not bad), anomalous + bad)
         return found
+
+
+def _spread(samples: Sequence[Sample], count: int) -> list[Sample]:
+    """At most `count` of them, as far apart as can be."""
+    count = min(count, len(samples))
+    return [samples[place * len(samples) // count] for place in range(count)]

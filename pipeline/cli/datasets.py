@@ -42,8 +42,9 @@ def datasets(ctx: click.Context, as_json: bool) -> None:
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--name", help="Name of the data set.  [default: the folder's]")
 @click.option("--normal", help="What normal images are called: a folder, or a label of the list.")
+@click.option("--track", is_flag=True, help="Put it under DVC, and stage record and .dvc file in git.")
 @click.option("--leave-aside", is_flag=True, help="Go on although pictures have no place in the layout.")
-def add(folder: Path, name: str | None, normal: str | None, leave_aside: bool) -> None:
+def add(folder: Path, name: str | None, normal: str | None, track: bool, leave_aside: bool) -> None:
     """Add a folder of images as a data set of your own, and say what every picture was taken for.
 
     \b
@@ -58,13 +59,18 @@ def add(folder: Path, name: str | None, normal: str | None, leave_aside: bool) -
       dvc exp run -S 'own=[widgets]'
     """  # noqa: D301 - click reads the backspace
     from pipeline.datasets import add_dataset
+    from pipeline.datasets import track as track_with_dvc
 
     chosen = name or re.sub(r"\W+", "_", folder.resolve().name).strip("_").lower()
     if not re.fullmatch(r"[a-z][a-z0-9_]*", chosen):
         raise click.UsageError(
             f"{chosen!r}: a name has small letters, digits and _, a letter first; choose one with --name"
         )
-    _say(add_dataset(folder, chosen, normal, leave_aside=leave_aside))
+    added = add_dataset(folder, chosen, normal, leave_aside=leave_aside)
+    _say(added)
+    if track:
+        for file in track_with_dvc([added.folder], [added.record_path]):
+            click.echo(f"tracked: {file}, staged in git; `git commit` and `dvc push` share it")
 
 
 def _say(added: "Added") -> None:
@@ -103,6 +109,8 @@ def _show(states: "tuple[DatasetState, ...]") -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from pipeline import catalog
+
     table = Table(box=None, pad_edge=False)
     for title in ("Data set", "C", "Normal/anom.", "State", "Size"):
         table.add_column(title, no_wrap=True)
@@ -115,20 +123,8 @@ def _show(states: "tuple[DatasetState, ...]") -> None:
     Console().print(table)
     for problem in [problem for state in states for problem in state.problems]:
         click.echo(f"unusable: {problem}", err=True)
-    for how, missing in _missing(states).items():
-        click.echo(f"{how}: {', '.join(missing)}")
-
-
-def _missing(states: "tuple[DatasetState, ...]") -> dict[str, list[str]]:
-    """The next step to the data sets that are missing."""
-    steps: dict[str, list[str]] = {}
-    for state in states:
-        if state.state == "missing":
-            step = state.how.removesuffix(f" {state.name}")
-            steps.setdefault(
-                f"to get by `{step} NAME`" if step != state.how else f"to get {step}", []
-            ).append(state.name)
-    return steps
+    for line in catalog.by_step({state.name: state.how for state in states if state.state == "missing"}):
+        click.echo(f"missing: {line}")
 
 
 def _count(number: int | None) -> str:

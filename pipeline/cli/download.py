@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 LEDGER = "data.digests.yaml"
+DATA = Path("data-paper")
 
 
 @click.command()
@@ -25,15 +26,26 @@ LEDGER = "data.digests.yaml"
 @click.option(
     "--root",
     type=click.Path(file_okay=False, path_type=Path),
-    default=Path("data-paper"),
+    default=DATA,
     show_default=True,
     help="Folder of the data sets; the default is that of the paper profile.",
 )
+@click.option("--weights", is_flag=True, help="The weights of the towers, into pretrained/; no data sets.")
+@click.option("--profile", default="paper", show_default=True, help="Whose towers --weights is of.")
+@click.option("--track", is_flag=True, help="Put what is there under DVC, own data too; stage it in git.")
 @click.option("--keep-archives", is_flag=True, help="Keep the archives in ROOT/.downloads.")
 @click.option("--json", "as_json", is_flag=True, help="Write the result as JSON.")
 @click.pass_obj
-def download(
-    params_file: Path, datasets: tuple[str, ...], root: Path, keep_archives: bool, as_json: bool
+def download(  # noqa: PLR0913 - one argument an option
+    params_file: Path,
+    datasets: tuple[str, ...],
+    *,
+    root: Path,
+    weights: bool,
+    profile: str,
+    track: bool,
+    keep_archives: bool,
+    as_json: bool,
 ) -> None:
     """Download data sets from where they are published; without names, all of the benchmark.
 
@@ -43,14 +55,24 @@ def download(
 
     Google Drive and Kaggle need: pip install 'zsad[downloads]'
 
-    Example: zsad download visa btad
-    """
+    \b
+    Example:
+      zsad download visa btad
+      zsad download --weights
+    """  # noqa: D301 - click reads the backspace
+    if weights:
+        if datasets:
+            raise click.UsageError("--weights fetches no data sets: leave out their names")
+        _weights(profile, params_file.parent / LEDGER, track=track)
+        return
     from pipeline import catalog
     from pipeline.downloads import obtain_all, open_display, open_store
 
     params = load_params(params_file)
     _refuse_import(root)
-    records = list({(one := catalog.record(name)).name: one for name in datasets or params.datasets}.values())
+    own = [name for name in datasets or params.own if name in catalog.own_names()]
+    wanted = [name for name in datasets or params.datasets if name not in own]
+    records = list({(one := catalog.record(name)).name: one for name in wanted}.values())
     with open_display() as display, open_store(root, params_file.parent / LEDGER, display) as store:
         for line in _announcement(records, store, params.builds):
             display.say(line)
@@ -60,7 +82,55 @@ def download(
             display.say(_line(result))
     if as_json:
         click.echo(json.dumps([_plain(result) for result in results], indent=1))
-    _finish(results, root)
+    if track:
+        _track(results, root, own, params_file.parent / LEDGER)
+    _finish(results, root, tracked=track)
+
+
+def _weights(profile: str, ledger: Path, *, track: bool) -> None:
+    """Fetch the files of all tags that the towers of a profile name."""
+    from pipeline.clip.weights import PRETRAINED, is_tag, published
+    from pipeline.downloads import obtain_file, open_display, open_store
+    from pipeline.flows.request import composed_params
+
+    towers = composed_params(profile).towers.values()
+    tags = {(it.model, it.weights) for it in towers if is_tag(it.weights)}
+    if not tags:
+        click.echo(f"the towers of the {profile} profile come with it: nothing to fetch")
+        return
+    failed, paths = [], []
+    with open_display() as display, open_store(PRETRAINED, ledger, display) as store:
+        for model, tag in sorted(tags):
+            known = published(model, tag)
+            try:
+                paths.append(obtain_file(known.url, known.sha256, store))
+            except DataError as error:
+                failed.append(f"{error}; or put the file at {known.path}")
+                continue
+            display.say(f"{model}, {tag}: {paths[-1]}")
+    if track and paths:
+        _say_tracked(paths, [ledger])
+    for message in failed:
+        click.echo(f"error: {message}", err=True)
+    if failed:
+        sys.exit(1)
+
+
+def _track(results: "Sequence[Obtained]", root: Path, own: Sequence[str], ledger: Path) -> None:
+    from pipeline import catalog
+
+    there = [result.path for result in results if result.status != "failed"]
+    paths = [root] if there and _dvc_file(root).exists() else there
+    paths += [folder for name in own if (folder := catalog.files_of(name, str(root))).is_dir()]
+    if paths:
+        _say_tracked(paths, [ledger, *map(catalog.own_record_path, own)])
+
+
+def _say_tracked(paths: Sequence[Path], beside: Sequence[Path]) -> None:
+    from pipeline.datasets import track
+
+    for file in track(paths, beside):
+        click.echo(f"tracked: {file}, staged in git; `git commit` and `dvc push` share it", err=True)
 
 
 def _dvc_file(root: Path) -> Path:
@@ -74,12 +144,13 @@ def _refuse_import(root: Path) -> None:
         raise DataError(f"{root}: an import of {path}, which DVC writes anew; choose another --root")
 
 
-def _finish(results: "Sequence[Obtained]", root: Path) -> None:
+def _finish(results: "Sequence[Obtained]", root: Path, *, tracked: bool) -> None:
     """Say what to do with what is there, and what is not."""
     placed = [result.path for result in results if result.status == "placed"]
-    if placed:
-        tracked = [root] if _dvc_file(root).exists() else placed
-        click.echo(f"track with DVC: dvc add {' '.join(map(str, tracked))}", err=True)
+    if placed and not tracked:
+        names = " ".join(result.dataset for result in results if result.status == "placed")
+        place = "" if root == DATA else f"--root {root} "
+        click.echo(f"track with DVC: zsad download --track {place}{names}", err=True)
     failed = [result for result in results if result.status == "failed"]
     for failure in failed:
         click.echo(f"error: {failure.error}", err=True)

@@ -1,7 +1,11 @@
-"""`zsad plan`: what the next evaluate would run, what it costs here, and how long on how many workers."""
+"""`zsad plan`: what the next evaluate would run, what it costs here, and how long on how many workers.
 
+Before anything is prepared, and for a profile by name, it is the price of everything instead.
+"""
+
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,11 +13,12 @@ import click
 
 from pipeline.cells import by_reason
 from pipeline.errors import count
-from pipeline.params import ComputeParams, load_params
+from pipeline.params import ComputeParams, Params, load_params
 
 if TYPE_CHECKING:
     from pipeline.execution.run import Run
     from pipeline.plan import Rates
+    from pipeline.price import Price
 
 
 class _Workers(click.ParamType):
@@ -37,24 +42,44 @@ class _Workers(click.ParamType):
 
 
 @click.command()
+@click.option("--profile", help="The price of all of a profile, as if nothing of it were here.")
 @click.option("--simulate", type=_Workers(), help="Also say how long this many workers would take.")
 @click.option("--only", type=click.Choice(["failed"]), help="Only cells that failed last time, and why.")
+@click.option("--json", "as_json", is_flag=True, help="The price of everything, as one JSON object.")
 @click.pass_obj
-def plan(params_file: Path, simulate: tuple[int, ...] | None, only: str | None) -> None:
+def plan(
+    params_file: Path, profile: str | None, simulate: tuple[int, ...] | None, only: str | None, as_json: bool
+) -> None:
     """List the groups of cells that the next evaluate would run, and what they cost on this machine.
 
-    Speed is measured with random weights when it is first asked for, and kept in .zsad/calibration.json.
+    Before anything is prepared, and with --profile, it is the price of everything instead: download, disk,
+    memory, and hours on this machine and on GPUs. That needs no data, no weights and no network. Speed is
+    measured with random weights when it is first asked for, and kept in .zsad/calibration.json.
 
-    Example: zsad plan --simulate 1,2,4,8,16
-    """
+    \b
+    Example:
+      zsad plan --simulate 1,2,4,8,16
+      zsad plan --profile paper
+    """  # noqa: D301 - click reads the backspace
+    from pipeline.flows.request import composed_params
+    from pipeline.shards import is_prepared
+
+    if only and (simulate or profile or as_json):
+        raise click.UsageError("--only failed is of the last run: leave out --simulate, --profile and --json")
+    params = composed_params(profile) if profile else load_params(params_file)
+    prepared = any(is_prepared(params.shards / name) for name in params.every_dataset)
+    if profile or as_json or not (prepared or only):
+        _show_price(params, simulate or (), as_json=as_json)
+    else:
+        _show_run(params, simulate or (), only_failures=only is not None)
+
+
+def _show_run(params: Params, simulate: Sequence[int], *, only_failures: bool) -> None:
     from pipeline.execution.run import last_failures, only_failed, open_run
     from pipeline.execution.store import CellStore
 
-    if simulate and only:
-        raise click.UsageError("--simulate is of the whole plan: leave out --only")
-    params = load_params(params_file)
     run = open_run(params, CellStore())
-    if only:
+    if only_failures:
         failures = last_failures(run)
         for row in failures:
             click.echo(f"failed: {row.name}: {row.error}")
@@ -64,21 +89,23 @@ def plan(params_file: Path, simulate: tuple[int, ...] | None, only: str | None) 
     missing = sum(len(task.cells) for task in run.tasks)
     click.echo(f"{count(missing, 'cell')} to run in {count(len(run.tasks), 'group')}")
     click.echo(f"{count(len(run.reused), 'cell')} finished, {len(run.refused)} refused")
-    if run.tasks and not only:
-        _show_cost(run, params.compute, simulate or ())
+    if run.tasks and not only_failures:
+        _show_cost(run, params.compute, simulate)
     for line in by_reason((cell.key.name, reason) for cell, reason in run.refused):
         click.echo(f"refused: {line}", err=True)
     if run.refused:
         sys.exit(1)
 
 
+def _announce(tower: str) -> None:
+    click.echo(f"measuring the tower {tower} with random weights ...", err=True)
+
+
 def _show_cost(run: "Run", compute: ComputeParams, counts: Sequence[int]) -> None:
     from pipeline.plan import simulate
     from pipeline.speed import rates
 
-    measured = rates(
-        run.tasks, announce=lambda tower: click.echo(f"measuring the tower {tower} ...", err=True)
-    )
+    measured = rates(run.tasks, announce=_announce)
     start = max(rate.start for rate in measured.values())
     memory = sum(rate.memory for rate in measured.values())  # of a worker that comes to use every tower
     groups = [
@@ -93,6 +120,12 @@ def _show_cost(run: "Run", compute: ComputeParams, counts: Sequence[int]) -> Non
     )
     for tower, rate in sorted(measured.items()):
         click.echo(_describe(tower, rate))
+    _show_simulation(groups, counts, start)
+
+
+def _show_simulation(groups: Sequence[tuple[str, float]], counts: Sequence[int], start: float) -> None:
+    from pipeline.plan import simulate
+
     if counts:
         click.echo("\nworkers  time          speed-up  busy  limited by")
     for item in simulate(groups, counts, start=start):
@@ -105,6 +138,58 @@ def _describe(tower: str, rate: "Rates") -> str:
         f"  {tower}: {1000 * rate.image:.3g} ms per image, {1000 * rate.score:.3g} ms per image and cell,"
         f" {rate.cell:.2g} s per cell, {rate.start:.2g} s to start a worker"
     )
+
+
+def _show_price(params: Params, counts: Sequence[int], *, as_json: bool) -> None:
+    from pipeline import catalog
+    from pipeline.price import here, measurable, price
+    from pipeline.speed import rates
+
+    priced = price(params)
+    compute, machine = here(params.compute)
+    measured = rates(measurable(priced, params, compute), announce=_announce)
+    seconds = priced.here(measured, compute.workers)
+    if as_json:
+        plain = priced.plain() | {"machine": machine, "seconds_here": round(seconds)}
+        click.echo(json.dumps(plain, indent=1, ensure_ascii=False))
+        return
+    for line in _price_lines(priced):
+        click.echo(line)
+    click.echo(f"  {machine}: {_duration(seconds)}, by what was measured here")
+    for tower, rate in sorted(measured.items()):
+        click.echo(f"  {_describe(tower, rate)}")
+    for name, estimate in priced.estimates.items():
+        click.echo(f"  {name}: {_duration(estimate)}, an estimate")
+    for line in catalog.by_step(priced.missing):
+        click.echo(f"missing: {line}")
+    groups = [
+        (f"{it.dataset}/{it.subset}", measured[it.tower].seconds(it.images, len(it.cells)))
+        for it in priced.groups
+    ]
+    _show_simulation(groups, counts, max(rate.start for rate in measured.values()))
+
+
+def _price_lines(priced: "Price") -> Iterator[str]:
+    from rich.filesize import decimal
+
+    yield (
+        f"{priced.profile}: {len(priced.datasets)} data sets, {count(priced.subsets, 'subset')},"
+        f" {priced.images:,} test images"
+    )
+    yield f"{priced.cells:,} cells in {len(priced.groups)} passes over a subset, {priced.maps:,} maps"
+    yield f"{count(priced.trainings, 'training')} of {priced.steps:,} steps in all"
+    for tower, cost in priced.towers.items():
+        yield (
+            f"  tower {tower}: {cost.images:,} images to evaluate, {cost.tuned:,} to tune on,"
+            f" {cost.flop / 1e12:.3g} TFLOP each"
+        )
+    for note in priced.unknown:
+        yield f"  not known: {note}"
+    yield "disk"
+    yield f"  {decimal(priced.download)} to download, about twice that while it is unpacked"
+    yield f"  {decimal(priced.prepared)} prepared, {decimal(priced.features)} of features while tuning"
+    yield f"memory of a GPU: about {priced.gpu_memory / 2**30:.1f} GiB, by the shapes"
+    yield "time, one after the other"
 
 
 def _duration(seconds: float) -> str:

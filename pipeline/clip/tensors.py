@@ -23,9 +23,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from pipeline.clip.architecture import import_open_clip
 from pipeline.clip.pickles import RefusedError
 from pipeline.clip.torch_files import LONGEST_NAME, Choose, from_archive, from_legacy
+from pipeline.clip.weights import fetched_weights, is_tag
 from pipeline.errors import WeightsError
 from pipeline.files import NotAFileError, open_regular
 
@@ -45,7 +45,6 @@ DAMAGED = (
     struct.error,
 )
 _SAFETENSORS = ".safetensors"
-_SUFFIXES = (_SAFETENSORS, ".pt", ".pth", ".bin")
 _OF_PARALLEL = "module."  # before every name, where several GPUs trained
 # Numbers that OpenAI's archives carry along.
 _NOT_WEIGHTS = frozenset({"input_resolution", "context_length", "vocab_size"})
@@ -191,7 +190,7 @@ def read_state_dict(model: str, weights: str) -> dict[str, Tensor]:
         WeightsError: the file is missing, damaged or of another kind; the message names it.
         OSError: the machine cannot read it now.
     """
-    path = Path(weights) if weights.endswith(_SUFFIXES) else _download(model, weights)
+    path = fetched_weights(model, weights) if is_tag(weights) else Path(weights)
     try:
         tensors = read_safetensors(path)[0] if path.suffix == _SAFETENSORS else read_pickled(path, _inner)
     except FileNotFoundError as error:
@@ -210,18 +209,3 @@ def _inner(content: Any) -> Any:
     """The state dict of a training checkpoint; anything else as it is."""
     wrapped = content.get("state_dict") if isinstance(content, dict) else None
     return wrapped if isinstance(wrapped, dict) else content
-
-
-def _download(model: str, tag: str) -> Path:
-    pretrained = import_open_clip().pretrained
-    config = pretrained.get_pretrained_cfg(model, tag)
-    if not config:
-        raise WeightsError(
-            f"weights {tag!r}: neither a weights file nor a tag that open_clip knows for {model}"
-        )
-    try:
-        return Path(pretrained.download_pretrained(config))
-    except Exception as error:  # every network stack below raises its own classes
-        raise WeightsError(
-            f"weights {tag!r} of {model} cannot be downloaded ({error}): give a local file"
-        ) from error

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from pipeline.datasets import data_folder
+from pipeline import catalog
 from pipeline.doctor.finding import Finding, Level
-from pipeline.errors import BusyError, ZsadError
+from pipeline.errors import BusyError, DataError, ZsadError
 from pipeline.execution.store import CellStore, only_run
-from pipeline.params import Params
+from pipeline.params import Params, TowerParams
 from pipeline.results.parquet import read_examples, read_metrics, read_scores
 from pipeline.shards import SubsetEntry, read_manifest, verify_subset
 from pipeline.training import read_checkpoint
@@ -38,17 +38,38 @@ def _checked(area: str, name: str, check: Callable[[], object], ok: str) -> Find
 
 def _towers(params: Params) -> Iterator[Finding]:
     from pipeline.clip.tensors import read_state_dict
+    from pipeline.clip.weights import find_weights, is_tag
 
     for name, tower in params.towers.items():
-        if Path(tower.weights).suffix:
-            yield _checked(
-                "weights",
-                f"tower {name}",
-                partial(read_state_dict, tower.model, tower.weights),
-                f"{tower.weights} can be read",
-            )
+        what = f"tower {name}"
+        try:
+            file = find_weights(tower.model, tower.weights)
+        except ZsadError as error:
+            yield Finding("weights", what, "problem", str(error))
+            continue
+        if file is None and is_tag(tower.weights):
+            yield _fetchable(what, tower)
         else:
-            yield Finding("weights", f"tower {name}", "ok", f"the tag {tower.weights}, fetched at first use")
+            weights = str(file or tower.weights)
+            check = partial(read_state_dict, tower.model, weights)
+            yield _checked("weights", what, check, f"{weights} can be read")
+
+
+def _fetchable(what: str, tower: TowerParams) -> Finding:
+    """Whether weights that are not here can be fetched from here, or have to be brought."""
+    from pipeline.clip.weights import published
+    from pipeline.downloads import file_size
+
+    known = published(tower.model, tower.weights)
+    try:
+        size = file_size(known.url)
+    except DataError as error:
+        digest = f" (its SHA-256 begins with {known.sha256})" if known.sha256 else ""
+        text = f"not here, and cannot be fetched ({error}): bring the file{digest} to {known.path}"
+        return Finding("weights", what, "problem", text)
+    told = "" if size is None else f", {size / 1e9:.2f} GB"
+    text = f"{known.path} is not here: `zsad download --weights` fetches it{told}"
+    return Finding("weights", what, "note", text)
 
 
 def _learnt(params: Params) -> Iterator[Finding]:
@@ -71,13 +92,14 @@ def _broken(files: Iterable[Path], read: Callable[[Path], object]) -> Iterator[s
 
 
 def _data(params: Params, dataset: str) -> Iterator[Finding]:
-    own, images = dataset in params.own, data_folder(params, dataset)
+    images = catalog.files_of(dataset, params.data_root)
     if not images.is_dir():
-        brings = "`zsad datasets add` brings" if own else "`dvc pull` or `dvc update data.dvc` brings"
-        yield Finding("data", dataset, "problem", f"{images} is missing: {brings} it")
+        brings = catalog.what_brings(dataset, params.data_root)
+        level: Level = "problem" if catalog.absent([dataset], params.data_root) else "note"
+        yield Finding("data", dataset, level, f"{images} is not here: it comes with {brings}")
     folder = params.shards / dataset
     if not folder.is_dir():
-        stage = "prepare_own" if own else "prepare"
+        stage = "prepare_own" if dataset in params.own else "prepare"
         yield Finding("data", dataset, "note", f"not prepared yet: `dvc repro {stage}@{dataset}`")
         return
     try:

@@ -5,7 +5,8 @@ Drive and Kaggle through their libraries); `assemble` unpacks, checks and places
 """
 
 from pipeline.downloads.display import Display, open_display
-from pipeline.downloads.obtain import Obtained, bytes_to_fetch, obtain, obtain_all
+from pipeline.downloads.http import file_size
+from pipeline.downloads.obtain import Obtained, bytes_to_fetch, obtain, obtain_all, obtain_file
 from pipeline.downloads.retries import DownloadError
 from pipeline.downloads.store import Store, open_store
 from pipeline.errors import DiskFullError
@@ -17,8 +18,10 @@ __all__ = [
     "Obtained",
     "Store",
     "bytes_to_fetch",
+    "file_size",
     "obtain",
     "obtain_all",
+    "obtain_file",
     "open_display",
     "open_store",
 ]

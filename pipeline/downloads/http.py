@@ -27,6 +27,7 @@ from pipeline.errors import DiskFullError, is_full
 from pipeline.files import sync_folder, write_json
 
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
+_SECONDS = 5.0  # that somebody waits who only asks whether a file is there
 _LONGEST_JSON = 4 << 20  # bytes; an article with a thousand files has a tenth of that
 _SOURCE = "zsad_source"  # the address that a request began with
 _NO_SUCH_PIECE = httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE
@@ -62,6 +63,22 @@ def get_json(url: str, *, client: httpx.Client, patience: Patience) -> Any:
         return json.loads(retrying(url, patience, attempt))
     except (ValueError, RecursionError):
         raise DownloadError(f"{url}: the answer is not JSON") from None
+
+
+def file_size(url: str) -> int | None:
+    """Bytes of a file at an address, None where the server does not say; asked once, within seconds.
+
+    Raises:
+        DownloadError: nobody answers, or there is no such file.
+    """
+    with open_client() as client:
+        client.timeout = httpx.Timeout(_SECONDS)
+        try:
+            with answer(client, url, {}) as response:
+                length = response.headers.get("Content-Length", "")
+        except TransientError as error:
+            raise DownloadError(f"{url}: {error}") from None
+    return int(length) if length.isdecimal() else None
 
 
 @contextmanager

@@ -17,10 +17,14 @@ from rich.filesize import decimal
 from pipeline.catalog import Counts, DatasetRecord, Source
 from pipeline.downloads.acquire import Held, acquire, by_hand, is_held, note_digest, remove
 from pipeline.downloads.assemble import assemble, check
+from pipeline.downloads.digests import Expected, verify
 from pipeline.downloads.hosts import Route, routes
 from pipeline.downloads.retries import DownloadError
 from pipeline.downloads.store import Store
 from pipeline.errors import DataError, DiskFullError
+from pipeline.files import sync_folder
+
+_WHOLE = 64  # hexadecimal digits of a SHA-256
 
 
 @dataclass(frozen=True)
@@ -195,3 +199,43 @@ def obtain_all(
                 with store.lock(held.path.parent.name):
                     remove(held)
         yield obtained
+
+
+def obtain_file(url: str, sha256: str, store: Store) -> Path:
+    """Bring one published file into the folder of `store`, unless it is there; checked either way.
+
+    Args:
+        url: its address; the end is its name.
+        sha256: of its content, or as much of it as is published; "" where nothing is. Unless all of it is
+            published, the digest of the first download is kept and compared from then on.
+        store: where it goes.
+
+    Raises:
+        DataError: the address does not give it, or another file is in its place.
+    """
+    name = url.rpartition("/")[2]
+    source = Source(kind="http", url=url, archive=name, confirmed=True)
+    if len(sha256) == _WHOLE:
+        source = source.model_copy(update={"sha256": sha256, "digest_status": "tool"})
+    target = store.root / name
+    with store.lock(f"file-{name}"):
+        if not target.exists():
+            (held,) = acquire(source, name, store)
+            try:
+                _require_digest(held.path, sha256, store, source)
+                held.path.replace(target)
+                sync_folder(target.parent)
+            finally:
+                shutil.rmtree(held.path.parent)
+            return target
+        try:
+            _require_digest(target, sha256, store, source)
+        except DownloadError as error:
+            raise DownloadError(f"{target}: {error}; move it away and run the command again") from None
+    return target
+
+
+def _require_digest(path: Path, sha256: str, store: Store, source: Source) -> None:
+    verify(path, Expected(sha256=sha256, origin="its publisher"))
+    verify(path, store.ledger.expected(source, source.file_name))
+    note_digest(Held(source, path, fetched=True), store)

@@ -20,7 +20,7 @@ from pipeline.execution.tasks import CellTask, GroupTask, TaskBuilder, failed_re
 from pipeline.execution.usage import Usage, together
 from pipeline.params import Params
 from pipeline.plan import Refused, Subset, make_plan
-from pipeline.results import CellResult, CellRow, ResultsError, write_results
+from pipeline.results import LEFT_OUT, CellResult, CellRow, ResultsError, write_results
 from pipeline.results.parquet import cell_rows, read_metrics
 from pipeline.shards import Manifest, read_manifest
 
@@ -78,7 +78,8 @@ class Summary:
 class Run:
     """Groups whose cells are missing, and what is already known of the others.
 
-    `record` is told of every event; `notes` and `usages` are what the summary says of retries and cost.
+    `left_out` are cells whose auxiliary set is not here, which params say to go without. `record` is told of
+    every event; `notes` and `usages` are what the summary says of retries and cost.
     """
 
     params: Params
@@ -86,6 +87,7 @@ class Run:
     tasks: list[GroupTask] = field(default_factory=list)
     reused: list[CellResult] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
+    left_out: list[Refused] = field(default_factory=list)
     results: list[CellResult] = field(default_factory=list)
     record: Record = _silent
     notes: list[str] = field(default_factory=list)
@@ -131,16 +133,21 @@ class Run:
         Raises:
             ResultsError: they cannot be written.
         """
-        refused = [failed_result(known_columns(self.params, cell), reason) for cell, reason in self.refused]
+        refused, left_out = (
+            [failed_result(known_columns(self.params, cell), reason) for cell, reason in cells]
+            for cells in (self.refused, self.left_out)
+        )
         results = [*self.reused, *self.results, *refused]
         try:
-            write_results(results, self.params.results)
+            write_results([*results, *left_out], self.params.results)
         except OSError as error:
             error.filename = error.filename or str(self.params.results)  # a write to an open file names none
             raise ResultsError(f"{as_message(error)}; finished cells are kept") from error
         failures = sorted((result.row.name, result.row.error) for result in results if result.row.error)
         finished = sum(result.row.status == "ok" for result in self.results)
-        return Summary(finished, len(self.reused), failures, sorted(self.notes), together(self.usages))
+        gone = by_reason((cell.key.name, reason) for cell, reason in self.left_out)
+        notes = [*gone, *sorted(self.notes)]
+        return Summary(finished, len(self.reused), failures, notes, together(self.usages))
 
 
 def open_run(params: Params, store: CellStore, record: Record = _silent) -> Run:
@@ -167,7 +174,11 @@ def open_run(params: Params, store: CellStore, record: Record = _silent) -> Run:
             try:
                 task = build.cell_task(cell)
             except ZsadError as error:
-                run.refused.append((cell, str(error)))
+                if cell.auxiliary in params.left_out:
+                    reason = f"{LEFT_OUT}: it is tuned on {cell.auxiliary}, which was not on this machine"
+                    run.left_out.append((cell, reason))
+                else:
+                    run.refused.append((cell, str(error)))
                 continue
             if known := store.get(task.content_key):
                 run.reused.append(known)
@@ -188,6 +199,11 @@ def _prepared(params: Params) -> tuple[list[Subset], dict[str, Manifest]]:
         except ZsadError as error:
             subsets += [Subset(dataset, name, 0, str(error)) for name in catalog.record(dataset).subset_names]
             continue
+        if manifest.limit != params.limit:
+            limit = "without a limit" if manifest.limit is None else f"with limit={manifest.limit}"
+            stale = f"{dataset} was prepared {limit}: run `dvc repro prepare@{dataset}`"
+            subsets += [Subset(dataset, entry.name, 0, stale) for entry in manifest.subsets]
+            continue
         manifests[dataset] = manifest
         for entry in manifest.subsets:
             images = (entry.normal or 0) + (entry.anomalous or 0)
@@ -202,7 +218,7 @@ def last_failures(run: Run) -> list[CellRow]:
         ResultsError: there are no results yet, or they cannot be read.
     """
     rows = cell_rows(read_metrics(run.params.results / "metrics"))
-    return [row for row in rows if row.status == "failed"]
+    return [row for row in rows if row.status == "failed" and not row.is_left_out]
 
 
 def only_failed(run: Run, failures: list[CellRow]) -> Run:

@@ -138,7 +138,8 @@ class TaskBuilder:
             ZsadError: its learnt weights are not there, or its subset is not prepared at the tower's size.
         """
         weights, learnt_digest = self._shelf.find(cell)
-        subset = self._manifests[cell.key.dataset].subset(cell.key.subset)
+        manifest = self._manifests[cell.key.dataset]
+        subset = manifest.subset(cell.key.subset)
         tower, settings = self._params.towers[cell.resolved.tower], cell.resolved.settings
         moves_numbers: dict[str, Any] = {
             "profile": self._params.profile,
@@ -150,8 +151,11 @@ class TaskBuilder:
             "class_name": subset.class_name,
             "code": code_digest(cell.key.method),
         }
+        if manifest.limit is not None:
+            moves_numbers["limit"] = manifest.limit
         columns = {
             **known_columns(self._params, cell),
+            "limit": manifest.limit,
             "build": subset.build,
             "weights": moves_numbers["weights"],
             "params": value_digest([settings, tower.model_dump()]),

@@ -17,9 +17,10 @@ from typing import Any
 
 import yaml
 
+from pipeline import catalog
 from pipeline.errors import BusyError, ParamsError
 from pipeline.files import file_digest, only_one, write_bytes, write_json, write_text
-from pipeline.params import PARAMS_FILE, load_params, parse_params
+from pipeline.params import PARAMS_FILE, Params, load_params, parse_params
 
 CONFIG_FOLDER = Path("pipeline") / "conf"
 _FOLDER = Path(".zsad") / "params"
@@ -46,7 +47,7 @@ class Request:
         Raises:
             ParamsError: an unknown profile, method or data set, or params that cannot be used.
         """
-        values = _composed(self.profile) if self.profile else load_params().model_dump(mode="json")
+        values = compose(self.profile) if self.profile else load_params().model_dump(mode="json")
         if self.methods:
             _check("method", self.methods, values["methods"])
             values["methods"] = {name: values["methods"][name] for name in self.methods}
@@ -73,21 +74,37 @@ def _check(kind: str, chosen: Sequence[str], known: Collection[str]) -> None:
             raise ParamsError(f"this run has no {kind} {name!r}: {hint}")
 
 
-def _composed(profile: str) -> dict[str, Any]:
-    from hydra import compose, initialize_config_dir
+def compose(profile: str) -> dict[str, Any]:
+    """The values of params.yaml for a profile, whatever of it is here.
+
+    Raises:
+        ParamsError: there is no such profile, or it cannot be composed.
+    """
+    from hydra import compose as composed_by_hydra
+    from hydra import initialize_config_dir
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
+    OmegaConf.register_new_resolver("missing", lambda word: word, replace=True)
     if profile not in profiles():
         raise ParamsError(f"{CONFIG_FOLDER} has no profile {profile!r}: it has {', '.join(profiles())}")
     try:
         with initialize_config_dir(str(CONFIG_FOLDER.resolve()), version_base=None):
-            composed = compose("config", [f"profile={profile}"])
+            composed = composed_by_hydra("config", [f"profile={profile}"])
         values: dict[str, Any] = yaml.safe_load(OmegaConf.to_yaml(composed, resolve=True))
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise ParamsError(f"{CONFIG_FOLDER}: profile {profile!r} cannot be composed: {error}") from error
     return values
+
+
+def composed_params(profile: str) -> Params:
+    """The params of a profile, whatever of it is here.
+
+    Raises:
+        ParamsError: see `compose`.
+    """
+    return parse_params(compose(profile), f"profile {profile}")
 
 
 def _narrow(values: dict[str, Any], chosen: Sequence[str]) -> None:
@@ -115,13 +132,17 @@ def borrowed_params(request: Request) -> Iterator[None]:
     Raises:
         BusyError: another run holds it.
         ParamsError: `request` cannot be met.
+        DataError: a data set that it names is not here.
     """
     with only_one(_FOLDER / "lock", _BUSY):
         _give_back()
         if request.as_it_stands:
             yield
             return
-        _borrow(request.params())
+        values = request.params()
+        if request.profile:
+            catalog.leave_out(values, stop=values["missing"] == "stop")
+        _borrow(values)
         try:
             yield
         finally:

@@ -5,7 +5,7 @@
 
 from pipeline.results.examples import ROLES, SIDE, Example, Role, decode_heatmap, encode_heatmap
 from pipeline.results.provenance import git_revision, library_versions, write_run
-from pipeline.results.records import CellResult, CellRow, CellScores
+from pipeline.results.records import LEFT_OUT, CellResult, CellRow, CellScores
 from pipeline.results.schema import (
     EXAMPLES_SCHEMA,
     IMAGE_METRICS,
@@ -26,6 +26,7 @@ __all__ = [
     "EXAMPLES_SCHEMA",
     "IMAGE_METRICS",
     "INTERVAL_COLUMNS",
+    "LEFT_OUT",
     "METRICS",
     "METRICS_SCHEMA",
     "PIXEL_METRICS",

@@ -25,6 +25,9 @@ from pipeline.results.schema import (
     spread_columns,
 )
 
+LEFT_OUT: Final = "left out"
+"""How the reason of a cell begins that was not to run."""
+
 _NAME: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.+-]*)?")  # goes into tables, pages and file names
 _NEEDED_WHEN_OK: Final = (
     "image_size",
@@ -54,6 +57,7 @@ class CellRow(IntervalColumns):
         n_regions: connected anomalous regions, over which PRO is averaged.
         pro_points: thresholds that the 200-step protocol kept.
         pro_fpr_max: false positive rate at which its curve ends; small values make `pixel_pro` fragile.
+        limit: most images of the subset that a smoke run took; `None` for all.
         build: digest of the subset as prepared.
         weights: digest of the weights that scored: the tower's, and the method's own where it learns.
         params: digest of the settings that matter to this cell.
@@ -89,6 +93,7 @@ class CellRow(IntervalColumns):
     pixel_pro_exact: float | None = None
     pro_points: int | None = None
     pro_fpr_max: float | None = None
+    limit: int | None = None
     build: str | None = None
     weights: str | None = None
     params: str | None = None
@@ -142,6 +147,11 @@ class CellRow(IntervalColumns):
     def key(self) -> CellKey:
         """What makes the cell unique: data set, subset, method, variant, seed."""
         return CellKey(self.dataset, self.subset, self.method, self.variant, self.seed)
+
+    @property
+    def is_left_out(self) -> bool:
+        """Whether it was not to run, since what it needs was not there and params say to go without."""
+        return (self.error or "").startswith(LEFT_OUT)
 
     @property
     def name(self) -> str:

@@ -15,8 +15,8 @@ import pyarrow as pa
 from pipeline.errors import ZsadError
 from pipeline.results.examples import EXAMPLE_COLUMNS
 
-SCHEMA_VERSION: Final = 3
-SINCE: Final = {"title": 3}  # columns that files of older versions lack; they are read as null
+SCHEMA_VERSION: Final = 4
+SINCE: Final = {"title": 3, "limit": 4}  # columns that files of older versions lack; they are read as null
 
 IMAGE_METRICS: Final = ("image_auroc", "image_ap", "image_f1_max")
 PIXEL_METRICS: Final = ("pixel_auroc", "pixel_ap", "pixel_f1_max", "pixel_pro", "pixel_pro_exact")
@@ -110,6 +110,7 @@ METRICS_SCHEMA: Final = pa.schema(
         *(pa.field(name, pa.float64()) for name in INTERVAL_COLUMNS),
         pa.field("pro_points", pa.int64()),
         pa.field("pro_fpr_max", pa.float64()),
+        pa.field("limit", pa.int64()),
         pa.field("build", pa.string()),
         pa.field("weights", pa.string()),
         pa.field("params", pa.string()),

@@ -8,7 +8,7 @@ One folder a data set:
     <subset>/masks-<S>.npy           uint8 (N, ceil(S * S / 8)), packed bits; only where masks exist
 """
 
-from pipeline.shards.manifest import Manifest, SubsetEntry, read_manifest
+from pipeline.shards.manifest import Manifest, SubsetEntry, is_prepared, read_manifest
 from pipeline.shards.reader import SubsetShard, open_subset, verify_subset
 from pipeline.shards.writer import prepare
 
@@ -16,6 +16,7 @@ __all__ = [
     "Manifest",
     "SubsetEntry",
     "SubsetShard",
+    "is_prepared",
     "open_subset",
     "prepare",
     "read_manifest",

@@ -57,6 +57,7 @@ class Manifest(_Part):
         sizes: the resolutions S.
         subsets: all subsets of the record, in its order.
         ignored: what was left aside, with reasons.
+        limit: most images of a subset that were prepared of it; None for all.
     """
 
     version: Literal[1] = 1
@@ -66,6 +67,7 @@ class Manifest(_Part):
     sizes: tuple[int, ...]
     subsets: tuple[SubsetEntry, ...]
     ignored: tuple[IgnoredEntry, ...]
+    limit: int | None = None
 
     def subset(self, name: str) -> SubsetEntry:
         """The entry of a subset.
@@ -90,9 +92,15 @@ def manifest_path(folder: Path) -> Path:
     return folder / _NAME
 
 
+def is_prepared(folder: Path) -> bool:
+    """Whether a folder holds a prepared data set."""
+    return manifest_path(folder).is_file()
+
+
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write it atomically, with the same bytes for the same content."""
-    write_json(manifest_path(folder), manifest.model_dump(mode="json"))
+    whole = {"limit"} if manifest.limit is None else None
+    write_json(manifest_path(folder), manifest.model_dump(mode="json", exclude=whole))
 
 
 def read_manifest(folder: Path) -> Manifest:

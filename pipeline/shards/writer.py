@@ -38,13 +38,14 @@ _OURS = re.compile(r"index\.parquet|(images|masks)-\d+\.npy|\..+\.tmp")
 _SHOWN = 5
 
 
-def prepare(
+def prepare(  # noqa: PLR0913 - what, from where, whereto, and how much of it
     record: DatasetRecord,
     root: Path,
     out: Path,
     sizes: Sequence[int],
     expected: Mapping[str, KnownCounts] | None = None,
     *,
+    limit: int | None = None,
     workers: int = 2,
     progress: Progress | None = None,
 ) -> Manifest:
@@ -56,6 +57,7 @@ def prepare(
         out: folder of the shards.
         sizes: resolutions S.
         expected: subset to (normal, anomalous) images, where known; None checks no counts.
+        limit: most images of a subset, None for all; the counts are those of all in any case.
         workers: decoding threads.
         progress: called after each image.
 
@@ -66,12 +68,14 @@ def prepare(
     problems = dict(listing.problems)
     if expected is not None:
         problems |= count_problems(record, listing.counts(), expected)
+    if limit is not None:
+        listing = listing.limited(limit)
     _clear(out)
     sizes = tuple(sorted(set(sizes)))
     with ThreadPoolExecutor(workers) as pool:
         job = _Job(record, root, out, sizes, listing, pool, progress)
         entries = [job.entry(subset, problems.get(subset)) for subset in record.subset_names]
-    manifest = _manifest(record, listing, sizes, entries)
+    manifest = _manifest(record, listing, sizes, entries).model_copy(update={"limit": limit})
     write_manifest(out, manifest)
     return manifest
 

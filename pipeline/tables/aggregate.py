@@ -148,7 +148,10 @@ def why_absent(row: CellRow | None) -> str | None:
     """Why a cell has no result; None where it has one."""
     if row is None:
         return "missing"
-    return f"failed ({_one_line(row.error or '')})" if row.status == "failed" else None
+    reason = _one_line(row.error or "")
+    if row.is_left_out:
+        return reason
+    return f"failed ({reason})" if row.status == "failed" else None
 
 
 def _reason(cells: Mapping[CellKey, CellRow | None], metric: str) -> str:

@@ -40,11 +40,13 @@ class Outcome:
         profile: name of the profile.
         expected: the data sets, in table order.
         means: of every system, in the order in which they are shown.
+        left_out: data sets that were asked for and were not here: `missing: leave_out` in params.
     """
 
     profile: str
     expected: Expected
     means: Mapping[System, SystemMeans]
+    left_out: frozenset[str] = frozenset()
 
     def only(self, systems: Iterable[System], datasets: Iterable[str] | None = None) -> "Outcome":
         """The part about `systems`, in their order, on `datasets` (all when not given).
@@ -89,8 +91,13 @@ class Outcome:
         return f"{title} ({system.variant})" if system.variant else title
 
     def marks(self, *, short: bool = False) -> list[str]:
-        """The sentences on top: the profile's, and which cells have no result; `short` gives no reasons."""
-        sentences = self._profile_mark, self._count if short else self.incomplete
+        """The sentences on top; `short` gives no reasons.
+
+        The profile's, that a smoke run took few images, which data sets are not here, and which cells have no
+        result.
+        """
+        incomplete = self._count if short else self.incomplete
+        sentences = self._profile_mark, self._smoke_mark, self._left_out_mark, incomplete
         return [it for it in sentences if it is not None]
 
     @cached_property
@@ -122,7 +129,10 @@ class Outcome:
     @cached_property
     def _absent(self) -> list[tuple[str, str]]:
         """Each cell without a result, and why it has none."""
-        reasons = {key: why_absent(row) for key, row in self._cells.items()}
+        reasons = {
+            key: "left out" if row is None and key.dataset in self.left_out else why_absent(row)
+            for key, row in self._cells.items()
+        }
         return [
             (key._replace(seed=None).name, reason) for key, reason in reasons.items() if reason is not None
         ]
@@ -137,6 +147,27 @@ class Outcome:
             if not system.variant or own.ran_on(dataset)
             for key, row in own.cells(dataset).items()
         }
+
+    @property
+    def limit(self) -> int | None:
+        """Most images of each subset that a smoke run took; None where all were taken."""
+        return max((row.limit for row in self.rows if row.limit is not None), default=None)
+
+    @property
+    def label(self) -> str:
+        """What values are compared under: the profile, apart from its smoke runs."""
+        return self.profile if self.limit is None else f"{self.profile}, limit {self.limit}"
+
+    @property
+    def _smoke_mark(self) -> str | None:
+        if self.limit is None:
+            return None
+        return f"SMOKE RUN: at most {self.limit} images of each subset; its numbers mean nothing."
+
+    @property
+    def _left_out_mark(self) -> str | None:
+        titles = [it.title for name, it in self.expected.items() if name in self.left_out]
+        return f"LEFT OUT: {', '.join(titles)}: not on the machine of this run." if titles else None
 
     @property
     def _profile_mark(self) -> str | None:
@@ -169,6 +200,8 @@ def outcome_of(metrics: pd.DataFrame, expected: Expected, profile: str) -> Outco
         if row.key in own:
             raise ResultsError(f"{row.name}: this cell occurs twice; each may have one result")
         own[row.key] = row
+    if len({row.limit for own in rows.values() for row in own.values() if row.status == "ok"}) > 1:
+        raise ResultsError("results of a smoke run stand beside others; run `dvc repro evaluate` again")
     if not rows:
         raise ResultsError("no results to tabulate; run `dvc repro evaluate` first")
     means = {system: SystemMeans(system, rows[system].values(), expected) for system in in_order(rows)}

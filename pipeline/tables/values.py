@@ -67,7 +67,7 @@ KEY_COLUMNS: Final = COLUMNS[: COLUMNS.index("value")]
 def values(table: Table) -> list[Value]:
     """The numbers of `table`, in the order in which they stand."""
     short = table.name.partition("/")[0].removeprefix("table")
-    return [_value(number, table.outcome.profile, short) for number in table.numbers()]
+    return [_value(number, table.outcome.label, short) for number in table.numbers()]
 
 
 def csv_text(table: Table) -> str:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from pipeline import catalog
 from pipeline.catalog import Domain
 from pipeline.files import write_json, write_text
 from pipeline.params import Params
@@ -58,8 +59,13 @@ def read_outcome(params: Params) -> Outcome:
     Raises:
         ZsadError: there are no rows, or a file is damaged; the message names it.
     """
-    expected = expected_sets(params.every_dataset, params.builds)
-    return outcome_of(read_metrics(params.results / "metrics"), expected, params.profile)
+    names = [*params.every_dataset, *params.left_out]
+    if params.left_out:  # back to where they stand
+        names.sort(key=[*catalog.shipped_names(), *names].index)
+    outcome = outcome_of(
+        read_metrics(params.results / "metrics"), expected_sets(names, params.builds), params.profile
+    )
+    return replace(outcome, left_out=frozenset(params.left_out))
 
 
 def build_tables(outcome: Outcome) -> dict[str, Table]:
@@ -89,7 +95,7 @@ def write_tables(outcome: Outcome, out: Path) -> list[Path]:
     for path, text in texts.items():
         write_text(path, text)
     summed = summary(outcome)
-    write_json(out / "summary.json", summed)
+    write_json(out / "summary.json", summed if outcome.limit is None else {**summed, "limit": outcome.limit})
     write_json(out / "averages.json", averages(summed))
     drawings = {out / f"{plot.name}.svg": plot for plot in dot_plots(outcome)}
     for path, plot in drawings.items():

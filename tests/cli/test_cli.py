@@ -191,7 +191,7 @@ def test_impossible_numbers_of_workers_are_usage_errors(counts: str) -> None:
 def test_a_cluster_is_simulated_for_the_whole_plan_alone() -> None:
     result = zsad("plan", "--simulate", "2", "--only", "failed")
     assert result.exit_code == 2
-    assert "leave out --only" in result.stderr
+    assert "--only failed is of the last run: leave out --simulate" in result.stderr
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,10 @@
 """`zsad download` as a user meets it; the records are replaced by ones whose hosts are on loopback."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,10 +13,12 @@ from click.testing import CliRunner, Result
 from pipeline import catalog
 from pipeline.catalog import DatasetRecord
 from pipeline.cli import main
+from pipeline.clip import weights
 from tests.downloads.server import Server, serving
 from tests.downloads.sets import http, published, record, zipped
 
 ZIP = zipped()
+SHA256 = hashlib.sha256(ZIP).hexdigest()
 Run = Callable[..., Result]
 
 
@@ -49,12 +53,12 @@ def test_what_a_user_sees(run: Run, tmp_path: Path) -> None:
     assert lines[0] == f"widgets: CC BY 4.0; {len(ZIP) / 1000:.1f} kB to fetch"
     assert lines[1].startswith(f"{len(ZIP) / 1000:.1f} kB to fetch where the size is known, about twice that")
     assert "widgets: placed at data-paper/widgets, 2 normal and 1 anomalous test images" in lines
-    assert lines[-1] == "track with DVC: dvc add data-paper/widgets"
+    assert lines[-1] == "track with DVC: zsad download --track widgets"
     assert (tmp_path / "data-paper/widgets/widget/test/good/000.png").exists()
     assert list((tmp_path / "data-paper/.downloads").rglob("*.zip")) == []
     again = run("widgets", "--json")
     assert json.loads(again.stdout)[0]["status"] == "present"
-    assert "dvc add" not in again.stderr
+    assert "track with" not in again.stderr
 
 
 def test_one_failure_is_exit_code_1_and_one_message(run: Run) -> None:
@@ -83,4 +87,73 @@ def test_dvc_is_not_given_what_it_would_delete(run: Run) -> None:
     assert "data: an import of data.dvc, which DVC writes anew; choose another --root" in result.stderr
     assert not Path("data").exists()
     Path("data.dvc").write_text("outs:\n- path: data\n", encoding="utf-8")
-    assert run("widgets", "--root", "data").stderr.splitlines()[-1] == "track with DVC: dvc add data"
+    last = run("widgets", "--root", "data").stderr.splitlines()[-1]
+    assert last == "track with DVC: zsad download --track --root data widgets"
+
+
+@pytest.fixture
+def weights_at(server: Server, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Say where the weights of all tags are, and what is published of their digest."""
+
+    def say(path: str, sha256: str) -> None:
+        known = weights.Published(server.url + path, sha256, "")
+        monkeypatch.setattr(weights, "published", lambda *_: known)
+
+    tower = SimpleNamespace(model="ViT-L-14-336", weights="openai")
+    towers = SimpleNamespace(towers={"main": tower, "vand": tower})
+    monkeypatch.setattr("pipeline.flows.request.composed_params", lambda _: towers)
+    return say
+
+
+def test_weights_come_to_their_place_and_stay(
+    run: Run, server: Server, weights_at: Callable[[str, str], None]
+) -> None:
+    server.put("/t.pt", ZIP, cuts=[len(ZIP) // 2])
+    weights_at("/t.pt", SHA256)
+    for _ in range(2):
+        result = run("--weights")
+        assert result.exit_code == 0, result.output
+        assert "ViT-L-14-336, openai: pretrained/t.pt" in result.stderr
+    assert Path("pretrained/t.pt").read_bytes() == ZIP
+    assert len(server.asked) == 2  # the cut one and the rest of it
+    assert sorted(path.name for path in Path("pretrained").iterdir()) == [".downloads", "t.pt"]
+    assert not Path("data.digests.yaml").exists()
+
+
+def test_weights_without_a_whole_published_digest_are_counted_at_first_use(
+    run: Run, server: Server, weights_at: Callable[[str, str], None]
+) -> None:
+    server.put("/t.pt", ZIP)
+    weights_at("/t.pt", SHA256[:8])
+    assert run("--weights").exit_code == 0
+    assert SHA256 in Path("data.digests.yaml").read_text(encoding="utf-8")
+    Path("pretrained/t.pt").unlink()
+    server.put("/t.pt", ZIP + b"more")
+    result = run("--weights")
+    assert result.exit_code == 1
+    assert "but its publisher says" in result.stderr or "(first download) says" in result.stderr
+    assert not Path("pretrained/t.pt").exists()
+
+
+def test_a_wrong_file_of_weights_does_not_stay(
+    run: Run, server: Server, weights_at: Callable[[str, str], None]
+) -> None:
+    server.put("/t.pt", ZIP + b"more")
+    weights_at("/t.pt", SHA256)
+    result = run("--weights")
+    assert result.exit_code == 1
+    assert f"says {SHA256}" in result.stderr
+    assert "or put the file at pretrained/t.pt" in result.stderr
+    assert [path.name for path in Path("pretrained").rglob("*.pt")] == []
+    assert run("--weights", "widgets").exit_code == 2
+
+
+def test_the_table_of_open_clip_has_digests() -> None:
+    openai = weights.published("ViT-L-14-336", "openai")
+    assert openai.sha256 == "3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02"
+    assert openai.path == Path("pretrained/ViT-L-14-336px.pt")
+    other = weights.published("ViT-B-16-plus-240", "laion400m_e31")
+    assert (other.sha256, other.path.name) == (
+        "8fb26589",
+        "vit_b_16_plus_240-laion400m_e31-8fb26589.pt",
+    )

@@ -1,5 +1,6 @@
 """`zsad doctor` on a healthy project, and on one where each thing that it looks at is broken in turn."""
 
+import hashlib
 import json
 import socket
 from collections.abc import Iterator
@@ -10,13 +11,18 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.cli import main
+from pipeline.clip import weights
 from pipeline.doctor import Finding
 from pipeline.doctor.machine import environment, hardware, services
 from pipeline.doctor.stored import stored_files
 from pipeline.execution.store import CellStore
 from pipeline.params import load_params
+from tests.downloads.server import Server, serving
 from tests.execution.running import CELLS, evaluate, use_plain_methods
 from tests.project import Project
+
+CONTENT = b"weights"
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 def problems(findings: Iterator[Finding]) -> list[str]:
@@ -53,15 +59,58 @@ def test_an_unusable_subset_and_missing_data_are_problems(trained: Project) -> N
     Path("data/sdd").rename("data/moved")
     found = problems(stored_files(load_params(), repair=False))
     assert len(found) == 2
-    assert "data/sdd is missing" in found[0]
+    assert "data/sdd is not here: it comes with `zsad download sdd`" in found[0]
     assert "shards/miniature/endo/manifest.json" in found[1]
+
+
+def test_data_that_come_with_a_run_are_no_problem(trained: Project) -> None:
+    Path("data").rename("moved")
+    Path("data.dvc").write_text("md5: 0\ndeps:\n- path: samples\nouts:\n- path: data\n")
+    findings = [it for it in stored_files(load_params(), repair=False) if it.name == "sdd"]
+    assert [it.level for it in findings] == ["note", "ok"]
+    assert findings[0].text == "data/sdd is not here: it comes with `dvc repro`"
+
+
+@pytest.fixture
+def tagged(trained: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """The tower's weights are a tag whose file a server on loopback has."""
+    with serving() as server:
+        url = server.put(f"/{SHA256}/tiny.pt", CONTENT)
+        monkeypatch.setattr(weights, "published", lambda *_: weights.Published(url, SHA256, ""))
+        trained.set_param("towers.main.weights", "openai")
+        yield server
+
+
+def tower() -> Finding:
+    return next(it for it in stored_files(load_params(), repair=False) if it.name == "tower main")
+
+
+def test_weights_of_a_tag_can_be_fetched_or_must_be_brought(tagged: Server) -> None:
+    found = tower()
+    assert found.level == "note"
+    assert found.text.startswith(
+        "pretrained/tiny.pt is not here: `zsad download --weights` fetches it, 0.00 GB"
+    )
+    tagged.pages.clear()
+    found = tower()
+    assert found.level == "problem"
+    assert "HTTP 404" in found.text
+    assert f"bring the file (its SHA-256 begins with {SHA256}) to pretrained/tiny.pt" in found.text
+
+
+def test_another_file_in_the_place_of_weights_is_refused(tagged: Server) -> None:
+    Path("pretrained").mkdir()
+    Path("pretrained/tiny.pt").write_bytes(b"another one")
+    found = tower()
+    assert found.level == "problem"
+    assert f"published is {SHA256}; fetch it again" in found.text
 
 
 def test_a_users_own_data_are_looked_at_too(trained: Project) -> None:
     trained.set_param("own", ["widgets"])
     findings = [it for it in stored_files(load_params(), repair=False) if it.name == "widgets"]
     assert [it.level for it in findings] == ["problem", "note"]
-    assert "data-own/widgets is missing: `zsad datasets add` brings it" in findings[0].text
+    assert "data-own/widgets is not here: it comes with `zsad datasets add FOLDER`" in findings[0].text
     assert "dvc repro prepare_own@widgets" in findings[1].text
 
 

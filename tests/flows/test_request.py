@@ -1,5 +1,8 @@
 """What a run is asked for, as params."""
 
+import runpy
+from pathlib import Path
+
 import pytest
 from dvc.utils.hydra import compose_and_dump
 
@@ -22,6 +25,36 @@ def test_a_profile_is_composed_as_dvc_composes_it(project: Project) -> None:
     assert asked == load_params()
     assert asked.profile == "paper"
     assert profiles() == ("miniature", "paper")
+
+
+def composed_by_dvc(*overrides: str) -> None:
+    """What `dvc exp run -S` does: the plug-in of the project is loaded, then params.yaml is written."""
+    runpy.run_path("pipeline/conf/hydra_plugins/missing.py")
+    folder = Path("pipeline/conf").resolve()
+    compose_and_dump("params.yaml", str(folder), None, "config", str(folder), list(overrides))
+
+
+def test_dvc_stops_before_params_are_written_and_names_the_next_step(project: Project) -> None:
+    before = Path("params.yaml").read_bytes()
+    with pytest.raises(SystemExit) as ended:
+        composed_by_dvc("profile=paper", "datasets=[mvtec,visa]", "retuned=none")
+    assert str(ended.value).splitlines() == [
+        "error: 2 of the 2 data sets of the paper profile are not here, and nothing was started:",
+        "  mvtec, visa: `zsad download NAME`",
+        "`-S missing=leave_out` runs what is here",
+    ]
+    assert Path("params.yaml").read_bytes() == before
+
+
+def test_one_word_makes_params_of_what_is_here(project: Project) -> None:
+    for name in ("mvtec", "isic"):
+        Path("data-paper", name).mkdir(parents=True)
+    composed_by_dvc("profile=paper", "missing=leave_out", "limit=4")
+    params = load_params()
+    assert (params.datasets, params.auxiliaries, params.limit) == (("mvtec", "isic"), ("mvtec",), 4)
+    assert len(params.left_out) == 16
+    assert params.missing == "leave_out"
+    assert Path("weights/paper").is_dir()
 
 
 @pytest.mark.parametrize("text", ["towers: [", "data_root: ${nowhere}"])

@@ -170,7 +170,7 @@ def test_results_from_before_a_column_are_read_with_nulls(
     table, _ = parquet.from_bytes(path.read_bytes(), METRICS_SCHEMA, "new")
     with monkeypatch.context() as patch:
         patch.setattr("pipeline.results.parquet.SCHEMA_VERSION", 2)
-        path.write_bytes(parquet.to_bytes(table.drop_columns(["title"]), {}))
+        path.write_bytes(parquet.to_bytes(table.drop_columns(["title", "limit"]), {}))
     old = read_metrics(tmp_path / "metrics")
     assert old["title"].isna().all()
     pd.testing.assert_frame_equal(old.drop(columns="title"), new.drop(columns="title"))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cells import System
+from pipeline.results import ResultsError
 from pipeline.tables import Outcome
 from pipeline.tables.outcome import in_order
 
@@ -109,3 +110,20 @@ def test_a_part_has_its_systems_in_their_order_and_those_that_were_not_run(tmp_p
     assert part.domains == {"industrial": ["btad"], "medical": ["isic"]}
     assert part.means[System("vand")].over_subsets("btad", "image_ap").missing == "not run"
     assert part.means[System("coop")].over_subsets("btad", "image_ap").value == SHARES["01"]
+
+
+def test_a_smoke_run_is_marked_and_never_mixed(tmp_path: Path) -> None:
+    few = outcome(tmp_path, [row("btad", "01", "clip", 0.9, limit=2)])
+    assert "SMOKE RUN: at most 2 images of each subset; its numbers mean nothing." in few.marks(short=True)
+    assert few.label == "miniature, limit 2"
+    with pytest.raises(ResultsError, match="results of a smoke run stand beside others"):
+        outcome(tmp_path, [row("btad", "01", "clip", 0.9, limit=2), row("isic", "isic", "clip", 0.9)])
+
+
+def test_what_is_left_out_is_named(tmp_path: Path) -> None:
+    rows = [row("mvtec", subset, "clip", 0.9) for subset in ("bottle", "cable")]
+    part = replace(outcome(tmp_path, rows), left_out=frozenset({"btad", "isic"}))
+    assert "LEFT OUT: BTAD, ISIC: not on the machine of this run." in part.marks()
+    assert part.incomplete is not None
+    assert "clip on btad/01 and 1 more: left out" in part.incomplete
+    assert "headct" in part.incomplete

@@ -1,0 +1,171 @@
+"""What a tower costs in a profile, from its shapes alone: operations, bytes and passes.
+
+A multiplication and an addition are two operations.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline import methods
+from pipeline.clip import Clip, Tap, load_clip
+from pipeline.clip.architecture import build_model, read_config
+from pipeline.clip.spec import Global, Local, Windows
+from pipeline.execution.tasks import tower_spec
+from pipeline.methods.base import LearntSettings, Method
+from pipeline.params import Params
+from pipeline.plan import Group, ResolvedSystem
+
+STEP_IMAGES = 0.1
+"""A step of training in passes of an image: AnomalyCLIP's are 0.04 (benchmarks/RESULTS.md), VAND's 0.2."""
+
+_FLOAT = 4  # bytes
+
+
+@dataclass(frozen=True)
+class TowerCost:
+    """What a tower costs with all taps that a profile reads.
+
+    Attributes:
+        flop: operations an image.
+        features: bytes an image of the taps that are kept while methods are tuned.
+        weights: bytes of both towers in float32.
+        memory: bytes an image that a pass needs besides, about.
+        images: passes of an image in evaluation.
+        tuned: passes of an image for tuning.
+        steps: of all trainings.
+        precision: of its blocks.
+    """
+
+    flop: float
+    features: int
+    weights: int
+    memory: int
+    images: int
+    tuned: int
+    steps: int
+    precision: str
+
+    @property
+    def passes(self) -> float:
+        """All of it, in passes of an image."""
+        return self.images + self.tuned + STEP_IMAGES * self.steps
+
+
+def tower_costs(
+    params: Params, systems: Sequence[ResolvedSystem], groups: Sequence[Group], images: Mapping[str, int]
+) -> tuple[dict[str, TowerCost], int, int]:
+    """Every tower that is used; bytes of the largest features at a time; number of trainings."""
+    costs: dict[str, TowerCost] = {}
+    largest = trainings = 0
+    for name in dict.fromkeys(group.tower for group in groups):
+        clip, config, numbers = _shapes(params, name)
+        built = [
+            (it, methods.build(it.system.method, it.settings, clip)) for it in systems if it.tower == name
+        ]
+        learnt = frozenset[Tap]().union(*(method.taps for it, method in built if it.learnt))
+        features = sum(tap_bytes(clip, tap) for tap in learnt)
+        sets: set[str] = set()
+        steps = 0
+        for resolved, method in built:
+            for auxiliary in _tuned_on(params, resolved):
+                sets.add(auxiliary)
+                trainings += len(params.seeds)
+                steps += len(params.seeds) * _steps(method, auxiliary, images[auxiliary])
+        largest = max([largest, *(images[auxiliary] * features for auxiliary in sets)])
+        taps = frozenset[Tap]().union(*(method.taps for _, method in built))
+        costs[name] = TowerCost(
+            flop=flop(config["vision_cfg"], config["embed_dim"], clip.spec.image_size, taps),
+            features=features,
+            weights=numbers * _FLOAT,
+            memory=pass_bytes(clip, config["vision_cfg"], taps),
+            images=sum(group.images for group in groups if group.tower == name),
+            tuned=sum(images[auxiliary] for auxiliary in sets),
+            steps=steps,
+            precision=clip.spec.precision,
+        )
+    return costs, largest, trainings
+
+
+def _shapes(params: Params, tower: str) -> tuple[Clip, dict[str, Any], int]:
+    """A tower without values, its config, and how many numbers its weights are."""
+    spec = tower_spec(params, tower)
+    config = read_config(spec.model)
+    state = build_model(config, spec.activation, device="meta").state_dict()
+    numbers = sum(tensor.numel() for tensor in state.values())
+    return load_clip(spec, device="meta", state_dict=state), config, numbers
+
+
+def _tuned_on(params: Params, resolved: ResolvedSystem) -> frozenset[str]:
+    if not resolved.learnt:
+        return frozenset()
+    return frozenset({resolved.auxiliary}) if resolved.auxiliary else params.auxiliary.sets
+
+
+def _steps(method: Method, auxiliary: str, images: int) -> int:
+    if not isinstance(method.settings, LearntSettings):
+        return 0
+    training = method.settings.training_on(auxiliary)
+    return training.epochs * math.ceil(images / training.batch)
+
+
+def flop(vision: Mapping[str, Any], joint: int, image_size: int, taps: frozenset[Tap]) -> float:
+    """Operations of one image in the blocks, the extra streams, the windows and the projections of `taps`.
+
+    Of L tokens of width W a block's matrices take 24 L W², its attention 4 L² W; an extra stream takes one
+    attention and one projection a block, 4 L² W + 2 L W².
+
+    Args:
+        vision: `vision_cfg` of an open_clip config.
+        joint: channels of the joint space.
+        image_size: side of the image in pixels.
+        taps: what is read.
+    """
+    width, layers, patch = (int(vision[key]) for key in ("width", "layers", "patch_size"))
+    patches = (image_size // patch) ** 2
+
+    def blocks(tokens: int) -> float:
+        return float(layers * (24 * tokens * width**2 + 4 * tokens**2 * width))
+
+    total = blocks(patches + 1) if any(not isinstance(tap, Windows) for tap in taps) else 0.0
+    total += 2 * patches * 3 * patch**2 * width
+    deepest: dict[tuple[str, int], int] = {}
+    for tap in taps:
+        match tap:
+            case Local():
+                total += 2 * patches * width * joint if tap.projected else 0
+                if tap.stream != "qk":
+                    stream = (tap.stream, tap.start)
+                    deepest[stream] = max(deepest.get(stream, 0), tap.layer)
+            case Windows():
+                total += (image_size // patch - tap.size + 1) ** 2 * blocks(tap.size**2 + 1)
+    tokens = patches + 1
+    for (_, start), layer in deepest.items():
+        total += (layer - start + 1) * (4 * tokens**2 * width + 2 * tokens * width**2)
+    return total
+
+
+def tap_bytes(clip: Clip, tap: Tap) -> int:
+    """Bytes of what a tap reads of an image."""
+    grid, width, joint = clip.vision.grid, clip.vision.width, clip.embed_dim
+    match tap:
+        case Global():
+            return joint * _FLOAT
+        case Local():
+            return grid**2 * (joint if tap.projected else width) * _FLOAT
+        case Windows():
+            return (grid - tap.size + 1) ** 2 * joint * _FLOAT
+
+
+def pass_bytes(clip: Clip, vision: Mapping[str, Any], taps: frozenset[Tap]) -> int:
+    """Bytes that one image needs in a pass, about.
+
+    Tokens before and after the wide layer, queries, keys, values, the residual, and what the taps keep.
+    """
+    grid = clip.vision.grid
+    tokens = [grid**2 + 1]
+    tokens += [(grid - tap.size + 1) ** 2 * (tap.size**2 + 1) for tap in taps if isinstance(tap, Windows)]
+    streams = {(tap.stream, tap.start) for tap in taps if isinstance(tap, Local)}
+    copies = 2 * vision.get("mlp_ratio", 4) + 3 + 3 + 2 * len(streams)
+    return int(max(tokens) * clip.vision.width * copies * _FLOAT) + sum(tap_bytes(clip, tap) for tap in taps)

@@ -1,0 +1,111 @@
+"""The price of a profile, against numbers that were worked out by hand; nothing of it is here."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from pipeline.cli import main
+from pipeline.flows.request import composed_params
+from pipeline.params import Params
+from pipeline.plan import Rates
+from pipeline.price import Price, price
+from tests.project import ROOT
+
+SLOW = Rates(start=10.0, cell=1.0, image=10.0, score=0.1, memory=2**30)
+
+
+@pytest.fixture(scope="module")
+def paper() -> Params:
+    return composed_params("paper")
+
+
+@pytest.fixture(scope="module")
+def priced(paper: Params) -> Price:
+    return price(paper)
+
+
+def test_cells_and_images_are_those_of_the_records(priced: Price) -> None:
+    """Images by hand: 14,695 industrial and 8,198 medical ones."""
+    assert (len(priced.datasets), priced.subsets, priced.images) == (17, 69, 22_893)
+    assert {name: tower.images for name, tower in priced.towers.items()} == {
+        "main": 22_893,
+        "vand": 22_893,
+        "winclip": 22_893,
+    }
+    assert len(priced.groups) == 3 * 69
+    medical = 379 + 612 + 1000 + 200 + 614  # those of the 9 that have masks
+    assert priced.maps == 6 * (22_893 - 200 - 253 - 3000 - 1560) + 2 * medical
+    # CLIP, CLIP-AC, CoOp, AnomalyCLIP, VAND and WinCLIP everywhere; two methods once more on 9 medical sets.
+    assert priced.cells == 6 * 69 + 2 * 9
+
+
+def test_operations_of_a_tower(priced: Price) -> None:
+    """TFLOP of an image, by hand: 24 blocks of 24 L W² + 4 L² W at L = 1370, W = 1024 are 1.012.
+
+    The V-V stream adds 19 times 4 L² W + 2 L W², 0.201; the patches and projections the rest. WinCLIP: own
+    pass 0.054, windows of 2 x 2 and 3 x 3 0.227 and 0.392.
+    """
+    found = {name: round(tower.flop / 1e12, 3) for name, tower in priced.towers.items()}
+    assert found == pytest.approx({"main": 1.219, "vand": 1.014, "winclip": 0.673}, abs=0.004)
+
+
+def test_disk_and_memory(priced: Price) -> None:
+    images, masks = 3 * (518**2 + 240**2), -(-(518**2) // 8) + 240**2 // 8
+    without = 200 + 253 + 3000 + 1560  # HeadCT, BrainMRI, Br35H, COVID-19 have no masks
+    assert priced.prepared == (22_893 + 380) * images + (22_893 + 380 - without) * masks
+    # VisA has the most test images of the auxiliary sets, 2162: VAND keeps four taps of 1369 patches of 1024
+    # channels, and the class token in the joint space.
+    assert priced.features == 2162 * (4 * 1369 * 1024 + 768) * 4
+    # 428 million weights in float32, and eight images of about a tenth of a GiB.
+    assert 1.6 * 2**30 + 8 * 0.05 * 2**30 < priced.gpu_memory < 1.6 * 2**30 + 8 * 0.25 * 2**30
+
+
+def test_training_steps(priced: Price) -> None:
+    """15 epochs of AnomalyCLIP on 1725, 2162 and 380 images in batches of 8; VAND and CoOp come on top."""
+    ours = 15 * (216 + 271 + 48)
+    assert priced.trainings == 3 + 2 + 3
+    assert priced.steps > ours
+
+
+def test_hours_follow_from_rates(priced: Price) -> None:
+    alone = priced.here(dict.fromkeys(priced.towers, SLOW), 1)
+    pairs = sum(tower.tuned + 0.1 * tower.steps for tower in priced.towers.values())
+    by_hand = 10 + 0.04 * priced.images + 10 * (3 * 22_893 + pairs)
+    by_hand += priced.cells + 0.1 * sum(group.images * len(group.cells) for group in priced.groups)
+    assert alone == pytest.approx(by_hand)
+    assert priced.here(dict.fromkeys(priced.towers, SLOW), 8) < alone
+
+
+def test_what_is_not_known_is_said(priced: Price) -> None:
+    notes = "\n".join(priced.unknown)
+    assert "dagm: 8050 images over 10 subsets whose own counts are not known" in notes
+    assert "colon_auxiliary: counted 380 images" in notes
+    assert "size of the archives of" in notes
+
+
+def test_plan_gives_the_price_of_a_profile_in_a_fresh_clone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pipeline").symlink_to(ROOT / "pipeline")
+    monkeypatch.setattr("pipeline.speed.rates", lambda tasks, **_: {task.tower.name: SLOW for task in tasks})
+    result = CliRunner().invoke(main, ["plan", "--profile", "paper"])
+    assert result.exit_code == 0, result.output
+    assert "paper: 17 data sets, 69 subsets, 22,893 test images" in result.stdout
+    assert "an estimate" in result.stdout
+    assert "missing: mvtec, visa," in result.stdout
+    assert "colon_auxiliary: `zsad download NAME`" in result.stdout
+    plain = json.loads(CliRunner().invoke(main, ["plan", "--profile", "paper", "--json"]).stdout)
+    assert plain["cells"] == 6 * 69 + 2 * 9
+    assert plain["passes"] == 207
+    assert set(plain["missing"]) >= {"mvtec", "dagm", "colon_auxiliary"}
+    assert plain["seconds_here"] > 3600
+
+
+def test_an_unknown_profile_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    result = CliRunner().invoke(main, ["plan", "--profile", "papr"])
+    assert result.exit_code == 1
+    assert "no profile 'papr': it has miniature, paper" in result.stderr
