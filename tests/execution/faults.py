@@ -35,7 +35,7 @@ def short_memory(most: int = FITS) -> Iterator[None]:
             raise torch.OutOfMemoryError(f"no room for {len(images)} images")
         return whole(clip, images, taps)
 
-    Clip.encode_image = encode  # type: ignore[method-assign]
+    Clip.encode_image = encode  # type: ignore[method-assign,assignment]
     try:
         yield
     finally:

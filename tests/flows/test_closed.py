@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import stat
 import time
@@ -42,9 +41,8 @@ for file in sys.argv[2:]:
 
 
 @pytest.fixture(scope="module")
-def served(prefect_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("closed")
-    shutil.copytree(prefect_home, folder / ".prefect")
     for parent in (folder, *folder.parents[:3]):
         if parent.stat().st_uid == os.getuid() and parent != Path("/tmp"):  # noqa: S108
             parent.chmod(0o755)  # what is closed is to be closed by itself
@@ -62,7 +60,7 @@ def served(prefect_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def test_another_account_is_refused_everywhere_and_cannot_read_the_password(served: Served) -> None:
     home = served.project.folder / ".prefect"
     files = [home / "password", home / "open.html"]
-    assert [stat.S_IMODE(file.stat().st_mode) for file in files] == [0o600, 0o600]
+    assert [stat.S_IMODE(file.stat().st_mode) for file in (home, *files)] == [0o700, 0o600, 0o600]
     imports = "import base64, encodings.idna, os, sys, urllib.request, urllib.error"
     told = as_nobody(imports, REACHES, served.address, *map(str, files))
     assert told.split() == ["401"] * 12 + ["False"] * 2
