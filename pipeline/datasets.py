@@ -105,7 +105,7 @@ def add_dataset(folder: Path, name: str, normal: str | None = None, *, leave_asi
     if catalog.is_taken(name):
         raise DataError(f"{name}: there is a data set of this name; choose another with --name")
     found = catalog.guess(folder, name, normal, leave_aside=leave_aside)
-    seen = survey(folder, found.listing.samples)
+    seen = survey(folder, found.listing.samples, found.record.layouts[0])
     build = found.record.builds[0].model_copy(update={"bit_depth": seen.bit_depth})
     found = replace(found, record=found.record.model_copy(update={"builds": (build,)}))
     _try_out(folder, found)
@@ -163,11 +163,10 @@ def _try_out(folder: Path, found: Guess) -> None:
     Raises:
         DataError: names the files that cannot be prepared.
     """
-    build = found.record.builds[0]
 
     def work(sample: Sample) -> str | None:
         try:
-            fill_row(folder, sample, 0, (), build)
+            fill_row(folder, sample, 0, (), found.record)
         except DataError as error:
             return str(error)
         return None

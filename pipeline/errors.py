@@ -85,6 +85,16 @@ def is_fault(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno is not None and error.errno not in _KNOWN
 
 
+def fault_behind(error: BaseException) -> OSError | None:
+    """The fault (see `is_fault`) that a library met before it raised `error`, which speaks of the content."""
+    behind = error.__cause__ or error.__context__
+    while behind is not None:
+        if isinstance(behind, OSError) and is_fault(behind):
+            return behind
+        behind = behind.__cause__ or behind.__context__
+    return None
+
+
 def is_full(error: OSError) -> bool:
     """Whether the operating system says that a disk or a quota is full."""
     return error.errno in _FULL

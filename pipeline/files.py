@@ -47,6 +47,23 @@ def open_regular(path: Path) -> BinaryIO:
     return handle
 
 
+def read_json(path: Path, most: int = 64 << 20) -> Any:
+    """The value in a JSON file of at most `most` bytes.
+
+    Raises:
+        ValueError: longer, no JSON, or nested too deep.
+        OSError: nothing or no regular file is there, or the machine cannot read it now.
+    """
+    with open_regular(path) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"{path}: more than {most >> 20} MB")
+    try:
+        return json.loads(content)
+    except RecursionError:
+        raise ValueError(f"{path}: nested too deep") from None
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success fsync it and rename it to `path`.
@@ -86,6 +103,13 @@ def write_private(path: Path, content: str) -> None:
     with atomic_path(path) as temporary:
         temporary.touch(mode=0o600)
         temporary.write_text(content, encoding="utf-8")
+
+
+def make_private(folder: Path) -> None:
+    """Make `folder`, or take it as it is, and let nobody but its owner in (mode 0700), whatever the umask."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if stat.S_IMODE((found := folder.stat()).st_mode) & 0o077 and found.st_uid == os.getuid():
+        folder.chmod(0o700)
 
 
 def write_text(path: Path, content: str) -> None:

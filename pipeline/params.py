@@ -4,23 +4,25 @@ Decides what a run may ask for and gives every bad key one message that names it
 raw here, because only the method knows them: a bad one costs that method's cells and no others.
 """
 
-import json
-import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
+from pipeline import limits
 from pipeline.errors import ParamsError
+from pipeline.files import read_json
 from pipeline.settings import SettingsRecord, patches_per_side
 from pipeline.yaml_files import read_yaml
 
+WORKER_BYTES = 1 << 30  # torch, a small tower and a batch; a large tower needs more
 PARAMS_FILE = Path("params.yaml")
 
 # Names become file names and DVC stage names.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]*$")]
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**32)]  # what every random generator takes
+MethodName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$")]  # as rows have them
 VariantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.+-]*$")]
 
 
@@ -72,7 +74,7 @@ class ComputeParams(SettingsRecord):
     """Where cells run. Nothing here moves a number beyond float noise, so none of it is in a cell's key."""
 
     backend: Literal["ray", "serial"]
-    cpus: int | None = Field(default=None, gt=0, le=65536)  # None: all that the machine has
+    cpus: int | None = Field(default=None, gt=0, le=65536)  # None: all that this process may use
     gpus: int = Field(default=0, ge=0, le=1024)  # no cluster of one job has more
     threads: int = Field(default=1, gt=0, le=1024)  # of torch, in each worker; no machine has more
     batch: int = Field(default=16, gt=0, le=65536)  # a pass of more fits no memory
@@ -93,7 +95,7 @@ class ComputeParams(SettingsRecord):
     @property
     def workers(self) -> int:
         """How many groups run at the same time."""
-        return self.gpus or max(1, (self.cpus or len(os.sched_getaffinity(0))) // self.threads)
+        return self.gpus or max(1, (self.cpus or _room()) // self.threads)
 
 
 class Params(SettingsRecord):
@@ -112,8 +114,8 @@ class Params(SettingsRecord):
     auxiliary: AuxiliaryParams
     seeds: tuple[Seed, ...] = Field(min_length=1)
     towers: dict[Name, TowerParams] = Field(min_length=1)
-    methods: dict[str, dict[str, Any]] = Field(min_length=1)
-    variants: dict[str, dict[VariantName, dict[str, Any]]] = Field(default_factory=dict)
+    methods: dict[MethodName, dict[str, Any]] = Field(min_length=1)
+    variants: dict[MethodName, dict[VariantName, dict[str, Any]]] = Field(default_factory=dict)
     retuned: dict[VariantName, RetunedParams] = Field(default_factory=dict)
     compute: ComputeParams
 
@@ -161,6 +163,11 @@ class Params(SettingsRecord):
         return tuple(sorted({tower.image_size for tower in self.towers.values()}))
 
 
+def _room() -> int:
+    """Processors that this process may use, as far as its memory has room for a worker on each."""
+    return max(1, min(limits.processors(), limits.memory() // WORKER_BYTES))
+
+
 def _patch(model: str) -> int | None:
     """Side of a model's patches by its config, None where there is none: loading the tower says why."""
     if model.endswith(".json"):
@@ -170,7 +177,7 @@ def _patch(model: str) -> int | None:
         folders = spec.submodule_search_locations if spec else None
         path = Path(next(iter(folders or ("",)))) / "model_configs" / f"{model}.json"
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = read_json(path)
         patch = config.get("model_cfg", config)["vision_cfg"]["patch_size"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -7,7 +7,6 @@ images are noise: speed does not depend on their values, and nothing has to be t
 methods run as they are before training.
 """
 
-import json
 import os
 import platform
 import resource
@@ -24,12 +23,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline import methods
+from pipeline import limits, methods
 from pipeline.clip import load_clip
 from pipeline.clip.architecture import build_model, read_config
 from pipeline.errors import ZsadError
 from pipeline.execution.tasks import GroupTask, code_digest
-from pipeline.files import value_digest, write_json
+from pipeline.files import read_json, value_digest, write_json
 from pipeline.methods.base import Method
 from pipeline.metrics import PixelState, label_masks
 from pipeline.orphans import end_with
@@ -49,8 +48,8 @@ def machine() -> dict[str, str | int]:
     models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return {
         "processor": models[0] if models else platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+        "cores": limits.processors(),
+        "memory_gib": round(limits.memory() / 2**30),
         "python": platform.python_version(),
         **{library: version(library) for library in _LIBRARIES},
     }
@@ -89,7 +88,7 @@ def rates(
 def _read(path: Path) -> dict[str, dict[str, Any]]:
     """What is kept; a file that cannot be read is measured anew and replaced."""
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept = read_json(path)
     except (FileNotFoundError, ValueError):
         return {}
     return kept if isinstance(kept, dict) else {}

@@ -1,9 +1,13 @@
-"""DVC stage `tables`: the paper-style tables of what was measured."""
+"""DVC stage `tables`: the paper-style tables of what was measured.
+
+A copy lies where no params can move it: DVC may keep only such a folder (see dvc.yaml), and an experiment is
+its params and these tables.
+"""
 
 from pathlib import Path
 
 from pipeline.params import load_params
-from pipeline.tables import write_run_tables
+from pipeline.tables import keep_tables, write_run_tables
 from stages.entry import stage
 
 
@@ -11,6 +15,7 @@ def run() -> None:
     """Write the tables of the profile in params."""
     params = load_params()
     written = write_run_tables(params)
+    keep_tables(params.results / "tables")
     print(f"tables: {len(written)} files in {params.results / 'tables'}, table1.md first")
     if (baseline := Path("baseline") / params.profile).is_dir():
         print(f"tables: to compare with the committed ones: zsad diff {baseline} {params.results}")

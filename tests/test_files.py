@@ -1,12 +1,23 @@
 """Atomic writes, digests and locks."""
 
+import os
+import stat
 import sys
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import BusyError
-from pipeline.files import atomic_path, file_digest, only_one, value_digest, write_json, write_text
+from pipeline.files import (
+    atomic_path,
+    file_digest,
+    make_private,
+    only_one,
+    read_json,
+    value_digest,
+    write_json,
+    write_text,
+)
 from tests.project import Project
 
 HOLD = """
@@ -79,3 +90,23 @@ def test_only_one_process_is_inside_and_a_killed_one_lets_the_next_in(tmp_path: 
         project.stop()
     with only_one(tmp_path / "locks" / "one", "wait for it"):
         pass
+
+
+def test_a_private_folder_is_closed_whatever_the_umask(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "b"
+    before = os.umask(0)
+    try:
+        make_private(folder)
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        folder.chmod(0o777)
+        make_private(folder)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "{", "1" * 2000])
+def test_json_from_outside_is_bounded(tmp_path: Path, content: str) -> None:
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(ValueError, match=r"nested too deep|property name|more than 0 MB"):
+        read_json(tmp_path / "a.json", most=1000 if content[0] == "1" else 1 << 20)

@@ -18,6 +18,7 @@ from tests.project import ROOT
 
 def composed(*overrides: str) -> Any:
     """The params that `dvc exp run -S ...` writes."""
+    OmegaConf.register_new_resolver("missing", lambda word: word, replace=True)  # whose data are here or not
     with initialize_config_dir(str(ROOT / "pipeline" / "conf"), version_base=None):
         return OmegaConf.to_container(compose("config", overrides=list(overrides)), resolve=True)
 
@@ -104,6 +105,8 @@ def test_outputs_of_two_profiles_do_not_overlap(values: dict[str, Any]) -> None:
         ({"retuned": {"medical": {"auxiliary": "visa", "methods": []}}}, "retuned.medical.methods: "),
         ({"datasets": ["../mvtec", "mvtec", "visa"]}, "datasets.0: String should match pattern"),
         ({"profile": "a/b"}, "profile: String should match pattern"),
+        ({"methods": {"../x": {}}}, "methods.../x.[key]: String should match pattern"),
+        ({"variants": {"clip": {"..": {}}}}, "variants.clip....[key]: String should match pattern"),
     ],
 )
 def test_a_bad_key_is_named(values: dict[str, Any], change: dict[str, Any], message: str) -> None:

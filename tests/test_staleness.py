@@ -22,6 +22,7 @@ MOVES_NOTHING = {
     "pipeline/errors.py": "what messages say, and what they hide",
     "pipeline/files.py": "puts on disk what its callers made, and names it by its content",
     "pipeline/flows/*": "shows the work and keeps it going; the work itself is in execution",
+    "pipeline/limits.py": "how many groups run at a time",
     "pipeline/orphans.py": "how a process ends",
     "pipeline/progress.py": "shows how far the work is",
     "pipeline/execution/backends.py": "where a group runs",

@@ -14,7 +14,7 @@ from pipeline.archives.rules import Gate
 from pipeline.archives.tars import is_tar, unpack_tar
 from pipeline.archives.writer import staged
 from pipeline.archives.zips import unpack_zip
-from pipeline.errors import DataError, DiskFullError, is_full
+from pipeline.errors import DataError, DiskFullError, fault_behind, is_full
 
 _RAR: Final = b"Rar!\x1a\x07"
 _ZIP: Final = b"PK"
@@ -57,15 +57,20 @@ def extract(archive: Path, into: Path, *, verified: bool = False) -> None:
             if not any(path.is_file() for path in out.rglob("*")):
                 raise DataError(f"{archive}: no file in it; {advice}")
         except DAMAGED as error:
+            if fault := fault_behind(error):
+                raise _not_unpacked(archive, into, fault) from None
             raise DataError(f"{archive}: damaged ({error}); {advice}") from None
         except (NotImplementedError, RuntimeError) as error:
             raise DataError(f"{archive}: packed in a way that is not read here ({error})") from None
         except OSError as error:
             if error.errno is None:  # gzip and bzip2 say "damaged" so
                 raise DataError(f"{archive}: damaged ({error}); {advice}") from None
-            raise (DiskFullError if is_full(error) else DataError)(
-                f"{archive}: cannot be unpacked to {into} ({error.strerror})"
-            ) from None
+            raise _not_unpacked(archive, into, error) from None
+
+
+def _not_unpacked(archive: Path, into: Path, error: OSError) -> DataError:
+    kind = DiskFullError if is_full(error) else DataError
+    return kind(f"{archive}: cannot be unpacked to {into} ({error.strerror})")
 
 
 def _reader(archive: Path, advice: str) -> Callable[[Path, Path, Gate], None]:

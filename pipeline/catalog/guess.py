@@ -5,6 +5,7 @@ ordinary listing decides: a layout fits when every image finds its label and its
 in the folder is accounted for.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from pipeline.catalog.guess_folders import Rule, by_label_folders, by_masks, unn
 from pipeline.catalog.guess_lists import by_lists
 from pipeline.catalog.layouts.base import MASK_OF_NORMAL, is_empty_mask
 from pipeline.catalog.layouts.image_list import ImageList
+from pipeline.catalog.layouts.image_mask_folders import ImageMaskFolders
 from pipeline.catalog.listing import examine
 from pipeline.catalog.record import Build, DatasetRecord, Licence, Subset
 from pipeline.catalog.roles import (
@@ -23,11 +25,12 @@ from pipeline.catalog.roles import (
     Role,
     account,
     called_like_masks,
+    lonely_masks,
     masks_among_images,
     sort_pictures,
 )
 from pipeline.catalog.samples import ANOMALOUS, Listing
-from pipeline.catalog.tree import Tree, is_image, read_tree, some
+from pipeline.catalog.tree import OTHER_PICTURES, Tree, is_image, read_tree, some
 from pipeline.errors import DataError
 
 NORMAL_WORDS: Final = frozenset(
@@ -41,6 +44,13 @@ _KNOWN: Final = (
     "good + <defect>; images + masks, in two folders or in one; and a CSV or JSON of image, label[, mask]"
     "[, subset][, split]"
 )
+_NOT_READ: Final = {
+    OTHER_PICTURES: "save such pictures as PNG, with 8 or 16 bits",
+    (".zip", ".tar", ".tgz", ".gz", ".rar", ".7z", ".xz", ".bz2"): "unpack it first",
+    (".xlsx", ".xls", ".ods"): "save the list as CSV",
+    (".mp4", ".avi", ".mov", ".mkv"): "save its frames as PNG",
+}
+_OUTLINES: Final = re.compile('"(?:shapes|segmentation|bbox|regions)"|<bndbox')  # labelme, COCO, VIA, VOC
 
 
 @dataclass(frozen=True)
@@ -74,16 +84,33 @@ def guess(root: Path, name: str, normal: str | None = None, *, leave_aside: bool
                 reasons.append(one)
             else:
                 fits.append(one)
-        files = {layout.file for fit in fits if isinstance(layout := fit.record.layouts[0], ImageList)}
+        files = {
+            layout.file: -len(fit.listing.samples)
+            for fit in fits
+            if isinstance(layout := fit.record.layouts[0], ImageList)
+        }
         if len(files) > 1:
-            raise DataError(f"{root}: more than one list fits, {some(sorted(files))}; move all but one away")
+            largest = sorted(files, key=lambda file: (files[file], file))
+            raise DataError(
+                f"{root}: more than one list fits, {some(largest)}; move all but the one that is meant away"
+            )
         if fits:
             return fits[0]
         # What looks like one layout and is broken must not pass for another; a list may lie there by chance.
         if reasons and not all(isinstance(found, str) for found in finds):
             break
-    told = "; ".join(dict.fromkeys(reasons)) or "not the layout of a data set"
+    told = "; ".join(dict.fromkeys([*_unread(tree), *reasons])) or "not the layout of a data set"
     raise DataError(f"{root}: {told}; {_KNOWN}")
+
+
+def _unread(tree: Tree) -> Iterator[str]:
+    """What to do about files that may be meant and are not read."""
+    for suffixes, step in _NOT_READ.items():
+        if unread := [path for path in tree.paths() if path.lower().endswith(suffixes)]:
+            yield f"{some(unread)}: not read; {step}"
+    for path in [path for path in tree.paths() if path.lower().endswith((".json", ".xml"))][:1]:
+        if _OUTLINES.search(tree.open_path(path).read_text("utf-8", "replace")):
+            yield f"{path}: outlines are not read; draw each as a mask, and a black one where there is none"
 
 
 def _finds(tree: Tree, normal: str | None) -> Iterator[list[Rule | str]]:
@@ -98,7 +125,9 @@ def _finds(tree: Tree, normal: str | None) -> Iterator[list[Rule | str]]:
         by_pairs = [*by_masks(tree, pictures)]
         yield by_pairs
         if not by_pairs:
-            yield [*unnamed_folders(pictures)]
+            yield [*unnamed_folders(pictures, words)]
+            if lonely := lonely_masks(pictures):
+                yield [f"{some(lonely)}: called like masks, but after no image; {MASK_NAMES}"]
             if not (pictures.images or pictures.masks) and any(map(is_image, tree.paths())):
                 yield ["all pictures lie in training folders; call the one to be measured test"]
             if pictures.masks:
@@ -111,11 +140,18 @@ def _tried(tree: Tree, name: str, rule: Rule, *, leave_aside: bool) -> Guess | s
     listing, unused = examine(record, tree)
     if listing.problems:
         told = "; ".join(listing.problems.values())
-        return f"{told}; {MASK_NAMES}" if "no mask" in told else told
+        return f"{told}; {_about_masks(record)}" if "no mask" in told else told
     roles = account(tree, listing, unused)
     left = "" if leave_aside else _left_aside(record, roles["left aside"], unused)
     doubt = left or _doubt(tree, record, listing, unused)
     return doubt or Guess(_counted(record, listing), listing, roles)
+
+
+def _about_masks(record: DatasetRecord) -> str:
+    """What to do when masks are missing for some images."""
+    if isinstance(record.layouts[0], ImageMaskFolders):
+        return f"an image that shows no defect needs a mask that is black; {MASK_NAMES}"
+    return f"where not every defect has one, move the masks away to measure image level alone; {MASK_NAMES}"
 
 
 def _left_aside(record: DatasetRecord, left: Sequence[str], unused: Mapping[str, str]) -> str:
@@ -165,7 +201,8 @@ def _record(name: str, rule: Rule) -> DatasetRecord:
     except ValidationError as error:
         first = error.errors()[0]
         raise DataError(
-            f"{first['input']!r} cannot be the name of a data set or of a subset: {first['msg']}"
+            f"{first['input']!r} cannot be the name of a subset, which has letters from A to Z, digits, "
+            "spaces, _ and -, a letter or digit first; rename it"
         ) from None
 
 

@@ -14,10 +14,10 @@ from pipeline.catalog.layouts import AnyLayout
 from pipeline.catalog.layouts.base import is_empty_mask
 from pipeline.catalog.layouts.image_mask_folders import ImageMaskFolders
 from pipeline.catalog.layouts.mvtec_like import MvtecLike
-from pipeline.catalog.roles import Pictures, mask_pattern
-from pipeline.catalog.tree import Tree, join, some, stem
+from pipeline.catalog.roles import Pictures, likeliest, mask_pattern
+from pipeline.catalog.tree import MANY, Tree, folded, join, some, stem
 
-_IMAGES: Final = frozenset({"images", "image", "imgs", "img"})
+_IMAGES: Final = frozenset({"images", "image", "imgs", "img", "rgb"})
 _TESTS: Final = frozenset({"test", "testing", "test_public", "test_set", "eval", "evaluation"})
 _DEFECT: Final = "anomaly"
 
@@ -32,7 +32,7 @@ Kinds: TypeAlias = Mapping[
 def by_label_folders(pictures: Pictures, words: Collection[str], *, given: bool) -> Iterator[Rule | str]:
     """Folders that are the labels; `given` says that the user gave the word for normal."""
     places = _label_folders(pictures.images)
-    tests = {above for above in places if PurePosixPath(above).name.casefold() in _TESTS}
+    tests = {above for above in places if folded(PurePosixPath(above).name) in _TESTS}
     chosen = tests or {above for above, kinds in places.items() if _normals(kinds, words)}
     highest = min((len(_parts(above)) for above in chosen), default=0)
     kinds = {above: places[above] for above in sorted(chosen) if len(_parts(above)) == highest}
@@ -61,6 +61,7 @@ def by_masks(tree: Tree, pictures: Pictures) -> Iterator[Rule | str]:
     if not found:
         return
     patterns = {pattern for _, pattern in found.values()}
+    patterns -= {pattern.removesuffix(MANY) for pattern in patterns if pattern.endswith(MANY)}
     if len(patterns) > 1:
         yield f"masks are called in different ways, {some(sorted(patterns))}; call all in one"
         return
@@ -85,8 +86,15 @@ def by_masks(tree: Tree, pictures: Pictures) -> Iterator[Rule | str]:
     yield layout, True, subsets
 
 
-def unnamed_folders(pictures: Pictures) -> Iterator[str]:
-    """No layout, but the question which of several folders is the normal one."""
+def unnamed_folders(pictures: Pictures, words: Collection[str]) -> Iterator[str]:
+    """No layout, but the question which of several folders is the normal one; or why that cannot be asked."""
+    deep = [folder for folder in pictures.images if _normals(_parts(folder)[:-1], words)]
+    if deep:
+        yield (
+            f"pictures lie in folders below a label, {some(deep)}; put each folder of labels below those, or "
+            "list image and label in a CSV"
+        )
+        return
     for above, kinds in _label_folders(pictures.images).items():
         if len(kinds) > 1:
             yield _which(above, kinds)
@@ -107,7 +115,7 @@ def _label_folders(folders: Iterable[str]) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for folder in filter(None, folders):
         label, _, tail = folder.rpartition("/")
-        if not (label and tail.casefold() in _IMAGES):
+        if not (label and folded(tail) in _IMAGES):
             label, tail = folder, ""
         above, _, kind = label.rpartition("/")
         found.setdefault(above, {})[kind] = tail
@@ -116,7 +124,7 @@ def _label_folders(folders: Iterable[str]) -> dict[str, dict[str, str]]:
 
 def _normals(names: Iterable[str], words: Collection[str]) -> list[str]:
     """The names that are one of `words`, upper or lower case."""
-    return [name for name in sorted(names) if name.casefold() in words]
+    return [name for name in sorted(names) if folded(name) in words]
 
 
 def _unclear(kinds: Kinds, words: Collection[str], *, sure: bool) -> str | None:
@@ -151,7 +159,7 @@ def _cut(paths: Sequence[str], *, at_home: bool) -> tuple[list[str], str] | None
     elif len({len(one) for one in parts}) > 1:
         return None
     else:
-        differs = [len(set(map(str.casefold, column))) > 1 for column in zip(*parts, strict=True)]
+        differs = [len(set(map(folded, column))) > 1 for column in zip(*parts, strict=True)]
         if sum(differs) != 1:
             return None
         stop = differs.index(True) + 1
@@ -171,7 +179,7 @@ def _mvtec_like(pictures: Pictures, kinds: Kinds, test: str, normal: str) -> Rul
         stems = {}
         for kind in inner:
             folder = join(home, test.replace("{defect}", kind))
-            stems[kind] = {stem(name).casefold() for name in pictures.images.get(folder, ())}
+            stems[kind] = {folded(stem(name)) for name in pictures.images.get(folder, ())}
             found[test].update(pictures.beside.get(folder, {}).values())
         for place, names in pictures.masks.items():
             if not home or place.startswith(f"{home}/"):
@@ -188,24 +196,22 @@ def _mvtec_like(pictures: Pictures, kinds: Kinds, test: str, normal: str) -> Rul
 
 def _truth(place: str, names: Sequence[str], stems: Mapping[str, set[str]]) -> tuple[str, list[str]]:
     """A folder of masks as `MvtecLike.truth`, and how each mask in it is called after an image."""
-    folded = {kind.casefold(): kind for kind in stems}
+    spelled = {folded(kind): kind for kind in stems}
     parts = place.split("/")
-    kind = next((folded[part.casefold()] for part in parts if part.casefold() in folded), None)
+    kind = next((spelled[folded(part)] for part in parts if folded(part) in spelled), None)
     known = stems[kind] if kind is not None else set().union(*stems.values())
-    if (
-        parts[-1].casefold() in known and parts[-1].casefold() not in folded
-    ):  # a folder of all masks of one image
+    if folded(parts[-1]) in known and folded(parts[-1]) not in spelled:  # a folder of all masks of one image
         *parts, last = parts
         names = (f"{last}.png",)
-    truth = ["{defect}" if kind and part.casefold() == kind.casefold() else part for part in parts]
+    truth = ["{defect}" if kind and folded(part) == folded(kind) else part for part in parts]
     return "/".join(truth), [found for name in names if (found := mask_pattern(name, known)) is not None]
 
 
 def _masks_of(pictures: Pictures, folder: str) -> tuple[str, str] | None:
     """The folder of the masks of the images in a folder, and how most are called."""
     if beside := Counter(pictures.beside.get(folder, {}).values()):
-        return folder, beside.most_common(1)[0][0]
-    stems = {stem(name).casefold() for name in pictures.images[folder]}
+        return folder, likeliest(beside)
+    stems = {folded(stem(name)) for name in pictures.images[folder]}
     found = Counter(
         (place, pattern)
         for place, names in pictures.masks.items()
@@ -213,7 +219,10 @@ def _masks_of(pictures: Pictures, folder: str) -> tuple[str, str] | None:
         for name in names
         if (pattern := mask_pattern(name, stems)) is not None
     )
-    return found.most_common(1)[0][0] if found else None
+    if not found:
+        return None
+    ((most, _), _), *_ = found.most_common(1)
+    return most, likeliest({pattern: number for (place, pattern), number in found.items() if place == most})
 
 
 def _is_partner(images: str, masks: str) -> bool:

@@ -5,13 +5,15 @@ or the only one with a word for normal. Where paths count from is tried on the f
 one kind in one folder, each called like a subset, are one data set.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from pipeline.catalog.layouts.entries import is_list, read_entries
-from pipeline.catalog.layouts.image_list import TESTED, ImageList, finder
-from pipeline.catalog.tree import Tree, is_image, join, some, stem
+from pipeline.catalog.layouts.image_list import TESTED, ImageList, as_degree, as_word, finder
+from pipeline.catalog.roles import mask_paths
+from pipeline.catalog.samples import GOOD
+from pipeline.catalog.tree import Tree, folded, is_image, join, some, stem
 from pipeline.errors import DataError
 
 ListRule: TypeAlias = tuple[ImageList, bool, tuple[str, ...]]  # layout, whether it has masks, subsets
@@ -60,32 +62,51 @@ def by_lists(tree: Tree, words: frozenset[str], *, given: bool) -> Iterator[List
 
 def _by_list(tree: Tree, path: str, words: frozenset[str], *, given: bool) -> ListRule | str | None:
     """The rule of one list, or why there is none; None for a file that lists no images."""
-    table = PurePosixPath(path).suffix.lower() in _TABLES
+    suffix = PurePosixPath(path).suffix.lower()
+    table = suffix in _TABLES
     try:
         entries = [cells for _, cells in read_entries(tree, path)]
     except DataError as error:
-        return str(error) if table else None
+        return None if suffix == ".txt" else str(error)
     columns = _columns(entries, words)
     if "image" not in columns or "label" not in columns:
-        there = some(dict.fromkeys(column for cells in entries for column in cells))
+        there = some(dict.fromkeys(column for cells in entries for column in cells if column)) or "none"
         return f"{path}: must name the columns image and label ({_known()}), not {there}" if table else None
     rows = [{name: cells.get(column, "") for name, column in columns.items()} for cells in entries]
     tested = [row for row in rows if (row.get("split") or "test").casefold() in TESTED]
-    normal = _normal(path, [row["label"] for row in tested], columns, words, given=given)
-    whence = _whence(tree, path, [row["image"] for row in tested])
-    if not isinstance(normal, list) or isinstance(whence, str):
-        return whence if isinstance(whence, str) else str(normal)
+    if not tested:
+        return f"{path}: no row has the split test, but {some({row['split'] for row in rows})}; call it test"
+    normal = _normal(path, tested, columns, words, given=given)
+    if not isinstance(normal, list):
+        return normal
+    placed = _placed(tree, path, tested, normal[0])
+    if isinstance(placed, str):
+        return placed
     layout = ImageList(
         kind="image_list",
         file=path,
         normal=normal[0],
+        anomalous_above=0.0 if _graded({row["label"] for row in tested}) and not given else None,
         columns={name: column for name, column in columns.items() if name != column},
-        cut=whence[0],
-        home=whence[1],
+        **placed,
     )
     subsets = dict.fromkeys(row.get("subset", "") for row in tested)
     masks = any(row.get("mask") for row in tested)
     return layout, masks, tuple(filter(None, subsets))
+
+
+def _placed(tree: Tree, path: str, rows: Sequence[Mapping[str, str]], normal: str) -> dict[str, Any] | str:
+    """From where paths of images and of masks count, as keys of the layout; or the doubt."""
+    images = _whence(tree, path, [row["image"] for row in rows], lambda file: file not in mask_paths(tree))
+    if isinstance(images, str):
+        return images
+    cut, home = images or ("", path.rpartition("/")[0])
+    placed = {"cut": cut, "home": home}
+    cells = [row.get("mask", "") for row in rows if as_word(row["label"]) != as_word(normal)]
+    marks = _whence(tree, path, cells, lambda file: file in mask_paths(tree)) if any(cells) else None
+    if marks is None or marks == (cut, home):
+        return placed
+    return marks if isinstance(marks, str) else placed | {"mask_cut": marks[0], "mask_home": marks[1]}
 
 
 def _known() -> str:
@@ -93,17 +114,43 @@ def _known() -> str:
 
 
 def _normal(
-    path: str, cells: Sequence[str], columns: Mapping[str, str], words: frozenset[str], *, given: bool
+    path: str,
+    rows: Sequence[Mapping[str, str]],
+    columns: Mapping[str, str],
+    words: frozenset[str],
+    *,
+    given: bool,
 ) -> list[str] | str:
     """The one label that means normal, or the question which."""
-    labels = sorted(set(filter(None, cells)))
+    labels = sorted({row["label"] for row in rows} - {""})
+    if strange := _strange(labels, columns["label"]):
+        return f"{path}: {strange}"
     means = (words - _NO) | _YES if _plain(columns["label"]) in _SAYS_NORMAL and not given else words
-    normal = {label.casefold(): label for label in labels if label.casefold() in means}
+    normal = {as_word(label): label for label in labels if {label.casefold(), as_word(label)} & means}
     if len(normal) > 1:
         return f"{path}: {some(normal.values())} may all mean normal; say with --normal which one does"
-    if not normal:
-        return f"{path}: which label means normal, {some(labels)}? Say it with --normal"
-    return list(normal.values())
+    if normal:
+        return list(normal.values())
+    if bare := next((row["image"] for row in rows if not row["label"]), ""):
+        return f"{path}: {bare} has no label; write what it shows, good or a kind of defect"
+    if len(labels) == 1 and all(row.get("mask") for row in rows):
+        return [GOOD]  # images of lesions, say: none is normal
+    return f"{path}: which label means normal, {some(labels)}? Say it with --normal"
+
+
+def _strange(labels: Sequence[str], column: str) -> str:
+    """What is wrong with labels, whatever normal is called; "" when nothing is."""
+    if unprintable := [label for label in labels if not label.isprintable()]:
+        return f"the label {unprintable[0]!a} cannot be printed; write another word"
+    if _graded(labels) and _plain(column) in _SAYS_NORMAL:
+        return f"{some(labels)} are degrees of {column}; give 0 and 1"
+    return ""
+
+
+def _graded(labels: Collection[str]) -> bool:
+    """Whether labels are degrees: all from 0 to 1, and some between."""
+    degrees = [as_degree(label) for label in labels if label]
+    return None not in degrees and any(degree not in (0, 1) for degree in degrees)
 
 
 def _plain(column: str) -> str:
@@ -116,9 +163,10 @@ def _columns(entries: Sequence[Mapping[str, str]], words: Collection[str]) -> di
     found: dict[str, str] = {}
     for name, called in _CALLED.items():
         rest = {_plain(column): column for column in reversed(names) if column not in found.values()}
-        column = next((rest[word] for word in called if word in rest), None)
-        if column is not None:
-            found[name] = column
+        there = [rest[word] for word in called if word in rest]
+        if name == "label":  # of several, one that has a word for normal
+            there.sort(key=lambda column: not _says(column, entries, words))
+        found |= {name: there[0]} if there else {}
     if "image" not in found:
         pictured = [name for name in names if entries and is_image(entries[0].get(name, ""))]
         found |= dict.fromkeys(["image"] if pictured else [], *pictured[:1])
@@ -126,16 +174,25 @@ def _columns(entries: Sequence[Mapping[str, str]], words: Collection[str]) -> di
         found["label"] = found.pop("defect")
     if "label" not in found:
         others = [name for name in names if name not in found.values()]
-        likely = [
-            name for name in others if any(cells.get(name, "").casefold() in words for cells in entries)
-        ]
+        likely = [name for name in others if _says(name, entries, words)]
         (one,) = others if len(others) == 1 else likely if len(likely) == 1 else ("",)
         found |= {"label": one} if one else {}
     return found
 
 
-def _whence(tree: Tree, path: str, cells: Sequence[str]) -> tuple[str, str] | str:
-    """What is to be cut from the front of paths, and the folder from which they count then; or the doubt."""
+def _says(column: str, entries: Iterable[Mapping[str, str]], words: Collection[str]) -> bool:
+    """Whether a column holds a word for normal."""
+    return any(cells.get(column, "").casefold() in words for cells in entries)
+
+
+def _whence(
+    tree: Tree, path: str, cells: Sequence[str], likely: Callable[[str], bool]
+) -> tuple[str, str] | str | None:
+    """What is to be cut from the front of paths, and the folder from which they count then.
+
+    The doubt where that is not clear; None where nothing is found. Of folders that have all files, those
+    whose first is `likely` are preferred, and among them that of the list.
+    """
     names = [cell.replace("\\", "/") for cell in cells if cell]
     first = names[0] if names else ""
     folder = path.rpartition("/")[0]
@@ -145,27 +202,26 @@ def _whence(tree: Tree, path: str, cells: Sequence[str]) -> tuple[str, str] | st
         cut = first.removesuffix(inner)
         if not all(name.startswith(cut) for name in names):
             break
-        homes = []
-        for home in dict.fromkeys((folder, *_homes(tree, inner))):
-            find = finder(tree, home, cut)
-            if all(find(name) is not None for name in names):
-                homes.append(home)
+        finds = {home: finder(tree, home, cut) for home in dict.fromkeys((folder, *_homes(tree, inner)))}
+        homes = {home: find(first) or "" for home, find in finds.items() if all(map(find, names))}
+        if len(homes) > 1:
+            homes = {home: file for home, file in homes.items() if likely(file)} or homes
         if len(homes) > 1 and folder not in homes:
             return f"{path}: paths may count from {some(homes)}; move all but one of them away"
         if homes:
-            return cut, folder if folder in homes else homes[0]
-    return "", folder
+            return cut, folder if folder in homes else next(iter(homes))
+    return None
 
 
 def _homes(tree: Tree, inner: str) -> list[str]:
     """The folders below which an image of this path, stem or number lies."""
     depth = inner.count("/") + 1
-    wanted = inner.casefold()
+    wanted = folded(inner)
     homes = set()
     for folder in tree.folders:
         for name in tree.images(folder):
             parts = join(folder, name).split("/")
-            tail = "/".join(parts[-depth:]).casefold()
+            tail = folded("/".join(parts[-depth:]))
             number = wanted.isdecimal() and stem(tail).isdecimal()
             if wanted in (tail, tail.rpartition(".")[0]) or number:
                 homes.add("/".join(parts[:-depth]))
@@ -179,12 +235,16 @@ def _together(rules: Mapping[str, ListRule]) -> ListRule | None:
         return None
     columns = list(zip(*parts, strict=True))
     differing = [column for column in columns if len(set(column)) > 1]
+    if len(differing) != 1:
+        return None
     likes = set()
     for subset, (path, (layout, _, _)) in zip(differing[0], rules.items(), strict=True):
         file = f"{_with_subset(path.rpartition('.')[0], subset)}{PurePosixPath(path).suffix}"
-        like = layout.model_copy(update={"file": file, "home": _with_subset(layout.home, subset)})
+        homes = {"home": layout.home, "mask_home": layout.mask_home}
+        inner = {key: _with_subset(home, subset) for key, home in homes.items() if home is not None}
+        like = layout.model_copy(update={"file": file, **inner})
         likes.add(like.model_dump_json())
-    if len(differing) > 1 or len(likes) > 1 or _SUBSET not in like.home:
+    if len(likes) > 1 or _SUBSET not in like.home:
         return None
     return (
         ImageList.model_validate_json(likes.pop()),

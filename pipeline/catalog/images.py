@@ -9,13 +9,14 @@ scaled to 8 by their bit depth; fractions and larger numbers have no known black
 import io
 import os
 import re
-from typing import Any, Final, NamedTuple, TypeAlias
+from collections.abc import Sequence
+from typing import IO, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from pipeline.errors import DataError, is_fault
+from pipeline.errors import DataError, count, is_fault
 
 Values: TypeAlias = NDArray[Any]
 
@@ -67,7 +68,9 @@ def decode(content: bytes, name: str, bit_depth: int | None = None) -> Image.Ima
     peak = _peak(values)
     depth = found.depth or bit_depth or 16
     if peak >= 1 << depth:
-        raise DataError(f"{name}: its largest value is {peak}, beyond {depth} bits; state `bit_depth`")
+        raise DataError(
+            f"{name}: its largest value is {peak}, beyond the bit depth of {depth}; state {depth_of(peak)}"
+        )
     if not (found.depth or bit_depth) and peak < _UNLIKELY:
         raise DataError(
             f"{name}: 16 bits, but its largest value is {peak}, so white is not known; save it with 8 "
@@ -76,16 +79,37 @@ def decode(content: bytes, name: str, bit_depth: int | None = None) -> Image.Ima
     return _visible(_scaled(values, depth), name)
 
 
-def peak_of(content: bytes, name: str) -> int | None:
+def peak_of(file: IO[bytes], name: str) -> int | None:
     """The largest value of a picture that is stored in 16 bits; None for one of 8, or of a depth of its own.
+
+    Of one of 8 bits the header alone is read.
 
     Raises:
         DataError: see `decode`.
+        OSError: the machine cannot read it now.
     """
-    found = open_contents(content, name)
+    if not _has_wide_header(file):
+        return None
+    file.seek(0)
+    found = open_contents(file.read(), name)
     if found.wide is None or found.depth is not None:
         return None
     return _peak(_sixteen_bits(found.wide, name))
+
+
+def _has_wide_header(file: IO[bytes]) -> bool:
+    try:
+        return _is_wide(Image.open(file, formats=_FORMATS))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        if is_fault(error):
+            raise
+        return True  # reading all of it says what is wrong
+
+
+def depth_note(peaks: Sequence[int]) -> str:
+    """What to say of pictures of 16 bits that have these largest values, and are read as one set."""
+    depth = depth_of(max(peaks))
+    return f"{count(len(peaks), 'image')} of 16 bits, largest value {max(peaks)}: read as {depth} bits"
 
 
 def depth_of(peak: int) -> int:
@@ -118,7 +142,8 @@ def open_contents(content: bytes, name: str) -> Contents:
     except UnidentifiedImageError:
         if content[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
             raise DataError(f"{name}: a TIFF of a kind that is not read; {_SAVE}, as PNG") from None
-        raise DataError(f"{name}: not an image of a known format") from None
+        what = "not an image of a known format" if content else "an empty file"
+        raise DataError(f"{name}: {what}") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         if is_fault(error):
             raise
@@ -162,20 +187,40 @@ def _check_single(image: Image.Image, name: str) -> None:
 
 
 def _loaded(image: ImageFile.ImageFile, content: bytes, name: str) -> Contents:
-    tags = image.tag_v2 if image.format == "TIFF" else {}  # type: ignore[attr-defined]
-    bits = max(tags.get(_BITS, (1,))) if tags else 0
-    arguments = [tile.args[0] if isinstance(tile.args, tuple) else tile.args for tile in image.tile]
-    raw_modes = {mode for mode in arguments if isinstance(mode, str)}
+    bits, raw_modes = _stored(image)
+    wide = _is_wide(image)
     image.load()
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+    if wide and image.mode.startswith(("I", "F")):
+        if _tags(image).get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
             raise DataError(f"{name}: a TIFF of {bits} bits whose white is 0; save it with black as 0")
         return Contents(image, np.asarray(image), _own_depth(bits, raw_modes))
-    if bits > 8 or any(";16" in mode and image.format == "PNG" for mode in raw_modes):
+    if wide:
         return Contents(image, _sixteen_bit_colour(image, content, raw_modes, name))
     if image.mode not in _EIGHT_BITS:
         raise DataError(f"{name}: its colours are {image.mode}, which is not read; save it as RGB")
     return Contents(image, None)
+
+
+def _tags(image: Image.Image) -> Any:
+    return image.tag_v2 if image.format == "TIFF" else {}  # type: ignore[attr-defined]
+
+
+def _stored(image: Image.Image) -> tuple[int, set[str]]:
+    """Bits of a value, 0 where only TIFF says so, and the raw modes by which Pillow unpacks them."""
+    tags = _tags(image)
+    arguments = [tile.args[0] if isinstance(tile.args, tuple) else tile.args for tile in image.tile]  # type: ignore[attr-defined]
+    return (
+        max(tags.get(_BITS, (1,))) if tags else 0,
+        {mode for mode in arguments if isinstance(mode, str)},
+    )
+
+
+def _is_wide(image: Image.Image) -> bool:
+    """Whether a picture that is not loaded yet holds values of more than 8 bits."""
+    bits, raw_modes = _stored(image)
+    if image.mode.startswith("I;16") or image.mode in ("I", "F") or bits > 8:
+        return True
+    return image.format == "PNG" and any(";16" in mode for mode in raw_modes)
 
 
 def _own_depth(bits: int, raw_modes: set[str]) -> int | None:
@@ -186,7 +231,10 @@ def _own_depth(bits: int, raw_modes: set[str]) -> int | None:
 def _sixteen_bit_colour(image: Image.Image, content: bytes, raw_modes: set[str], name: str) -> Values:
     """Values of 16-bit colours, (H, W, channels): one byte from `image`, the other from a second pass."""
     if not raw_modes or not raw_modes <= _OTHER_BYTE.keys():
-        raise DataError(f"{name}: {image.mode} with more than 8 bits is not read; {_SAVE}, as RGB or grey")
+        raise DataError(
+            f"{name}: {image.mode} of more than 8 bits, packed in a way that is not read; save it as a PNG "
+            "of RGB or grey"
+        )
     again = Image.open(io.BytesIO(content), formats=_FORMATS)
     again.tile = [tile._replace(args=_swapped(tile.args)) for tile in again.tile]
     values: Values = np.asarray(image).astype(np.uint16) << 8 | np.asarray(again)

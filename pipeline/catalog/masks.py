@@ -14,6 +14,7 @@ from PIL import Image
 from pipeline.catalog.images import Contents, Values, open_contents
 from pipeline.errors import DataError
 
+SAME_SHAPE: Final = 0.02  # by which sides may be out of proportion: rounding of small masks of large images
 _SAVE: Final = "save it in grey with 8 bits, 0 for the background and 255 for the defect"
 _BACKGROUND_AND_DEFECT: Final = 2  # values
 _LABELS: Final = 256  # colours of a mask that was drawn; lossy ones hold more

@@ -18,20 +18,35 @@ from PIL import Image
 from pipeline.catalog.images import open_contents
 from pipeline.catalog.layouts.base import MASK_OF_NORMAL, TRAINING, UNLABELLED, apart
 from pipeline.catalog.samples import NORMAL, Listing
-from pipeline.catalog.tree import Tree, is_image, is_picture, join, mask_files, stem
+from pipeline.catalog.tree import (
+    MANY,
+    Tree,
+    folded,
+    is_image,
+    is_picture,
+    join,
+    mask_files,
+    stem,
+    without_number,
+)
 from pipeline.errors import DataError
 
 Role: TypeAlias = Literal["normal", "anomalous", "masks", "train", "unlabelled", "copies", "left aside"]
 
-_WORD = r"(?:masks?|gts?|labels?|annotations?|seg(?:mentation)?s?|ground[ _-]?truths?|truths?)"
+_WORD = (
+    r"(?:masks?|gts?|labels?|annotations?|seg(?:mentation)?s?|segmentation(?:class|object)|"
+    r"ground[ _-]?truths?|truths?)"
+)
 _MASK_FOLDER: Final = re.compile(rf"(?:.*[ ._-])?{_WORD}(?:[ ._-].*)?", re.IGNORECASE)
 _BEHIND: Final = re.compile(rf"(.+?)([ ._-]?{_WORD})", re.IGNORECASE)
 _BEFORE: Final = re.compile(rf"({_WORD}[ ._-]?)(.+)", re.IGNORECASE)
 
 MASK_NAMES: Final = (
     "a mask is called like its image, or with mask, gt, label, seg or ground_truth before or behind it "
-    "(000_mask.png), beside the image or in a folder called so"
+    "(000_mask.png, several as 000_mask_0.png), beside the image or in a folder called so; or it stands in a "
+    "CSV of image, label and mask"
 )
+_PERHAPS: Final = re.compile("mask|truth", re.IGNORECASE)  # TestMasks, or faces with masks
 # A label or a segment may be what is photographed, so that such names alone do not tell.
 _SURE_WORD: Final = re.compile(r"mask|truth|(?:^|[ ._-])gts?(?:$|[ ._-])", re.IGNORECASE)
 _LOOKED_AT: Final = 200  # pictures of a data set whose content is looked at
@@ -72,13 +87,15 @@ def sort_pictures(tree: Tree) -> Pictures:
 
 
 def mask_paths(tree: Tree) -> frozenset[str]:
-    """Every picture that is a mask."""
+    """Every picture that is a mask, also one that is called and looks so beside no image."""
     places = _mask_folders(tree)
-    return frozenset(
+    paired = {
         join(folder, name)
         for folder in tree.folders
         for name in (tree.images(folder) if folder in places else _masks_beside(tree, folder))
-    )
+    }
+    called = (path for path in tree.paths() if is_image(path) and _SURE_WORD.search(stem(path)))
+    return frozenset(paired | {path for path in called if path in paired or looks_like_mask(tree, path)})
 
 
 def _mask_folders(tree: Tree) -> frozenset[str]:
@@ -86,8 +103,9 @@ def _mask_folders(tree: Tree) -> frozenset[str]:
     found: set[str] = set()
     for folder in tree.folders:  # sorted: the folders above come first
         above, _, name = folder.rpartition("/")
-        called = _MASK_FOLDER.fullmatch(name) is not None
-        if above in found or (called and (_SURE_WORD.search(name) or _holds_masks(tree, folder))):
+        called = _MASK_FOLDER.fullmatch(name)
+        sure = above in found or (called and _SURE_WORD.search(name))
+        if sure or ((called or _PERHAPS.search(name)) and _holds_masks(tree, folder)):
             found.add(folder)
     return frozenset(found)
 
@@ -105,22 +123,32 @@ def _most_look_like_masks(tree: Tree, paths: Sequence[str]) -> bool:
 def mask_pattern(mask: str, images: Container[str]) -> str | None:
     """How a mask is called, `{stem}` standing for one of `images`, stems in lower case; None without one.
 
+    Where a number behind tells several masks of an image apart, `*` stands for it.
+
     Examples:
-        >>> [mask_pattern(mask, {"a"}) for mask in ("a_mask.png", "GT-a.png", "b.png")]
-        ['{stem}_mask', 'GT-{stem}', None]
+        >>> [mask_pattern(mask, {"a"}) for mask in ("a_mask.png", "GT-a.png", "a_mask_2.png", "b.png")]
+        ['{stem}_mask', 'GT-{stem}', '{stem}_mask*', None]
     """
     name = stem(mask)
-    if (behind := _BEHIND.fullmatch(name)) and behind[1].casefold() in images:
+    if (behind := _BEHIND.fullmatch(name)) and folded(behind[1]) in images:
         return "{stem}" + behind[2]
-    if (before := _BEFORE.fullmatch(name)) and before[2].casefold() in images:
+    if (before := _BEFORE.fullmatch(name)) and folded(before[2]) in images:
         return before[1] + "{stem}"
-    return "{stem}" if name.casefold() in images else None
+    if (behind := _BEHIND.fullmatch(without_number(name))) and folded(behind[1]) in images:
+        return "{stem}" + behind[2] + MANY
+    return "{stem}" if folded(name) in images else None
+
+
+def likeliest(patterns: Mapping[str, int]) -> str:
+    """How most masks are called, with a number where some have one."""
+    most = max(patterns, key=lambda pattern: patterns[pattern])
+    return most + MANY if most + MANY in patterns else most
 
 
 def _masks_beside(tree: Tree, folder: str) -> dict[str, str]:
     """Mask to its pattern, for masks that lie among the images of a folder."""
     names = tree.images(folder)
-    stems = {stem(name).casefold() for name in names}
+    stems = {folded(stem(name)) for name in names}
     called: dict[str, list[str]] = {}
     for name in names:
         if (pattern := mask_pattern(name, stems)) not in (None, "{stem}"):
@@ -192,8 +220,8 @@ def masks_among_images(tree: Tree, listing: Listing) -> list[str]:
         return []
     if groups[0] and len(anomalous) >= _SUSPICIOUS * len(_spread(groups[1], _LOOKED_AT)):
         return anomalous
-    stems = {stem(path).casefold() for group in groups for path in group}
-    longer = [path for group in groups for path in group if _adds_to_one(stem(path).casefold(), stems)]
+    stems = {folded(stem(path)) for group in groups for path in group}
+    longer = [path for group in groups for path in group if _adds_to_one(folded(stem(path)), stems)]
     return [path for path in _spread(longer, _LOOKED_AT) if looks_like_mask(tree, path)]
 
 
@@ -203,11 +231,17 @@ def _adds_to_one(name: str, stems: Container[str]) -> bool:
     return any(name[:at] in stems or name[at + 1 :] in stems for at in breaks)
 
 
+def lonely_masks(pictures: Pictures) -> list[str]:
+    """Pictures that are called like masks, but after no image."""
+    found = [join(folder, name) for folder, names in pictures.images.items() for name in names]
+    return [path for path in found if _SURE_WORD.search(stem(path))]
+
+
 def called_like_masks(listing: Listing) -> list[str]:
     """Images that are called like the mask of another one in their folder, and were not taken for it."""
     by_folder: dict[str, dict[str, str]] = defaultdict(dict)
     for sample in listing.samples:
-        by_folder[sample.image.rpartition("/")[0]][stem(sample.image).casefold()] = sample.image
+        by_folder[sample.image.rpartition("/")[0]][folded(stem(sample.image))] = sample.image
     return [
         path
         for names in by_folder.values()

@@ -6,6 +6,8 @@ inside is fine), litter of file systems is set apart. Contents are not looked at
 """
 
 import os
+import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,25 +18,21 @@ from pipeline.errors import DataError, is_fault
 IMAGE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".gif"}  # what `images` decodes
 )
-OTHER_PICTURES = frozenset(
-    {
-        ".heic",
-        ".heif",
-        ".avif",
-        ".jxl",
-        ".jp2",
-        ".dcm",
-        ".nii",
-        ".pgm",
-        ".ppm",
-        ".pbm",
-        ".exr",
-        ".psd",
-        ".dng",
-    }
-)
+OTHER_PICTURES = (
+    ".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".jpx", ".pgm", ".ppm", ".pbm", ".pnm", ".pfm", ".tga",
+    ".pcx", ".exr", ".hdr", ".psd", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2",
+    ".dcm", ".dicom", ".nii", ".nii.gz", ".nrrd", ".mha", ".npy",
+)  # fmt: skip
 
-_LITTER = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
+MANY = "*"  # at the end of the name of a mask: with or without a number, all together
+_NUMBER = re.compile(r"[ ._-]?\(?\d+\)?$")
+
+_LITTER = frozenset(  # in lower case
+    {
+        "__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information",
+        "@eadir",
+    }
+)  # fmt: skip
 _SHOWN = 5
 
 
@@ -48,6 +46,11 @@ def stem(name: str) -> str:
     return PurePosixPath(name).stem
 
 
+def folded(name: str) -> str:
+    """A name without what file systems and programs write differently: case, and how accents are encoded."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
 def is_image(name: str) -> bool:
     """Whether the suffix, in any case, is one of an image."""
     return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
@@ -55,7 +58,7 @@ def is_image(name: str) -> bool:
 
 def is_picture(name: str) -> bool:
     """Whether it is an image by its suffix, or a picture of a kind that is not read."""
-    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES | OTHER_PICTURES
+    return is_image(name) or name.lower().endswith(OTHER_PICTURES)
 
 
 def some(paths: Iterable[str], between: str = ", ") -> str:
@@ -66,11 +69,30 @@ def some(paths: Iterable[str], between: str = ", ") -> str:
 
 
 def mask_files(root: Path, mask: str) -> tuple[str, ...]:
-    """The files of a mask: itself, or all images of the folder that it is."""
+    """The files of a mask: itself, all images of the folder that it is, or all numbers of a name with `*`."""
+    if mask.endswith(MANY) and not (root / mask).exists():
+        folder, _, name = mask.removesuffix(MANY).rpartition("/")
+        name = folded(name)
+        every = _images(root / folder)
+        return tuple(join(folder, one) for one in every if folded(without_number(stem(one))) == name)
     if not (root / mask).is_dir():
         return (mask,)
-    names = sorted(entry.name for entry in os.scandir(root / mask))
-    return tuple(join(mask, name) for name in names if is_image(name) and not name.startswith("."))
+    return tuple(join(mask, name) for name in _images(root / mask))
+
+
+def _images(folder: Path) -> list[str]:
+    names = (entry.name for entry in os.scandir(folder))
+    return sorted(name for name in names if is_image(name) and not name.startswith("."))
+
+
+def without_number(name: str) -> str:
+    """A stem without the number behind it, by which several masks of an image are told apart.
+
+    Examples:
+        >>> [without_number(f"0_mask{end}") for end in ("", "2", "_2", " (2)", "-by-2x")]
+        ['0_mask', '0_mask', '0_mask', '0_mask', '0_mask-by-2x']
+    """
+    return _NUMBER.sub("", name)
 
 
 @dataclass(frozen=True)
@@ -103,7 +125,7 @@ class Tree:
         """The folder of this name, or the only one that differs from it in case alone; else None."""
         if path in self.folders:
             return path
-        alike = [folder for folder in self.folders if folder.casefold() == path.casefold()]
+        alike = [folder for folder in self.folders if folded(folder) == folded(path)]
         return alike[0] if len(alike) == 1 else None
 
     def images(self, folder: str) -> tuple[str, ...]:
@@ -145,7 +167,7 @@ def read_tree(root: Path) -> Tree:
         plain: list[str] = []
         for entry in _entries(root, folder):
             path = join(folder, entry.name)
-            if entry.name.startswith(".") or entry.name in _LITTER:
+            if entry.name.startswith(".") or entry.name.casefold() in _LITTER:
                 litter.append(path)
             elif reason := _refusal(entry, home):
                 refused[_printable(path)] = reason
@@ -181,7 +203,7 @@ def _refusal(entry: os.DirEntry[str], home: Path) -> str | None:
     target = Path(os.path.realpath(entry.path))  # `Path.resolve` raises on a link to itself
     if not target.is_relative_to(home):
         return "a link that leads out of the data set; put the file itself there"
-    return None if target.is_file() else "a link to a folder or to nothing; put the folder itself there"
+    return None if target.is_file() else "a link to a folder or to nothing; put what is meant itself there"
 
 
 def _printable(path: str) -> str:

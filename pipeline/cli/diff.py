@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from pipeline.errors import ZsadError
+from pipeline.errors import ZsadError, printable
 from pipeline.params import load_params
 
 _EXPERIMENTS = "refs/exps/??/*/*"  # others are of a run of DVC itself
@@ -54,7 +54,7 @@ def diff(
         differences = compare_tables(first, second, tolerance)
         compared = count_values(first, second)
     show = diff_markdown if kind == "markdown" else diff_text
-    click.echo(show(differences, compared, tolerance, every=every))
+    click.echo(printable(show(differences, compared, tolerance, every=every)))
     if any(exact or difference.regression for difference in differences):
         sys.exit(1)
 
@@ -80,7 +80,7 @@ def _tables_of(side: str, params_file: Path, scratch: Path) -> Path:
         )
     params = load_params(params_file)
     if _git("for-each-ref", "--points-at", commit, _EXPERIMENTS):
-        return _of_experiment(side, commit, params.results / "tables", scratch)
+        return _of_experiment(side, commit, scratch)
     baseline = f"baseline/{params.profile}"
     archive = _git("archive", "--format=tar", commit, "--", baseline)
     if archive is None:
@@ -92,8 +92,10 @@ def _tables_of(side: str, params_file: Path, scratch: Path) -> Path:
     return scratch / baseline
 
 
-def _of_experiment(name: str, commit: str, tables: Path, scratch: Path) -> Path:
-    what = [".", tables.as_posix(), "--rev", commit, "-o", str(scratch)]
+def _of_experiment(name: str, commit: str, scratch: Path) -> Path:
+    from pipeline.tables import KEPT
+
+    what = [".", KEPT.as_posix(), "--rev", commit, "-o", str(scratch)]
     get = [sys.executable, "-m", "dvc", "get", "-q", *what]
     if subprocess.run(get, capture_output=True, check=False).returncode:  # noqa: S603
         raise ZsadError(f"{name}: the tables of this experiment are not in DVC's cache; run it again here")

@@ -4,6 +4,7 @@ The options that name a detector (method, learnt weights, tower, settings, promp
 `zsad import-checkpoint`.
 """
 
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
     from pipeline.detection.detector import Detector, GivenTower
 
 
-_REAL_TOWER = "--model ViT-L-14-336 --weights openai --image-size 518"
+REAL_TOWERS = {  # that know photos, by the methods that need nothing else; as in the profile of the paper
+    "winclip": "--model ViT-B-16-plus-240 --weights laion400m_e31 --image-size 240",
+    "clip_ac": "--model ViT-L-14-336 --weights openai --image-size 518",
+    "clip": "--model ViT-L-14-336 --weights openai --image-size 518",
+}
 _OPTIONS = (
     click.option("--model", help="A tower by hand: open_clip model name or config file; for --weights."),
     click.option("--weights", help="Weights file of --model, or an open_clip tag such as `openai`."),
@@ -142,6 +147,11 @@ def _setting(text: str) -> tuple[str, Any]:
 @click.option("--maps", is_flag=True, help="Write every anomaly map: maps/IMAGE.npz, array `map`.")
 @click.option("--overlays", is_flag=True, help="Write every heatmap: overlays/IMAGE.png.")
 @click.option("--batch", type=click.IntRange(1, 4096), default=16, show_default=True, help="Images per pass.")
+@click.option(
+    "--bit-depth",
+    type=click.IntRange(8, 16),
+    help="Bits of what is stored in 16: 12 when white is 4095.  [default: by the folder's largest value]",
+)
 @detector_options
 @click.pass_obj
 def score(  # noqa: PLR0913 - one argument an option
@@ -155,6 +165,7 @@ def score(  # noqa: PLR0913 - one argument an option
     maps: bool,
     overlays: bool,
     batch: int,
+    bit_depth: int | None,
     options: DetectorOptions,
 ) -> None:
     """Score every image of FOLDER, at any depth, and write scores.parquet.
@@ -170,7 +181,7 @@ def score(  # noqa: PLR0913 - one argument an option
     from pipeline.detection.folder import FolderTask, score_folder
 
     target = out or Path("scores") / folder.resolve().name
-    task = FolderTask(folder, target, class_name, batch, maps, overlays)
+    task = FolderTask(folder, target, class_name, batch, maps, overlays, bit_depth)
     detector = options.open(params_file, method=method, checkpoint=checkpoint)
     done = score_folder(
         task, detector, lambda file: click.echo(f"left out: {file.name}: {file.reason}", err=True)
@@ -180,8 +191,22 @@ def score(  # noqa: PLR0913 - one argument an option
     if len(done.scores) > 1 and (tied := Counter(done.scores).most_common(1)[0][1]) > 1:
         click.echo(f"{tied} of {len(done.scores)} scores are equal: these images are not ranked")
     if Path(detector.method.clip.spec.weights).parent.name == "tiny_clip":
-        click.echo(f"these weights know the miniature's drawings only; for photos add {_REAL_TOWER}")
+        click.echo(
+            "these weights know the miniature's drawings only; for photos: "
+            f"{_with_real_weights(folder, detector.method.name, class_name)}"
+        )
+    if done.depth_note:
+        click.echo(f"{done.depth_note} (--bit-depth changes it)")
     if done.masks:
         click.echo(f"not scored: {count(len(done.masks), 'mask')}, such as {done.masks[0]}")
     if done.left_out:
         sys.exit(1)
+
+
+def _with_real_weights(folder: Path, method: str, class_name: str | None) -> str:
+    """The command that scores the folder with weights that know photos, by a method that needs no others."""
+    ready = method if method in REAL_TOWERS else "clip"
+    shown = class_name or "WHAT-THEY-SHOW"
+    return shlex.join(["zsad", "score", str(folder), "--method", ready, "--class-name", shown]) + (
+        f" {REAL_TOWERS[ready]}"
+    )

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.catalog.images import decode
+from pipeline.catalog.images import decode, depth_note, depth_of, peak_of
 from pipeline.catalog.roles import mask_paths
 from pipeline.catalog.tree import IMAGE_SUFFIXES, is_image, read_tree
 from pipeline.detection.detector import Detector
@@ -88,24 +88,38 @@ def list_images(
     return images, tuple(sorted(masks.intersection(names))), refused
 
 
-def read_picture(folder: Path, name: str, size: int) -> Picture | Unreadable:
+def find_peaks(folder: Path, names: Sequence[str]) -> list[int]:
+    """The largest value of every image of 16 bits; of the others the header alone is read."""
+
+    def peak(name: str) -> int | None:
+        try:
+            with (folder / name).open("rb") as file:
+                return peak_of(file, name)
+        except (DataError, OSError):
+            return None  # said when it is scored
+
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        return [found for found in pool.map(peak, names) if found is not None]
+
+
+def read_picture(folder: Path, name: str, size: int, bit_depth: int | None = None) -> Picture | Unreadable:
     """One image as every prepared image is made; never raises for what lies in the file."""
     try:
-        image = decode((folder / name).read_bytes(), name)
+        image = decode((folder / name).read_bytes(), name, bit_depth)
         return Picture(name, image_array(image, size), image.size)
     except (DataError, OSError) as error:
         return Unreadable(name, str(error).removeprefix(f"{name}: "))
 
 
 def read_batches(
-    folder: Path, names: Sequence[str], size: int, batch: int
+    folder: Path, names: Sequence[str], size: int, batch: int, bit_depth: int | None = None
 ) -> Iterator[list[Picture | Unreadable]]:
     """The images of `names` in order, `batch` at a time; the next batch is decoded meanwhile."""
     chunks = [names[start : start + batch] for start in range(0, len(names), batch)]
     with ThreadPoolExecutor(_WORKERS) as pool:
 
         def submit(chunk: Sequence[str]) -> Iterator[Picture | Unreadable]:
-            return pool.map(lambda name: read_picture(folder, name, size), chunk)
+            return pool.map(lambda name: read_picture(folder, name, size, bit_depth), chunk)
 
         coming: Iterator[Picture | Unreadable] | None = None
         for chunk in [*chunks, ()]:
@@ -179,6 +193,7 @@ class FolderTask:
         batch: Images a pass.
         maps: Whether to write every anomaly map.
         overlays: Whether to write every heatmap.
+        bit_depth: Of what is stored in 16 bits; None: by the largest value of the folder.
     """
 
     folder: Path
@@ -187,16 +202,21 @@ class FolderTask:
     batch: int = 16
     maps: bool = False
     overlays: bool = False
+    bit_depth: int | None = None
 
 
 @dataclass
 class FolderScores:
-    """Names and scores of the images that were scored, masks that were not, and files that were left out."""
+    """Names and scores of the images that were scored, masks that were not, and files that were left out.
+
+    `depth_note` says by which bit depth images of 16 bits were read, when that was found.
+    """
 
     names: list[str] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     left_out: list[Unreadable] = field(default_factory=list)
     masks: tuple[str, ...] = ()
+    depth_note: str = ""
 
 
 def score_folder(
@@ -223,14 +243,17 @@ def score_folder(
     run.done.masks = masks
     for file in refused:
         run.leave_out(file)
+    depth = task.bit_depth
+    if depth is None and (peaks := find_peaks(task.folder, names)):
+        depth, run.done.depth_note = depth_of(max(peaks)), depth_note(peaks)
     total = len(names)
     size = method.clip.spec.image_size
     with torch.inference_mode(), progress("score", ceil(total / task.batch)) as steps:
-        for batch in read_batches(task.folder, names, size, task.batch):
+        for batch in read_batches(task.folder, names, size, task.batch, depth):
             run.score(batch)
             steps.step(f"{run.seen} of {total} images")
     class_name = task.class_name if method.class_aware else None
-    facts = {**detector.facts(), "class_name": class_name}
+    facts = {**detector.facts(), "class_name": class_name, "bit_depth": depth}
     write_scores(task.out, run.done.names, run.done.scores, facts)
     return run.done
 

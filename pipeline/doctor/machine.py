@@ -5,6 +5,7 @@ in params asks for. Services that the environment names have to answer; the loca
 """
 
 import os
+import resource
 import shutil
 import sys
 from collections.abc import Iterator
@@ -13,15 +14,17 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from pipeline import limits
 from pipeline.doctor.finding import Finding, Level
-from pipeline.errors import redacted
-from pipeline.params import ComputeParams
+from pipeline.errors import count, redacted
+from pipeline.params import WORKER_BYTES, ComputeParams
 
 _ENVIRONMENT, _MACHINE, _SERVICES = "environment", "machine", "services"
 _LOCK = Path("requirements.lock")
 _PYTHONS = "3.11 to 3.14"
 _SHOWN = 5
 _FREE_BYTES = 2 * 2**30  # cells, results and features of the miniature many times over
+_OPEN_FILES = 1024
 _SHARED_BYTES = 75 * 2**20  # Ray's object store on this machine; beside it Ray would use slower files
 
 
@@ -68,9 +71,11 @@ def environment() -> Iterator[Finding]:
 
 
 def hardware(compute: ComputeParams) -> Iterator[Finding]:
-    """GPU, threads, disk and shared memory."""
+    """GPU, threads, memory, open files, disk and shared memory; as a container allows them."""
     yield _gpu(compute)
     yield _threads(compute)
+    yield _memory(compute)
+    yield _open_files()
     yield _space("disk", Path.cwd(), _FREE_BYTES, "problem")
     if Path("/dev/shm").is_dir():  # noqa: S108 - looked at, not written
         yield _space("shared memory", Path("/dev/shm"), _SHARED_BYTES, "note")  # noqa: S108 - likewise
@@ -92,11 +97,27 @@ def _gpu(compute: ComputeParams) -> Finding:
 
 
 def _threads(compute: ComputeParams) -> Finding:
-    cores, asked = len(os.sched_getaffinity(0)), compute.workers * compute.threads
+    cores, asked = limits.processors(), compute.workers * compute.threads
     text = f"{compute.workers} workers of {compute.threads} threads on {cores} cores"
     if asked > cores:
         return Finding(_MACHINE, "threads", "note", f"{text}: they wait for each other")
     return Finding(_MACHINE, "threads", "ok", text)
+
+
+def _memory(compute: ComputeParams) -> Finding:
+    total = limits.memory()
+    text = f"{total / 2**30:.1f} GiB for {count(compute.workers, 'worker')}"
+    if total < compute.workers * WORKER_BYTES:
+        return Finding(_MACHINE, "memory", "note", f"{text}, 1 GiB each is advised: lower compute.cpus")
+    return Finding(_MACHINE, "memory", "ok", text)
+
+
+def _open_files() -> Finding:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= _OPEN_FILES:
+        return Finding(_MACHINE, "open files", "ok", f"{soft} allowed")
+    text = f"{soft} allowed, {_OPEN_FILES} are advised: `ulimit -n {_OPEN_FILES}` before a run"
+    return Finding(_MACHINE, "open files", "note", text)
 
 
 def _space(name: str, folder: Path, wanted: int, level: Level) -> Finding:

@@ -19,7 +19,6 @@ from pipeline.downloads.display import Display
 from pipeline.downloads.hosts import SERVICES
 from pipeline.downloads.http import open_client
 from pipeline.downloads.retries import Patience
-from pipeline.errors import DataError
 from pipeline.files import only_one, value_digest, write_text
 
 _FOLDER = ".downloads"
@@ -72,15 +71,12 @@ def open_store(root: Path, ledger: Path, display: Display) -> Iterator[Store]:
     """Prepare `root` for downloads; digests of first downloads go to the file `ledger`.
 
     Raises:
-        DataError: `root` cannot be written.
+        OSError: `root` cannot be written.
     """
     downloads = root / _FOLDER
     ignore = downloads / ".gitignore"
-    try:
-        (downloads / _LOCKS).mkdir(parents=True, exist_ok=True)
-        if not ignore.exists():
-            write_text(ignore, "*\n")
-    except OSError as error:
-        raise DataError(f"{root}: cannot be written ({error.strerror}); choose another --root") from None
+    (downloads / _LOCKS).mkdir(parents=True, exist_ok=True)
+    if not ignore.exists():
+        write_text(ignore, "*\n")
     with open_client() as client:
         yield Store(root, Ledger(ledger, downloads / _LOCKS / "ledger.lock"), client, display)

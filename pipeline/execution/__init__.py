@@ -14,6 +14,8 @@ for _name, _value in {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
 }.items():
     os.environ.setdefault(_name, _value)
+if os.environ.get("RAY_ADDRESS") in ("", "local"):  # as Ray reads them: none
+    del os.environ["RAY_ADDRESS"]
 if "RAY_ADDRESS" in os.environ:
     os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 else:

@@ -28,13 +28,14 @@ from pipeline.execution.retries import (
     TimeLimitError,
 )
 from pipeline.execution.tasks import GroupTask, Report
-from pipeline.execution.usage import Place
-from pipeline.execution.worker import Workplace, kill_worker, run_on_node
+from pipeline.execution.usage import Place, here
+from pipeline.execution.worker import Workplace, kill_worker, run_on_node, stopped_workers
 from pipeline.params import ComputeParams
 
 _POLL_SECONDS = 0.5
 _UNPLACED_SECONDS = 30
 """How long a group may wait while no node could take it: a node that died is often back soon."""
+_STOPPED_SECONDS = 60.0
 _NOTICE_SECONDS = 600.0  # then twice as long, and so on
 _LEAST_LIMIT, _IMAGE_SECONDS = 3600.0, 30.0
 
@@ -85,14 +86,25 @@ class RayBackend:
         return bool(ray.wait([items], timeout=_POLL_SECONDS)[0])
 
     def _wait_for_start(self, items: Any, task: GroupTask) -> None:
-        placeable, limit = time.monotonic(), self._most(task)
+        begun = placeable = time.monotonic()
+        limit = self._most(task)
         while not self._ready(items):
+            if time.monotonic() - begun > _STOPPED_SECONDS:
+                self._end_stopped()
+                begun = time.monotonic()
             if self.workers:
                 placeable = time.monotonic()
             elif time.monotonic() - placeable > _UNPLACED_SECONDS:
                 raise _given_up(items, GroupFailedError(f"{task.label}: {refusal(self._demand)}"))
             if not self._running and time.monotonic() - self._moved > limit:  # its worker hangs as it starts
                 raise _given_up(items, TimeLimitError(f"{task.label}: no worker took it for {limit:g} s"))
+
+    def _end_stopped(self) -> None:
+        """End workers that are stopped and run no group that we know of: one may have been given to them."""
+        known = set(self._running)
+        for pid in stopped_workers():
+            if str(here() | {"pid": pid}) not in known:
+                kill_worker(pid)
 
     def _wait_for_end(self, items: Any, task: GroupTask, place: Place) -> None:
         start, limit, notice = time.monotonic(), self._most(task), _NOTICE_SECONDS

@@ -14,7 +14,7 @@ from typing import Any
 
 import pipeline
 from pipeline.clip.spec import TowerSpec
-from pipeline.errors import DataError, redacted
+from pipeline.errors import DataError, printable, redacted
 from pipeline.execution.usage import Usage
 from pipeline.execution.weights import WeightsShelf
 from pipeline.files import file_digest, value_digest
@@ -95,7 +95,7 @@ def known_columns(params: Params, cell: Cell) -> dict[str, Any]:
 
 def failed_result(columns: Mapping[str, Any], reason: str) -> CellResult:
     """The row of a cell that got no numbers; a method may have put anything into its error."""
-    return CellResult(CellRow(status="failed", error=redacted(reason), **columns), None)
+    return CellResult(CellRow(status="failed", error=printable(redacted(reason)), **columns), None)
 
 
 def tower_spec(params: Params, tower: str) -> TowerSpec:

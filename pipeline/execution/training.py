@@ -27,7 +27,7 @@ from pipeline.errors import DataError, DiskFullError, ParamsError, TrainingError
 from pipeline.execution.retries import out_of_memory
 from pipeline.execution.systems import resolve_systems
 from pipeline.execution.tasks import tower_spec
-from pipeline.execution.weights import weights_name, write_status
+from pipeline.execution.weights import clear, weights_name, write_status
 from pipeline.files import write_json
 from pipeline.methods.base import LearntMethod
 from pipeline.params import Params
@@ -95,7 +95,11 @@ class Trainer:
         return len(self._params.seeds) * sum(map(len, self._by_tower.values()))
 
     def jobs(self) -> Iterator[Job]:
-        """Every job, tower by tower; features are collected when the first job of a tower is asked for."""
+        """Every job, tower by tower; features are collected when the first job of a tower is asked for.
+
+        What an earlier training wrote is removed first.
+        """
+        clear(self._folder)
         for tower, items in self._by_tower.items():
             yield from self._tower_jobs(tower, items)
 

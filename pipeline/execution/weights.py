@@ -4,12 +4,11 @@
 which gives the reason of each that could not be made. Train writes, evaluate reads.
 """
 
-import json
 from pathlib import Path
 
 from pipeline.cells import System
 from pipeline.errors import ZsadError, redacted
-from pipeline.files import file_digest, write_json
+from pipeline.files import file_digest, read_json, write_json
 from pipeline.plan import Cell
 
 _STATUS = "status.json"
@@ -21,6 +20,12 @@ def weights_name(system: System, seed: int) -> str:
     return f"{label}-seed{seed}.safetensors"
 
 
+def clear(folder: Path) -> None:
+    """Remove what an earlier training wrote into `folder`; other files are left alone."""
+    for path in [*folder.glob("*-seed*.safetensors"), *folder.glob("*-seed*.history.json"), folder / _STATUS]:
+        path.unlink(missing_ok=True)
+
+
 def write_status(folder: Path, failed: dict[str, str]) -> None:
     """Record which weights could not be made: file name to reason."""
     write_json(folder / _STATUS, {"failed": {name: redacted(reason) for name, reason in failed.items()}})
@@ -29,10 +34,15 @@ def write_status(folder: Path, failed: dict[str, str]) -> None:
 def read_status(folder: Path) -> dict[str, str]:
     """What `write_status` recorded; empty when nothing failed or nothing was trained."""
     path = folder / _STATUS
-    if not path.is_file():
+    try:
+        match read_json(path):
+            case {"failed": dict(failed)}:
+                return {str(name): str(reason) for name, reason in failed.items()}
+    except FileNotFoundError:
         return {}
-    failed: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))["failed"]
-    return failed
+    except ValueError:
+        pass
+    raise ZsadError(f"{path} is damaged: run `dvc repro --force train@{folder.name}`")
 
 
 class WeightsShelf:

@@ -98,6 +98,17 @@ def kill_worker(pid: int) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
+def stopped_workers() -> list[int]:
+    """Processes of the Ray that this one started which somebody stopped (SIGSTOP): they hear nothing."""
+    found: dict[int, tuple[str, int]] = {}  # state and parent
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError, ValueError):
+            state, parent = (folder / "stat").read_text(errors="replace").rpartition(") ")[2].split()[:2]
+            found[int(folder.name)] = state, int(parent)
+    raylets = {pid for pid, (_, parent) in found.items() if parent == os.getpid()}
+    return [pid for pid, (state, parent) in found.items() if state == "T" and parent in raylets]
+
+
 def probe(workplace: Workplace) -> None:
     """Whether this node can work for the driver.
 

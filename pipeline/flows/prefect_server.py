@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 
+from pipeline.files import make_private
 from pipeline.flows.processes import Kept
 from pipeline.orphans import end_with
 
@@ -49,6 +50,7 @@ class Server(Kept):
             "PREFECT__SERVER_FINAL": "1",
         }
         command = [__name__, str(listening.fileno()), str(os.getpid())]
+        make_private(log.parent)  # whoever writes into the database has his code run, too
         super().__init__("Prefect's server", command, own | settings, log, listening)
 
     @property

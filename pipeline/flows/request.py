@@ -7,7 +7,6 @@ put back afterwards, by the next run if this one is killed. Whoever edits params
 edit: only what the run itself wrote is replaced.
 """
 
-import json
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import yaml
 
 from pipeline import catalog
 from pipeline.errors import BusyError, ParamsError
-from pipeline.files import file_digest, only_one, write_bytes, write_json, write_text
+from pipeline.files import file_digest, only_one, read_json, write_bytes, write_json, write_text
 from pipeline.params import PARAMS_FILE, Params, load_params, parse_params
 
 CONFIG_FOLDER = Path("pipeline") / "conf"
@@ -166,11 +165,17 @@ def _borrow(values: dict[str, Any]) -> None:
 
 
 def _give_back() -> None:
-    if not _NOTE.is_file():
+    try:
+        note = read_json(_NOTE)
+        saved, written = _FOLDER / Path(note["saved"]).name, str(note["written"])
+    except FileNotFoundError:
         return
-    note = json.loads(_NOTE.read_text(encoding="utf-8"))
-    saved = _FOLDER / note["saved"]
-    if PARAMS_FILE.is_file() and file_digest(PARAMS_FILE) == note["written"]:
+    except (ValueError, TypeError, KeyError) as error:
+        raise ParamsError(
+            f"{_NOTE} is damaged: the params.yaml before the run on demand is one of {_FOLDER}/*.yaml; put it"
+            " back if params.yaml is not yours, then delete the note"
+        ) from error
+    if PARAMS_FILE.is_file() and file_digest(PARAMS_FILE) == written:
         write_bytes(PARAMS_FILE, saved.read_bytes())
         saved.unlink()
     _NOTE.unlink()

@@ -7,6 +7,7 @@ once, on the same port and database, and ends with its run.
 """
 
 import atexit
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -14,6 +15,8 @@ from pathlib import Path
 from threading import Event, Thread
 
 import httpx
+from prefect.events.clients import PrefectEventsClient
+from prefect.events.worker import EventsWorker
 from prefect.settings import (
     PREFECT_API_AUTH_STRING,
     PREFECT_API_URL,
@@ -28,6 +31,7 @@ from pipeline.flows.processes import ServiceError
 
 _POLL_SECONDS = 0.1
 _STOP_SECONDS = 5
+_TRIES = 2  # to send an event; Prefect waits a second before each one after these
 _PREFECTS_OWN_WORDS = "Failed to reach API"
 # As Prefect starts its own, without pages.
 _SETTINGS = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1"}
@@ -82,12 +86,16 @@ def some_server() -> Iterator[None]:
 def _own_server() -> Server:
     """The one of this process. It ends with the process, when Prefect has said all that it has to."""
     log = Path(PREFECT_HOME.value()) / "own-server.log"
+    # While it is started again its socket stays open, so a client that waits between tries waits for nothing.
+    EventsWorker.set_client_override(PrefectEventsClient, reconnection_attempts=_TRIES)
     server, over = Server(listen(), log=log, settings=_SETTINGS), Event()
 
     def keep_up() -> None:
-        with suppress(ServiceError):  # whoever needs it finds out
+        try:
             while not over.wait(_POLL_SECONDS):
                 server.keep_up()
+        except ServiceError as error:
+            sys.stderr.write(f"{error}; the run goes on without pages\n")
 
     keeper = Thread(target=keep_up, daemon=True)
     keeper.start()

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from pipeline.clip import Clip, Features, Global, Local
-from pipeline.methods.base import LearntSettings, Losses, MethodSettings, Temperature, Weight
+from pipeline.methods.base import Block, Blocks, LearntSettings, Losses, MethodSettings, Temperature, Weight
 from pipeline.methods.losses import dice, focal, total
 from pipeline.methods.prompt_learner import PromptLearner, PromptTuned, choose_words
 from pipeline.methods.readout import MAX_SIGMA, Readout, probabilities, similarities, to_grid, upsample
@@ -44,10 +44,10 @@ class AnomalyClipSettings(LearntSettings):
     prompts: str = "object"
     n_ctx: int = Field(default=12, ge=0, le=77)
     deep_tokens: int = Field(default=4, ge=1, le=77)
-    deep_layers: int = Field(default=8, ge=0)
+    deep_layers: int = Field(default=8, ge=0, le=256)  # as `Block`
     attention: Literal["vv", "qq", "kk", "qk"] = "vv"
-    dpam_start: int = Field(default=6, ge=1)
-    layers: tuple[int, ...] = Field(default=(24,), min_length=1)
+    dpam_start: Block = 6
+    layers: Blocks = (24,)
     temperature: Temperature = 0.07
     sigma: float = Field(default=4.0, ge=0, le=MAX_SIGMA)
     global_weight: Weight = 1.0

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import torch
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from torch import Tensor, nn
 
 from pipeline.clip import Clip, Features, Tap
@@ -26,6 +26,24 @@ Rate = Annotated[float, Field(gt=0, le=10)]  # of learning; Adam moves each numb
 Weight = Annotated[
     float, Field(ge=0, le=1e4)
 ]  # of a part of a loss; beside more, float32 loses the other part
+
+Block = Annotated[int, Field(ge=1, le=256)]  # of a tower, from 1; the largest CLIP has 48
+
+
+def each_once(numbers: tuple[int, ...]) -> tuple[int, ...]:
+    """The numbers of a setting.
+
+    Raises:
+        ValueError: there is none, or one stands there twice.
+    """
+    if not numbers:
+        raise ValueError("at least one number is needed")
+    if len(set(numbers)) != len(numbers):
+        raise ValueError("a number stands there twice, and would count twice")
+    return numbers
+
+
+Blocks = Annotated[tuple[Block, ...], AfterValidator(each_once)]
 
 
 class MethodSettings(SettingsRecord):

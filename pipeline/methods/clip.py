@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from pipeline.clip import Clip, Features, Global, Local, Tap
-from pipeline.methods.base import Method, MethodSettings, Scores, Temperature
+from pipeline.methods.base import Blocks, Method, MethodSettings, Scores, Temperature
 from pipeline.methods.readout import MAX_SIGMA, Readout
 from pipeline.methods.text_ensemble import choose_templates, ensemble_features
 
@@ -28,7 +28,7 @@ class ClipSettings(MethodSettings):
     """
 
     templates: str = "single"
-    layers: tuple[int, ...] = Field(default=(24,), min_length=1)
+    layers: Blocks = (24,)
     temperature: Temperature = 0.07
     sigma: float = Field(default=4.0, ge=0, le=MAX_SIGMA)
 

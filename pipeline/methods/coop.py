@@ -18,6 +18,7 @@ from torch.nn.functional import cross_entropy
 from pipeline.clip import Clip, Features, Global, Local
 from pipeline.methods.base import (
     BatchSize,
+    Blocks,
     Epochs,
     LearntSettings,
     Losses,
@@ -66,7 +67,7 @@ class CoOpSettings(LearntSettings):
 
     prompts: str = "coop1"
     n_ctx: int = Field(default=16, ge=1, le=77)
-    layers: tuple[int, ...] = Field(default=(24,), min_length=1)
+    layers: Blocks = (24,)
     temperature: Temperature = 0.07
     sigma: float = Field(default=4.0, ge=0, le=MAX_SIGMA)
     training: CoOpTraining = CoOpTraining()

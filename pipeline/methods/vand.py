@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from pipeline.clip import Clip, Features, Global, Local, Tap
 from pipeline.methods.base import (
+    Blocks,
     LearntMethod,
     LearntSettings,
     Losses,
@@ -41,7 +42,7 @@ class VandSettings(LearntSettings):
 
     tower: str = "vand"
     templates: str = "released_35"
-    layers: tuple[int, ...] = Field(default=(6, 12, 18, 24), min_length=1)
+    layers: Blocks = (6, 12, 18, 24)
     temperature: Temperature = 0.01
     training_by_auxiliary: dict[str, Training] = Field(
         default_factory=lambda: {"mvtec": Training(epochs=3, mosaic=0.2)}

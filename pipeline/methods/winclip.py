@@ -5,20 +5,22 @@ of the ordinary class token.
 """
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from torch import Tensor
 from torch.nn.functional import one_hot
 
 from pipeline.clip import Clip, Features, Global, Tap, Windows
 from pipeline.clip.vision import window_patches
-from pipeline.methods.base import Method, MethodSettings, Scores, Temperature
+from pipeline.methods.base import Method, MethodSettings, Scores, Temperature, each_once
 from pipeline.methods.readout import probabilities, upsample
 from pipeline.methods.text_ensemble import choose_templates, ensemble_features
 
 _HEAD = Global(ln_post=True)
+_Side = Annotated[int, Field(ge=1, le=512)]  # an image of 4096 px has so many patches of 8 px
+_Sides = Annotated[tuple[_Side, ...], AfterValidator(each_once)]
 
 
 class WinClipSettings(MethodSettings):
@@ -32,7 +34,7 @@ class WinClipSettings(MethodSettings):
 
     tower: str = "winclip"
     templates: str = "released_21"
-    windows: tuple[int, ...] = Field(default=(2, 3), min_length=1)
+    windows: _Sides = (2, 3)
     temperature: Temperature = 0.07
 
 

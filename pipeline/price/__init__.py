@@ -6,13 +6,12 @@ named GPUs, an estimate: peak rates are those of the makers' data sheets, `_SHAR
 what the processor does meanwhile is added. A machine's own hours come from measured rates (`pipeline.speed`).
 """
 
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeline import catalog
+from pipeline import catalog, limits
 from pipeline.clip.weights import find_weights
 from pipeline.datasets import bytes_to_download, expected_counts
 from pipeline.errors import ParamsError
@@ -160,7 +159,7 @@ def here(compute: ComputeParams) -> tuple[ComputeParams, str]:
     """What of `compute` this machine can give, and what it is called: without a GPU its processor."""
     import torch
 
-    found, cores = torch.cuda.device_count(), len(os.sched_getaffinity(0))
+    found, cores = torch.cuda.device_count(), limits.processors()
     if compute.gpus and found:
         gpus = min(compute.gpus, found)
         name = torch.cuda.get_device_name(0)

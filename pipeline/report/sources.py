@@ -4,7 +4,6 @@ All of it comes from files that the stages left. A run without any finished cell
 examples; its report shows why.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.cells import CellKey, System
 from pipeline.errors import ZsadError
+from pipeline.files import read_json
 from pipeline.params import Params
 from pipeline.results import CellRow, Role
 from pipeline.results.parquet import read_examples, read_scores
@@ -151,15 +151,17 @@ def _histories(weights: Path) -> Iterator[History]:
         try:
             system = System(content["method"], content["variant"])
             yield History(system, path.parent.name, content["seed"], tuple(content["epochs"]))
-        except KeyError as error:
+        except (KeyError, TypeError) as error:
             raise ZsadError(f"{path} is damaged (no {error}): delete it and run its stage again") from error
 
 
 def _json(path: Path) -> dict[str, Any] | None:
     try:
-        content: dict[str, Any] = json.loads(path.read_bytes())
+        content = read_json(path)
     except FileNotFoundError:
         return None
     except ValueError as error:
         raise ZsadError(f"{path} is damaged ({error}): delete it and run its stage again") from error
+    if not isinstance(content, dict):
+        raise ZsadError(f"{path} is damaged (no mapping): delete it and run its stage again")
     return content

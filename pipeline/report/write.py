@@ -45,8 +45,9 @@ def write_report(sources: Sources, out: Path) -> list[Path]:
     for figure in figures:
         for suffix in (".svg", ".png"):
             figure.draw(out / "figures" / f"{figure.name}{suffix}")
-    for stray in set((out / "figures").glob("*")) - set(paths):
-        stray.unlink()
+    for suffix in (".svg", ".png"):
+        for stray in set((out / "figures").glob(f"*{suffix}")) - set(paths):
+            stray.unlink()
     write_text(out / "report.html", _page(sources, figures, out / "figures"))
     return [out / "report.html", *paths]
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.cells import CellKey
+from pipeline.errors import printable
 from pipeline.results.examples import Example, problem
 from pipeline.results.schema import (
     INTERVAL_COLUMNS,
@@ -101,12 +102,7 @@ class CellRow(IntervalColumns):
     cell_key: str | None = None
 
     def __post_init__(self) -> None:
-        for part in ("dataset", "method", "variant"):
-            if not _NAME.fullmatch(name := getattr(self, part)):
-                raise ResultsError(f"a row has the {part} {name[:80]!a}, which no run can have written")
-        for part in ("subset", "title"):
-            if not (text := getattr(self, part) or "").isprintable():
-                raise ResultsError(f"a row has the {part} {text[:80]!a}, which no run can have written")
+        self._check_texts()
         match self.status:
             case "ok":
                 self._check_ok()
@@ -120,6 +116,16 @@ class CellRow(IntervalColumns):
                 raise ResultsError(f"{self.name}: {name} is {value}; a share in [0, 1] or None is needed")
         for metric in METRICS:
             self._check_interval(metric)
+
+    def _check_texts(self) -> None:
+        for part in ("dataset", "method", "variant"):
+            if not _NAME.fullmatch(name := getattr(self, part)):
+                raise ResultsError(f"a row has the {part} {name[:80]!a}, which no run can have written")
+        for part in ("subset", "title"):
+            if not (text := getattr(self, part) or "").isprintable():
+                raise ResultsError(f"a row has the {part} {text[:80]!a}, which no run can have written")
+        if printable(error := self.error or "") != error:
+            raise ResultsError(f"a row has the error {error[:80]!a}, which no run can have written")
 
     def _check_ok(self) -> None:
         if self.error is not None:

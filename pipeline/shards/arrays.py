@@ -18,17 +18,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageChops
 
-from pipeline.catalog import ANOMALOUS, Build, Sample
+from pipeline.catalog import ANOMALOUS, DatasetRecord, Sample
 from pipeline.catalog.fingerprint import FileFact
 from pipeline.catalog.images import decode
-from pipeline.catalog.masks import read_mask
+from pipeline.catalog.masks import SAME_SHAPE, read_mask
 from pipeline.catalog.samples import Box
 from pipeline.catalog.tree import mask_files
 from pipeline.errors import DataError, is_fault
 from pipeline.files import atomic_path
 from pipeline.shards.reader import Bytes, images_name, masks_name
-
-_SHAPE = 0.02  # of rounding, when a small mask was made from a large image
 
 
 @dataclass(frozen=True)
@@ -76,14 +74,15 @@ def _create(stack: ExitStack, path: Path, shape: tuple[int, ...]) -> Bytes:
     return array
 
 
-def fill_row(root: Path, sample: Sample, row: int, arrays: Sequence[Arrays], build: Build) -> Done:
-    """Decode one image and its mask once, and write them at every size, by the rules of the build.
+def fill_row(root: Path, sample: Sample, row: int, arrays: Sequence[Arrays], record: DatasetRecord) -> Done:
+    """Decode one image and its mask once, and write them at every size, by the rules of the record.
 
     Raises:
         OSError: the machine cannot read a file now.
         DataError: a file is missing or cannot be decoded, is too small for the piece that is meant, or is an
             empty mask of an anomalous image or one of another shape.
     """
+    build = record.builds[0]
     content = _read(root, sample.image)
     facts = {sample.image: FileFact.of(content)}
     whole = decode(content, sample.image, build.bit_depth)
@@ -94,7 +93,7 @@ def fill_row(root: Path, sample: Sample, row: int, arrays: Sequence[Arrays], bui
         parts = {path: _read(root, path) for path in mask_files(root, sample.mask)}
         facts |= {path: FileFact.of(content) for path, content in parts.items()}
         if sample.label == ANOMALOUS:
-            mask = _united(sample, parts, whole.size, build.mask_above)
+            mask = _united(sample, parts, whole.size, record)
             for one in arrays:
                 if one.masks is not None:
                     one.masks[row] = mask_bits(mask, one.size)
@@ -102,13 +101,13 @@ def fill_row(root: Path, sample: Sample, row: int, arrays: Sequence[Arrays], bui
 
 
 def _united(
-    sample: Sample, parts: Mapping[str, bytes], size: tuple[int, int], mask_above: int
+    sample: Sample, parts: Mapping[str, bytes], size: tuple[int, int], record: DatasetRecord
 ) -> Image.Image:
     """The mask of an anomalous image, 0 and 255, out of all files of it together."""
     found: Image.Image | None = None
     for path, content in parts.items():
-        mask = read_mask(content, path, mask_above)
-        check_pair(sample, size, path, mask.size)
+        mask = read_mask(content, path, record.builds[0].mask_above)
+        check_pair(sample, size, path, mask.size, own=record.domain == "own")
         part = crop_to(mask, sample.crop, path)
         if found is not None and found.size != part.size:
             raise DataError(f"{path}: {part.width} x {part.height} pixels, not the size of its other masks")
@@ -146,21 +145,32 @@ def image_array(picture: Image.Image, size: int) -> Bytes:
     return np.asarray(resized.convert("RGB"), dtype=np.uint8)
 
 
-def check_pair(sample: Sample, size: tuple[int, int], mask: str, mask_size: tuple[int, int]) -> None:
+def check_pair(
+    sample: Sample, size: tuple[int, int], mask: str, mask_size: tuple[int, int], *, own: bool = True
+) -> None:
     """Refuse a mask that is not of its image's shape; one of another size is resized with it.
+
+    A published pair may be somewhat out of proportion, since the official code stretches both alike, but not
+    turned. `own`: it is none.
 
     Raises:
         DataError: the sides are not in proportion, as when only one of the two was turned; or only a piece is
             meant, which is counted in pixels of both, and the sizes differ.
     """
-    width, height = size
-    other, tall = mask_size
-    far = _SHAPE * max(width * tall, height * other)
-    if abs(width * tall - height * other) > far or (sample.crop and size != mask_size):
+    shape = _alike(size, mask_size)
+    turned = not shape and _alike(size, mask_size[::-1])
+    if (not shape if own else turned) or (sample.crop and size != mask_size):
+        (width, height), (other, tall) = size, mask_size
         raise DataError(
             f"{mask}: {other} x {tall} pixels, while its image {sample.image} has {width} x {height}; "
             "turn or cut one of them as the other"
         )
+
+
+def _alike(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether two pictures, (width, height), have the same proportions."""
+    across = one[0] * other[1], one[1] * other[0]
+    return abs(across[0] - across[1]) <= SAME_SHAPE * max(across)
 
 
 def mask_bits(mask: Image.Image, size: int) -> Bytes:

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.errors import DataError
-from pipeline.files import write_json
+from pipeline.files import read_json, write_json
 
 _NAME = "manifest.json"
 
@@ -111,9 +111,9 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = manifest_path(folder)
     try:
-        return Manifest.model_validate_json(path.read_bytes())
+        return Manifest.model_validate(read_json(path))
     except FileNotFoundError:
         raise DataError(f"{path}: not there; prepare the data set first (dvc repro prepare)") from None
-    except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"]))
+    except ValueError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"])) if isinstance(error, ValidationError) else error
         raise DataError(f"{path}: damaged or of another version ({where}); prepare it again") from None

@@ -18,12 +18,15 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.errors import DataError, is_fault
-from pipeline.files import value_digest
+from pipeline.files import open_regular, value_digest
 from pipeline.shards.manifest import read_manifest
 
 Bytes = NDArray[np.uint8]
 
 INDEX = "index.parquet"
+_LONGEST_FOOTER = 16 << 20
+_MOST_BYTES = 512 << 20  # of the rows; a million images take some 100 MB
+_ROWS = 1024
 INDEX_SCHEMA = pa.schema(
     [
         pa.field("image", pa.string(), nullable=False),
@@ -92,10 +95,9 @@ def open_subset(folder: Path, subset: str, size: int) -> SubsetShard:
         sizes = ", ".join(map(str, entry.digests))
         raise DataError(f"{folder / subset}: prepared at {sizes}, not at {size}; prepare it at that size")
     try:
-        index = pq.read_table(folder / subset / INDEX)
-        images = np.load(folder / subset / images_name(size), mmap_mode="r", allow_pickle=False)
-        masks = folder / subset / masks_name(size)
-        packed = np.load(masks, mmap_mode="r", allow_pickle=False) if entry.masks else None
+        index = _index(folder / subset)
+        images = _mapped(folder / subset / images_name(size))
+        packed = _mapped(folder / subset / masks_name(size)) if entry.masks else None
     except (OSError, EOFError, ValueError, pa.ArrowException) as error:
         if is_fault(error):
             raise
@@ -111,6 +113,30 @@ def open_subset(folder: Path, subset: str, size: int) -> SubsetShard:
         paths=tuple(index["image"].to_pylist()),
         packed=packed,
     )
+
+
+def _index(folder: Path) -> pa.Table:
+    """The index of a subset: columns are looked at before rows, and rows are read up to a bound.
+
+    Raises:
+        ValueError: it is none of ours, or longer than an index can be; a small file can say so.
+    """
+    with open_regular(folder / INDEX) as content:
+        file = pq.ParquetFile(content, thrift_string_size_limit=_LONGEST_FOOTER)
+        if not file.schema_arrow.equals(INDEX_SCHEMA):
+            raise ValueError(f"the columns of {INDEX} are others")
+        batches, left = [], _MOST_BYTES
+        for batch in file.iter_batches(batch_size=_ROWS, use_threads=False):
+            left -= batch.nbytes
+            if left < 0:
+                raise ValueError(f"{INDEX} has more than {_MOST_BYTES >> 20} MB of rows")
+            batches.append(batch)
+        return pa.Table.from_batches(batches, INDEX_SCHEMA)
+
+
+def _mapped(path: Path) -> Any:
+    open_regular(path).close()  # a pipe would be waited for
+    return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
 _PIECE = 1 << 20  # bytes
@@ -136,7 +162,7 @@ def verify_subset(folder: Path, subset: str, size: int) -> None:
     entry = read_manifest(folder).subset(subset)
     names = [images_name(size), *([masks_name(size)] if entry.masks else [])]
     try:
-        digest = hashlib.sha256(value_digest(pq.read_table(folder / subset / INDEX).to_pylist()).encode())
+        digest = hashlib.sha256(value_digest(_index(folder / subset).to_pylist()).encode())
         for name in names:
             for piece in _content(folder / subset / name):
                 digest.update(piece)
@@ -153,7 +179,7 @@ def verify_subset(folder: Path, subset: str, size: int) -> None:
 
 def _content(path: Path) -> Iterator[bytes]:
     """The content of an array without its header."""
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    array = _mapped(path)
     with path.open("rb") as handle:
         handle.seek(array.offset)
         while piece := handle.read(_PIECE):

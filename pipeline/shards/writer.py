@@ -151,7 +151,7 @@ class _Job:
 
         def work(row: int) -> Done | DataError:
             try:
-                return fill_row(self.root, samples[row], row, arrays, self.build)
+                return fill_row(self.root, samples[row], row, arrays, self.record)
             except DataError as error:
                 return error
 
@@ -209,7 +209,7 @@ def _manifest(
 def _clear(out: Path) -> None:
     """Remove what an earlier preparation wrote, the manifest first; other files are left alone."""
     manifest_path(out).unlink(missing_ok=True)
-    for folder in [path for path in out.glob("*") if path.is_dir()]:
+    for folder in [path for path in out.glob("*") if path.is_dir() and not path.is_symlink()]:
         for path in list(folder.iterdir()):
             if _OURS.fullmatch(path.name):
                 path.unlink()

@@ -5,10 +5,19 @@ from pipeline.tables.expected import Expected, ExpectedSet, expected_sets
 from pipeline.tables.model import Table
 from pipeline.tables.outcome import Outcome, outcome_of
 from pipeline.tables.published import PublishedValue, published_table
-from pipeline.tables.write import FORMATS, build_tables, read_outcome, write_run_tables, write_tables
+from pipeline.tables.write import (
+    FORMATS,
+    KEPT,
+    build_tables,
+    keep_tables,
+    read_outcome,
+    write_run_tables,
+    write_tables,
+)
 
 __all__ = [
     "FORMATS",
+    "KEPT",
     "Difference",
     "Expected",
     "ExpectedSet",
@@ -21,6 +30,7 @@ __all__ = [
     "diff_markdown",
     "diff_text",
     "expected_sets",
+    "keep_tables",
     "outcome_of",
     "published_table",
     "read_outcome",

@@ -17,6 +17,7 @@ from pipeline.tables.model import Section, Table
 
 # What would end a cell, or begin a tag or a link; marks of our footnotes begin none.
 _MARKS: Final = re.compile(r"[\\|<>]|\[(?!c?\d+\])")
+_IN_PROSE: Final = re.compile(r"[\\<]|\[(?=[^]]*\][(\[:])")
 _MARKDOWN: Final = Style(
     lambda text: f"**{text}**", lambda text: f"*{text}*", lambda text: _MARKS.sub(r"\\\g<0>", text)
 )
@@ -27,19 +28,19 @@ def markdown(table: Table) -> str:
     """The whole file of `table`."""
     grids, footnotes = lay(table, _MARKDOWN)
     lines = [
-        f"# {table.title}",
+        f"# {_MARKDOWN.escape(table.title)}",
         "",
-        *(line for mark in table.outcome.marks() for line in (f"> **{mark}**", "")),
+        *(line for mark in table.outcome.marks() for line in (f"> **{_prose(mark)}**", "")),
     ]
     if table.lead:
-        lines += [*table.lead, ""]
+        lines += [*map(_prose, table.lead), ""]
     for section, rows in zip(table.sections, grids, strict=True):
         if section.title:
             lines += [f"## {_MARKDOWN.escape(section.title)}", ""]
         if section.remarks:
-            lines += [*section.remarks, ""]
+            lines += [*map(_prose, section.remarks), ""]
         lines += [*(grid(rows[0], rows[1:], section.left) if rows else [NO_DATASET]), ""]
-    lines += [f"- {line}" for line in table.legend]
+    lines += [f"- {_prose(line)}" for line in table.legend]
     lines += [line for notes in footnotes for line in _notes(notes)]
     return "\n".join(_without_gaps(lines)) + "\n"
 
@@ -65,7 +66,13 @@ def terminal(table: Table) -> RenderableType:
 
 
 def _notes(notes: Footnotes) -> list[str]:
-    return ["", notes.title, "", *(f"- {line}" for line in notes.lines())]
+    return ["", notes.title, "", *(f"- {_prose(line)}" for line in notes.lines())]
+
+
+def _prose(line: str) -> str:
+    """A line that may quote what comes from outside; what stands between backticks is code as it is."""
+    parts = re.split("(`[^`]+`)", line)
+    return "".join(part if part.startswith("`") else _IN_PROSE.sub(r"\\\g<0>", part) for part in parts)
 
 
 def _without_gaps(lines: Sequence[str]) -> Iterator[str]:

@@ -6,6 +6,7 @@ comparison serve them all.
 
 import csv
 import io
+import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
@@ -60,6 +61,8 @@ class Value:
     note: str
 
 
+_TEXTS: Final = frozenset({"dataset", "subset", "method", "variant", "source", "note"})
+_FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")
 COLUMNS: Final = tuple(field.name for field in fields(Value))
 KEY_COLUMNS: Final = COLUMNS[: COLUMNS.index("value")]
 
@@ -75,8 +78,19 @@ def csv_text(table: Table) -> str:
     sink = io.StringIO()
     writer = csv.DictWriter(sink, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(vars(value) for value in values(table))
+    for value in values(table):
+        cells = vars(value).items()
+        writer.writerow({name: _as_text(text) if name in _TEXTS else text for name, text in cells})
     return sink.getvalue()
+
+
+def _as_text(text: str) -> str:
+    """`text` with a quote before what a spreadsheet would compute, or before such a quote."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def _as_was(text: str) -> str:
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
 def is_table(path: Path) -> bool:
@@ -91,7 +105,7 @@ def read_csv(path: Path) -> list[Value]:
     Columns that an earlier version did not have are "".
 
     Raises:
-        ResultsError: the file has not even the columns that all versions have.
+        ResultsError: the file has not even the columns that all versions have, or a line has others.
     """
     with path.open(encoding="utf-8", newline="") as handle:
         reader = csv.DictReader(handle)
@@ -100,7 +114,14 @@ def read_csv(path: Path) -> list[Value]:
             raise ResultsError(
                 f"{path}: not a table of this version (columns {reader.fieldnames}); make it again"
             )
-        return [Value(**(dict.fromkeys(COLUMNS, "") | line)) for line in reader]
+        return [_read(line, f"{path}, line {reader.line_num}") for line in reader]
+
+
+def _read(line: dict[str, str], where: str) -> Value:
+    if None in line or None in line.values():
+        raise ResultsError(f"{where}: not as many cells as its header has; make it again")
+    texts = {name: _as_was(text) if name in _TEXTS else text for name, text in line.items()}
+    return Value(**(dict.fromkeys(COLUMNS, "") | texts))
 
 
 def _value(number: Number, profile: str, table: str) -> Value:

@@ -6,6 +6,7 @@ rounded to four decimals; null where a data set that has the metric has no value
 for `dvc plots` (the same as records, in percent).
 """
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -49,6 +50,9 @@ FORMATS: Final[Mapping[str, Callable[[Table], str]]] = {
 _SUFFIXES: Final = {"markdown": ".md", "latex": ".tex", "csv": ".csv", "html": ".html"}
 _PROVENANCE: Final = "From a number here to its rows and to code, weights and data: docs/results.md."
 _TABLES: Final = (table1, table2, table3, own_table, table4, table5, figure5, figure6, variants)
+
+KEPT: Final = Path("results/last-run")
+"""The tables of the last run, of whichever profile: what DVC keeps of each experiment."""
 
 Summary = dict[str, dict[Domain, dict[str, float | None]]]
 
@@ -113,6 +117,15 @@ def write_run_tables(params: Params) -> list[Path]:
     return write_tables(read_outcome(params), params.results / "tables")
 
 
+def keep_tables(tables: Path) -> None:
+    """Put the values in the folder `tables` into `KEPT`, in place of those of the run before."""
+    shutil.rmtree(KEPT, ignore_errors=True)
+    for path in (it for it in sorted(tables.rglob("*")) if it.suffix in (".csv", ".json")):
+        target = KEPT / path.relative_to(tables)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+
+
 def summary(outcome: Outcome) -> Summary:
     """Averages by system (`anomalyclip`, `anomalyclip[variant]`), domain (those of this run) and metric."""
     return {
@@ -141,10 +154,11 @@ def _rounded(value: float | None) -> float | None:
 
 
 def _delete_others(out: Path, written: set[Path]) -> None:
-    """Everything in `subsets`, and each table beside it that is not among `written`, its CSV file last."""
-    for path in (out / "subsets").iterdir():
-        if path not in written:
-            path.unlink()
+    """Each table in `subsets` and beside it that is not among `written`, its CSV file last."""
+    for suffix in _SUFFIXES.values():
+        for path in (out / "subsets").glob(f"*{suffix}"):
+            if path not in written:
+                path.unlink()
     for table in out.glob("*.csv"):
         if table not in written and is_table(table):
             for suffix in (".svg", ".md", ".tex", ".html", ".csv"):

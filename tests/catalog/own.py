@@ -341,7 +341,6 @@ FOLDERS: dict[str, Callable[[Path], Found]] = {
             bmad_image_level, ksdd2, ksdd2_flat, kolektor, magnetic_tiles, jpeg_and_png, images_and_masks,
             images_and_masks_in_parts, images_and_masks_by_part, sets_of_images_and_masks, by_date,
             by_date_with_masks, a_label_is_photographed, copies, newer_formats, coloured_masks, jpeg_masks,
-            images_above_masks, parts_in_names, images_and_masks_by_label,
-        )
+            images_above_masks, parts_in_names, images_and_masks_by_label, )
     },
 }  # fmt: skip

@@ -1,6 +1,7 @@
 """Lists of images as people have them, each with the folder that it lists; see `own`."""
 
 import json
+import unicodedata
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -30,6 +31,9 @@ TABLES: dict[str, str] = {
     "empty lines": "image,label\n\na.png,0\n,\nb.png,1\n\n",
     "a column of defects": "image,defect\na.png,0\nb.png,1\n",
     "one column a kind": "image,normal,scratch\na.png,1,0\nb.png,0,1\n",
+    "a separator that is stated": "sep=;\nimage;label\na.png;0\nb.png;1\n",
+    "two spellings of 0": "image,label,x\na.png,0.0,0\nb.png,1,1\n",
+    "several columns of labels": "image,label,anomaly\na.png,cat,0\nb.png,dog,1\n",
     "category is the kind of defect": "image,label,category\na.png,0,good\nb.png,1,scratch\n",
 }
 
@@ -165,6 +169,45 @@ def labels_by_name(root: Path) -> Found:
     return {ONE: (1, 1)}, 0
 
 
+def masks_from_elsewhere(root: Path) -> Found:
+    """Images by their names in a folder, masks by their paths."""
+    photos(root / "images", ("a.png", "b.png"))
+    mask(root / "drawn/b.png")
+    text(root / "labels.csv", "image,label,mask\na.png,good,\nb.png,hole,drawn/b.png\n")
+    return {ONE: (1, 1)}, 1
+
+
+def masks_of_the_same_names(root: Path) -> Found:
+    """Paths count from two folders that both have all names."""
+    photos(root / "images", ("a.png", "b.png"))
+    mask(root / "masks/a.png", 0)
+    mask(root / "masks/b.png")
+    text(root / "labels.csv", "image,label,mask\na.png,good,a.png\nb.png,hole,b.png\n")
+    return {ONE: (1, 1)}, 1
+
+
+def masks_of_the_same_names_below(root: Path) -> Found:
+    photos(root, ("a.png", "b.png"))
+    mask(root / "masks/b.png")
+    text(root / "labels.csv", "image,label,mask\na.png,good,\nb.png,hole,b.png\n")
+    return {ONE: (1, 1)}, 1
+
+
+def only_anomalies(root: Path) -> Found:
+    photos(root / "images", ("img_0.png", "img_1.png"))
+    for number in range(2):
+        mask(root / f"masks/mask_{number}.png")
+    rows = [f"images/img_{number}.png,crack,masks/mask_{number}.png" for number in range(2)]
+    text(root / "labels.csv", "\n".join(["image,label,mask", *rows]))
+    return {ONE: (0, 2)}, 2
+
+
+def accents_of_two_programs(root: Path) -> Found:
+    photos(root, (unicodedata.normalize("NFD", "Stück.png"), "b.png"))
+    text(root / "labels.csv", unicodedata.normalize("NFC", "image,label\nStück.png,0\nb.png,1\n"))
+    return {ONE: (1, 1)}, 0
+
+
 LISTS: dict[str, Callable[[Path], Found]] = {
     **{name: table(content) for name, content in TABLES.items()},
     "unicode text": table("image\tlabel\na.png\t0\nb.png\t1\n", "utf-16"),
@@ -172,7 +215,8 @@ LISTS: dict[str, Callable[[Path], Found]] = {
         builder.__name__: builder
         for builder in (
             backslashes, names_of_a_folder, numbers, list_in_a_folder, meta_json, full_shot, real_iad,
-            labels_by_name, list_in_every_folder, text_of_names,
+            labels_by_name, list_in_every_folder, text_of_names, masks_from_elsewhere, only_anomalies,
+            masks_of_the_same_names, masks_of_the_same_names_below, accents_of_two_programs,
         )
     },
 }  # fmt: skip

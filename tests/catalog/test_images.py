@@ -79,17 +79,32 @@ def stored(values: np.ndarray[Any, Any], fmt: str = "PNG") -> bytes:
     return buffer.getvalue()
 
 
-def png16(values: np.ndarray[Any, Any]) -> bytes:
-    """A PNG of 16-bit RGB, (H, W, 3), which Pillow cannot write."""
+def png16(values: np.ndarray[Any, Any], kind: int = 2) -> bytes:
+    """A PNG of 16-bit RGB (2) or grey with transparency (4), (H, W, channels), which Pillow cannot write."""
     height, width = values.shape[:2]
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
-    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0)
     parts = (chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def planar(values: np.ndarray[Any, Any]) -> bytes:
+    """An uncompressed RGB TIFF, (H, W, 3), one plane behind the other, little-endian."""
+    height, width, planes = values.shape
+    size = height * width * values.itemsize
+    body = b"".join(np.ascontiguousarray(values[..., plane]).tobytes() for plane in range(planes))
+    starts = [8 + size * plane for plane in range(planes)]
+    tables = struct.pack("<3H2x3I3I", *[8 * values.itemsize] * 3, *starts, *[size] * 3)
+    behind = 8 + len(body)
+    entries = [(256, 4, 1, width), (257, 4, 1, height), (258, 3, 3, behind), (259, 3, 1, 1), (262, 3, 1, 2)]
+    entries += [(273, 4, 3, behind + 8), (277, 3, 1, 3), (278, 4, 1, height), (279, 4, 3, behind + 20)]
+    table = b"".join(struct.pack("<HHII", *entry) for entry in [*entries, (284, 3, 1, 2)])
+    start = struct.pack("<2sHI", b"II", 42, behind + len(tables))
+    return start + body + tables + struct.pack("<H", len(entries) + 1) + table + bytes(4)
 
 
 def tiff(values: np.ndarray[Any, Any], kind: str, white: int = 1) -> bytes:
@@ -124,7 +139,7 @@ def test_a_stated_bit_depth_scales_to_its_own_white(fmt: str) -> None:
     with pytest.raises(DataError, match=r"x: 16 bits, but its largest value is 4095.*bit_depth: 12"):
         decode(stored(twelve, fmt), "x")
     assert np.asarray(decode(stored(twelve, fmt), "x", 16)).max() == 16
-    with pytest.raises(DataError, match=r"x: its largest value is 65535, beyond 12 bits"):
+    with pytest.raises(DataError, match=r"x: .* is 65535, beyond the bit depth of 12; state 16"):
         decode(stored(GREY * 257, fmt), "x", 12)
 
 
@@ -156,9 +171,19 @@ def test_16_bits_with_white_at_0_are_refused_and_8_are_turned() -> None:
 
 
 def test_peaks_are_of_16_bits_only() -> None:
-    assert peak_of(stored(GREY * 16), "x") == 4080
-    assert peak_of(png16(COLOUR * 257), "x") == 65535
-    assert peak_of(stored(GREY.astype(np.uint8)), "x") is None
+    assert peak_of(io.BytesIO(stored(GREY * 16)), "x") == 4080
+    assert peak_of(io.BytesIO(png16(COLOUR * 257)), "x") == 65535
+    assert peak_of(io.BytesIO(stored(GREY.astype(np.uint8))), "x") is None
+    with pytest.raises(DataError, match="x: an empty file"):
+        peak_of(io.BytesIO(), "x")
+
+
+def test_16_bits_that_are_not_read_are_refused_with_a_way_out() -> None:
+    with pytest.raises(DataError, match=r"x: RGBA of more than 8 bits.*save it as a PNG of RGB or grey"):
+        decode(png16(np.stack([GREY * 257, GREY * 257], axis=2), kind=4), "x")
+    with pytest.raises(DataError, match=r"x: RGB of more than 8 bits.*save it as a PNG of RGB or grey"):
+        decode(planar(COLOUR * 257), "x")
+    assert np.array_equal(np.asarray(decode(planar(COLOUR.astype(np.uint8)), "x")), COLOUR)
 
 
 def test_a_stack_and_a_picture_that_cannot_be_seen_are_refused() -> None:

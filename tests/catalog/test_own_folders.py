@@ -13,11 +13,14 @@ from pipeline.catalog.tree import mask_files
 from pipeline.errors import DataError
 from pipeline.shards import open_subset, prepare
 
-from .own import FOLDERS, ONE, autovi, by_date, good_and_holes, images_and_masks, masks, photo, photos
-from .own_lists import LISTS, real_iad
+from .own import FOLDERS, ONE, autovi, good_and_holes, images_and_masks, masks
+from .own_advice import ADVICE
+from .own_lists import LISTS
+from .own_masks import MASKS
+from .own_refused import REFUSED, masks_that_look_like_none, unnamed_masks
 from .trees import mask, picture, text
 
-EVERY = FOLDERS | LISTS
+EVERY = FOLDERS | MASKS | LISTS
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -71,196 +74,6 @@ def test_masks_of_one_image_are_united(tmp_path: Path) -> None:
     assert drawn[6, 15] == drawn[30, 6] == 0
 
 
-def nothing_of_three(root: Path) -> None:
-    for kind in ("nominal", "local", "global"):
-        photos(root / kind, ("0.png", "1.png"))
-
-
-def other_folders(root: Path) -> None:
-    good_and_holes(root, "", "no", "yes")
-    photos(root / "pred", ("7.png",))
-
-
-def masks_of_other_names(root: Path) -> None:
-    good_and_holes(root, "", "no", "yes")
-    masks(root / "masks", "m{}.png")
-
-
-def masks_that_look_like_none(root: Path) -> None:
-    good_and_holes(root)
-    photos(root / "test/hole", ("000_label.png", "001_label.png"))
-
-
-def masks_called_after_no_image(root: Path) -> None:
-    photos(root / "images", ("img_0.png", "img_1.png"))
-    mask(root / "masks/mask_0.png")
-
-
-def unnamed_masks(root: Path) -> None:
-    """Nothing in the name says that these are masks."""
-    good_and_holes(root)
-    masks(root / "test/hole", "{}_b.png")
-
-
-def few_unnamed_masks(root: Path) -> None:
-    """One of ten, so that only its name and its content together tell."""
-    photos(root / "test/good", (f"{number}.png" for number in range(10)))
-    photos(root / "test/hole", (f"{number:03d}.png" for number in range(10)))
-    mask(root / "test/hole/003_annot.png")
-
-
-def unnamed_folder_of_masks(root: Path) -> None:
-    good_and_holes(root, "", "no", "yes")
-    masks(root / "drawn", "{}.png")
-
-
-def stray_picture(root: Path) -> None:
-    good_and_holes(root)
-    photo(root / "logo.png")
-
-
-def stray_of_another_kind(root: Path) -> None:
-    good_and_holes(root)
-    text(root / "test/hole/007.heic", "a phone's")
-
-
-def orphaned_mask(root: Path) -> None:
-    good_and_holes(root)
-    masks(root / "test/hole", "{}_mask.png", numbers=range(4))
-
-
-def lost_mask_beside(root: Path) -> None:
-    good_and_holes(root)
-    masks(root / "test/hole", "{}_mask.png", numbers=range(2))
-
-
-def two_names_of_masks(root: Path) -> None:
-    for number, name in enumerate(("0_mask", "1_gt")):
-        photo(root / f"images/{number}.png")
-        mask(root / f"masks/{name}.png")
-
-
-def marked_normal(root: Path) -> None:
-    good_and_holes(root)
-    masks(root / "ground_truth/hole", "{}.png")
-    masks(root / "ground_truth/good", "{}.png", numbers=[1])
-
-
-def two_words(root: Path) -> None:
-    good_and_holes(root, "", "good", "bad")
-    photos(root / "ok", ("7.png",))
-
-
-def day_of_one_label(root: Path) -> None:
-    by_date(root)
-    shutil.rmtree(root / "2026-11-11/nok")
-
-
-def day_without_normal(root: Path) -> None:
-    by_date(root)
-    shutil.rmtree(root / "2026-11-11/ok")
-
-
-def part_without_normal(root: Path) -> None:
-    good_and_holes(root, "a/test/")
-    photos(root / "b/test/hole", ("0.png",))
-
-
-def normal_only(root: Path) -> None:
-    photos(root / "test/good", ("0.png", "1.png"))
-
-
-def empty_masks_only(root: Path) -> None:
-    photo(root / "images/0.png")
-    mask(root / "masks/0.png", 0)
-
-
-def mask_only_of_some(root: Path) -> None:
-    images_and_masks(root)
-    (root / "masks/3.png").unlink()
-
-
-def two_lists(root: Path) -> None:
-    photos(root, ("a.png", "b.png"))
-    for name in ("one", "two"):
-        text(root / f"{name}.csv", "image,label\na.png,0\nb.png,1\n")
-    text(root / "two.csv", "filename,label\na.png,0\nb.png,1\n")
-
-
-def two_places(root: Path) -> None:
-    for home in ("256", "512"):
-        photos(root / home, ("a.png", "b.png"))
-    text(root / "labels.csv", "image,label\na.png,0\nb.png,1\n")
-
-
-def two_words_in_a_list(root: Path) -> None:
-    photos(root, ("a.png", "b.png", "c.png"))
-    text(root / "labels.csv", "image,label\na.png,good\nb.png,ok\nc.png,hole\n")
-
-
-def two_sets_of_lists(root: Path) -> None:
-    real_iad(root)
-    shutil.copytree(root / "realiad_jsons", root / "realiad_jsons_sv")
-
-
-def lists_of_the_same_images(root: Path) -> None:
-    """As the splits of VisA: they are no subsets."""
-    for name in ("one", "two"):
-        photos(root / name, ("a.png", "b.png"))
-    rows = "image,label,object\n" + "".join(
-        f"{name}/a.png,0,{name}\n{name}/b.png,1,{name}\n" for name in ("one", "two")
-    )
-    for name in ("1cls", "2cls"):
-        text(root / f"split_csv/{name}.csv", rows)
-
-
-def training_only(root: Path) -> None:
-    good_and_holes(root, "train/")
-
-
-def list_without_a_label(root: Path) -> None:
-    photos(root, ("a.png", "b.png"))
-    text(root / "labels.csv", "image,label\na.png,good\nb.png,\n")
-
-
-def list_of_a_part(root: Path) -> None:
-    photos(root, ("a.png", "b.png", "c.png"))
-    text(root / "labels.csv", "image,label\na.png,good\nb.png,hole\n")
-
-
-REFUSED: dict[Callable[[Path], object], str] = {
-    nothing_of_three: "which folder in the top is the normal one, global, local, nominal.* --normal",
-    other_folders: "several folders beside no, pred, yes; if all of them show .*, say so with --normal no",
-    masks_of_other_names: r"3 pictures have no place in mvtec_like: masks/m000.*--leave-aside.*000_mask",
-    masks_that_look_like_none: r"000_label\.png, test/hole/001_label\.png: called like masks, but",
-    masks_called_after_no_image: r"the masks in masks are called after no image; .*000_mask\.png",
-    unnamed_masks: r"test/hole/000_b\.png, .* look like masks",
-    few_unnamed_masks: r"test/hole/003_annot\.png look like masks",
-    unnamed_folder_of_masks: "several folders beside no, drawn, yes",
-    stray_picture: r"1 picture has no place in mvtec_like: logo\.png",
-    stray_of_another_kind: r"007\.heic \(a picture of a kind that is not read",
-    orphaned_mask: r"test/hole/003_mask\.png",
-    lost_mask_beside: r"no mask, or more than one, for test/hole/002\.png.*000_mask\.png",
-    two_names_of_masks: "no mask, or more than one",
-    marked_normal: r"ground_truth/good/001\.png: the mask of a normal image marks a defect",
-    two_words: "the top: good, ok may all mean normal; say with --normal",
-    day_of_one_label: "2026-11-11: all test images have one label, normal",
-    day_without_normal: r"1 picture has no place in mvtec_like: 2026-11-11/nok/1\.png",
-    part_without_normal: r"b/test: no folder of normal images \(good\).* move b/test away",
-    normal_only: "all test images have one label, normal, and image level needs both",
-    empty_masks_only: "no image shows an anomaly",
-    mask_only_of_some: r"no mask, or more than one, for images/3\.jpg",
-    two_lists: r"more than one list fits, one\.csv, two\.csv; move all but one away",
-    two_sets_of_lists: r"more than one list fits, realiad_jsons/{subset}\.json, .*_sv/{subset}",
-    lists_of_the_same_images: r"more than one list fits, split_csv/1cls\.csv, split_csv/2cls\.csv",
-    training_only: "all pictures lie in training folders; call the one to be measured test",
-    two_places: r"labels\.csv: paths may count from 256, 512; move all but one",
-    two_words_in_a_list: r"labels\.csv: good, ok may all mean normal; say with --normal",
-    list_without_a_label: r"labels\.csv, line 3: b\.png: no label",
-    list_of_a_part: r"1 picture has no place in image_list: c\.png \(not in labels\.csv\)",
-}
-
-
 @pytest.mark.parametrize("build", REFUSED, ids=lambda build: build.__name__)
 def test_what_is_refused(build: Callable[[Path], object], tmp_path: Path) -> None:
     build(tmp_path)
@@ -268,46 +81,6 @@ def test_what_is_refused(build: Callable[[Path], object], tmp_path: Path) -> Non
         guess(tmp_path, ONE)
     assert "published archive" not in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-def move(*names: str) -> Callable[[Path], None]:
-    def follow(root: Path) -> None:
-        away = root.with_name("away")
-        away.mkdir()
-        for name in names:
-            (root / name).rename(away / Path(name).name)
-
-    return follow
-
-
-def nothing(root: Path) -> None:
-    """The advice is an option."""
-
-
-Step = Callable[[Path], object]
-ADVICE: list[tuple[Step, Step, str | None, bool, dict[str, tuple[int, int]]]] = [
-    (nothing_of_three, nothing, "nominal", False, {ONE: (2, 4)}),
-    (other_folders, move("pred"), None, False, {ONE: (3, 3)}),
-    (other_folders, nothing, "no", False, {ONE: (3, 4)}),
-    (masks_of_other_names, move("masks"), None, False, {ONE: (3, 3)}),
-    (masks_of_other_names, nothing, None, True, {ONE: (3, 3)}),
-    (stray_picture, nothing, None, True, {ONE: (3, 3)}),
-    (stray_picture, move("logo.png"), None, False, {ONE: (3, 3)}),
-    (stray_of_another_kind, nothing, None, True, {ONE: (3, 3)}),
-    (orphaned_mask, nothing, None, True, {ONE: (3, 3)}),
-    (two_words, nothing, "good", False, {ONE: (3, 4)}),
-    (day_of_one_label, move("2026-11-11"), None, False, {ONE: (2, 1)}),
-    (day_without_normal, move("2026-11-11"), None, False, {ONE: (2, 1)}),
-    (day_without_normal, nothing, None, True, {ONE: (2, 1)}),
-    (part_without_normal, move("b"), None, False, {"a": (3, 3)}),
-    (two_lists, move("two.csv"), None, False, {ONE: (1, 1)}),
-    (two_sets_of_lists, move("realiad_jsons_sv"), None, False, {"audiojack": (2, 1), "bottle_cap": (2, 1)}),
-    (lists_of_the_same_images, move("split_csv/2cls.csv"), None, False, {"one": (1, 1), "two": (1, 1)}),
-    (training_only, lambda root: (root / "train").rename(root / "test"), None, False, {ONE: (3, 3)}),
-    (two_places, move("512"), None, False, {ONE: (1, 1)}),
-    (two_words_in_a_list, nothing, "good", False, {ONE: (1, 2)}),
-    (list_of_a_part, nothing, None, True, {ONE: (1, 1)}),
-]
 
 
 @pytest.mark.parametrize(("build", "follow", "normal", "aside", "counts"), ADVICE)

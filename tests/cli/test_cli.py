@@ -2,6 +2,7 @@
 
 import errno
 import resource
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -9,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from click.testing import CliRunner, Result
 from PIL import Image
 
 from pipeline import methods
 from pipeline.cli import main
+from pipeline.cli.score import REAL_TOWERS
 from pipeline.detection.detector import GivenTower, open_detector
 from pipeline.methods.base import LearntMethod
 from pipeline.plan import Rates
@@ -79,7 +82,21 @@ def test_score_says_what_its_scores_cannot_say(tmp_path: Path) -> None:
     )
     assert result.exit_code == 0, result.output
     assert "2 of 2 scores are equal" in result.stdout
-    assert "these weights know the miniature's drawings only; for photos add --model" in result.stdout
+    (line,) = (line for line in result.stdout.splitlines() if "know the miniature's drawings only" in line)
+    command = shlex.split(line.partition("for photos: ")[2])
+    assert command[:2] == ["zsad", "score"]
+    given = main.commands["score"].make_context("score", command[2:]).params
+    assert (given["folder"], given["method"], given["class_name"]) == (pictures, "winclip", "bottle")
+
+
+@pytest.mark.parametrize("method", REAL_TOWERS)
+def test_weights_that_know_photos_are_those_of_the_paper(method: str) -> None:
+    params = yaml.safe_load((ROOT / "pipeline/conf/profile/paper.yaml").read_text())
+    tower = params["towers"][methods.get(method).parse({}).tower]
+    options = REAL_TOWERS[method].split()
+    assert options[::2] == ["--model", "--weights", "--image-size"]
+    assert options[1::2] == [tower["model"], tower["weights"], str(tower["image_size"])]
+    assert not methods.get(method).learnt
 
 
 def test_score_writes_everything_that_is_asked_for(by_hand: list[object], tmp_path: Path) -> None:
@@ -218,3 +235,10 @@ def test_diff_finds_nothing_between_equal_tables(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert "values compared, 0 moved by more than 0.05 points.\n" in result.stdout
     assert zsad("diff", golden, tmp_path).exit_code == 1
+
+
+def test_what_steers_a_terminal_is_shown_and_not_sent(tmp_path: Path) -> None:
+    result = zsad("--params", tmp_path / "\x1b[2J\u202eparams.yaml", "plan")
+    assert result.exit_code == 1
+    assert r"\x1b[2J\u202eparams.yaml is missing" in result.stderr
+    assert "\x1b" not in result.stderr

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from pipeline.cli import main
 from pipeline.files import write_text
-from pipeline.tables import FORMATS, build_tables, expected_sets
+from pipeline.tables import FORMATS, KEPT, build_tables, expected_sets, keep_tables
 from tests.conftest import DATASETS
 from tests.tables.make import outcome, row
 
@@ -61,7 +61,8 @@ def repository(project: Path) -> Path:
 @pytest.fixture
 def experiment(repository: Path) -> str:
     """What `dvc exp run` leaves of a run with 85 points: a ref of git, and the tables in DVC's cache."""
-    stage = {"cmd": "exit 1", "outs": [str(TABLES)]}
+    keep_tables(TABLES)
+    stage = {"cmd": "exit 1", "outs": [str(KEPT)]}
     Path("dvc.yaml").write_text(yaml.safe_dump({"stages": {"tables": stage}}))
     for command in (["init", "-q"], ["commit", "-q", "-f"]):
         subprocess.run([sys.executable, "-m", "dvc", *command], check=True)
@@ -70,7 +71,7 @@ def experiment(repository: Path) -> str:
     git("update-ref", "refs/exps/ab/cdef/poor-drop", "HEAD")
     git("update-ref", "refs/exps/exec/EXEC_HEAD", "main~1")
     git("reset", "-q", "--hard", "main~1")
-    shutil.rmtree(TABLES)
+    shutil.rmtree("results")
     return "poor-drop"
 
 

@@ -66,11 +66,17 @@ def straight(method: Method, path: Path, class_name: str) -> Scores:
 
 def test_masks_are_not_scored(clip_detector: Detector, pictures: Path, tmp_path: Path) -> None:
     """Neither beside their images nor in a folder of their own."""
-    for name in ("a_mask.png", "ground_truth/hole/c.png", "b/deep/gt_c.png"):
+    for name in ("a_mask.png", "a_mask_1.png", "ground_truth/hole/c.png", "b/deep/gt_c.png", "mask_7.png"):
         mask(pictures / name)
     done = score_folder(FolderTask(pictures, tmp_path / "out", "bottle"), clip_detector)
     assert set(rows(tmp_path / "out")) == set(done.names) == set(NAMES)
-    assert done.masks == ("a_mask.png", "b/deep/gt_c.png", "ground_truth/hole/c.png")
+    assert done.masks == (
+        "a_mask.png",
+        "a_mask_1.png",
+        "b/deep/gt_c.png",
+        "ground_truth/hole/c.png",
+        "mask_7.png",
+    )
     assert done.left_out == []
     mask(tmp_path / "x/gt/c.png")
     with pytest.raises(DataError, match=r"no image in it but masks, such as gt/c\.png"):
@@ -181,6 +187,35 @@ def test_results_inside_the_folder_are_not_scored_again(clip_detector: Detector,
     task = FolderTask(pictures, pictures / "results", "bottle", overlays=True)
     for _ in range(2):
         assert set(score_folder(task, clip_detector).names) == set(NAMES)
+
+
+def twelve_bits(folder: Path, stored: int) -> None:
+    """Two grey pictures of 12 bits, as 8 bits (`stored` 1), or as 12 bits in 16 (16)."""
+    folder.mkdir()
+    grey = np.arange(SIZE * SIZE).reshape(SIZE, SIZE) % 256
+    for name, values in (("dark", grey // 4), ("light", grey)):
+        kind = np.uint8 if stored == 1 else np.uint16
+        Image.fromarray((values * stored).astype(kind)).save(folder / f"{name}.png")
+
+
+def test_the_bit_depth_is_that_of_the_folder_or_as_stated(clip_detector: Detector, tmp_path: Path) -> None:
+    """Alone, the dark picture would seem to have 10 bits."""
+    twelve_bits(tmp_path / "plain", 1)
+    twelve_bits(tmp_path / "wide", 16)
+    plain = score_folder(FolderTask(tmp_path / "plain", tmp_path / "a", "cup"), clip_detector)
+    found = score_folder(FolderTask(tmp_path / "wide", tmp_path / "b", "cup"), clip_detector)
+    assert plain.depth_note == ""
+    assert found.depth_note == "2 images of 16 bits, largest value 4080: read as 12 bits"
+    task = FolderTask(tmp_path / "wide", tmp_path / "c", "cup", bit_depth=16)
+    stated = score_folder(task, clip_detector)
+    assert stated.depth_note == ""
+    near, far = (np.abs(np.array(one.scores) - plain.scores).max() for one in (found, stated))
+    assert near < far / 10  # 4080 is not quite white, and a sixteenth of it is black
+    for out, depth in (("a", None), ("b", 12), ("c", 16)):
+        metadata = pq.ParquetFile(tmp_path / out / "scores.parquet").schema_arrow.metadata
+        assert json.loads(metadata[DETECTOR_KEY.encode()])["bit_depth"] == depth
+    (tmp_path / "wide/broken.png").write_bytes(b"no image")
+    assert [file.name for file in score_folder(task, clip_detector).left_out] == ["broken.png"]
 
 
 def test_no_image_and_no_class_name_are_errors(

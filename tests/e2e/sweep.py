@@ -1,8 +1,9 @@
 """Makes the n-th system call of a kind fail, in stages and commands, and looks at what is left behind.
 
-Run by `test_sweep` with `faults.c` preloaded: `python -m tests.e2e.sweep LIBRARY FOLDER MOST STEP...`. Prints
-one JSON object per fault: what the step said, its exit code, whether what it left is right, and whether the
-next run ends with the right bytes. What is heavy is imported once; each try is a fork of this process.
+Run by `test_sweep` with `faults.c` preloaded: `python -m tests.e2e.sweep LIBRARY FOLDER MOST STEP...`, a step
+such as `prepare` or, of some kinds only, `prepare=read,write`. Prints one JSON object per fault: what
+the step said, its exit code, whether what it left is right, and whether the next run ends with the right
+bytes. What is heavy is imported once; each try is a fork of this process.
 """
 
 import ctypes
@@ -14,12 +15,14 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+from pipeline import catalog, downloads
 from pipeline.cli import main
 from pipeline.datasets import add_dataset, prepare_dataset
 from pipeline.errors import TrainingError, ZsadError
@@ -28,11 +31,13 @@ from pipeline.params import load_params
 from stages import report, tables
 from stages.entry import stage
 from tests.conftest import make_project, read_small_params
+from tests.downloads.server import serving
+from tests.downloads.sets import http, published, record, zipped
 from tests.execution import running
 from tests.execution.folder_files import write_pictures
 
 KINDS = {"open": 1, "read": 2, "write": 3, "fsync": 4, "rename": 5, "mkdir": 6}
-ERRORS = (errno.EIO, errno.ENOSPC, errno.EMFILE)
+ERRORS = (errno.EIO, errno.ENOSPC, errno.EMFILE, errno.EROFS)
 
 Outputs = dict[str, bytes]
 
@@ -70,17 +75,34 @@ def _score() -> None:
     main(["score", "pictures", "--method", "clip", *words], standalone_mode=False)
 
 
+def _download() -> None:
+    """From a server of this machine; a lost connection is tried again at once."""
+    open_store = downloads.open_store
+
+    @contextmanager
+    def impatient(root: Path, ledger: Path, display: downloads.Display) -> Iterator[downloads.Store]:
+        with open_store(root, ledger, display) as store:
+            yield replace(store, patience=replace(store.patience, first=0.01, longest=0.01))
+
+    def widgets(name: str) -> catalog.DatasetRecord:
+        return WIDGETS
+
+    catalog.record, downloads.open_store = widgets, impatient  # each try is a fork
+    main(["download", "widgets"], standalone_mode=False)
+
+
 # In the order in which a project comes to be; those that need no weights first.
 STEPS: dict[str, tuple[Callable[[], None], tuple[str, ...]]] = {
     "prepare": (_prepare, ("shards",)),
     "score": (_score, ("scored",)),
+    "download": (_download, ("data-paper/widgets",)),
     "add": (_add, ("datasets", "data-own")),
     "train": (_train, ("weights",)),
     "evaluate": (
         _evaluate,
         ("results/miniature/metrics", "results/miniature/scores", "results/miniature/examples"),
     ),
-    "tables": (tables.run, ("results/miniature/tables",)),
+    "tables": (tables.run, ("results/miniature/tables", "results/last-run")),
     "report": (report.run, ("results/miniature/report",)),
 }
 
@@ -179,18 +201,22 @@ def _templates(home: Path, faults: Faults, steps: Sequence[str]) -> Iterator[tup
     project.use_samples_as_data()
     write_pictures(template / "pictures", ("a.png", "b.png"))
     write_pictures(template / "photos", ("good/a.png", "good/b.png", "bad/c.png"))
-    log = home / "log"
-    for step in steps:
-        outputs = STEPS[step][1]
-        before = home / f"before-{step}"
-        shutil.copytree(template, before, symlinks=True)
-        _copy(before, home / "project")
-        code, _ = attempt(step, home / "project", log, faults, ("open", 0, 0))
-        assert code == 0, log.read_text()
-        yield step, before, left(home / "project", outputs)
+    order = list(STEPS)
+    for step in order[: 1 + max(map(order.index, steps))]:
+        if step in steps:
+            yield step, *_before_and_after(home, faults, step)
         if step in _LATER:
             os.chdir(template)
             _LATER[step]()
+
+
+def _before_and_after(home: Path, faults: Faults, step: str) -> tuple[Path, Outputs]:
+    before, log = home / f"before-{step}", home / "log"
+    shutil.copytree(home / "template", before, symlinks=True)
+    _copy(before, home / "project")
+    code, _ = attempt(step, home / "project", log, faults, ("open", 0, 0))
+    assert code == 0, log.read_text()
+    return before, left(home / "project", STEPS[step][1])
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -200,17 +226,21 @@ def _copy(source: Path, target: Path) -> None:
 
 def chosen(calls: int, most: int) -> list[int]:
     """At most `most` numbers from 1 to `calls`, evenly spaced, ends included."""
+    if most == 1 < calls:
+        return [(calls + 1) // 2]
     if calls <= most:
         return list(range(1, calls + 1))
     return sorted({1 + round(number * (calls - 1) / max(1, most - 1)) for number in range(most)})
 
 
-def sweep(home: Path, faults: Faults, most: int, steps: Sequence[str]) -> Iterator[dict[str, Any]]:
+def sweep(
+    home: Path, faults: Faults, most: int, steps: Mapping[str, Sequence[str]]
+) -> Iterator[dict[str, Any]]:
     errors = cycle(ERRORS)
     project, log = home / "project", home / "log"
-    for step, before, expected in _templates(home, faults, steps):
+    for step, before, expected in _templates(home, faults, list(steps)):
         outputs = STEPS[step][1]
-        for kind in KINDS:
+        for kind in steps[step]:
             _copy(before, project)
             _, calls = attempt(step, project, log, faults, (kind, 0, 0))
             for nth in chosen(calls, most):
@@ -241,6 +271,11 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")
     library, folder, most, *steps = sys.argv[1:]
     place = Path(folder).resolve()
-    for outcome in sweep(place, Faults(library, place / "project"), int(most), steps or list(STEPS)):
-        sys.stdout.write(json.dumps(outcome) + "\n")
-        sys.stdout.flush()
+    with serving() as server:
+        archive = zipped()
+        WIDGETS = record(http(server.put("/widgets.zip", archive), **published(archive)))
+        named = (step.partition("=") for step in steps or STEPS)
+        wanted = {name: kinds.split(",") if kinds else list(KINDS) for name, _, kinds in named}
+        for outcome in sweep(place, Faults(library, place / "project"), int(most), wanted):
+            sys.stdout.write(json.dumps(outcome) + "\n")
+            sys.stdout.flush()

@@ -135,6 +135,31 @@ def test_an_interrupt_keeps_what_is_finished(
 
 @pytest.mark.soak
 @pytest.mark.ray
+@pytest.mark.parametrize("whom", ["all", "dvc"])
+def test_a_hang_up_ends_all_and_keeps_what_is_finished(
+    plain: Project, undisturbed: dict[str, bytes], whom: str
+) -> None:
+    """A terminal that is closed tells everybody in it; a logout may tell DVC alone."""
+    plain.set_param("compute.backend", "ray")
+    for name in ("data", "shards", "weights"):
+        shutil.rmtree(plain.folder / name, ignore_errors=True)
+    plain.init_dvc()
+    process = plain.start("dvc", "repro", "evaluate")
+    wait_for_cells(process, 2)
+    children = psutil.Process(process.pid).children(recursive=True)
+    (os.killpg if whom == "all" else os.kill)(process.pid, signal.SIGHUP)
+    process.communicate(timeout=SECONDS)
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert not alive, alive
+    kept, damaged, leftovers = CellStore().audit()
+    assert (damaged, leftovers) == ([], [])
+    output = plain.run("dvc", "repro", "evaluate")
+    assert f"cells: {CELLS - kept} run, {kept} reused, 0 failed: complete" in output
+    assert results(plain) == undisturbed
+
+
+@pytest.mark.soak
+@pytest.mark.ray
 def test_a_run_that_loses_rays_control_service_ends_soon(
     plain: Project, undisturbed: dict[str, bytes]
 ) -> None:

@@ -63,6 +63,14 @@ def stopped_on_endo(task: GroupTask, workplace: Workplace) -> Items:
             os.kill(os.getpid(), signal.SIGSTOP)
 
 
+def stopped_before_it_starts(task: GroupTask, workplace: Workplace) -> Items:
+    """A worker that somebody stops, once, before it has said where it runs."""
+    if task.dataset == "endo" and not Path(HELD).exists():
+        Path(HELD).touch()
+        os.kill(os.getpid(), signal.SIGSTOP)
+    yield from run_on_node(task, workplace)
+
+
 def held_off_the_head(task: GroupTask, workplace: Workplace) -> Items:
     """A worker that hangs in the middle of a group on any node but the head, and leaves the file `HELD`."""
     items = run_on_node(task, workplace)

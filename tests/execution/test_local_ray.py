@@ -1,6 +1,7 @@
 """A run's own Ray: closed to other accounts, and started on machines that are not as Ray wants them."""
 
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
@@ -44,6 +45,7 @@ def test_another_account_gets_in_nowhere_and_the_environment_does_not_matter(
     monkeypatch.setenv("TMPDIR", str(long))
     monkeypatch.setenv("HOME", "/proc/nowhere")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("RAY_ADDRESS", "")
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
     project = Project(tmp_path)
@@ -67,6 +69,17 @@ def test_another_account_gets_in_nowhere_and_the_environment_does_not_matter(
         assert told.split() == ["AuthenticationError", "False"]
     finally:
         project.stop()
+
+
+@pytest.mark.parametrize(("address", "mode"), [("", "token"), ("local", "token"), ("auto", "disabled")])
+def test_who_names_no_cluster_gets_a_closed_one(
+    monkeypatch: pytest.MonkeyPatch, address: str, mode: str
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    code = "import os, pipeline.execution; print(os.environ['RAY_AUTH_MODE'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == mode
 
 
 def test_a_start_that_failed_is_tried_again_and_then_says_what_to_do(

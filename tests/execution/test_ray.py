@@ -160,6 +160,19 @@ def test_a_worker_that_is_stopped_is_told_of_and_ended_and_the_others_go_on(
 
 
 @pytest.mark.soak
+def test_a_worker_that_is_stopped_before_it_says_where_it_is_gives_its_place_back(
+    trained: Project, serial: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained.set_param("compute.cpus", 1)
+    monkeypatch.setattr("pipeline.execution.ray.run_on_node", faults.stopped_before_it_starts)
+    monkeypatch.setattr("pipeline.execution.ray._STOPPED_SECONDS", 2.0)
+    events = Events()
+    assert evaluate(events, threads=4).complete
+    assert [facts["group"] for facts in events.of("worker_lost")] == ["endo/colon"]
+    assert trained.files("results") == serial
+
+
+@pytest.mark.soak
 def test_a_node_without_the_project_is_refused(
     trained: Project, cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.cells import CellKey, System
 from pipeline.errors import ZsadError
-from pipeline.execution.weights import WeightsShelf, weights_name, write_status
+from pipeline.execution.weights import WeightsShelf, clear, weights_name, write_status
 from pipeline.files import file_digest
 from pipeline.plan import Cell, ResolvedSystem
 
@@ -55,3 +55,24 @@ def test_weights_that_could_not_be_made_give_the_reason(tmp_path: Path) -> None:
         shelf.find(cell(VARIANT))
     with pytest.raises(ZsadError, match="dvc repro"):
         shelf.find(cell())
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"failed": []}', "[" * 100_000])
+def test_a_damaged_status_names_the_stage(tmp_path: Path, content: str) -> None:
+    (tmp_path / "mvtec").mkdir()
+    (tmp_path / "mvtec" / "status.json").write_text(content)
+    with pytest.raises(ZsadError, match=r"status\.json is damaged: run `dvc repro --force train@mvtec`"):
+        WeightsShelf(tmp_path).find(cell())
+
+
+def test_what_an_earlier_training_left_is_cleared_and_nothing_else(tmp_path: Path) -> None:
+    write_status(tmp_path, {})
+    for name in (
+        weights_name(VARIANT, 1),
+        "anomalyclip.no_dpam-seed1.history.json",
+        "notes.txt",
+        "mine.safetensors",
+    ):
+        (tmp_path / name).touch()
+    clear(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.safetensors", "notes.txt"]

@@ -67,3 +67,11 @@ def test_a_killed_run_is_made_good_and_not_before_it_is_dead(project: Project) -
     process.wait()
     recover()
     assert Path("params.yaml").read_bytes() == before
+
+
+@pytest.mark.parametrize("note", ["{", "[]", "{}", '{"saved": 1}'])
+def test_a_damaged_note_names_what_to_put_back(project: Project, note: str) -> None:
+    Path(".zsad/params").mkdir(parents=True)
+    Path(".zsad/params/borrowed.json").write_text(note)
+    with pytest.raises(ParamsError, match=r"borrowed\.json is damaged: .* then delete the note"):
+        recover()

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.flows import processes
 from pipeline.flows.processes import Kept, ServiceError, stream
+from tests.flows.served import free_port
 
 WAITS = """
 import subprocess, sys, time
@@ -83,6 +84,30 @@ def test_a_service_that_cannot_start_is_given_up_and_says_where_its_reason_is(tm
     with pytest.raises(ServiceError, match=f"the service keeps ending: see {log}"):
         service.wait_until_it_answers("http://127.0.0.1:9")
     assert "No module named no_such_module" in log.read_text()
+
+
+SLOW = """
+import http.server, sys, time
+time.sleep(1.5)
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), http.server.SimpleHTTPRequestHandler).serve_forever()
+"""
+
+
+def test_a_service_that_starts_slowly_is_waited_for_and_said_so(
+    module: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(processes, "_NOTICE_SECONDS", 0.5)
+    module.write_text(SLOW)
+    port = free_port()
+    service = Kept("the service", ["command", str(port)], {}, module.parent / "log")
+    try:
+        service.wait_until_it_answers(f"http://127.0.0.1:{port}/")
+        assert capfd.readouterr().err.startswith("the service is not up after 1 s; waiting for it\n")
+        monkeypatch.setattr(processes, "_START_SECONDS", 0.2)
+        with pytest.raises(ServiceError, match=r"the service did not come up at .* in 0.2 s: see .*log"):
+            service.wait_until_it_answers(f"http://127.0.0.1:{free_port()}/")
+    finally:
+        service.stop(5)
 
 
 def test_a_service_that_ends_is_started_again_and_ended_for_good(module: Path) -> None:

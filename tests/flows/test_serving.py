@@ -92,7 +92,7 @@ def test_a_scheduled_run_ends_with_its_tables_on_the_page(
         page.on("request", lambda request: outside.append(request.url))
         page.goto((served.project.folder / ".prefect" / "open.html").as_uri())
         page.wait_for_url(re.compile("/dashboard"))
-        page.goto(f"{served.address}/runs")
+        page.goto(page.url.replace("dashboard", "runs"))  # of the pages that this Prefect opens first
         page.get_by_role("link", name=re.compile(r"^nightly miniature \d{4}-\d\d-\d\d$")).last.click()
         page.get_by_text("Completed").first.wait_for()
         page.get_by_text("Subflow Runs", exact=True).first.click()
@@ -198,4 +198,20 @@ def test_ctrl_c_cancels_the_run_and_leaves_nothing(served: Served, nightly: str)
     assert not alive, alive
     again = start_serving(served.project)
     assert again.state(run) == "Cancelled"
+    again.stop()
+
+
+def test_killed_with_a_run_under_way_it_leaves_nothing_and_the_next_one_goes_on(
+    served: Served, undisturbed: dict[str, bytes]
+) -> None:
+    killed = start_serving(served.project)
+    start_and_meet(killed)
+    children = killed.processes()
+    killed.process.kill()
+    _, alive = psutil.wait_procs(children, timeout=60)
+    assert not alive, alive
+    again = start_serving(served.project)
+    run = again.start_run()
+    assert again.wait_for_state(run, "Completed", "Failed", "Crashed") == "Completed"
+    assert served.project.files("results/miniature/metrics") == metrics(undisturbed)
     again.stop()

@@ -1,9 +1,12 @@
 """The train stage: an entry that cannot be tuned costs its cells, not those of the others."""
 
+import errno
 import json
 
 import pytest
 
+from pipeline.execution.training import Trainer
+from pipeline.params import load_params
 from tests.project import SECONDS, Project
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(2 * SECONDS)]
@@ -22,3 +25,19 @@ def test_a_diverging_variant_is_written_down_and_the_others_are_tuned(trained: P
     assert "anomalyclip.hot-seed111.safetensors not written: the loss" in output
     assert (weights / "anomalyclip-seed111.safetensors").read_bytes() == before
     assert not (weights / "anomalyclip.hot-seed111.safetensors").exists()
+
+
+def test_a_fault_of_the_machine_is_not_written_down(
+    trained: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stage fails and runs again; a reason beside the weights would stand there for ever."""
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error", "images-112.npy")
+
+    monkeypatch.setattr("pipeline.execution.training.verify_subset", fail)
+    trainer = Trainer(load_params(), "btad")
+    with pytest.raises(OSError, match="Input/output error"):
+        list(trainer.jobs())
+    assert trainer.failed == {}
+    assert not (trained.folder / "weights/miniature/btad/status.json").exists()

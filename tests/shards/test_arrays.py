@@ -53,6 +53,16 @@ def test_a_mask_of_another_shape_is_refused_and_one_of_another_size_taken() -> N
         check_pair(WHOLE, (128, 64), "m.png", (64, 128))
 
 
+def test_a_published_pair_may_be_out_of_proportion_but_not_turned() -> None:
+    """The official code stretches both to a square; a turned mask it would read all the same."""
+    check_pair(WHOLE, (128, 64), "m.png", (128, 70), own=False)
+    with pytest.raises(DataError, match=r"m\.png: 128 x 70 pixels"):
+        check_pair(WHOLE, (128, 64), "m.png", (128, 70))
+    for size in ((64, 128), (32, 64)):
+        with pytest.raises(DataError, match="turn or cut"):
+            check_pair(WHOLE, (128, 64), "m.png", size, own=False)
+
+
 def test_a_piece_is_cut_out_of_masks_of_the_same_size_only() -> None:
     piece = replace(WHOLE, crop=(0, 0, 32, 32))
     check_pair(piece, (128, 64), "m.png", (128, 64))

@@ -213,7 +213,7 @@ class TestBrokenSubsets:
 
     def test_empty_mask_file(self, root: Path) -> None:
         (root / "01/ground_truth/ko/0001.png").write_bytes(b"")
-        self.check(root, "01", "01/ground_truth/ko/0001.png: not an image")
+        self.check(root, "01", "01/ground_truth/ko/0001.png: an empty file")
 
     def test_mask_without_a_pixel(self, root: Path) -> None:
         Image.new("L", (45, 41)).save(root / "01/ground_truth/ko/0001.png")

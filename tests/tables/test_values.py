@@ -1,5 +1,6 @@
 """The CSV form is read back, of this version and of an earlier one."""
 
+import csv
 from dataclasses import asdict
 from pathlib import Path
 
@@ -64,3 +65,29 @@ def test_other_columns_are_refused(tmp_path: Path, columns: tuple[str, ...]) -> 
     (tmp_path / "t.csv").write_text(",".join(columns) + "\n")
     with pytest.raises(ResultsError, match=r"t\.csv: not a table of this version"):
         read_csv(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(1)", "'=1", "'plain", "''=1"])
+def test_no_name_is_a_formula_of_a_spreadsheet_and_each_comes_back(tmp_path: Path, name: str) -> None:
+    number = Number(System("clip"), "mvtec", "image_ap", Mean(None, name), name)
+    section = Section(("a", "b"), (Row(("r",), ((number,),)),), 1)
+    path = tmp_path / "table9.csv"
+    path.write_text(csv_text(Table("table9", "T", Outcome("miniature", {}, {}), (section,))))
+    with path.open(newline="") as file:
+        (line,) = csv.DictReader(file)
+    assert not line["subset"].startswith(("=", "+", "-", "@"))
+    assert not line["note"].startswith(("=", "+", "-", "@"))
+    (value,) = read_csv(path)
+    assert (value.subset, value.note) == (name, name)
+
+
+def test_numbers_below_zero_stay_numbers() -> None:
+    assert "-1.0" in csv_text(TABLE) or ",-" not in csv_text(TABLE)
+
+
+@pytest.mark.parametrize("more", ["", ",", ",more,and,more"])
+def test_a_line_with_other_cells_than_the_header_is_refused(tmp_path: Path, more: str) -> None:
+    path = tmp_path / "table9.csv"
+    path.write_text(f"{','.join(COLUMNS)}\nminiature,9{more}{',' * len(COLUMNS) if more else ''}\n")
+    with pytest.raises(ResultsError, match=r"table9\.csv, line 2: not as many cells as its header"):
+        read_csv(path)

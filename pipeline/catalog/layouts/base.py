@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.catalog.masks import read_mask
 from pipeline.catalog.samples import Sample
-from pipeline.catalog.tree import Tree, is_image, join, mask_files, stem
+from pipeline.catalog.tree import MANY, Tree, folded, is_image, join, mask_files, stem, without_number
 
 MAX_DEPTH = 3  # wrapping folders that archives and people put around a data set
 
@@ -125,18 +125,22 @@ def find_mask(image: str, masks: Mapping[str, Sequence[str]], patterns: Sequence
 def paired(tree: Tree, images: str, truth: str, patterns: Sequence[str]) -> Iterator[tuple[str, str | None]]:
     """Path of every image of a folder, and of its mask in the folder `truth`, None without one.
 
-    Masks may lie among the images. A folder that is called like a mask is one: all its files together. Case
-    matters only where a name would fit two.
+    Masks may lie among the images. A folder that is called like a mask is one: all its files together; and so
+    are files that differ in a number for which the pattern has a `*`. Case matters only where a name would
+    fit two.
     """
     names = tree.images(truth)
-    masks, alike = by_stem(names), by_stem(map(str.casefold, names))
-    spelled = {name.casefold(): name for name in names}
-    small = [pattern.casefold() for pattern in patterns]
+    masks, alike = by_stem(names), by_stem(map(folded, names))
+    spelled = {folded(name): name for name in names}
+    small = [folded(pattern) for pattern in patterns]
+    several = _several(names, small)
     for name in tree.images(images):
         if images == truth and _is_mask(name, masks, small):
             continue
-        found = find_mask(name, masks, patterns) or spelled.get(
-            find_mask(name.casefold(), alike, small) or ""
+        found = (
+            several.get(folded(stem(name)))
+            or find_mask(name, masks, patterns)
+            or spelled.get(find_mask(folded(name), alike, small) or "")
         )
         if found is not None and not (images == truth and found == name):
             yield join(images, name), join(truth, found)
@@ -145,19 +149,39 @@ def paired(tree: Tree, images: str, truth: str, patterns: Sequence[str]) -> Iter
         yield join(images, name), next((folder for folder in folders if folder and tree.images(folder)), None)
 
 
+def _several(names: Iterable[str], patterns: Sequence[str]) -> dict[str, str]:
+    """Stem of an image to its masks by patterns with a number: the one that is there, or all together.
+
+    Stems and patterns are in lower case.
+    """
+    found: dict[str, list[str]] = defaultdict(list)
+    many = [pattern.removesuffix(MANY) for pattern in patterns if pattern.endswith(MANY)]
+    affixes = [pattern.partition("{stem}") for pattern in many]
+    for name in names if affixes else ():
+        called = folded(without_number(stem(name)))
+        for head, _, tail in affixes:
+            if called.startswith(head) and called.endswith(tail):
+                found[called[len(head) : len(called) - len(tail)]].append(name)
+    return {
+        image: masks[0] if len(masks) == 1 else f"{without_number(stem(masks[0]))}{MANY}"
+        for image, masks in found.items()
+    }
+
+
 def _is_mask(name: str, names: Mapping[str, Sequence[str]], patterns: Sequence[str]) -> bool:
     """Whether a file among images (stem to names) is called like a mask, patterns being in lower case.
 
     Where the suffix alone tells them apart, it is one when there is an image of another suffix.
     """
-    called = stem(name).casefold()
     for pattern in patterns:
         if is_image(pattern):
             same = PurePosixPath(pattern).suffix == PurePosixPath(name).suffix.lower()
             if same and len(names.get(stem(name), ())) > 1:
                 return True
         else:
-            head, _, tail = pattern.partition("{stem}")
+            whole = folded(stem(name))
+            called = without_number(whole) if pattern.endswith(MANY) else whole
+            head, _, tail = pattern.removesuffix(MANY).partition("{stem}")
             longer = len(called) > len(head) + len(tail) > 0
             if longer and called.startswith(head) and called.endswith(tail):
                 return True

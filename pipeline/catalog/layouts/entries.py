@@ -8,6 +8,7 @@ stand for the split when they are called so, and for the subset.
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any, Final, TypeAlias
@@ -17,7 +18,7 @@ from pipeline.errors import DataError
 
 Entry: TypeAlias = tuple[str, dict[str, str]]  # where it stands, and its cells by column
 
-SUFFIXES: Final = frozenset({".csv", ".tsv", ".json", ".jsonl"})
+SUFFIXES: Final = frozenset({".csv", ".tsv", ".json", ".jsonl", ".ndjson"})
 SPLITS: Final = frozenset({"train", "training", "test", "testing", "val", "valid", "validation"})
 _SEPARATORS: Final = (",", ";", "\t", "|")
 _DEEPEST: Final = 4  # levels of a JSON file
@@ -39,7 +40,7 @@ def read_entries(tree: Tree, path: str) -> list[Entry]:
     if suffix == ".json":
         found = _nested(_parsed(_text(tree, path), path), ())
         return [(f"entry {number}", cells) for number, cells in enumerate(found, 1)]
-    if suffix == ".jsonl":
+    if suffix in (".jsonl", ".ndjson"):
         lines = enumerate(_text(tree, path).splitlines(), 1)
         return [
             (f"line {number}", cells)
@@ -67,8 +68,11 @@ def csv_lines(tree: Tree, path: str, separator: str = ",") -> list[tuple[int, li
 
 def _rows(tree: Tree, path: str) -> list[Entry]:
     text = _text(tree, path).splitlines()
-    separator = max(_SEPARATORS, key=(text or [""])[0].count)
-    if not text or separator in text[0]:
+    stated = re.fullmatch(r"sep=(.)", text[0]) if text else None  # as Excel writes and reads it
+    separator = stated[1] if stated else max(_SEPARATORS, key=(text or [""])[0].count)
+    if stated:
+        lines = csv_lines(tree, path, separator)[1:]
+    elif not text or separator in text[0]:
         lines = csv_lines(tree, path, separator)
     else:
         lines = [(number, line.split()) for number, line in enumerate(text, 1)]

@@ -16,13 +16,14 @@ from pydantic import Field
 from pipeline.catalog.layouts.base import MASK_OF_NORMAL, TRAINING, Layout, Reading
 from pipeline.catalog.layouts.entries import read_entries
 from pipeline.catalog.samples import ANOMALOUS, GOOD, NORMAL, Sample
-from pipeline.catalog.tree import Tree, is_image, join
+from pipeline.catalog.tree import Tree, folded, is_image, join
 from pipeline.errors import DataError
 
 Find: TypeAlias = Callable[[str], str | None]  # a cell to the file that it means
 
 COLUMNS: Final = ("image", "label", "mask", "defect", "subset", "split")
 TESTED: Final = frozenset({"test", "testing"})
+_NO_LABEL: Final = frozenset({"", "nan", "null", "n/a", "?"})  # as programs write what is not there
 
 
 class ImageList(Layout):
@@ -31,18 +32,25 @@ class ImageList(Layout):
     Attributes:
         file: the list; `{subset}` stands for the name of a subset.
         normal: the label of normal images, upper or lower case.
+        anomalous_above: where labels are degrees from 0 to 1, those above are anomalous, and `normal` is not
+            looked at (ELPV has 0.33 and 0.67 where its experts were not sure); null: labels are words.
         columns: what the file calls image, label, mask, defect, subset and split, where it has other names;
             "" for what it has not.
         cut: what stands in front of every path of the file and is no folder here.
         home: the folder from which paths count; `{subset}` likewise.
+        mask_cut: as `cut`, of masks; null where it is the same.
+        mask_home: as `home`, of masks.
     """
 
     kind: Literal["image_list"]
     file: str
     normal: str
+    anomalous_above: float | None = Field(default=None, ge=0, lt=1)
     columns: Mapping[str, str] = Field(default_factory=dict)
     cut: str = ""
     home: str = ""
+    mask_cut: str | None = None
+    mask_home: str | None = None
 
     def score(self, tree: Tree, base: str, subsets: Sequence[str]) -> float:
         """Share of the files that are there."""
@@ -52,7 +60,7 @@ class ImageList(Layout):
     def read(self, tree: Tree, base: str, subsets: Sequence[str]) -> Reading:
         """List the entries of the test split; without a column `subset` they all belong to the one subset."""
         reading = Reading(reasons=(("*", f"not in {self.file}"),))
-        finds: dict[str, Find] = {}
+        finds: dict[tuple[str, str], Find] = {}
         for path in dict.fromkeys(self._file(base, subset) for subset in subsets):
             own = [subset for subset in subsets if self._file(base, subset) == path]
             reading.consulted.append(path)
@@ -65,10 +73,12 @@ class ImageList(Layout):
                 row = self.named(cells)
                 subset = own[0] if "{subset}" in self.file else row.get("subset") or subsets[0]
                 if subset in own:
-                    home = join(base, self.home.replace("{subset}", subset))
-                    find = finds.get(home) or finds.setdefault(home, finder(tree, home, self.cut))
+                    places = self._places(base, subset)
+                    for place in places:
+                        if place not in finds:
+                            finds[place] = finder(tree, *place)
                     try:
-                        self._add(reading, subset, row, find)
+                        self._add(reading, subset, row, *map(finds.__getitem__, places))
                     except DataError as error:
                         reading.problems.setdefault(subset, f"{path}, {where}: {error}")
         return reading
@@ -81,28 +91,68 @@ class ImageList(Layout):
     def _file(self, base: str, subset: str) -> str:
         return join(base, self.file.replace("{subset}", subset))
 
-    def _add(self, reading: Reading, subset: str, row: Mapping[str, str], find: Find) -> None:
+    def _places(self, base: str, subset: str) -> list[tuple[str, str]]:
+        """Folder and cut of images, then of masks."""
+        homes = (self.home, self.home if self.mask_home is None else self.mask_home)
+        cuts = (self.cut, self.cut if self.mask_cut is None else self.mask_cut)
+        within = [join(base, home.replace("{subset}", subset)) for home in homes]
+        return list(zip(within, cuts, strict=True))
+
+    def _add(
+        self, reading: Reading, subset: str, row: Mapping[str, str], find: Find, find_mask: Find
+    ) -> None:
         """Add an entry.
 
         Raises:
             DataError: it has no label, or names a file that is not there.
         """
-        image, mask = find(row.get("image", "")), find(row["mask"]) if row.get("mask") else None
+        image, mask = find(row.get("image", "")), find_mask(row["mask"]) if row.get("mask") else None
         if (row.get("split") or "test").casefold() not in TESTED:
             reading.apart |= {path: TRAINING for path in (image, mask) if path is not None}
             return
         if image is None:
             raise DataError(f"{row.get('image')}: no such file; paths count from the folder of {self.file}")
         label = row.get("label", "")
-        if not label:
+        if label.casefold() in _NO_LABEL:
             raise DataError(f"{row['image']}: no label")
-        if label.casefold() == self.normal.casefold():
+        if self._is_normal(label):
             reading.samples.append(Sample(subset, image, None, NORMAL, GOOD))
             reading.apart |= {path: MASK_OF_NORMAL for path in (mask,) if path is not None}
             return
         if row.get("mask") and mask is None:
             raise DataError(f"{row['mask']}: no such file; paths count from the folder of {self.file}")
+        if mask == image:
+            raise DataError(f"{row['mask']}: named as the mask of itself")
         reading.samples.append(Sample(subset, image, mask, ANOMALOUS, row.get("defect") or label))
+
+    def _is_normal(self, label: str) -> bool:
+        if self.anomalous_above is None:
+            return as_word(label) == as_word(self.normal)
+        if (degree := as_degree(label)) is None:
+            raise DataError(f"label {label!r} is no degree from 0 to 1, as `anomalous_above` wants")
+        return degree <= self.anomalous_above
+
+
+def as_degree(label: str) -> float | None:
+    """A label that is a number from 0 to 1; None for any other."""
+    try:
+        value = float(label)
+    except ValueError:
+        return None
+    return value if 0 <= value <= 1 else None
+
+
+def as_word(label: str) -> str:
+    """A label without what makes no difference: case, and zeros of a number.
+
+    Examples:
+        >>> as_word("Good"), as_word("0"), as_word("0.0")
+        ('good', '0', '0')
+    """
+    try:
+        return f"{float(label):g}"
+    except ValueError:
+        return label.casefold()
 
 
 def finder(tree: Tree, home: str, cut: str = "") -> Find:
@@ -114,7 +164,7 @@ def finder(tree: Tree, home: str, cut: str = "") -> Find:
     for path in tree.paths():
         if is_image(path) and (not home or path.startswith(f"{home}/")):
             bare = path.rpartition(".")[0]
-            for name in {path.casefold(), bare.casefold(), _as_number(bare)}:
+            for name in {folded(path), folded(bare), _as_number(bare)}:
                 known[name].append(path)
 
     def find(cell: str) -> str | None:
@@ -122,7 +172,7 @@ def finder(tree: Tree, home: str, cut: str = "") -> Find:
         path = normpath(join(home, inner))
         if tree.has(path):
             return path
-        found = known.get(path.casefold()) or ([] if is_image(path) else known.get(_as_number(path), []))
+        found = known.get(folded(path)) or ([] if is_image(path) else known.get(_as_number(path), []))
         return found[0] if len(found) == 1 else None
 
     return find
@@ -131,4 +181,4 @@ def finder(tree: Tree, home: str, cut: str = "") -> Find:
 def _as_number(path: str) -> str:
     """A path whose name is a number, with the zeros before it taken away and marked as such."""
     folder, _, name = path.rpartition("/")
-    return f"{folder}/#{name.lstrip('0') or 0}" if name.isdecimal() else path.casefold()
+    return f"{folder}/#{name.lstrip('0') or 0}" if name.isdecimal() else folded(path)

@@ -20,7 +20,7 @@ from pipeline.catalog.layouts.base import (
     paired,
 )
 from pipeline.catalog.samples import ANOMALOUS, GOOD, NORMAL, Sample
-from pipeline.catalog.tree import Tree, join
+from pipeline.catalog.tree import Tree, folded, join
 
 _REASONS = (
     ("*train/*", TRAINING),
@@ -60,7 +60,7 @@ class MvtecLike(Layout):
                 reading.problems[subset] = missing(join(base, join(subset, self._above)))
                 continue
             kinds = self._kinds(tree, home)
-            if self.normal.casefold() not in map(str.casefold, kinds):
+            if folded(self.normal) not in map(folded, kinds):
                 reading.problems[subset] = missing(join(home, self.test.replace("{defect}", self.normal)))
                 continue
             for kind, folder in kinds.items():
@@ -68,7 +68,7 @@ class MvtecLike(Layout):
         return reading
 
     def _add(self, reading: Reading, subset: str, kind: str, pairs: Iterable[tuple[str, str | None]]) -> None:
-        normal = kind.casefold() == self.normal.casefold()
+        normal = folded(kind) == folded(self.normal)
         for image, mask in pairs:
             if not normal:
                 reading.samples.append(Sample(subset, image, mask, ANOMALOUS, kind))
@@ -94,8 +94,8 @@ class MvtecLike(Layout):
         truths = {kind: join(home, self.truth.replace("{defect}", kind)) for kind in found}
 
         def holds_masks(kind: str) -> bool:
-            place = f"{join(home, join(self._above, kind))}/".casefold()
-            others = (f"{truth}/".casefold() for other, truth in truths.items() if other != kind)
+            place = folded(f"{join(home, join(self._above, kind))}/")
+            others = (folded(f"{truth}/") for other, truth in truths.items() if other != kind)
             return any(truth.startswith(place) for truth in others)
 
         return {kind: folder for kind, folder in found.items() if not holds_masks(kind)}

@@ -1,0 +1,78 @@
+"""A run does as it should whatever home, temporary folder, language, clock, umask or proxy it is given."""
+
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.test_faults import EVALUATE
+from tests.execution.running import CELLS, use_plain_methods
+from tests.project import SECONDS, Project
+
+pytestmark = [pytest.mark.e2e, pytest.mark.ray, pytest.mark.timeout(2 * SECONDS)]
+
+NOWHERE = "http://127.0.0.1:9"
+PROXIES = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "ALL_PROXY"), NOWHERE)
+ODD: dict[str, str | None] = {
+    **PROXIES,
+    "no_proxy": None,
+    "NO_PROXY": None,
+    "HOME": "/proc/nowhere",
+    "XDG_CACHE_HOME": None,
+    "TMPDIR": "/nonexistent",
+    "LC_ALL": "C",
+    "TZ": "Nowhere/None",
+    "RAY_ADDRESS": "",
+    "PREFECT_API_URL": "",
+    "PREFECT_SERVER_API_AUTH_STRING": "other:one",
+    "PYTHONOPTIMIZE": "1",
+    "PYTHONSTARTUP": "/nonexistent.py",
+    "SSL_CERT_FILE": "/nonexistent.pem",
+}
+
+
+def run_in(
+    project: Project,
+    changes: dict[str, str | None],
+    before: Callable[[], object] | None = None,
+    command: tuple[str, ...] = EVALUATE,
+) -> tuple[int, str]:
+    """Exit code and output of a command with a changed environment, after `before` in its process."""
+    tools = Path(sys.executable).parent
+    environment = os.environ | {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
+    environment.pop("PREFECT_HOME", None)
+    for name, value in changes.items():
+        environment.pop(name, None)
+        if value is not None:
+            environment[name] = value
+    done = subprocess.run(
+        command,
+        cwd=project.folder,
+        env=environment,
+        preexec_fn=before,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture
+def plain(trained: Project) -> Project:
+    use_plain_methods(trained)
+    trained.set_param("compute.backend", "ray")
+    trained.set_param("compute.cpus", 1)
+    return trained
+
+
+def test_a_run_in_odd_surroundings(plain: Project) -> None:
+    code, said = run_in(plain, ODD, lambda: os.umask(0))
+    assert code == 0, said
+    assert f"cells: {CELLS} run, 0 reused, 0 failed: complete" in said
+    assert "Traceback" not in said
+    assert stat.S_IMODE((plain.folder / ".prefect").stat().st_mode) == 0o700
