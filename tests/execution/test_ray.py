@@ -150,11 +150,11 @@ def test_a_worker_that_is_stopped_is_told_of_and_ended_and_the_others_go_on(
     trained.set_param("compute.cpus", 1)
     monkeypatch.setattr("pipeline.execution.ray.run_on_node", faults.stopped_on_endo)
     monkeypatch.setattr("pipeline.execution.ray._NOTICE_SECONDS", 5.0)
-    monkeypatch.setattr("pipeline.execution.ray._LEAST_LIMIT", 20.0)
+    monkeypatch.setattr("pipeline.execution.ray._LEAST_LIMIT", 30.0)
     monkeypatch.setattr("pipeline.execution.ray._IMAGE_SECONDS", 0.1)
     summary = evaluate(threads=4)
     (reason,) = {reason for _, reason in summary.failures}
-    assert "endo/colon: took longer than what its images can take, 20 s" in reason
+    assert "endo/colon: took longer than what its images can take, 30 s" in reason
     assert {row.dataset for row in trained.rows() if row.status == "failed"} == {"endo"}
     assert "endo/colon has been running for 0 min in process" in capfd.readouterr().err
 

@@ -1,14 +1,19 @@
 """What is tried again, how often, with which batch, and what a group says that gets no numbers."""
 
+import errno
+import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from pipeline.clip import load_clip
 from pipeline.clip.spec import TowerSpec
 from pipeline.errors import ZsadError
+from pipeline.execution import scoring
 from pipeline.execution.backends import SerialBackend
 from pipeline.execution.retries import (
     GroupFailedError,
@@ -16,9 +21,11 @@ from pipeline.execution.retries import (
     OutOfMemoryError,
     TimeLimitError,
     attempt,
+    device_is_lost,
     out_of_memory,
 )
-from pipeline.execution.run import open_run
+from pipeline.execution.run import Run, open_run
+from pipeline.execution.scoring import score_group
 from pipeline.execution.tasks import GroupTask, Report
 from pipeline.execution.usage import Place, Usage
 from pipeline.params import load_params
@@ -32,6 +39,7 @@ TASK = GroupTask(
     dataset="endo",
     subset="colon",
     images=12,
+    masks=True,
     class_name="colon",
     shards=Path("shards"),
     device="cpu",
@@ -98,16 +106,129 @@ def test_what_counts_as_short_memory() -> None:
     with pytest.raises(RuntimeError) as refused:  # torch's CPU allocator has no class of its own
         torch.empty(2**60, dtype=torch.uint8)
     assert out_of_memory(refused.value)
-    assert out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
     assert out_of_memory(MemoryError())
-    assert not out_of_memory(RuntimeError("shapes differ"))
+    assert out_of_memory(torch.OutOfMemoryError("a class of its own, whatever it says"))
+    assert out_of_memory(OSError(errno.ENOMEM, "Cannot allocate memory"))
+    assert not out_of_memory(OSError(errno.ENOSPC, "No space left on device"))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        torch.AcceleratorError("CUDA error: out of memory\nCUDA kernel errors might be ..."),  # pinned memory
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+    ],
+)
+def test_every_way_in_which_a_gpu_says_that_memory_is_short(error: Exception) -> None:
+    assert out_of_memory(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.AcceleratorError("CUDA error: an illegal memory access was encountered"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasSgemm`"),
+        RuntimeError("shapes differ"),
+        ZsadError("the prompt speaks of running out of memory"),
+    ],
+)
+def test_what_is_no_shortage_of_memory(error: Exception) -> None:
+    assert not out_of_memory(error)
+
+
+def poison(monkeypatch: pytest.MonkeyPatch, answer: Exception | None) -> None:
+    """A CUDA context that gives `answer` to every call from now on."""
+
+    def synchronize() -> None:
+        if answer:
+            raise answer
+
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "synchronize", synchronize)
+
+
+def test_a_device_is_lost_when_it_answers_every_call_with_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    poison(monkeypatch, torch.AcceleratorError("CUDA error: uncorrectable ECC error encountered"))
+    assert device_is_lost("cuda")
+    assert not device_is_lost("cpu")
+    poison(monkeypatch, torch.AcceleratorError("CUDA error: out of memory"))
+    assert not device_is_lost("cuda")
+    poison(monkeypatch, None)
+    assert not device_is_lost("cuda")
+
+
+@pytest.fixture
+def broken_group(trained: Project, monkeypatch: pytest.MonkeyPatch) -> tuple[Run, GroupTask]:
+    """A run, and a task of it whose tower raises at its first image what breaks a CUDA context."""
+    from pipeline.clip import Clip
+    from pipeline.execution import usage
+
+    use_plain_methods(trained)
+    error = torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    def encode(*_: object) -> Any:
+        poison(monkeypatch, error)
+        raise error
+
+    monkeypatch.setattr(Clip, "encode_image", encode)
+    monkeypatch.setattr(usage.Meter, "__init__", lambda *_: None)
+    monkeypatch.setattr(scoring, "load_clip", lambda spec, **_: load_clip(spec))
+    run = open_run(load_params(), _store())
+    return run, replace(run.tasks[0], device="cuda")
+
+
+def test_a_group_on_a_broken_device_has_no_rows_but_a_lost_worker(
+    broken_group: tuple[Run, GroupTask],
+) -> None:
+    _, task = broken_group
+    with pytest.raises(LostWorkerError, match="its GPU answers no more: CUDA error: an illegal"):
+        score_group(task)
+
+
+def test_serial_tries_no_further_group_on_a_broken_device_and_keeps_no_row(
+    broken_group: tuple[Run, GroupTask],
+) -> None:
+    run, task = broken_group
+    backend = SerialBackend()
+    first, second = run.do(task, backend), run.do(run.tasks[1], backend)
+    assert {result.row.error for result in (*first, *second)} == {
+        f"{label}: its GPU answers no more: CUDA error: an illegal memory access was encountered; run again"
+        for label in (task.label, run.tasks[1].label)
+    }
+    assert not list(Path(".zsad/cells").rglob("*.parquet"))
+
+
+def test_a_smaller_batch_is_tried_when_the_other_towers_and_the_failed_try_are_gone(
+    trained: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.clip import Clip
+
+    use_plain_methods(trained)
+    task = open_run(load_params(), _store()).tasks[0]
+    other = replace(task.tower, name="other")
+    scoring._clip(other, "cpu")
+    held: list[weakref.ref[torch.Tensor]] = []
+
+    def short(clip: Clip, images: torch.Tensor, taps: Any) -> Any:
+        large = torch.zeros(1)
+        held.append(weakref.ref(large))
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Clip, "encode_image", short)
+    with pytest.raises(OutOfMemoryError, match="CUDA out of memory"):
+        score_group(task)
+    assert held[0]() is None
+    assert [tower.name for tower, _ in scoring._towers] == [task.tower.name]
 
 
 def test_a_group_that_does_not_fit_runs_with_a_smaller_batch(
     trained: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_plain_methods(trained)
-    trained.set_param("datasets", ["headct", "endo"])
     evaluate()
     whole = {row.name: row for row in trained.rows()}
     for path in Path(".zsad/cells").rglob("*.parquet"):
