@@ -6,6 +6,7 @@ from importlib import import_module
 
 NAMES = (
     "backends",
+    "device",
     "evaluation",
     "full_shape",
     "memory",

@@ -36,7 +36,8 @@ def miniature_params(precision: str = "float32") -> Params:
         "counts": str(ROOT / values["counts"]),
         "datasets": list(_DATASETS),
         "auxiliaries": ["btad", "sdd"],
-        "auxiliary": {"default": "btad", "exceptions": {"btad": "sdd"}},
+        "auxiliary": ["btad", "sdd"],
+        "protocol": "btad",
         "retuned": {},
     }
     for tower in values["towers"].values():

@@ -26,12 +26,12 @@ TAPS: frozenset[Tap] = frozenset([Global(), Local("qk", 24)])
 
 _MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 _MATRIX = 8192  # side of the matrices whose product is a GPU's peak
-_TYPES: tuple[tuple[str, Precision, bool], ...] = (
-    ("float32", "float32", False),
-    ("TF32", "float32", True),
-    ("bfloat16", "bfloat16", False),
-    ("float16", "float16", False),
-)
+_TYPES: dict[Precision, torch.dtype] = {
+    "float32": torch.float32,
+    "tf32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
 
 
 def plain_open_clip(clip: Clip, images: Tensor) -> Callable[[], object]:
@@ -97,18 +97,20 @@ def on_gpu(batch: int, rounds: int) -> str:
     """Every type, with the share of the peak and the ratio to open_clip in float32."""
     images = random_images(batch, SIZE)
     rows = []
-    for name, precision, tf32 in _TYPES:
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+    for precision, dtype in _TYPES.items():
+        torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
         clip = random_clip(MODEL, SIZE, "cuda", precision)
         contenders = {"zsad": ours(clip, images)}
-        if precision == "float32":
+        if dtype == torch.float32:
             contenders["open_clip"] = plain_open_clip(clip, images)
         interleaved(contenders, 2)  # kernels are chosen
         seconds = interleaved(contenders, rounds)
         rate = operations(clip, batch) / seconds["zsad"]
         ratio = f"{seconds['zsad'] / seconds['open_clip']:.3f}" if "open_clip" in seconds else "-"
-        share = rate / peak(getattr(torch, precision))
-        rows.append([name, f"{batch / seconds['zsad']:.1f}", f"{rate / 1e12:.1f}", f"{share:.0%}", ratio])
+        share = rate / peak(dtype)
+        rows.append(
+            [precision, f"{batch / seconds['zsad']:.1f}", f"{rate / 1e12:.1f}", f"{share:.0%}", ratio]
+        )
     return table(["type", "images/s", "TFLOP/s", "of matrix peak", "times open_clip"], rows)
 
 

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from pipeline import limits
 from pipeline.errors import ParamsError
@@ -18,6 +18,8 @@ from pipeline.yaml_files import read_yaml
 
 WORKER_BYTES = 1 << 30  # torch, a small tower and a batch; a large tower needs more
 PARAMS_FILE = Path("params.yaml")
+
+BOTH_PROTOCOLS = "both"
 
 # Names become file names and DVC stage names.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]*$")]
@@ -34,29 +36,13 @@ class TowerParams(SettingsRecord):
     image_size: int = Field(gt=0, le=4096)  # the attention of more patches fits no memory
     position: Literal["bilinear", "bicubic", "native"]
     activation: Literal["quickgelu", "gelu"]
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    precision: Literal["float32", "tf32", "bfloat16", "float16"] = "float32"
 
     @model_validator(mode="after")
     def _whole_patches(self) -> "TowerParams":
         if (patch := _patch(self.model)) is not None:
             patches_per_side(self.image_size, patch)
         return self
-
-
-class AuxiliaryParams(SettingsRecord):
-    """Which data set a learnt method was tuned on, by the data set that is evaluated (paper section 4.1)."""
-
-    default: Name
-    exceptions: dict[Name, Name] = Field(default_factory=dict)
-
-    def tuned_on(self, dataset: str) -> str:
-        """The auxiliary set for an evaluation on `dataset`."""
-        return self.exceptions.get(dataset, self.default)
-
-    @property
-    def sets(self) -> frozenset[str]:
-        """All that a learnt method may be tuned on."""
-        return frozenset({self.default, *self.exceptions.values()})
 
 
 class RetunedParams(SettingsRecord):
@@ -76,6 +62,7 @@ class ComputeParams(SettingsRecord):
     backend: Literal["ray", "serial"]
     cpus: int | None = Field(default=None, gt=0, le=65536)  # None: all that this process may use
     gpus: int = Field(default=0, ge=0, le=1024)  # no cluster of one job has more
+    workers_per_gpu: int = Field(default=1, gt=0, le=64)  # more get no share worth having
     threads: int = Field(default=1, gt=0, le=1024)  # of torch, in each worker; no machine has more
     batch: int = Field(default=16, gt=0, le=65536)  # a pass of more fits no memory
     retries: int = Field(default=3, ge=0, le=100)  # of a group whose worker died; more hide a fault
@@ -95,7 +82,10 @@ class ComputeParams(SettingsRecord):
     @property
     def workers(self) -> int:
         """How many groups run at the same time."""
-        return self.gpus or max(1, (self.cpus or _room()) // self.threads)
+        if self.backend == "serial":
+            return 1
+        by_cpu = max(1, (self.cpus or _room()) // self.threads)
+        return self.gpus * self.workers_per_gpu or by_cpu
 
 
 class Params(SettingsRecord):
@@ -111,7 +101,8 @@ class Params(SettingsRecord):
     limit: int | None = Field(default=None, ge=2)  # images a subset of a smoke run; 1 has no second label
     left_out: tuple[Name, ...] = ()  # asked for, but their files were not there
     auxiliaries: tuple[Name, ...]
-    auxiliary: AuxiliaryParams
+    auxiliary: tuple[Name, ...] = Field(min_length=1, max_length=2)  # what every learnt method is tuned on
+    protocol: Name  # which of them is for all data sets; the other is for that one; or `both`
     seeds: tuple[Seed, ...] = Field(min_length=1)
     towers: dict[Name, TowerParams] = Field(min_length=1)
     methods: dict[MethodName, dict[str, Any]] = Field(min_length=1)
@@ -119,16 +110,33 @@ class Params(SettingsRecord):
     retuned: dict[VariantName, RetunedParams] = Field(default_factory=dict)
     compute: ComputeParams
 
+    @field_validator("auxiliary", mode="before")
+    @classmethod
+    def _is_a_list(cls, value: Any) -> Any:
+        if isinstance(value, dict):  # as params of 0.1 had it
+            raise ValueError(
+                "a list is meant, such as [mvtec, visa]; `protocol` says which of them is for all"
+            )
+        return value
+
     @model_validator(mode="after")
     def _consistent(self) -> "Params":
         every = (*self.every_dataset, *self.left_out)
-        lists = {"datasets": every, "auxiliaries": self.auxiliaries, "seeds": self.seeds}
+        lists = {
+            "datasets": every,
+            "auxiliary": self.auxiliary,
+            "auxiliaries": self.auxiliaries,
+            "seeds": self.seeds,
+        }
         for key, values in lists.items():
             if len(set(values)) != len(values):
                 raise ValueError(f"{key}: an entry stands there twice")
         if strangers := sorted(set(self.builds) - {*self.every_dataset, *self.left_out}):
             raise ValueError(f"builds: {strangers[0]!r} is not among `datasets`")
-        needed = {self.auxiliary.tuned_on(dataset): "auxiliary" for dataset in self.every_dataset}
+        if self.protocol not in (*self.auxiliary, BOTH_PROTOCOLS):
+            known = ", ".join((*self.auxiliary, BOTH_PROTOCOLS))
+            raise ValueError(f"protocol: {self.protocol!r} is not among `auxiliary`; it can be {known}")
+        needed = dict.fromkeys(self.auxiliary, "auxiliary")
         for variant, block in self.retuned.items():
             if set(block.datasets) & set(self.datasets):
                 needed.setdefault(block.auxiliary, f"retuned.{variant}")
@@ -142,6 +150,16 @@ class Params(SettingsRecord):
     def every_dataset(self) -> tuple[str, ...]:
         """All data sets to prepare, the user's own last."""
         return (*self.datasets, *self.own)
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """The protocols to run: the first is that of the methods themselves, by the set tuned on for all."""
+        return self.auxiliary if self.protocol == BOTH_PROTOCOLS else (self.protocol,)
+
+    def tuned_on(self, dataset: str) -> str:
+        """The auxiliary set for an evaluation on `dataset`, by the first protocol (paper section 4.1)."""
+        usual, *others = sorted(self.auxiliary, key=lambda name: name != self.protocols[0])
+        return others[0] if dataset == usual and others else usual
 
     @property
     def shards(self) -> Path:

@@ -4,7 +4,8 @@ A measurement belongs to the machine, the versions of the libraries, the code, t
 read it; the key holds all of these, so nothing has to be thrown away by hand. Every tower is measured in a
 fresh process, whose start is measured too and whose peak of memory is a worker's. Weights are random and
 images are noise: speed does not depend on their values, and nothing has to be there to plan with. Learnt
-methods run as they are before training.
+methods run as they are before training. Metrics cost what they cost in the middle of a group: pixels are
+counted, not kept, where those of the group are more than are kept.
 """
 
 import os
@@ -12,9 +13,11 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from copy import deepcopy
 from dataclasses import asdict, replace
+from functools import partial
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
@@ -27,10 +30,13 @@ from pipeline import limits, methods
 from pipeline.clip import load_clip
 from pipeline.clip.architecture import build_model, read_config
 from pipeline.errors import ZsadError
+from pipeline.execution.counts import DevicePixels, masks_on, pixel_state
+from pipeline.execution.scoring import DRAWS
 from pipeline.execution.tasks import GroupTask, code_digest
 from pipeline.files import read_json, value_digest, write_json
 from pipeline.methods.base import Method
-from pipeline.metrics import PixelState, label_masks
+from pipeline.metrics import PixelState, label_masks, pixel_draws
+from pipeline.metrics.state import BUDGET
 from pipeline.orphans import end_with
 from pipeline.plan import Rates
 
@@ -40,6 +46,7 @@ _CPU_INFO = Path("/proc/cpuinfo")
 _LIBRARIES = ("numpy", "open_clip_torch", "torch")
 _ENOUGH_SECONDS = 1.0  # of repeated calls; one call of a slow tower is enough
 _MASK_SHARE = 0.2  # side of the square defect of a noise image
+_DOUBLINGS = 3  # of the images whose draws are timed, between two measurements
 
 
 def machine() -> dict[str, str | int]:
@@ -55,13 +62,27 @@ def machine() -> dict[str, str | int]:
     }
 
 
+def gpu(device: str) -> str | None:
+    """The GPU that a worker on this machine would use, None where it uses none or there is none."""
+    if device != "cuda":
+        return None
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
+
+
+def is_counted(task: GroupTask) -> bool:
+    """Whether the pixels of a group are too many to be kept, and are counted in a table."""
+    return task.masks and task.images * task.tower.image_size**2 > BUDGET
+
+
 def rates(
     tasks: Iterable[GroupTask], path: Path = CALIBRATION, announce: Callable[[str], None] = lambda _: None
 ) -> dict[str, Rates]:
     """Rates of every tower that `tasks` use, by its name.
 
     Args:
-        tasks: Of a run. A tower is measured with the task that has most cells.
+        tasks: Of a run. A tower is measured with the task that has most cells, and of these most images.
         path: Where measurements are kept.
         announce: Called with the name of a tower that has to be measured.
 
@@ -71,8 +92,7 @@ def rates(
     widest: dict[str, GroupTask] = {}
     for task in tasks:
         known = widest.setdefault(task.tower.name, task)
-        if len(task.cells) > len(known.cells):
-            widest[task.tower.name] = task
+        widest[task.tower.name] = max(known, task, key=lambda it: (it.masks, len(it.cells), it.images))
     kept = _read(path)
     found = {}
     for tower, task in widest.items():
@@ -83,6 +103,14 @@ def rates(
             write_json(path, kept)
         found[tower] = Rates(**kept[key])
     return found
+
+
+def costs(tasks: Iterable[GroupTask], measured: Mapping[str, Rates]) -> list[tuple[str, float]]:
+    """Label and expected seconds of each group on a worker that is up, at the `rates` of every tower."""
+    return [
+        (task.label, measured[task.tower.name].seconds(task.images, len(task.cells), masks=task.masks))
+        for task in tasks
+    ]
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
@@ -98,11 +126,12 @@ def _key(task: GroupTask) -> str:
     cells = sorted([it.cell.key.method, value_digest(it.cell.resolved.settings)] for it in task.cells)
     return value_digest(
         {
-            "machine": machine(),
+            "machine": [machine(), gpu(task.device)],
             "code": sorted({code_digest(it.cell.key.method) for it in task.cells}),
             "tower": asdict(task.tower),
             "cells": cells,
             "compute": [task.device, task.threads, task.batch],
+            "counted": [task.masks, is_counted(task)],
         }
     )
 
@@ -114,7 +143,7 @@ def _measured(task: GroupTask) -> Rates:
     ) as process:
         process.submit(_nothing).result()
         imports = time.monotonic() - began
-        measured = process.submit(measure, task).result()
+        measured = process.submit(partial(measure, task, counted=is_counted(task))).result()
     return replace(measured, start=measured.start + imports)
 
 
@@ -128,14 +157,13 @@ class _Bench:
     def __init__(self, task: GroupTask) -> None:
         spec = task.tower
         state = build_model(read_config(spec.model), spec.activation).state_dict()
+        began = time.monotonic()
         self._clip = load_clip(spec, device=task.device, state_dict=state)
+        self.start = time.monotonic() - began  # drawing random weights is nothing that a run does
         self._task = task
-        self._images = torch.from_numpy(
-            np.random.default_rng(0).integers(
-                0, 256, (task.batch, spec.image_size, spec.image_size, 3), np.uint8
-            )
-        )
-        masks = np.zeros((task.batch, spec.image_size, spec.image_size), np.uint8)
+        shape = (task.batch, spec.image_size, spec.image_size)
+        self._images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8))
+        masks = np.zeros(shape, np.uint8)
         side = int(_MASK_SHARE * spec.image_size)
         masks[:, :side, :side] = 1
         self._regions = label_masks(masks)
@@ -156,38 +184,88 @@ class _Bench:
         if not self._cells:
             raise ZsadError(f"{self._task.label}: none of its cells can be built: {reason}")
         self._taps = frozenset().union(*(method.taps for method, _ in self._cells))
+        self._states = [pixel_state(self._clip.device, len(self)) for _ in self._cells]
 
     def encode(self, count: int) -> None:
         """One pass of `count` images."""
         self._features = self._clip.encode_image(self._images[:count], self._taps)
+        self._wait()
+
+    def score(self, count: int) -> None:
+        """Scores of the last `count` images, for every cell."""
+        scores = [method.score(self._features, text) for method, text in self._cells]
+        self._maps = [it.maps[:count] for it in scores]
+        self._wait()
+
+    def gather(self, count: int) -> None:
+        """Take the pixels of the last `count` maps into every cell."""
+        masks = masks_on(self._clip.device, self._regions[:count])
+        for state, maps in zip(self._states, self._maps, strict=True):
+            state.update(maps, masks)
+        self._wait()
+
+    def count(self) -> None:
+        """What is left of counting at the end of a group."""
+        for state in self._states:
+            if isinstance(state, DevicePixels):
+                state.state()
+
+    def gathered(self) -> PixelState:
+        """The pixels of one cell so far."""
+        state = self._states[0]
+        return state.state() if isinstance(state, DevicePixels) else state
+
+    def _wait(self) -> None:
         if self._clip.device.type == "cuda":
             torch.cuda.synchronize()
 
-    def score(self, count: int) -> None:
-        """Maps of the last `count` images and their pixel metrics, for every cell."""
-        for method, text in self._cells:
-            scores = method.score(self._features, text)
-            PixelState().update(scores.maps, self._regions[:count])
 
-
-def measure(task: GroupTask) -> Rates:
+def measure(task: GroupTask, *, counted: bool) -> Rates:
     """Rates of a worker that evaluates groups like `task`; to be called in a fresh process.
+
+    Args:
+        task: the group.
+        counted: whether its pixels are more than are kept.
 
     Raises:
         ZsadError: the tower's model cannot be used, or none of the cells can be built.
     """
     torch.set_num_threads(task.threads)
-    began = time.monotonic()
     bench = _Bench(task)
-    start = time.monotonic() - began
     build = _seconds(bench.build)
     with torch.inference_mode():
-        first = _seconds(lambda: bench.encode(1))  # slower than later ones by the warm-up
-        count = 1 if first > _ENOUGH_SECONDS else task.batch
-        image = _mean_seconds(lambda: bench.encode(count))
-        score = _mean_seconds(lambda: bench.score(count))
+        bench.encode(1)  # loads what the first pass loads; it says nothing of the next
+        count = 1 if _seconds(lambda: bench.encode(1)) > _ENOUGH_SECONDS else task.batch
+        image = _mean_seconds(lambda: bench.encode(count)) / count
+        score = _mean_seconds(lambda: bench.score(count)) / count
+        pixels, finish = _pixel_seconds(bench, count, counted=counted) if task.masks else (0.0, 0.0)
     cells = len(bench)
-    return Rates(start, build / cells, image / count, score / count / cells, _peak(task.device))
+    return Rates(bench.start, build / cells, image, score / cells, pixels, finish, memory=_peak(task.device))
+
+
+def _pixel_seconds(bench: _Bench, count: int, *, counted: bool) -> tuple[float, float]:
+    """Of an image and cell, and of a cell beside its images; the latter by two numbers of images."""
+    while (counted and _pixels(bench.gathered()) <= BUDGET) or not bench.gathered().sketches:
+        bench.gather(count)
+    bench.count()
+    before = len(bench.gathered().sketches)
+    gathering = _seconds(lambda: _mean_seconds(lambda: bench.gather(count))) + _seconds(bench.count)
+    state = bench.gathered()
+    few = len(state.sketches)
+    short = _seconds(lambda: _finish(state))
+    for _ in range(_DOUBLINGS):
+        state.merge(deepcopy(state))
+    many = len(state.sketches)
+    drawing = max(0.0, (_seconds(lambda: _finish(state)) - short) / (many - few))
+    return gathering / (few - before) / len(bench) + drawing, max(0.0, short - few * drawing)
+
+
+def _pixels(state: PixelState) -> int:
+    return sum(sketch.normals + sketch.anomalous for sketch in state.sketches)
+
+
+def _finish(state: PixelState) -> None:
+    pixel_draws(state.sketches, state.finish(), draws=DRAWS)
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -34,7 +34,7 @@ def read_small_params() -> dict[str, Any]:
     values |= {"own": [], "builds": {}, "seeds": [111], "variants": {}}
     values["datasets"] = list(DATASETS)
     values["auxiliaries"] = ["btad", "sdd"]
-    values["auxiliary"] = {"default": "btad", "exceptions": {"btad": "sdd"}}
+    values["auxiliary"], values["protocol"] = ["btad", "sdd"], "btad"
     values["retuned"] = {}
     values["towers"] = {"main": values["towers"]["main"]}
     values["methods"] = {name: values["methods"][name] for name in ("clip", "clip_ac", "anomalyclip")}

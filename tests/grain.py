@@ -150,7 +150,7 @@ def executed_files() -> dict[str, set[str]]:
     with tempfile.TemporaryDirectory() as folder:
         params = read_small_params()
         params |= {"datasets": ["sdd", "colon_auxiliary"], "auxiliaries": ["colon_auxiliary"]}
-        params["auxiliary"] = {"default": "colon_auxiliary", "exceptions": {}}
+        params["auxiliary"], params["protocol"] = ["colon_auxiliary"], "colon_auxiliary"
         params["methods"] = {"anomalyclip": params["methods"]["anomalyclip"]}
         project = make_project(Path(folder) / "project", params)
         shutil.copytree(ROOT / "samples" / "colon_auxiliary", project.folder / "samples" / "colon_auxiliary")

@@ -33,10 +33,19 @@ def test_committed_params_are_the_miniature_profile(values: dict[str, Any]) -> N
     params = parse_params(values)
     assert params.profile == "miniature"
     assert params.datasets == (*catalog.names(), *catalog.auxiliary_names())
-    assert params.auxiliary.tuned_on("mvtec") == "visa"
-    assert params.auxiliary.tuned_on("tn3k") == "mvtec"
+    assert params.tuned_on("mvtec") == "visa"
+    assert params.tuned_on("tn3k") == "mvtec"
     assert params.sizes() == (72, 112)
     assert list(params.methods) == ["clip", "clip_ac", "winclip", "vand", "coop", "anomalyclip"]
+
+
+def test_one_word_says_what_learnt_methods_are_tuned_on() -> None:
+    visa = parse_params(composed("protocol=visa"))
+    assert [visa.tuned_on(name) for name in ("mvtec", "visa", "tn3k")] == ["visa", "mvtec", "visa"]
+    assert visa.protocols == ("visa",)
+    both = parse_params(composed("protocol=both"))
+    assert both.protocols == ("mvtec", "visa")
+    assert both.tuned_on("tn3k") == "mvtec"
 
 
 @pytest.mark.parametrize(("profile", "committed"), [("miniature", True), ("paper", False)])
@@ -101,6 +110,9 @@ def test_outputs_of_two_profiles_do_not_overlap(values: dict[str, Any]) -> None:
         ({"colour": "red"}, "colour: Extra inputs are not permitted"),
         ({"auxiliaries": ["mvtec", "colon_auxiliary"]}, "auxiliaries: 'visa' is missing"),
         ({"auxiliaries": ["mvtec", "visa"]}, "auxiliaries: 'colon_auxiliary' is missing; `retuned.medical`"),
+        ({"protocol": "mvtex"}, "protocol: 'mvtex' is not among `auxiliary`; it can be mvtec, visa, both"),
+        ({"auxiliary": {"default": "mvtec"}}, "auxiliary: a list is meant, such as [mvtec, visa]"),
+        ({"auxiliary": ["mvtec", "mvtec"]}, "auxiliary: an entry stands there twice"),
         ({"datasets": ["mvtec"]}, "datasets: the auxiliary set 'colon_auxiliary' is missing"),
         ({"retuned": {"medical": {"auxiliary": "visa", "methods": []}}}, "retuned.medical.methods: "),
         ({"datasets": ["../mvtec", "mvtec", "visa"]}, "datasets.0: String should match pattern"),

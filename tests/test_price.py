@@ -13,7 +13,7 @@ from pipeline.plan import Rates
 from pipeline.price import Price, price
 from tests.project import ROOT
 
-SLOW = Rates(start=10.0, cell=1.0, image=10.0, score=0.1, memory=2**30)
+SLOW = Rates(start=10.0, cell=1.0, image=10.0, score=0.1, pixels=0.2, finish=0.3, memory=2**30)
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +55,9 @@ def test_disk_and_memory(priced: Price) -> None:
     images, masks = 3 * (518**2 + 240**2), -(-(518**2) // 8) + 240**2 // 8
     without = 200 + 253 + 3000 + 1560  # HeadCT, BrainMRI, Br35H, COVID-19 have no masks
     assert priced.prepared == (22_893 + 380) * images + (22_893 + 380 - without) * masks
-    # VisA has the most test images of the auxiliary sets, 2162: VAND keeps four taps of 1369 patches of 1024
-    # channels, and the class token in the joint space.
-    assert priced.features == 2162 * (4 * 1369 * 1024 + 768) * 4
+    # VisA has the most test images of the auxiliary sets, 2162: VAND's loss reads four taps of 1369 patches
+    # of 1024 channels.
+    assert priced.features == 2162 * 4 * 1369 * 1024 * 4
     # 428 million weights in float32, and eight images of about a tenth of a GiB.
     assert 1.6 * 2**30 + 8 * 0.05 * 2**30 < priced.gpu_memory < 1.6 * 2**30 + 8 * 0.25 * 2**30
 
@@ -74,6 +74,10 @@ def test_hours_follow_from_rates(priced: Price) -> None:
     pairs = sum(tower.tuned + 0.1 * tower.steps for tower in priced.towers.values())
     by_hand = 10 + 0.04 * priced.images + 10 * (3 * 22_893 + pairs)
     by_hand += priced.cells + 0.1 * sum(group.images * len(group.cells) for group in priced.groups)
+    masked = [
+        group for group in priced.groups if group.dataset not in {"headct", "brainmri", "br35h", "covid19"}
+    ]
+    by_hand += sum(0.3 * len(group.cells) + 0.2 * group.images * len(group.cells) for group in masked)
     assert alone == pytest.approx(by_hand)
     assert priced.here(dict.fromkeys(priced.towers, SLOW), 8) < alone
 
@@ -104,7 +108,10 @@ def test_plan_gives_the_price_of_a_profile_in_a_fresh_clone(
     assert plain["seconds_here"] > 3600
 
 
-def test_an_unknown_profile_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_profile_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    nowhere = CliRunner().invoke(main, ["plan", "--profile", "paper"])
+    assert nowhere.stderr == "error: pipeline/conf is missing: run from the root of the project\n"
     monkeypatch.chdir(ROOT)
     result = CliRunner().invoke(main, ["plan", "--profile", "papr"])
     assert result.exit_code == 1

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from pipeline import speed
 from pipeline.errors import ZsadError
@@ -18,7 +19,7 @@ from pipeline.plan import Rates
 from pipeline.speed import measure, rates
 from tests.project import Project
 
-FAKE = Rates(start=1.0, cell=2.0, image=3.0, score=4.0, memory=5)
+FAKE = Rates(start=1.0, cell=2.0, image=3.0, score=4.0, pixels=5.0, finish=6.0, memory=7)
 
 
 def planned() -> list[GroupTask]:
@@ -52,11 +53,13 @@ def test_what_moves_the_speed_is_measured_anew(trained: Project, counted: list[s
         replace(task, threads=2),
         replace(task, tower=replace(task.tower, precision="bfloat16")),
         replace(task, cells=task.cells[:1]),
+        replace(task, images=1000),  # more pixels than are kept
+        replace(task, masks=False),
     ]
     for number, other in enumerate([task, *others], start=1):
         rates([other], path)
         assert len(counted) == number
-    rates([replace(task, subset="another", images=1000)], path)
+    rates([replace(task, subset="another", images=task.images + 1)], path)
     assert len(counted) == len(others) + 1
 
 
@@ -70,6 +73,28 @@ def test_another_machine_is_measured_anew(
     assert len(counted) == 2
 
 
+def test_another_gpu_is_measured_anew(
+    trained: Project, counted: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, task = tmp_path / "calibration.json", replace(planned()[0], device="cuda")
+    for number, name in enumerate(["H100", "H200"], start=1):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda name=name: name)
+        rates([task], path)
+        assert len(counted) == number
+        assert speed.gpu("cpu") is None
+
+
+def test_rates_are_what_evaluation_pays(trained: Project) -> None:
+    task = replace(max(planned(), key=lambda task: task.images), masks=True)
+    kept, counted = (measure(task, counted=counted) for counted in (False, True))
+    assert counted.pixels > kept.pixels  # a table costs more than a list
+    assert min(kept.pixels, kept.finish, counted.finish) > 0
+    assert kept.start < 2  # no random weights are drawn in it
+    without = measure(replace(task, masks=False), counted=False)
+    assert (without.pixels, without.finish) == (0, 0)
+
+
 def test_a_damaged_file_is_replaced(trained: Project, counted: list[str], tmp_path: Path) -> None:
     path = tmp_path / "calibration.json"
     path.write_text("{")
@@ -79,13 +104,13 @@ def test_a_damaged_file_is_replaced(trained: Project, counted: list[str], tmp_pa
 
 def test_the_estimate_is_near_the_run(trained: Project) -> None:
     task = max(planned(), key=lambda task: task.images)
-    measured = measure(task)
+    measured = measure(task, counted=False)
     score_group(task)  # loads the tower
     began = time.monotonic()
     score_group(task)
     seconds = time.monotonic() - began
     # Wide: other processes may take the cores between the two.
-    assert 0.1 < measured.seconds(task.images, len(task.cells)) / seconds < 10
+    assert 0.1 < measured.seconds(task.images, len(task.cells), masks=task.masks) / seconds < 10
     assert measured.memory > 100 * 2**20
 
 
@@ -98,4 +123,4 @@ def broken(task: CellTask) -> CellTask:
 def test_cells_that_cannot_be_built_are_said(trained: Project) -> None:
     task = planned()[0]
     with pytest.raises(ZsadError, match="99 is no block"):
-        measure(replace(task, cells=tuple(map(broken, task.cells))))
+        measure(replace(task, cells=tuple(map(broken, task.cells))), counted=False)

@@ -13,7 +13,7 @@ from pipeline.catalog.layouts import Reading, locate
 from pipeline.catalog.layouts.base import RESTORE, apart
 from pipeline.catalog.record import DatasetRecord
 from pipeline.catalog.samples import ANOMALOUS, NORMAL, Ignored, Listing, Sample
-from pipeline.catalog.tree import Tree, is_image, is_picture, mask_files, read_tree, some
+from pipeline.catalog.tree import UNREAD, Tree, is_image, is_picture, mask_files, read_tree, some
 from pipeline.errors import DataError
 
 
@@ -149,5 +149,5 @@ def _reason(path: str, base: str, reading: Reading) -> str:
     if not is_image(path):
         if "*" in reasons:
             return reasons["*"]
-        return "a picture of a kind that is not read" if is_picture(path) else "not an image"
+        return UNREAD if is_picture(path) else "not an image"
     return apart(inner.rpartition("/")[0]) or reasons.get("*", "an image that the layout does not know")

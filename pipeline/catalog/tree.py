@@ -24,6 +24,7 @@ OTHER_PICTURES = (
     ".dcm", ".dicom", ".nii", ".nii.gz", ".nrrd", ".mha", ".npy",
 )  # fmt: skip
 
+UNREAD = "a picture of a kind that is not read; save it as PNG"  # why, and what to do
 MANY = "*"  # at the end of the name of a mask: with or without a number, all together
 _NUMBER = re.compile(r"[ ._-]?\(?\d+\)?$")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from pipeline.cli import (
+    board,
     datasets,
     diff,
     doctor,
@@ -21,6 +22,7 @@ from pipeline.cli import (
     score,
     serve,
     tables,
+    verify,
 )
 from pipeline.errors import ZsadError, as_message, printable, redacted
 from pipeline.params import PARAMS_FILE
@@ -37,6 +39,8 @@ _COMMANDS = (
     tables.tables,
     report.report,
     diff.diff,
+    verify.verify,
+    board.board,
     import_checkpoint.import_checkpoint,
     doctor.doctor,
 )

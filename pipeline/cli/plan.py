@@ -103,14 +103,12 @@ def _announce(tower: str) -> None:
 
 def _show_cost(run: "Run", compute: ComputeParams, counts: Sequence[int]) -> None:
     from pipeline.plan import simulate
-    from pipeline.speed import rates
+    from pipeline.speed import costs, rates
 
     measured = rates(run.tasks, announce=_announce)
     start = max(rate.start for rate in measured.values())
     memory = sum(rate.memory for rate in measured.values())  # of a worker that comes to use every tower
-    groups = [
-        (task.label, measured[task.tower.name].seconds(task.images, len(task.cells))) for task in run.tasks
-    ]
+    groups = costs(run.tasks, measured)
     (here,) = simulate(groups, [compute.workers], start=start)
     images, work = sum(task.images for task in run.tasks), sum(seconds for _, seconds in groups)
     click.echo(f"{count(images, 'image')} to encode, in {len(groups)} passes over a subset")
@@ -135,19 +133,21 @@ def _show_simulation(groups: Sequence[tuple[str, float]], counts: Sequence[int],
 
 def _describe(tower: str, rate: "Rates") -> str:
     return (
-        f"  {tower}: {1000 * rate.image:.3g} ms per image, {1000 * rate.score:.3g} ms per image and cell,"
-        f" {rate.cell:.2g} s per cell, {rate.start:.2g} s to start a worker"
+        f"  {tower}: {1000 * rate.image:.3g} ms per image, {1000 * rate.score:.3g} ms per image and cell"
+        f" and {1000 * rate.pixels:.3g} ms for its pixels, {rate.cell + rate.finish:.2g} s per cell,"
+        f" {rate.start:.2g} s to start a worker"
     )
 
 
 def _show_price(params: Params, counts: Sequence[int], *, as_json: bool) -> None:
     from pipeline import catalog
     from pipeline.price import here, measurable, price
-    from pipeline.speed import rates
+    from pipeline.speed import costs, rates
 
     priced = price(params)
     compute, machine = here(params.compute)
-    measured = rates(measurable(priced, params, compute), announce=_announce)
+    tasks = tuple(measurable(priced, params, compute))
+    measured = rates(tasks, announce=_announce)
     seconds = priced.here(measured, compute.workers)
     if as_json:
         plain = priced.plain() | {"machine": machine, "seconds_here": round(seconds)}
@@ -162,11 +162,8 @@ def _show_price(params: Params, counts: Sequence[int], *, as_json: bool) -> None
         click.echo(f"  {name}: {_duration(estimate)}, an estimate")
     for line in catalog.by_step(priced.missing):
         click.echo(f"missing: {line}")
-    groups = [
-        (f"{it.dataset}/{it.subset}", measured[it.tower].seconds(it.images, len(it.cells)))
-        for it in priced.groups
-    ]
-    _show_simulation(groups, counts, max(rate.start for rate in measured.values()))
+    start = max(rate.start for rate in measured.values())
+    _show_simulation(costs(tasks, measured), counts, start)
 
 
 def _price_lines(priced: "Price") -> Iterator[str]:

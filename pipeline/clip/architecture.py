@@ -8,9 +8,11 @@ declared, which is enough, since nothing here calls them.
 Residual attention blocks are run step by step so that a pass can branch inside them. Their own modules do the
 arithmetic; only the attention is written out, because its projections are shared by several streams. Matrix
 products run in the precision of their weights; what they return is added to a residual stream in float32.
+`upload` is how everything small gets to where they are.
 """
 
 import json
+from contextlib import nullcontext
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from pipeline.clip.spec import Activation
 from pipeline.errors import ParamsError
@@ -130,7 +133,10 @@ def project(attention: Any, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def mix(attention: Any, qkv: tuple[Tensor, Tensor, Tensor], *, causal: bool = False) -> Tensor:
     """softmax(q kᵀ / √d) v over all heads, then the output projection: (B, L, W)."""
-    mixed = functional.scaled_dot_product_attention(*qkv, is_causal=causal)
+    # The backward pass of CUDA's faster kernels adds in any order; a training has to repeat, bit for bit.
+    learns = torch.is_grad_enabled() and qkv[0].requires_grad and qkv[0].is_cuda
+    with sdpa_kernel(SDPBackend.MATH) if learns else nullcontext():
+        mixed = functional.scaled_dot_product_attention(*qkv, is_causal=causal)
     output: Tensor = attention.out_proj(mixed.transpose(1, 2).flatten(2))
     return output
 
@@ -145,3 +151,13 @@ def residual_block(block: Any, x: Tensor, *, causal: bool = False) -> Tensor:
     """One ordinary block: attention and MLP, each on a normalised copy and added back."""
     x = x + mix(block.attn, project(block.attn, block.ln_1(x)), causal=causal)
     return x + feed_forward(block, x)
+
+
+def upload(values: Tensor, device: torch.device) -> Tensor:
+    """`values` of the CPU on `device`, without waiting for what runs there."""
+    return values if device.type == "cpu" else pinned(values).to(device, non_blocking=True)
+
+
+def pinned(values: Tensor) -> Tensor:
+    """`values` in memory from which a device copies by itself."""
+    return values.pin_memory()

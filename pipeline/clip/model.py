@@ -5,7 +5,8 @@ the grid of the pretraining to the grid of the input.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from functools import cached_property
 from math import isqrt
@@ -63,7 +64,8 @@ class Clip:
             raise ValueError(
                 f"expected uint8 (B, {size}, {size}, 3), got {images.dtype} {tuple(images.shape)}"
             )
-        return self.vision.read(images.to(self.device, non_blocking=True), taps)
+        with _tf32() if self.spec.precision == "tf32" else nullcontext():
+            return self.vision.read(images.to(self.device, non_blocking=True), taps)
 
     @cached_property
     def digest(self) -> str:
@@ -76,6 +78,17 @@ class Clip:
             key: value for key, value in asdict(self.spec).items() if key not in {"name", "model", "weights"}
         }
         return value_digest({"weights": tensors.hexdigest(), "config": self._config, **rules})
+
+
+@contextmanager
+def _tf32() -> Iterator[None]:
+    """CUDA's float32 matrix products inside are TF32; torch has one switch for a whole process."""
+    products = torch.backends.cuda.matmul
+    before, products.allow_tf32 = products.allow_tf32, True
+    try:
+        yield
+    finally:
+        products.allow_tf32 = before
 
 
 def fit_positions(positions: Tensor, grid: int, spec: TowerSpec) -> Tensor:
@@ -132,7 +145,8 @@ def load_clip(spec: TowerSpec, device: str = "cpu", state_dict: Mapping[str, Ten
         None  # holds no values on `meta`; the passes of this package ask for a causal mask by name
     )
     model = model.to(device).eval().requires_grad_(False)
-    _lower_blocks(model.visual, getattr(torch, spec.precision))
+    if spec.precision != "tf32":
+        _lower_blocks(model.visual, getattr(torch, spec.precision))
     grid = _grid(spec, int(model.visual.patch_size[0]))
     positions = fit_positions(model.visual.positional_embedding, grid, spec)
     return Clip(spec, config, model, VisionTower(model.visual, positions, grid))

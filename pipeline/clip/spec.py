@@ -12,7 +12,7 @@ from pipeline.errors import ParamsError
 
 Position = Literal["bilinear", "bicubic", "native"]
 Activation = Literal["quickgelu", "gelu"]
-Precision = Literal["float32", "bfloat16", "float16"]
+Precision = Literal["float32", "tf32", "bfloat16", "float16"]
 
 Stream = Literal["qk", "vv", "qq", "kk"]
 
@@ -32,6 +32,8 @@ class TowerSpec:
         activation: `quickgelu`, x·sigmoid(1.702 x), or exact `gelu`, in both towers.
         precision: Of the matrix products in the image tower's blocks, the only part that costs time. The
             residual stream, the layer norms, the projection and the text tower are float32 in any case.
+            `tf32` rounds what goes into a product to 10 bits, on an NVIDIA GPU since Ampere, the projection's
+            too; elsewhere it is float32.
 
     Raises:
         ParamsError: a value is outside its range.

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline.clip.architecture import import_open_clip, residual_block
+from pipeline.clip.architecture import import_open_clip, residual_block, upload
 from pipeline.errors import ParamsError
 
 _CHUNK = 256  # prompts a pass
@@ -23,6 +23,11 @@ _PLACEHOLDER = "X"  # stands where a learnt vector goes; its own embedding is re
 @cache
 def _tokenizer() -> Any:
     return import_open_clip().tokenizer.SimpleTokenizer()
+
+
+@lru_cache(4096)  # a training step asks for the prompts of the step before
+def _words(text: str) -> tuple[int, ...]:
+    return tuple(_tokenizer().encode(text))
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ class TextTower:
 
     def length(self, text: str) -> int:
         """Tokens of a prompt, start and end token included."""
-        return len(_tokenizer().encode(text)) + 2
+        return len(_words(text)) + 2
 
     def encode(self, prompts: Sequence[str]) -> Tensor:
         """Embeddings of prompts, projected but not normalised: (n, D), not to be written to.
@@ -95,8 +100,8 @@ class TextTower:
         longest = max(len(ids) for ids in tokens)
         padded = torch.tensor([ids + [0] * (longest - len(ids)) for ids in tokens])
         weight: Tensor = self._model.token_embedding.weight
-        ends = torch.tensor([len(ids) - 1 for ids in tokens], device=weight.device)
-        return Template(weight[padded.to(weight.device)], ends, n_ctx)
+        ends = torch.tensor([len(ids) - 1 for ids in tokens])
+        return Template(weight[upload(padded, weight.device)], upload(ends, weight.device), n_ctx)
 
     def encode_template(self, template: Template, context: Tensor, deep: Sequence[Tensor]) -> Tensor:
         """Embeddings of prompts with learnt context, differentiable in `context` and `deep`: (n, D).
@@ -121,7 +126,7 @@ class TextTower:
             ParamsError: it is longer than the context.
         """
         tokenizer = _tokenizer()
-        ids = [tokenizer.sot_token_id, *tokenizer.encode(text), tokenizer.eot_token_id]
+        ids = [tokenizer.sot_token_id, *_words(text), tokenizer.eot_token_id]
         if len(ids) > self.context_length:
             raise ParamsError(
                 f"prompt {text!r} has {len(ids)} tokens, the text tower takes {self.context_length}"

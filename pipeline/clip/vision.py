@@ -6,6 +6,7 @@ computed, and blocks above the highest tap are not run.
 
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -85,7 +86,7 @@ class VisionTower:
 
     def _read_windows(self, tokens: Tensor, size: int) -> Tensor:
         """Class tokens of one pass a window (WinCLIP section 4.2, as its public code has it)."""
-        windows = window_patches(self.grid, size).to(tokens.device)
+        windows = window_patches(self.grid, size, tokens.device)
         patches = tokens[:, 1:][:, windows]
         first = tokens[:, :1].unsqueeze(1).expand(-1, len(windows), -1, -1)
         sequences = torch.cat([first, patches], dim=2).flatten(0, 1)
@@ -100,10 +101,12 @@ class VisionTower:
         return self._finish(x[:, 0])
 
 
-def window_patches(grid: int, size: int) -> Tensor:
-    """Patch numbers of every window, row-major: ((grid - size + 1)², size²)."""
+@lru_cache
+@torch.inference_mode(mode=False)  # as `pipeline.methods.readout`
+def window_patches(grid: int, size: int, device: torch.device) -> Tensor:
+    """Patch numbers of every window, row-major: ((grid - size + 1)², size²); they stay on their device."""
     numbers = torch.arange(grid * grid).view(grid, grid)
-    return numbers.unfold(0, size, 1).unfold(1, size, 1).flatten(2).flatten(0, 1)
+    return numbers.unfold(0, size, 1).unfold(1, size, 1).flatten(2).flatten(0, 1).to(device)
 
 
 class _Streams:

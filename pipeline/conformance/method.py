@@ -171,6 +171,20 @@ def taps_are_what_is_read(method: Method) -> None:
     require(recorder.seen == method.taps, f"taps: {unread} is named and never read")
 
 
+def loss_taps_are_what_the_loss_reads(method: Method) -> None:
+    """The loss reads every one of `loss_taps` and no other; they are among `taps`."""
+    if not isinstance(method, LearntMethod):
+        return
+    taps = method.loss_taps
+    extra = ", ".join(map(str, taps - method.taps))
+    require(not extra, f"loss_taps: {extra} is not among taps")
+    recorder = _Recorder(method.clip.encode_image(_images(2), taps))
+    masks = torch.zeros(2, _SIZE, _SIZE, dtype=torch.bool)
+    method.loss(recorder, torch.zeros(2, dtype=torch.int64), masks, [_CLASS] * 2)
+    unread = ", ".join(map(str, taps - recorder.seen))
+    require(recorder.seen == taps, f"loss_taps: {unread} is named and never read")
+
+
 def learning_follows_the_seed(method: Method) -> None:
     """The same seed gives the same parameters, another seed others."""
     if not isinstance(method, LearntMethod):
@@ -210,6 +224,7 @@ METHOD_CHECKS: Final[tuple[Callable[[Method], None], ...]] = (
     global_randomness_is_untouched,
     class_aware_tells_the_truth,
     taps_are_what_is_read,
+    loss_taps_are_what_the_loss_reads,
     learning_follows_the_seed,
     learnt_state_comes_back,
 )

@@ -23,7 +23,7 @@ from PIL import Image
 
 from pipeline.catalog.images import decode, depth_note, depth_of, peak_of
 from pipeline.catalog.roles import mask_paths
-from pipeline.catalog.tree import IMAGE_SUFFIXES, is_image, read_tree
+from pipeline.catalog.tree import IMAGE_SUFFIXES, UNREAD, is_image, is_picture, read_tree
 from pipeline.detection.detector import Detector
 from pipeline.errors import DataError, ParamsError
 from pipeline.files import atomic_path, write_bytes
@@ -67,7 +67,7 @@ def list_images(
     """Every image below `folder`, but nothing below `leave_out`, where results go.
 
     Returns:
-        Images and masks, sorted relative POSIX paths, and entries that must not be read.
+        Images and masks, sorted relative POSIX paths, and entries that must not or cannot be read.
 
     Raises:
         DataError: there is no such folder, or no image in it.
@@ -84,7 +84,8 @@ def list_images(
     if not images:
         what = f"no image in it but masks, such as {names[0]}" if names else "no image in it"
         raise DataError(f"{folder}: {what}; known are {', '.join(sorted(IMAGE_SUFFIXES))}")
-    refused = tuple(Unreadable(path, reason) for path, reason in sorted(tree.refused.items()))
+    unread = {path: UNREAD for path in tree.paths() if is_picture(path) and not is_image(path)}
+    refused = tuple(Unreadable(path, reason) for path, reason in sorted({**unread, **tree.refused}.items()))
     return images, tuple(sorted(masks.intersection(names))), refused
 
 

@@ -6,6 +6,7 @@ twice as many groups in a backend's hands as it has workers now: the next group 
 free, and an interrupted run has few to end.
 """
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -13,7 +14,7 @@ from importlib import import_module
 from threading import Condition, Event, Lock
 from typing import Protocol
 
-from pipeline.execution.retries import StoppedError
+from pipeline.execution.retries import GroupFailedError, LostWorkerError, StoppedError
 from pipeline.execution.tasks import GroupTask, Report
 from pipeline.execution.usage import Place, here
 from pipeline.params import ComputeParams
@@ -54,6 +55,7 @@ class SerialBackend:
     def __init__(self) -> None:
         self._lock = Lock()
         self._stopped = Event()
+        self._lost: LostWorkerError | None = None
 
     @property
     def workers(self) -> int:
@@ -67,8 +69,14 @@ class SerialBackend:
         with self._lock:
             if self._stopped.is_set():
                 raise StoppedError
+            if self._lost:  # the next run has another process
+                raise GroupFailedError(f"{task.label}: {self._lost}; run again")
             started(here())
-            return run_here(task)
+            try:
+                return run_here(task)
+            except LostWorkerError as error:
+                self._lost = error
+                raise GroupFailedError(f"{task.label}: {error}; run again") from error
 
     def stop(self) -> None:
         """See `Backend.stop`."""
@@ -76,7 +84,9 @@ class SerialBackend:
 
 
 @contextmanager
-def _serial(_compute: ComputeParams) -> Iterator[Backend]:
+def _serial(compute: ComputeParams) -> Iterator[Backend]:
+    if compute.gpus > 1:
+        sys.stderr.write(f"compute.backend serial uses one of the {compute.gpus} GPUs: take ray for more\n")
     yield SerialBackend()
 
 

@@ -30,24 +30,30 @@ _CODE = Path(__file__).parents[2]  # what the driver runs; a node may have anoth
 
 @dataclass(frozen=True)
 class Demand:
-    """What one group asks for."""
+    """What a worker asks for: `cpus`, and a GPU that `per_gpu` of them share; 0 where there are no GPUs."""
 
     cpus: int
-    gpus: int
+    per_gpu: int
 
     @classmethod
     def of(cls, compute: ComputeParams) -> "Demand":
-        """As params configure it: the threads of a worker, and a GPU where there are any."""
-        return cls(compute.threads, 1 if compute.gpus else 0)
+        """As params configure it."""
+        return cls(compute.threads, compute.workers_per_gpu if compute.gpus else 0)
+
+    @property
+    def gpu_share(self) -> float:
+        """Share of a GPU that Ray counts; rounded down to its ten-thousandths, so that all fit."""
+        return 10_000 // self.per_gpu / 10_000 if self.per_gpu else 0
 
     def fits(self, node: dict[str, Any]) -> int:
-        """How many groups at a time a node, as `ray.nodes()` lists it, can hold."""
+        """How many workers a node, as `ray.nodes()` lists it, can hold."""
         has = node["Resources"]
         by_cpu = int(has.get("CPU", 0)) // self.cpus
-        return min(by_cpu, int(has.get("GPU", 0)) // self.gpus) if self.gpus else by_cpu
+        return min(by_cpu, int(has.get("GPU", 0)) * self.per_gpu) if self.per_gpu else by_cpu
 
     def __str__(self) -> str:
-        return f"{self.cpus} CPU" + (f" and {self.gpus} GPU" if self.gpus else "")
+        share = "1" if self.per_gpu == 1 else f"1/{self.per_gpu}"
+        return f"{self.cpus} CPU" + (f" and {share} GPU" if self.per_gpu else "")
 
 
 @contextmanager

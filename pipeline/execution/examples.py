@@ -27,6 +27,11 @@ def reference_place(labels: NDArray[np.integer[Any]]) -> int | None:
     return int(places[len(places) // 2]) if len(places) else None
 
 
+def small_maps(maps: torch.Tensor) -> torch.Tensor:
+    """Maps (B, S, S) as examples have them: (B, 64, 64) float32; small ones stay as they are."""
+    return torch.nn.functional.adaptive_avg_pool2d(maps.float(), SIDE)
+
+
 class ExampleSelection:
     """The examples of one cell on its way.
 
@@ -48,7 +53,7 @@ class ExampleSelection:
         Args:
             start: row of its first image in the shard.
             scores: (B,) image scores.
-            maps: (B, S, S) anomaly maps.
+            maps: (B, S, S) anomaly maps, or `small_maps` of them.
         """
         seen = self._scores | dict(enumerate(scores.tolist(), start))
         anomalous, normal = self._ranked(seen, 1), self._ranked(seen, 0)
@@ -58,8 +63,7 @@ class ExampleSelection:
         self._maps = {place: values for place, values in self._maps.items() if place in kept}
         fresh = [place for place in self._scores if place >= start]
         if fresh:
-            chosen = maps[[place - start for place in fresh]].float()
-            small = torch.nn.functional.adaptive_avg_pool2d(chosen, SIDE).cpu().numpy()
+            small = small_maps(maps[[place - start for place in fresh]]).cpu().numpy()
             self._maps.update(zip(fresh, small, strict=True))
 
     def finish(self) -> tuple[Example, ...]:

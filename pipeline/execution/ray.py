@@ -1,15 +1,20 @@
-"""Groups as Ray tasks: Ray places them, `pipeline.execution.retries` decides about lost ones.
+"""Groups on Ray workers: Ray places the workers, `pipeline.execution.retries` decides about lost ones.
 
-A task first says where it runs, then hands over its report. Workers keep their tower between groups.
-`ray.wait` with a short time limit lets a cancelled run end at once, and counts the time of the group itself,
-not of its waiting for a free worker. A group that hangs is given up, and said before.
+A worker is an actor: Ray gives it CPUs, and a GPU where groups want one, for its life. CUDA keeps the device
+of its first use in a process, so a worker that changed its GPU from group to group, as Ray's tasks do, would
+compute on another one than it was given; an actor cannot, and it keeps its towers. Workers start while the
+cluster has room and a group waits. `ray.wait` with a short time limit lets a cancelled run end at once, and
+counts the time of the group itself, not of its waiting. A group that hangs is given up, and said before.
 """
 
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from threading import Event
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from threading import Event, Lock
 from typing import Any
 
 import ray
@@ -29,7 +34,7 @@ from pipeline.execution.retries import (
 )
 from pipeline.execution.tasks import GroupTask, Report
 from pipeline.execution.usage import Place, here
-from pipeline.execution.worker import Workplace, kill_worker, run_on_node, stopped_workers
+from pipeline.execution.worker import Worker, Workplace, WorkplaceError, kill_worker, stopped_workers
 from pipeline.params import ComputeParams
 
 _POLL_SECONDS = 0.5
@@ -38,6 +43,50 @@ _UNPLACED_SECONDS = 30
 _STOPPED_SECONDS = 60.0
 _NOTICE_SECONDS = 600.0  # then twice as long, and so on
 _LEAST_LIMIT, _IMAGE_SECONDS = 3600.0, 30.0
+
+
+@dataclass(frozen=True)
+class _Hired:
+    """A worker, and where it runs, as soon as it does."""
+
+    actor: Any
+    entered: "Future[Place]"
+
+
+class _Crew:
+    """The workers of a run: as many as the cluster holds, each with one group at a time."""
+
+    def __init__(self, demand: Demand, workplace: Workplace) -> None:
+        self._demand, self._workplace = demand, workplace
+        # No retries by Ray: it would not say so, and would not know when to halve the batch.
+        self._hire = ray.remote(Worker).options(num_cpus=demand.cpus, num_gpus=demand.gpu_share)
+        self._free: SimpleQueue[_Hired] = SimpleQueue()
+        self._hired = 0  # those that start included
+        self._lock = Lock()
+
+    def take(self) -> _Hired | None:
+        """A worker that is free within half a second; another one is hired where there is none and room."""
+        with self._lock:
+            if self._free.empty() and self._hired < width(self._demand):
+                self._hired += 1
+                actor = self._hire.remote()
+                entered = actor.enter.remote(self._workplace).future()
+                entered.add_done_callback(lambda done: self._free.put(_Hired(actor, done)))
+        try:
+            return self._free.get(timeout=_POLL_SECONDS)
+        except Empty:
+            return None
+
+    def give(self, worker: _Hired) -> None:
+        """Take back a worker that can do another group."""
+        self._free.put(worker)
+
+    def dismiss(self, worker: _Hired) -> None:
+        """End a worker, and give its place to another."""
+        with suppress(Exception):  # a Ray that is gone ends nobody, and says why elsewhere
+            ray.kill(worker.actor)
+        with self._lock:
+            self._hired -= 1
 
 
 class RayBackend:
@@ -49,15 +98,7 @@ class RayBackend:
         self._running: dict[str, float] = {}  # a group's place: since when
         self._moved = time.monotonic()  # when a group last started or ended
         self._demand = Demand.of(compute)
-        self._workplace = workplace
-        # No retries by Ray: it would not say so, and would not know when to halve the batch.
-        self._placement = {
-            "num_cpus": self._demand.cpus,
-            "num_gpus": self._demand.gpus,
-            "num_returns": "streaming",
-            "max_retries": 0,
-        }
-        self._remote = ray.remote(run_on_node)
+        self._crew = _Crew(self._demand, workplace)
 
     @property
     def workers(self) -> int:
@@ -66,55 +107,68 @@ class RayBackend:
 
     def run(self, task: GroupTask, started: Callable[[Place], None]) -> Report:
         """See `Backend.run`."""
-        items = self._remote.options(name=task.label, **self._placement).remote(task, self._workplace)
-        self._wait_for_start(items, task)
-        place: Place = _value(items, task)
+        worker, lives = self._free_worker(task), False
+        try:
+            report = self._report(worker, task, started)
+            lives = True
+            return report
+        except RayError as error:
+            failure = _failure(error, task)
+            lives = isinstance(error, RayTaskError) and not isinstance(
+                failure, LostWorkerError | WorkplaceError
+            )
+            raise failure from error
+        finally:
+            (self._crew.give if lives else self._crew.dismiss)(worker)
+
+    def _report(self, worker: _Hired, task: GroupTask, started: Callable[[Place], None]) -> Report:
+        place = worker.entered.result()
         started(place)
         self._moved = self._running[str(place)] = time.monotonic()
         try:
-            self._wait_for_end(items, task, place)
-            report: Report = _value(items, task)
+            coming = worker.actor.run.options(name=task.label).remote(task)
+            self._wait_for(coming, task, place)
+            report: Report = ray.get(coming)
             return report
         finally:
             del self._running[str(place)]
             self._moved = time.monotonic()
 
-    def _ready(self, items: Any) -> bool:
-        """Whether the next item is there, after at most half a second."""
-        if self._stopped.is_set():
-            raise _given_up(items, StoppedError())
-        return bool(ray.wait([items], timeout=_POLL_SECONDS)[0])
-
-    def _wait_for_start(self, items: Any, task: GroupTask) -> None:
+    def _free_worker(self, task: GroupTask) -> _Hired:
         begun = placeable = time.monotonic()
         limit = self._most(task)
-        while not self._ready(items):
+        while (worker := self._crew.take()) is None:
+            if self._stopped.is_set():
+                raise StoppedError
             if time.monotonic() - begun > _STOPPED_SECONDS:
                 self._end_stopped()
                 begun = time.monotonic()
             if self.workers:
                 placeable = time.monotonic()
             elif time.monotonic() - placeable > _UNPLACED_SECONDS:
-                raise _given_up(items, GroupFailedError(f"{task.label}: {refusal(self._demand)}"))
+                raise GroupFailedError(f"{task.label}: {refusal(self._demand)}")
             if not self._running and time.monotonic() - self._moved > limit:  # its worker hangs as it starts
-                raise _given_up(items, TimeLimitError(f"{task.label}: no worker took it for {limit:g} s"))
+                raise TimeLimitError(f"{task.label}: no worker took it for {limit:g} s")
+        return worker
 
     def _end_stopped(self) -> None:
-        """End workers that are stopped and run no group that we know of: one may have been given to them."""
+        """End workers that are stopped and run no group that we know of: one would wait for them for ever."""
         known = set(self._running)
         for pid in stopped_workers():
             if str(here() | {"pid": pid}) not in known:
                 kill_worker(pid)
 
-    def _wait_for_end(self, items: Any, task: GroupTask, place: Place) -> None:
+    def _wait_for(self, coming: Any, task: GroupTask, place: Place) -> None:
         start, limit, notice = time.monotonic(), self._most(task), _NOTICE_SECONDS
-        while not self._ready(items):
+        while not ray.wait([coming], timeout=_POLL_SECONDS)[0]:
+            if self._stopped.is_set():
+                raise StoppedError
             seconds = time.monotonic() - start
             if seconds > limit:
                 _kill(place)
                 which = "compute.time_limit" if self._limit else "what its images can take"
                 reason = f"took longer than {which}, {limit:g} s; raise compute.time_limit"
-                raise _given_up(items, TimeLimitError(f"{task.label}: {reason}"))
+                raise TimeLimitError(f"{task.label}: {reason}")
             if seconds > notice:
                 notice *= 2
                 if min(self._running, key=self._running.__getitem__) == str(place):
@@ -148,23 +202,12 @@ def _kill(place: Place) -> None:
             end.remote(place["pid"])
 
 
-def _given_up(items: Any, error: Exception) -> Exception:
-    """`error`, after ending the task, its worker included where it has one."""
-    ray.cancel(items, force=True)
-    return error
-
-
-def _value(items: Any, task: GroupTask) -> Any:
-    """The next item of a task's stream; its errors as the policy knows them."""
-    try:
-        return ray.get(next(items))
-    except RayTaskError as error:
+def _failure(error: RayError, task: GroupTask) -> ZsadError:
+    """What a group died of, as the policy knows it."""
+    if isinstance(error, RayTaskError):
         if isinstance(error.cause, ZsadError):
-            raise error.cause from error
-        raise GroupFailedError(
-            f"{task.label}: {type(error.cause).__name__}: {last_line(error.cause)}"
-        ) from error
-    except RayOutOfMemoryError as error:
-        raise OutOfMemoryError(f"its node was short of memory: {first_line(error)}") from error
-    except RayError as error:
-        raise LostWorkerError(first_line(error)) from error
+            return error.cause
+        return GroupFailedError(f"{task.label}: {type(error.cause).__name__}: {last_line(error.cause)}")
+    if isinstance(error, RayOutOfMemoryError):
+        return OutOfMemoryError(f"its node was short of memory: {first_line(error)}")
+    return LostWorkerError(first_line(error))

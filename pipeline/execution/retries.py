@@ -1,12 +1,15 @@
 """What happens to a group that goes wrong: the one place that decides.
 
 - An application error is not tried again. It is a row that says why, made where it happened.
-- A lost worker or node: the group is tried again on another, `compute.retries` times.
+- A lost worker or node: the group is tried again on another, `compute.retries` times. A process whose GPU
+  answers no more counts as lost: whatever it tries next fails, too.
 - Out of memory: the group is tried again with half the batch, down to a batch of one. There it is an
   application error like any other.
 - Longer than `compute.time_limit`, or no node left that could take it: rows that say so.
 """
 
+import errno
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -24,7 +27,7 @@ Once = Callable[[GroupTask, Callable[[Place], None]], Report]
 
 
 class LostWorkerError(ZsadError):
-    """The process or the node that a group ran on is gone."""
+    """The process or the node that a group ran on is gone, or its GPU is."""
 
 
 class OutOfMemoryError(ZsadError):
@@ -46,13 +49,41 @@ class StoppedError(RuntimeError):
         super().__init__("the run was cancelled")
 
 
+_SHORT = re.compile(
+    r"out of memory|can't allocate memory|ALLOC(ATION)?_FAILED|CUBLAS_STATUS_NOT_INITIALIZED.*cublasCreate"
+)
+"""How CUDA (pinned memory too), cuBLAS, cuDNN and torch's CPU allocator say that memory was short.
+
+cuBLAS calls a handle for which there is no memory not initialised.
+"""
+
+
 def out_of_memory(error: BaseException) -> bool:
     """Whether `error` says that memory was short, on the GPU, in torch's CPU allocator or in Python."""
     import torch  # late: whoever hands groups out needs not load it
 
     if isinstance(error, torch.OutOfMemoryError | MemoryError | OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and "DefaultCPUAllocator: can't allocate memory" in str(error)
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, RuntimeError) and bool(_SHORT.search(str(error)))
+
+
+def device_is_lost(device: str) -> bool:
+    """Whether this process can use its torch device no more.
+
+    An error such as an illegal access or one of memory that ECC cannot correct stays in the process: CUDA
+    returns it from every later call, the one made here among them.
+    """
+    import torch  # late, as above
+
+    if device != "cuda" or not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return False
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError as error:
+        return not out_of_memory(error)
+    return False
 
 
 def attempt(task: GroupTask, once: Once, *, retries: int, record: Record) -> Report:

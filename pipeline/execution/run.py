@@ -163,7 +163,7 @@ def open_run(params: Params, store: CellStore, record: Record = _silent) -> Run:
         resolve_systems(params),
         subsets,
         seeds=params.seeds,
-        tuned_on=params.auxiliary.tuned_on,
+        tuned_on=params.tuned_on,
         holds_images_of=lambda auxiliary: catalog.record(auxiliary).holds_images_of,
     )
     build = TaskBuilder(params, manifests)
@@ -181,7 +181,8 @@ def open_run(params: Params, store: CellStore, record: Record = _silent) -> Run:
                     run.refused.append((cell, str(error)))
                 continue
             if known := store.get(task.content_key):
-                run.reused.append(known)
+                # What a row says beside numbers is today's: titles, protocols, builds are in no key.
+                run.reused.append(replace(known, row=replace(known.row, **task.columns)))
             else:
                 missing.append(task)
         if missing:

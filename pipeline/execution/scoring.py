@@ -7,12 +7,12 @@ number of images.
 """
 
 import ctypes
+import gc
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -24,14 +24,14 @@ from torch import Tensor
 from pipeline import methods
 from pipeline.clip import Clip, Features, Tap, TowerSpec, load_clip
 from pipeline.errors import ZsadError, as_message
-from pipeline.execution.examples import ExampleSelection
-from pipeline.execution.retries import OutOfMemoryError, out_of_memory
+from pipeline.execution.counts import DevicePixels, Masks, masks_on, pixel_state
+from pipeline.execution.examples import ExampleSelection, small_maps
+from pipeline.execution.retries import LostWorkerError, OutOfMemoryError, device_is_lost, out_of_memory
 from pipeline.execution.tasks import CellTask, GroupTask, failed_result
 from pipeline.execution.usage import phase
-from pipeline.methods.base import LearntMethod, Method
+from pipeline.methods.base import LearntMethod, Method, Scores
 from pipeline.metrics import (
     Draws,
-    ImageRegions,
     PixelState,
     image_draws,
     image_metrics,
@@ -48,10 +48,12 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_DRAWS = 200
+DRAWS = 200
 """Bootstrap samples a cell: standard errors to 5 %, in a tenth of the time of a miniature cell."""
 
 _TOWERS = 3  # that a worker keeps loaded: those of the paper profile, 4 GB in float32
+_towers: dict[tuple[TowerSpec, str], Clip] = {}  # with their devices; the one used last stands last
+_WAITING = 64  # batches of image scores and small maps that stay on the device, 16 kB an image
 _RELEASE = 16  # batches between two times that free memory goes back to the system
 _TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's own; other allocators have no such call
 
@@ -64,42 +66,82 @@ def score_group(task: GroupTask) -> tuple[CellResult, ...]:
 
     Raises:
         OutOfMemoryError: memory was short, and a smaller batch may help.
+        LostWorkerError: the device answers no more.
     """
     torch.set_num_threads(task.threads)
     try:
         with threadpool_limits(task.threads, "blas"):  # NumPy's: it takes every core otherwise
-            return _score(task)
+            return _score_or_fail(task)
+    except OutOfMemoryError as error:
+        shortage = str(error)
+    _free_memory(task)  # here the error is gone, and with it what its frames held
+    raise OutOfMemoryError(shortage)
+
+
+def _score_or_fail(task: GroupTask) -> tuple[CellResult, ...]:
+    try:
+        return _score(task)
     except Exception as error:  # noqa: BLE001 - an application error becomes rows; lost workers are retried
-        _ask_for_smaller_batch(error, task)
+        _leave_to_policy(error, task)
         reason = _reason(error, task.label)
     return tuple(failed_result(cell.columns, reason) for cell in task.cells)
 
 
 def _score(task: GroupTask) -> tuple[CellResult, ...]:
-    shard = open_subset(task.shards, task.subset, task.tower.image_size)
-    verify_subset(task.shards, task.subset, task.tower.image_size)  # its digest is in the keys of the cells
-    with phase("tower"):
-        clip = _clip(task.tower, task.device)
-    group = _Group(task)
-    with torch.inference_mode():
-        with phase("text"):
-            group.start(shard, clip)
-        with phase("images"):
-            group.score(shard, clip)
+    place = (task.shards, task.subset, task.tower.image_size)
+    shard = open_subset(*place)
+    with _beside(verify_subset, *place):  # its digest is in the keys of the cells
+        with phase("tower"):
+            clip = _clip(task.tower, task.device)
+        group = _Group(task)
+        with torch.inference_mode():
+            with phase("text"):
+                group.start(shard, clip)
+            with phase("images"):
+                group.score(shard, clip)
     with phase("metrics"):
         return group.finish(shard)
 
 
-@lru_cache(maxsize=_TOWERS)
+@contextmanager
+def _beside(work: Callable[..., object], *given: Any) -> Iterator[None]:
+    """Do `work` in a thread meanwhile; an error of its own goes before one that comes from inside."""
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="beside") as thread:
+        done = thread.submit(work, *given)
+        try:
+            yield
+        finally:
+            done.result()
+
+
 def _clip(tower: TowerSpec, device: str) -> Clip:
     """A tower that this process has used lately: groups come longest first, so towers take turns."""
-    return load_clip(tower, device=device)
+    clip = _towers.pop((tower, device), None)
+    while not clip and len(_towers) >= _TOWERS:
+        _towers.pop(next(iter(_towers)))
+    _towers[tower, device] = clip or load_clip(tower, device=device)
+    return _towers[tower, device]
 
 
-def _ask_for_smaller_batch(error: Exception, task: GroupTask) -> None:
-    """Leave a shortage of memory to the failure policy while the batch can be halved."""
+def _free_memory(task: GroupTask) -> None:
+    """Give up all towers but that of `task`, and what the allocators keep for later."""
+    for key in [key for key in _towers if key != (task.tower, task.device)]:
+        del _towers[key]
+    gc.collect()
+    release_memory()
+    if task.device == "cuda":
+        torch.cuda.empty_cache()
+
+
+def _leave_to_policy(error: Exception, task: GroupTask) -> None:
+    """Raise what is no application error: a lost device, and short memory while the batch can be halved."""
+    if isinstance(error, LostWorkerError):
+        raise error
+    message = str(error).partition("\n")[0]
+    if device_is_lost(task.device):
+        raise LostWorkerError(f"its GPU answers no more: {message}") from error
     if task.batch > 1 and out_of_memory(error):
-        raise OutOfMemoryError(str(error).partition("\n")[0]) from error
+        raise OutOfMemoryError(message) from error
 
 
 def _reason(error: Exception, label: str) -> str:
@@ -124,7 +166,7 @@ class _Group:
         try:
             yield
         except Exception as error:  # noqa: BLE001 - a method may raise anything
-            _ask_for_smaller_batch(error, self._task)
+            _leave_to_policy(error, self._task)
             self.runs = [run for run in self.runs if run.task is not task]
             self._results[task.content_key] = failed_result(task.columns, _reason(error, task.cell.key.name))
 
@@ -134,16 +176,17 @@ class _Group:
                 method = _build(cell_task, clip)
                 text = method.text_features(self._task.class_name)
                 examples = ExampleSelection(shard.labels, shard.paths)
-                self.runs.append(_CellRun(cell_task, method, text, examples))
+                pixels = pixel_state(clip.device, len(self._task.cells))
+                self.runs.append(_CellRun(cell_task, method, text, examples, pixels))
 
     def score(self, shard: SubsetShard, clip: Clip) -> None:
         taps: frozenset[Tap] = frozenset().union(*(run.method.taps for run in self.runs))
-        batches = read_batches(shard, self._task.batch, pin=clip.device.type == "cuda")
+        batches = read_batches(shard, self._task.batch, clip.device)
         for batch in ahead(batches) if taps else ():
             features = clip.encode_image(batch.images, taps)
             for run in tuple(self.runs):
                 with self.cell(run.task):
-                    run.score(features, batch.regions, batch.names)
+                    run.score(features, batch.masks, batch.names)
             if not self.runs:
                 return
 
@@ -171,25 +214,42 @@ class _CellRun:
     method: Method
     text: torch.Tensor
     examples: ExampleSelection
+    pixels: PixelState | DevicePixels
     image_scores: list[NDArray[np.float32]] = field(default_factory=list)
-    pixels: PixelState = field(default_factory=PixelState)
+    waiting: list[Scores] = field(default_factory=list)  # with small maps, on the device
 
-    def score(self, features: Features, regions: list[ImageRegions] | None, names: Sequence[str]) -> None:
+    def score(self, features: Features, masks: Masks | None, names: Sequence[str]) -> None:
         scores = self.method.score(features, self.text)
-        image = scores.image.cpu().numpy()
-        self.examples.update(sum(map(len, self.image_scores)), image, scores.maps)
-        self.image_scores.append(image)
-        if regions is not None:
-            self.pixels.update(scores.maps, regions, names)
+        if isinstance(self.pixels, DevicePixels):
+            self.waiting.append(Scores(scores.image, small_maps(scores.maps)))
+            if len(self.waiting) == _WAITING:
+                self._fetch()
+        else:
+            self._take(scores.image, scores.maps)
+        if masks is not None:
+            self.pixels.update(scores.maps, masks, names)
+
+    def _fetch(self) -> None:
+        """Take what waits on the device at once: a copy from there waits for all work before it."""
+        if self.waiting:
+            image, maps = zip(*((it.image, it.maps) for it in self.waiting), strict=True)
+            self._take(torch.cat(image), torch.cat(maps))
+            self.waiting.clear()
+
+    def _take(self, image: Tensor, maps: Tensor) -> None:
+        scores = image.cpu().numpy()
+        self.examples.update(sum(map(len, self.image_scores)), scores, maps)
+        self.image_scores.append(scores)
 
     def finish(self, shard: SubsetShard) -> CellResult:
+        self._fetch()
         scores = np.concatenate(self.image_scores)
         measured: dict[str, Any] = asdict(image_metrics(shard.labels, scores))
-        draws = image_draws(shard.labels, scores, draws=_DRAWS)
+        draws = image_draws(shard.labels, scores, draws=DRAWS)
         if shard.packed is not None:
             pixels = self.pixels.finish()
             measured |= asdict(pixels)
-            draws |= pixel_draws(self.pixels.sketches, pixels, draws=_DRAWS)
+            draws |= pixel_draws(self.pixels.sketches, pixels, draws=DRAWS)
         row = CellRow(
             status="ok",
             n_images=len(shard),
@@ -214,20 +274,20 @@ def _interval_columns(draws: Draws) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class ImageBatch:
-    """Some images: uint8 (B, S, S, 3), their names, and the regions of their masks where there are masks."""
+    """Some images: uint8 (B, S, S, 3), their names, and what their masks say where there are masks."""
 
     images: Tensor
     names: tuple[str, ...]
-    regions: list[ImageRegions] | None
+    masks: Masks | None
 
 
-def read_batches(shard: SubsetShard, size: int, *, pin: bool = False) -> Iterator[ImageBatch]:
+def read_batches(shard: SubsetShard, size: int, device: torch.device) -> Iterator[ImageBatch]:
     """The images of `shard` in order, at most `size` at a time.
 
     Args:
         shard: A prepared subset.
         size: Images a batch.
-        pin: Into pinned memory, from which a copy to a CUDA device runs beside the work there.
+        device: Of the tower. What goes to a CUDA device is pinned: its copy runs beside the work there.
     """
     for number, start in enumerate(range(0, len(shard), size)):
         if number % _RELEASE == _RELEASE - 1:
@@ -236,7 +296,8 @@ def read_batches(shard: SubsetShard, size: int, *, pin: bool = False) -> Iterato
         images = torch.from_numpy(np.array(shard.images[rows]))
         names, masks = shard.paths[rows], shard.masks(rows.start, rows.stop)
         regions = None if masks is None else label_masks(masks, names)
-        yield ImageBatch(images.pin_memory() if pin else images, names, regions)
+        there = None if regions is None else masks_on(device, regions)
+        yield ImageBatch(images.pin_memory() if device.type == "cuda" else images, names, there)
 
 
 def ahead(items: Iterator[T]) -> Iterator[T]:

@@ -18,7 +18,8 @@ from pipeline.plan import ResolvedSystem
 def resolve_systems(params: Params) -> tuple[ResolvedSystem, ...]:
     """Every method, each before its variants and its retuned variants, in the order of params.
 
-    A variant's settings stand on top of its method's; a retuned variant has its method's.
+    A variant's settings stand on top of its method's; a retuned variant has its method's. A second protocol
+    is a retuned variant by the name of its set, of every learnt method.
 
     Raises:
         ParamsError: a variant of a method that params do not name, or a block under `retuned` that names
@@ -35,6 +36,7 @@ def resolve_systems(params: Params) -> tuple[ResolvedSystem, ...]:
         for variant, changes in params.variants.get(method, {}).items():
             resolved.append(_resolve(params, System(method, variant), _merged(raw, changes)))
         resolved.extend(_retuned(params, plain))
+        resolved.extend(_other_protocols(params, plain))
     return tuple(resolved)
 
 
@@ -71,7 +73,28 @@ def _retuned(params: Params, plain: ResolvedSystem) -> Iterator[ResolvedSystem]:
     for variant, block in params.retuned.items():
         if method in block.methods:
             system = System(method, variant)
-            yield replace(plain, system=system, auxiliary=block.auxiliary, datasets=block.datasets)
+            yield replace(
+                plain, system=system, protocol="own", auxiliary=block.auxiliary, datasets=block.datasets
+            )
+
+
+def _other_protocols(params: Params, plain: ResolvedSystem) -> Iterator[ResolvedSystem]:
+    """The learnt method `plain` under every further protocol, where that differs from the first.
+
+    On the auxiliary sets themselves all protocols are one. What is learnt there is what `plain` learns.
+    """
+    if not plain.learnt:
+        return
+    datasets = tuple(name for name in params.every_dataset if name not in params.auxiliary)
+    for name in params.protocols[1:]:
+        yield replace(
+            plain,
+            system=System(plain.system.method, name),
+            protocol=name,
+            auxiliary=name,
+            weights_of=plain.system,
+            datasets=datasets,
+        )
 
 
 def _check_retuned(params: Params) -> None:
@@ -88,3 +111,11 @@ def _check_retuned(params: Params) -> None:
                 raise ParamsError(f"{where}: {method!r} learns nothing and cannot be tuned; take it out")
             if variant in params.variants.get(method, {}):
                 raise ParamsError(f"{where}: variants.{method} has this name too; rename one of them")
+    for name in params.protocols[1:]:
+        for key, blocks in {"retuned": params.retuned, **_variants_by_key(params)}.items():
+            if name in blocks:
+                raise ParamsError(f"params.yaml: {key}.{name}: protocol `both` has this name; rename it")
+
+
+def _variants_by_key(params: Params) -> dict[str, dict[str, Any]]:
+    return {f"variants.{method}": blocks for method, blocks in params.variants.items()}

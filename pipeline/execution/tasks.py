@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pipeline
+from pipeline import catalog
 from pipeline.clip.spec import TowerSpec
 from pipeline.errors import DataError, printable, redacted
 from pipeline.execution.usage import Usage
@@ -30,6 +31,7 @@ _SHARED_SOURCES = (
     "metrics",
     "shards/reader.py",
     "execution/scoring.py",
+    "execution/counts.py",
     "execution/examples.py",
     "results/examples.py",
     "training/checkpoint.py",
@@ -64,6 +66,7 @@ class GroupTask:
     dataset: str
     subset: str
     images: int
+    masks: bool
     class_name: str
     shards: Path
     device: str
@@ -89,7 +92,22 @@ def known_columns(params: Params, cell: Cell) -> dict[str, Any]:
         **cell.key._asdict(),
         "title": cell.resolved.title,
         "auxiliary": cell.auxiliary,
+        **_rule(params, cell),
         "image_size": tower.image_size if tower else None,
+    }
+
+
+def _rule(params: Params, cell: Cell) -> dict[str, str]:
+    """The columns about the rule: a training takes its last epoch, and nothing here looks at a target."""
+    resolved, dataset = cell.resolved, cell.key.dataset
+    usual = catalog.record(dataset).build().name if params.counts is None else params.profile
+    return {
+        "track": resolved.track,
+        "protocol": (resolved.protocol or params.protocols[0]) if resolved.learnt else "none",
+        "build_name": params.builds.get(dataset, usual),
+        "epochs_rule": "last" if resolved.learnt else "none",
+        "chosen_on_target": "no",
+        "shown_by": "pipeline/training/fit.py" if resolved.learnt else "docs/protocol.md",
     }
 
 
@@ -117,13 +135,14 @@ class TaskBuilder:
 
     def group_task(self, group: Group, cells: tuple[CellTask, ...]) -> GroupTask:
         """The task of the `cells` of a group that are to be run."""
-        params = self._params
+        params, subset = self._params, self._manifests[group.dataset].subset(group.subset)
         return GroupTask(
             tower=tower_spec(params, group.tower),
             dataset=group.dataset,
             subset=group.subset,
             images=group.images,
-            class_name=self._manifests[group.dataset].subset(group.subset).class_name,
+            masks=subset.masks,
+            class_name=subset.class_name,
             shards=params.shards / group.dataset,
             device=params.compute.device,
             threads=params.compute.threads,

@@ -24,7 +24,7 @@ from pipeline import methods
 from pipeline.cells import System
 from pipeline.clip import Clip, load_clip
 from pipeline.errors import DataError, DiskFullError, ParamsError, TrainingError, ZsadError
-from pipeline.execution.retries import out_of_memory
+from pipeline.execution.retries import device_is_lost, out_of_memory
 from pipeline.execution.systems import resolve_systems
 from pipeline.execution.tasks import tower_spec
 from pipeline.execution.weights import clear, weights_name, write_status
@@ -105,7 +105,9 @@ class Trainer:
 
     def _tunes(self, item: ResolvedSystem) -> bool:
         """Whether `item` is tuned on this set: by its own choice, or by the common rule."""
-        return self._auxiliary in ({item.auxiliary} if item.auxiliary else self._params.auxiliary.sets)
+        if item.weights_of is not None:
+            return False
+        return self._auxiliary in ((item.auxiliary,) if item.auxiliary else self._params.auxiliary)
 
     def _tower_jobs(self, tower: str, items: list[ResolvedSystem]) -> Iterator[Job]:
         spec = tower_spec(self._params, tower)
@@ -119,7 +121,7 @@ class Trainer:
         built = self._built(items, clip)
         if not built:
             return
-        taps = frozenset().union(*(method.taps for method in built.values()))
+        taps = frozenset().union(*(method.loss_taps for method in built.values()))
         with _features_folder() as folder:
             batch = self._params.compute.batch
             try:
@@ -166,7 +168,8 @@ class Trainer:
         try:
             yield
         except Exception as error:
-            if isinstance(error, OSError) or out_of_memory(error):
+            lost = device_is_lost(self._params.compute.device)
+            if lost or isinstance(error, OSError) or out_of_memory(error):
                 raise
             reason = str(error) if isinstance(error, ZsadError) else f"{type(error).__name__}: {error}"
             self.failed[name] = reason

@@ -59,7 +59,7 @@ class WeightsShelf:
         Raises:
             ZsadError: they are not there; the message says why.
         """
-        auxiliary, seed, system = cell.auxiliary, cell.key.seed, cell.key.system
+        auxiliary, seed, system = cell.auxiliary, cell.key.seed, cell.resolved.weights_of or cell.key.system
         if auxiliary is None or seed is None:
             return None, None
         folder, name = self._root / auxiliary, weights_name(system, seed)

@@ -7,7 +7,6 @@ compared with the driver's before any work.
 
 import os
 import signal
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -83,12 +82,22 @@ def run_here(task: GroupTask) -> Report:
         return results, meter.usage()
 
 
-def run_on_node(task: GroupTask, workplace: Workplace) -> Iterator[Place | Report]:
-    """On a Ray worker: where the group runs, as soon as it does, then its report."""
-    workplace.enter()
-    log_to_stderr()
-    yield here()
-    yield run_here(task)
+class Worker:
+    """A Ray worker: its process, and its GPU where it was given one, are its own as long as it lives."""
+
+    def enter(self, workplace: Workplace) -> Place:
+        """Begin to work for the driver; where that is.
+
+        Raises:
+            WorkplaceError: the worker may not work there.
+        """
+        workplace.enter()
+        log_to_stderr()
+        return here()
+
+    def run(self, task: GroupTask) -> Report:
+        """See `run_here`."""
+        return run_here(task)
 
 
 def kill_worker(pid: int) -> None:

@@ -86,6 +86,8 @@ def compose(profile: str) -> dict[str, Any]:
     from omegaconf.errors import OmegaConfBaseException
 
     OmegaConf.register_new_resolver("missing", lambda word: word, replace=True)
+    if not profiles():
+        raise ParamsError(f"{CONFIG_FOLDER} is missing: run from the root of the project")
     if profile not in profiles():
         raise ParamsError(f"{CONFIG_FOLDER} has no profile {profile!r}: it has {', '.join(profiles())}")
     try:
@@ -108,16 +110,15 @@ def composed_params(profile: str) -> Params:
 
 def _narrow(values: dict[str, Any], chosen: Sequence[str]) -> None:
     """Keep the `chosen` data sets and the auxiliary sets that these and those are tuned on."""
-    rule = parse_params(values).auxiliary
+    params = parse_params(values)
     retuned = values["retuned"].values()
     wanted: set[str] = set()
-    waiting = list(chosen)
+    waiting = [*chosen, *params.auxiliary]
     while waiting:
         dataset = waiting.pop()
         if dataset in wanted:
             continue
         wanted.add(dataset)
-        waiting.append(rule.tuned_on(dataset))
         waiting += [block["auxiliary"] for block in retuned if dataset in block["datasets"]]
     for key in ("datasets", "own", "auxiliaries"):
         values[key] = [dataset for dataset in values[key] if dataset in wanted]

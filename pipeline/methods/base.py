@@ -207,12 +207,17 @@ class LearntMethod(Method):
     def trainable(self) -> nn.Module:
         """The module that holds the parameters; there may be none under some settings."""
 
+    @property
+    def loss_taps(self) -> frozenset[Tap]:
+        """What `loss` reads of `taps`: features that it does not name are neither kept nor moved."""
+        return self.taps
+
     @abstractmethod
     def loss(self, features: Features, labels: Tensor, masks: Tensor, class_names: Sequence[str]) -> Losses:
         """The loss of a batch.
 
         Args:
-            features: Taps of B images, on the tower's device.
+            features: `loss_taps` of B images, on the tower's device.
             labels: (B,), 0 normal and 1 anomalous.
             masks: Bool (B, S, S), true where anomalous.
             class_names: B names.

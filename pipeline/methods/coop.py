@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from pipeline.clip import Clip, Features, Global, Local
+from pipeline.clip import Clip, Features, Global, Local, Tap
 from pipeline.methods.base import (
     BatchSize,
     Blocks,
@@ -91,6 +91,11 @@ class CoOp(PromptTuned):
         self._readout = Readout(Global(ln_post=True), patches, settings.temperature, size, settings.sigma)
         self._learner = PromptLearner(clip, words, context=(1, settings.n_ctx), deep=(0, 0))
         self.reset(torch.Generator().manual_seed(0))
+
+    @property
+    def loss_taps(self) -> frozenset[Tap]:
+        """The class token alone."""
+        return frozenset([self._readout.head])
 
     def loss(self, features: Features, labels: Tensor, masks: Tensor, class_names: Sequence[str]) -> Losses:  # noqa: ARG002
         """Cross-entropy of the images; masks are not used."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from pipeline.clip import Clip, Features, Tap
+from pipeline.clip.architecture import upload
 from pipeline.methods.base import LearntMethod, Method, Scores
 from pipeline.methods.prompt_data import Pair, pairs
 from pipeline.methods.readout import Readout
@@ -59,7 +60,8 @@ class PromptLearner(nn.Module):
         context = self.context.repeat(len(words) // len(self.context), 1, 1)
         pooled = self._clip.text.encode_template(template, context, list(self.deep))
         features = normalize(pooled, dim=-1).view(len(distinct), 2, -1)
-        return features[[distinct.index(name) for name in wanted]]
+        places = torch.tensor([distinct.index(name) for name in wanted])
+        return features[upload(places, features.device)]
 
 
 def choose_words(method: Method, name: str, n_ctx: int) -> Pair:

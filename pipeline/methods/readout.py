@@ -3,7 +3,7 @@
 `Readout` is what all methods but WinCLIP and VAND do: a class token and the patch tokens of some blocks. The
 functions around it are the arithmetic that every method shares. Upsampling is bilinear, smoothing Gaussian;
 both are linear and separable, so a map is A·grid·Aᵀ: deterministic on every device, differentiable, and one
-product for both.
+product for both, made once for a device.
 """
 
 from collections.abc import Iterable
@@ -141,17 +141,29 @@ def smoothing_matrix(size: int, sigma: float) -> NDArray[np.float64]:
     return matrix
 
 
-def _apply(matrix: NDArray[np.float64], grids: Tensor) -> Tensor:
-    weights = torch.from_numpy(matrix).to(grids)
+@lru_cache(maxsize=64)
+@torch.inference_mode(mode=False)  # training, too, multiplies with what evaluation has left here
+def _weights(
+    sides: tuple[int, int], sigma: float, dtype: torch.dtype, device: torch.device, *, align_corners: bool
+) -> Tensor:
+    """Upsampling from one side to the other, then smoothing, as one matrix that stays on its device."""
+    matrix = upsampling_matrix(*sides, align_corners=align_corners)
+    if sigma > 0:
+        matrix = smoothing_matrix(sides[1], sigma) @ matrix
+    return torch.from_numpy(matrix).to(device, dtype)
+
+
+def _apply(grids: Tensor, size: int, sigma: float, *, align_corners: bool) -> Tensor:
+    sides = (grids.shape[-1], size)
+    weights = _weights(sides, sigma, grids.dtype, grids.device, align_corners=align_corners)
     return weights @ grids @ weights.T
 
 
 def upsample(grids: Tensor, size: int, *, align_corners: bool = False) -> Tensor:
     """Bilinear upsampling of (..., g, g) to (..., size, size)."""
-    return _apply(upsampling_matrix(grids.shape[-1], size, align_corners=align_corners), grids)
+    return _apply(grids, size, 0.0, align_corners=align_corners)
 
 
 def upsample_smooth(grids: Tensor, size: int, sigma: float) -> Tensor:
     """`upsample`, then a Gaussian of σ pixels of the result, in one product; σ 0 smooths nothing."""
-    upsampling = upsampling_matrix(grids.shape[-1], size, align_corners=False)
-    return _apply(smoothing_matrix(size, sigma) @ upsampling, grids)
+    return _apply(grids, size, sigma, align_corners=False)

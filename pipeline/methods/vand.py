@@ -125,6 +125,11 @@ class Vand(LearntMethod):
         image = probabilities(features[_HEAD], text, self.settings.temperature)[:, 1]
         return Scores(image, total(maps[:, 1] for maps in self._maps(features, text)))
 
+    @property
+    def loss_taps(self) -> frozenset[Tap]:
+        """The patch tokens alone."""
+        return frozenset(self._patches)
+
     def loss(self, features: Features, labels: Tensor, masks: Tensor, class_names: Sequence[str]) -> Losses:  # noqa: ARG002
         """Focal and abnormal dice of each layer's map; labels are not used."""
         for name in set(class_names) - self._texts.keys():

@@ -82,5 +82,5 @@ class WinClip(Method):
 
 def _cover(grid: int, size: int) -> Tensor:
     """Share of each window among those that cover a patch: (windows, patches), columns sum to 1."""
-    covers = one_hot(window_patches(grid, size), grid * grid).sum(1).double()
+    covers = one_hot(window_patches(grid, size, torch.device("cpu")), grid * grid).sum(1).double()
     return covers / covers.sum(0)

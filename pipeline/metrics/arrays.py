@@ -44,13 +44,20 @@ def map_array(maps: Any) -> npt.NDArray[np.float32]:
         ZsadError: not three-dimensional, or an image of more than 2^25 pixels.
     """
     array = to_numpy(maps)
-    if array.ndim != 3 or 0 in array.shape[1:]:
-        raise ZsadError(f"anomaly maps must be (images, height, width); got shape {array.shape}")
-    if array.shape[1] * array.shape[2] > _MAX_PIXELS:
-        raise ZsadError(
-            f"maps of {array.shape[1]} x {array.shape[2]} are too large; resize below 2^25 pixels"
-        )
+    check_map_shape(array.shape)
     return array.astype(np.float32, copy=False)
+
+
+def check_map_shape(shape: tuple[int, ...]) -> None:
+    """Refuse what is no batch of maps.
+
+    Raises:
+        ZsadError: not three-dimensional, or an image of more than 2^25 pixels.
+    """
+    if len(shape) != 3 or 0 in shape[1:]:
+        raise ZsadError(f"anomaly maps must be (images, height, width); got shape {shape}")
+    if shape[1] * shape[2] > _MAX_PIXELS:
+        raise ZsadError(f"maps of {shape[1]} x {shape[2]} are too large; resize below 2^25 pixels")
 
 
 def mask_array(masks: Any, names: Sequence[str]) -> npt.NDArray[np.bool_]:

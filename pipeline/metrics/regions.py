@@ -58,11 +58,16 @@ def region_weights(keys: Keys, regions: ImageRegions) -> tuple[Keys, Ints]:
     # One value sort of (region, inverted key) words: an argsort would cost ten times as much.
     words = (regions.region.astype(np.uint64) << np.uint64(32)) | (keys ^ np.uint32(_LOW)).astype(np.uint64)
     words.sort()
-    starts = np.cumsum(regions.areas) - regions.areas
-    area = np.repeat(regions.areas, regions.areas)
-    rank = np.arange(words.size) - np.repeat(starts, regions.areas)
-    weights = ((rank + 1) << WEIGHT_BITS) // area - (rank << WEIGHT_BITS) // area
-    return (words & _LOW).astype(np.uint32) ^ np.uint32(_LOW), weights
+    return (words & _LOW).astype(np.uint32) ^ np.uint32(_LOW), rank_weights(regions.areas)
+
+
+def rank_weights(areas: Ints) -> Ints:
+    """Weights (A,) of the pixels of regions of `areas`: region by region, from the highest score down."""
+    starts = np.cumsum(areas) - areas
+    area = np.repeat(areas, areas)
+    rank = np.arange(area.size) - np.repeat(starts, areas)
+    weights: Ints = ((rank + 1) << WEIGHT_BITS) // area - (rank << WEIGHT_BITS) // area
+    return weights
 
 
 def _label(mask: npt.NDArray[np.bool_]) -> ImageRegions:

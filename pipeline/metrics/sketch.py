@@ -13,8 +13,7 @@ from pipeline.metrics.arrays import Ints, Keys
 from pipeline.metrics.ranking import sort_hits
 from pipeline.metrics.regions import ImageRegions
 
-_NORMAL_STRATA = 256
-_HIT_STRATA = 128
+NORMAL_STRATA, HIT_STRATA = 256, 128
 _SAMPLE = 1 << 14
 """Pixels that the normal strata are cut from, evenly spread over the image: 64 a stratum."""
 
@@ -46,7 +45,7 @@ class ImageSketch:
     @property
     def hits(self) -> Ints:
         """Anomalous pixels of each stratum."""
-        return np.diff(_bounds(self.anomalous, self.hit_keys.size))
+        return np.diff(cuts(self.anomalous, self.hit_keys.size))
 
     @property
     def order(self) -> tuple[str, bytes, bytes]:
@@ -72,14 +71,14 @@ def sketch_image(
     """
     normal_keys = np.sort(_normal_sample(keys, regions))
     hit_keys, weights = sort_hits(*hits)
-    bounds = _bounds(hit_keys.size, _HIT_STRATA)
+    bounds = cuts(hit_keys.size, HIT_STRATA)
     return ImageSketch(
         name,
         *ends,
         keys.size - hit_keys.size,
-        normal_keys[_middles(_bounds(normal_keys.size, _NORMAL_STRATA))],
+        normal_keys[middles(cuts(normal_keys.size, NORMAL_STRATA))],
         hit_keys.size,
-        hit_keys[_middles(bounds)],
+        hit_keys[middles(bounds)],
         np.add.reduceat(weights, bounds[:-1]) if weights.size else weights,
     )
 
@@ -87,16 +86,22 @@ def sketch_image(
 def _normal_sample(keys: Keys, regions: ImageRegions) -> Keys:
     normal = np.ones(keys.size, np.bool_)
     normal[regions.pixels] = False
-    step = keys.size // _SAMPLE | 1  # odd: does not fall into step with the rows of the map
+    step = sample_step(keys.size)
     sample = keys[::step][normal[::step]]
     return sample if sample.size else keys[normal]
 
 
-def _bounds(size: int, most: int) -> Ints:
+def sample_step(pixels: int) -> int:
+    """Every how many pixels of a map of `pixels` one is sampled."""
+    return pixels // _SAMPLE | 1  # odd: does not fall into step with the rows of the map
+
+
+def cuts(size: int, most: int) -> Ints:
     """Start of each of at most `most` equal parts of `size` sorted items, and the end of the last."""
     count = min(size, most)
     return np.arange(count + 1, dtype=np.int64) * size // max(count, 1)
 
 
-def _middles(bounds: Ints) -> Ints:
+def middles(bounds: Ints) -> Ints:
+    """Place of the middle item of each part between `cuts`."""
     return (bounds[:-1] + bounds[1:]) // 2

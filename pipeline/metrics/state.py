@@ -16,7 +16,15 @@ import numpy.typing as npt
 
 from pipeline.errors import ZsadError
 from pipeline.metrics import curves
-from pipeline.metrics.arrays import Ints, Keys, image_name, map_array, score_keys, threshold_keys
+from pipeline.metrics.arrays import (
+    Ints,
+    Keys,
+    image_name,
+    key_scores,
+    map_array,
+    score_keys,
+    threshold_keys,
+)
 from pipeline.metrics.curves import PixelMetrics
 from pipeline.metrics.protocol import protocol_pro, protocol_thresholds
 from pipeline.metrics.ranking import Ranking, group_hits
@@ -71,15 +79,40 @@ class PixelState:
         names = () if names is None else tuple(names)
         labelled = isinstance(masks, list) and all(isinstance(mask, ImageRegions) for mask in masks)
         regions = masks if labelled else label_masks(masks, names)
-        _check_shapes(arrays, regions, names)
-        ends = _finite_ends(arrays, names)
+        check_shapes(arrays.shape, regions, names)
+        every = score_keys(arrays.reshape(len(arrays), arrays.shape[1] * arrays.shape[2]))
+        ends = finite_ends(np.stack([every.min(1), every.max(1)], 1), names)
         for index, image in enumerate(regions):
-            keys = score_keys(arrays[index].ravel())
+            keys = every[index]
             hits = region_weights(keys[image.pixels], image)
             low, high = ends[index]
             self._low, self._high = min(self._low, low), max(self._high, high)
             self._gather(keys.size, [keys], [hits])
             self._sketches.append(sketch_image(names[index] if names else "", (low, high), keys, image, hits))
+
+    def take(self, sketches: Sequence[ImageSketch], counted: "tuple[Keys, Keys, Ints] | CountTable") -> None:
+        """Add images that somebody else has counted and sketched.
+
+        Args:
+            sketches: of the images.
+            counted: the keys of all their pixels, those of the anomalous ones and the region weights of
+                these; or, of more pixels than the budget, a table of `table_capacity` that holds them.
+        """
+        part = PixelState(self.budget)
+        part._sketches = list(sketches)
+        part._low, part._high = min(it.low for it in sketches), max(it.high for it in sketches)
+        part._pixels = sum(it.normals + it.anomalous for it in sketches)
+        if isinstance(counted, CountTable):
+            part._table = counted
+        else:
+            keys, hit_keys, weights = counted
+            part._keys, part._hits = [keys], [(hit_keys, weights)]
+        self.merge(part)
+
+    @property
+    def table_capacity(self) -> int:
+        """Of the table that counts what goes beyond the budget."""
+        return self.budget // _PIXELS_PER_ROW
 
     def merge(self, other: "PixelState") -> None:
         """Add what `other` has gathered; `other` stays as it is.
@@ -124,7 +157,7 @@ class PixelState:
         """Keep or count `keys` and `hits`; `pixels` is what the whole state grows by."""
         self._pixels += pixels
         if self._table is None and self._pixels > self.budget:
-            self._table = CountTable(self.budget // _PIXELS_PER_ROW)
+            self._table = CountTable(self.table_capacity)
             keys, hits = self._keys + keys, self._hits + hits
             self._table.open(keys)
             self._keys, self._hits = [], []
@@ -152,25 +185,31 @@ class PixelState:
         return protocol_pro(points.fp / ranking.negatives, points.cover / (ranking.regions << WEIGHT_BITS))
 
 
-def _check_shapes(
-    maps: npt.NDArray[np.float32], regions: Sequence[ImageRegions], names: Sequence[str]
-) -> None:
-    if len(maps) != len(regions):
-        raise ZsadError(f"{len(maps)} maps with {len(regions)} masks; pass one mask a map")
-    if names and len(names) != len(maps):
-        raise ZsadError(f"{len(maps)} maps with {len(names)} names; pass one name a map, or none")
+def check_shapes(shape: tuple[int, ...], regions: Sequence[ImageRegions], names: Sequence[str]) -> None:
+    """Refuse maps of a shape (B, H, W) that are not those of `regions` and `names`.
+
+    Raises:
+        ZsadError: another number of them, or a map of another size than its mask.
+    """
+    if shape[0] != len(regions):
+        raise ZsadError(f"{shape[0]} maps with {len(regions)} masks; pass one mask a map")
+    if names and len(names) != shape[0]:
+        raise ZsadError(f"{shape[0]} maps with {len(names)} names; pass one name a map, or none")
     for index, image in enumerate(regions):
-        if maps[index].shape != image.shape:
+        if shape[1:] != image.shape:
             raise ZsadError(
-                f"{image_name(names, index)}: the map is {_size(maps[index].shape)}, its mask"
+                f"{image_name(names, index)}: the map is {_size(shape[1:])}, its mask"
                 f" {_size(image.shape)}; resize the mask to the evaluation size first"
             )
 
 
-def _finite_ends(maps: npt.NDArray[np.float32], names: Sequence[str]) -> npt.NDArray[np.float32]:
-    """(B, 2) lowest and highest score of each image."""
-    flat = maps.reshape(len(maps), maps.shape[1] * maps.shape[2])
-    ends = np.stack([flat.min(1), flat.max(1)], 1)  # NaN where a score is NaN
+def finite_ends(keys: Keys, names: Sequence[str]) -> npt.NDArray[np.float32]:
+    """Lowest and highest score of each image, from the keys of both: (B, 2), zeros positive.
+
+    Raises:
+        ZsadError: one is NaN or infinite; the keys of NaN lie beyond those of infinity.
+    """
+    ends = key_scores(keys)
     bad = np.flatnonzero(~np.isfinite(ends).all(1))
     if bad.size:
         raise ZsadError(

@@ -58,6 +58,24 @@ class CountTable:
         np.add.at(self._counts[_HITS], rows, 1)
         np.add.at(self._counts[_WEIGHTS], rows, weights)
 
+    def fill(self, counts: Ints, used_bits: int) -> None:
+        """Add what somebody else has counted: (3, rows) of pixels, anomalous pixels and region weights.
+
+        Args:
+            counts: of the rows as `rows` has them.
+            used_bits: no bit below the lowest of these is set in any key.
+        """
+        self._own_counts()
+        used = self._used()
+        used += counts
+        self._used_bits |= np.uint32(used_bits)
+
+    def rows(self, pages: Ints) -> tuple[Keys, int]:
+        """The lowest key of every row after room is made for `pages`, upper halves of keys; keys in a row."""
+        self._make_room(pages)
+        keys = self._lowest_keys(self._pages, np.arange(self._used().shape[1]))
+        return keys, 1 << self._row_bits
+
     def merge(self, other: "CountTable") -> None:
         """Add the counts of `other`, a table of the same capacity, which stays as it is."""
         self._used_bits |= other._used_bits

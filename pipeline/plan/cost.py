@@ -1,8 +1,9 @@
 """What a run will cost at rates that were measured elsewhere, and on how many workers. Pure arithmetic.
 
-A group costs a fixed part for each cell (method built, text features), and for every image one tower pass and
-one scoring per cell. A worker's start (imports, weights) is paid once per worker. Groups are handed out in
-the order of the plan, most images first, each to the worker that is free first, as the backends do it.
+A group costs a fixed part for each cell (method built, text features, metrics at the end), and for every
+image one tower pass and one map per cell, whose pixels are counted where there are masks. A worker's start
+(imports, weights) is paid once per worker. Groups are handed out in the order of the plan, most images first,
+each to the worker that is free first, as the backends do it.
 Longest first, the makespan is at most 4/3 of the best possible one (Graham, 1969).
 """
 
@@ -17,10 +18,12 @@ class Rates:
     """Measured on one worker, with one tower and all that its cells read.
 
     Attributes:
-        start: Seconds until a fresh worker can take a group: imports, weights.
+        start: Seconds until a fresh worker can take a group: imports, the tower built from weights in memory.
         cell: Seconds a cell before its first image: the method built, its text features.
         image: Seconds an image in the tower.
-        score: Seconds an image and cell: the map, and its part of the pixel metrics.
+        score: Seconds an image and cell: the map and the image score.
+        pixels: Seconds more an image and cell where there are masks: the pixels of the map counted and drawn.
+        finish: Seconds more a cell where there are masks: its pixel metrics.
         memory: Bytes that the worker held at its peak.
     """
 
@@ -28,11 +31,16 @@ class Rates:
     cell: float
     image: float
     score: float
+    pixels: float
+    finish: float
     memory: int
 
-    def seconds(self, images: int, cells: int) -> float:
+    def seconds(self, images: int, cells: int, *, masks: bool) -> float:
         """Expected seconds of a group on a worker that is up."""
-        return cells * self.cell + images * (self.image + cells * self.score)
+        fixed, mapped = self.cell, self.score
+        if masks:
+            fixed, mapped = fixed + self.finish, mapped + self.pixels
+        return cells * fixed + images * (self.image + cells * mapped)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,9 @@ class ResolvedSystem:
         learnt: whether it is tuned: then it has one cell a seed, otherwise one cell.
         settings: all of them, defaults included; empty where they cannot be used.
         error: why its settings cannot be used.
+        track: see `pipeline.results.RuleColumns`; likewise `protocol`, None where the run's first one counts.
         auxiliary: what it is tuned on, None where the common rule decides.
+        weights_of: the system whose weights it takes, being tuned alike; None for its own.
         datasets: what it is evaluated on, None for every data set.
     """
 
@@ -34,7 +36,10 @@ class ResolvedSystem:
     learnt: bool = False
     settings: dict[str, Any] = field(default_factory=dict, hash=False)
     error: str | None = None
+    track: str = "main"
+    protocol: str | None = None
     auxiliary: str | None = None
+    weights_of: System | None = None
     datasets: tuple[str, ...] | None = None
 
 
@@ -131,6 +136,6 @@ def _leak(cell: Cell, holds_images_of: Callable[[str], Sequence[str]]) -> str | 
     if cell.resolved.auxiliary:
         remedy = f"leave {dataset} out of retuned.{cell.key.variant}.datasets"
     else:
-        remedy = f"name another set under auxiliary.exceptions.{dataset}"
+        remedy = f"name a second set under `auxiliary`, or leave {dataset} out of `datasets`"
     name = cell.key.system.name
     return f"leak: {name} was tuned on {tuned_on} and cannot be evaluated on {dataset}; {remedy}"

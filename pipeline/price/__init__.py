@@ -22,29 +22,32 @@ from pipeline.plan import Group, Rates, Subset, make_plan, makespan
 from pipeline.price.towers import STEP_IMAGES, TowerCost, tower_costs
 
 _PREPARE_SECONDS = 0.04  # an image, decoded and resized; benchmarks/RESULTS.md
-_COUNT_SECONDS = 0.004  # a map of 518 px, counted on a core while the GPU waits; benchmarks/RESULTS.md
-_STEP_SECONDS = 0.03  # of a step at least: a GPU waits for the launches of many small kernels
-_SHARE = {"float32": 0.5, "bfloat16": 0.4, "float16": 0.4}  # of the peak
+_COUNT_SECONDS = 0.0002  # a map of 518 px, counted on the GPU; benchmarks/device.py
+_FINISH_SECONDS = 0.116  # metrics and draws of a cell on the processor; likewise
+_STEP_SECONDS = 0.02  # of a step at least: a GPU waits for the launches of many small kernels
+_SHARE = {"float32": 0.5, "tf32": 0.4, "bfloat16": 0.4, "float16": 0.4}  # of the peak
 
 
 @dataclass(frozen=True)
 class Device:
-    """A GPU by its data sheet: 10^12 operations a second in float32, and in 16 bits, dense."""
+    """A GPU by its data sheet: 10^12 operations a second in float32, in TF32 and in 16 bits, dense."""
 
     name: str
     float32: float
+    tf32: float
     half: float
 
     def rate(self, precision: str) -> float:
         """Operations a second that are expected of a tower's pass."""
-        return 1e12 * _SHARE[precision] * (self.float32 if precision == "float32" else self.half)
+        peaks = {"float32": self.float32, "tf32": self.tf32}
+        return 1e12 * _SHARE[precision] * peaks.get(precision, self.half)
 
 
 DEVICES = (
-    Device("H100 SXM 80 GB", 67, 989),
-    Device("A100 40 GB", 19.5, 312),
-    Device("RTX 4090 24 GB", 82.6, 165),
-    Device("T4 16 GB", 8.1, 65),
+    Device("H100 SXM 80 GB", 67, 495, 989),
+    Device("A100 40 GB", 19.5, 156, 312),
+    Device("RTX 4090 24 GB", 82.6, 82.6, 165),
+    Device("T4 16 GB", 8.1, 8.1, 65),
 )
 
 
@@ -94,11 +97,15 @@ class Price:
 
     def _on(self, device: Device) -> float:
         towers = sum(it.flop * it.passes / device.rate(it.precision) for it in self.towers.values())
-        return self._processor + towers + _COUNT_SECONDS * self.maps + _STEP_SECONDS * self.steps
+        metrics = _COUNT_SECONDS * self.maps + _FINISH_SECONDS * self.cells
+        return self._processor + towers + metrics + _STEP_SECONDS * self.steps
 
     def here(self, rates: Mapping[str, Rates], workers: int) -> float:
         """Seconds on this machine, at measured rates of every tower; tuning has one worker."""
-        seconds = [rates[group.tower].seconds(group.images, len(group.cells)) for group in self.groups]
+        seconds = [
+            rates[it.tower].seconds(it.images, len(it.cells), masks=catalog.record(it.dataset).has_masks)
+            for it in self.groups
+        ]
         tuning = sum(
             rates[name].image * (tower.tuned + STEP_IMAGES * tower.steps)
             for name, tower in self.towers.items()
@@ -127,7 +134,7 @@ def price(params: Params) -> Price:
         systems,
         [Subset(name, subset, count) for name in evaluated for subset, count in counted[name][0].items()],
         seeds=params.seeds,
-        tuned_on=params.auxiliary.tuned_on,
+        tuned_on=params.tuned_on,
         holds_images_of=lambda auxiliary: catalog.record(auxiliary).holds_images_of,
     )
     if refused:
@@ -180,6 +187,7 @@ def measurable(priced: Price, params: Params, compute: ComputeParams) -> Iterato
             dataset=group.dataset,
             subset=group.subset,
             images=group.images,
+            masks=catalog.record(group.dataset).has_masks,
             class_name=subsets[group.subset],
             shards=params.shards / group.dataset,
             device=compute.device,

@@ -13,7 +13,7 @@ from pipeline.clip import Clip, Tap, load_clip
 from pipeline.clip.architecture import build_model, read_config
 from pipeline.clip.spec import Global, Local, Windows
 from pipeline.execution.tasks import tower_spec
-from pipeline.methods.base import LearntSettings, Method
+from pipeline.methods.base import LearntMethod, LearntSettings, Method
 from pipeline.params import Params
 from pipeline.plan import Group, ResolvedSystem
 
@@ -64,7 +64,8 @@ def tower_costs(
         built = [
             (it, methods.build(it.system.method, it.settings, clip)) for it in systems if it.tower == name
         ]
-        learnt = frozenset[Tap]().union(*(method.taps for it, method in built if it.learnt))
+        tuned = [method for it, method in built if it.learnt and isinstance(method, LearntMethod)]
+        learnt = frozenset[Tap]().union(*(method.loss_taps for method in tuned))
         features = sum(tap_bytes(clip, tap) for tap in learnt)
         sets: set[str] = set()
         steps = 0
@@ -98,9 +99,9 @@ def _shapes(params: Params, tower: str) -> tuple[Clip, dict[str, Any], int]:
 
 
 def _tuned_on(params: Params, resolved: ResolvedSystem) -> frozenset[str]:
-    if not resolved.learnt:
+    if not resolved.learnt or resolved.weights_of is not None:
         return frozenset()
-    return frozenset({resolved.auxiliary}) if resolved.auxiliary else params.auxiliary.sets
+    return frozenset({resolved.auxiliary}) if resolved.auxiliary else frozenset(params.auxiliary)
 
 
 def _steps(method: Method, auxiliary: str, images: int) -> int:

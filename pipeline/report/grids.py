@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from pipeline.tables.expected import Expected
 from pipeline.tables.legend import METRIC_TITLES
-from pipeline.tables.model import AVERAGE, SOURCE_MARKS, UNDEFINED, Number, Row, Section, Table
+from pipeline.tables.model import AVERAGE, SOURCE_MARKS, Number, Row, Section, Table
 
 _LEVELS: Final = {"image": "image level", "pixel": "pixel level"}
 _DATASET: Final = "Data set"  # title of the labels of rows that are data sets
@@ -52,7 +52,7 @@ def grids(table: Table) -> list[Grid]:
     parts = [part for section in table.sections for part in _parts(section)]
     made = []
     for index, (section, metrics, rows) in enumerate(parts):
-        level = _LEVELS[metrics[0][0].partition("_")[0]]
+        level = section.title or _LEVELS[metrics[0][0].partition("_")[0]]
         widths = [len(slot) for slot in metrics]
         titles = section.header[section.labels :]
         made.append(
@@ -72,7 +72,7 @@ def grids(table: Table) -> list[Grid]:
 
 def shown(number: Number) -> str:
     """As printed, "-" where there is none."""
-    return UNDEFINED if number.mean.value is None else number.show(number.mean.value)
+    return number.text
 
 
 def sort_key(number: Number) -> str:

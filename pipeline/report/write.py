@@ -27,7 +27,7 @@ from pipeline.tables.outcome import Outcome
 _PACKAGE: Final = "pipeline.report"
 _ASSETS: Final = "page"
 _BY_SUBSET: Final = "subsets/"  # tables that the page makes itself
-_SCRIPTS: Final = ("dom.js", "chunks.js", "tables.js", "pictures.js", "views.js", "main.js")
+_SCRIPTS: Final = ("dom.js", "chunks.js", "tables.js", "pictures.js", "views.js", "theme.js", "main.js")
 
 
 def write_report(sources: Sources, out: Path) -> list[Path]:
@@ -64,7 +64,7 @@ def _page(sources: Sources, figures: Sequence[Figure], folder: Path) -> str:
         drawing = (folder / f"{figure.name}.svg").read_bytes()
         chunks[f"figure {figure.name}"] = pack([0, len(drawing)], drawing)
     return (
-        _environment()
+        page_environment(_PACKAGE)
         .get_template("report.html")
         .render(
             profile=outcome.profile,
@@ -75,17 +75,18 @@ def _page(sources: Sources, figures: Sequence[Figure], folder: Path) -> str:
             averages=grids(averages(outcome)),
             grids=[it for table in tables for it in grids(table)],
             figures=figures,
-            index=_json(page_index(sources)),
+            index=embedded(page_index(sources)),
             chunks=chunks,
-            style=_asset("style.css"),
-            scripts=[_asset(name) for name in _SCRIPTS],
+            style=asset("style.css"),
+            scripts=[asset(name) for name in _SCRIPTS],
         )
     )
 
 
-def _environment() -> Environment:
+def page_environment(package: str) -> Environment:
+    """For the templates of a page, in the folder `page` of `package`; texts are escaped."""
     environment = Environment(
-        loader=PackageLoader(_PACKAGE, _ASSETS),
+        loader=PackageLoader(package, _ASSETS),
         autoescape=select_autoescape(("html",)),
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -96,12 +97,13 @@ def _environment() -> Environment:
     return environment
 
 
-def _asset(name: str) -> Markup:
-    text = files(_PACKAGE).joinpath(_ASSETS, name).read_text(encoding="utf-8")
+def asset(name: str, package: str = _PACKAGE) -> Markup:
+    """A script or style in the folder `page` of `package`, as it goes into a page."""
+    text = files(package).joinpath(_ASSETS, name).read_text(encoding="utf-8")
     return Markup(text)  # noqa: S704 - a file of this package
 
 
-def _json(value: Any) -> Markup:
+def embedded(value: Any) -> Markup:
     """`value` as JSON that cannot end the script element around it."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - no "<" is left

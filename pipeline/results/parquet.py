@@ -207,9 +207,23 @@ def _read(folder: Path, schema: pa.Schema) -> "pd.DataFrame":
     files = sorted(folder.glob("*/*.parquet"))
     if not files:
         raise ResultsError(f"{folder}: no results here; run `dvc repro evaluate` first")
-    table = pa.concat_tables([from_bytes(_content(path), schema, str(path))[0] for path in files])
+    table = pa.concat_tables([_table(path, schema) for path in files])
     frame: pd.DataFrame = table.to_pandas(types_mapper=_pandas_type)
     return frame
+
+
+def read_file(path: Path, schema: pa.Schema) -> "pd.DataFrame":
+    """The rows of one file, as the functions above give those of all.
+
+    Raises:
+        ResultsError: it is damaged, no regular file, or of another schema version.
+    """
+    frame: pd.DataFrame = _table(path, schema).to_pandas(types_mapper=_pandas_type)
+    return frame
+
+
+def _table(path: Path, schema: pa.Schema) -> pa.Table:
+    return from_bytes(_content(path), schema, str(path))[0]
 
 
 def _content(path: Path) -> bytes:

@@ -22,6 +22,7 @@ from pipeline.results.schema import (
     METRICS,
     IntervalColumns,
     ResultsError,
+    RuleColumns,
     Status,
     spread_columns,
 )
@@ -43,11 +44,11 @@ _NEEDED_WHEN_OK: Final = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class CellRow(IntervalColumns):
+class CellRow(RuleColumns, IntervalColumns):
     """One row of `metrics/`: what was run, how it ended, what it measured, and what it was made from.
 
     A failed row may lack all but its identity and the reason: what stopped the cell may have stopped the
-    digests too.
+    digests too. Its columns about the rule are those of `RuleColumns`.
 
     Attributes:
         variant: name of an ablation, "" for the method as published.
@@ -103,6 +104,7 @@ class CellRow(IntervalColumns):
 
     def __post_init__(self) -> None:
         self._check_texts()
+        self.check_rule(self.name)
         match self.status:
             case "ok":
                 self._check_ok()
@@ -121,7 +123,7 @@ class CellRow(IntervalColumns):
         for part in ("dataset", "method", "variant"):
             if not _NAME.fullmatch(name := getattr(self, part)):
                 raise ResultsError(f"a row has the {part} {name[:80]!a}, which no run can have written")
-        for part in ("subset", "title"):
+        for part in ("subset", "title", "protocol", "build_name", "shown_by"):
             if not (text := getattr(self, part) or "").isprintable():
                 raise ResultsError(f"a row has the {part} {text[:80]!a}, which no run can have written")
         if printable(error := self.error or "") != error:

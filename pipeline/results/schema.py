@@ -8,7 +8,7 @@ Training seeds are no part of them: each has its own row.
 """
 
 from dataclasses import dataclass, fields
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, get_args
 
 import pyarrow as pa
 
@@ -16,13 +16,13 @@ from pipeline.errors import ZsadError
 from pipeline.results.examples import EXAMPLE_COLUMNS
 
 SCHEMA_VERSION: Final = 4
-SINCE: Final = {"title": 3, "limit": 4}  # columns that files of older versions lack; they are read as null
 
 IMAGE_METRICS: Final = ("image_auroc", "image_ap", "image_f1_max")
 PIXEL_METRICS: Final = ("pixel_auroc", "pixel_ap", "pixel_f1_max", "pixel_pro", "pixel_pro_exact")
 METRICS: Final = IMAGE_METRICS + PIXEL_METRICS
 
 Status = Literal["ok", "failed"]
+Track = Literal["main", "batch", "few-shot"]
 
 
 class ResultsError(ZsadError):
@@ -35,6 +35,53 @@ class Spread(NamedTuple):
     se: float
     low: float
     high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleColumns:
+    """How a number, ours or a published one, stands to the benchmark's rule (docs/protocol.md).
+
+    `None` where nobody says so: a file that is older than these columns, a cell that could not be resolved.
+
+    Attributes:
+        track: `main` where an image's score depends on that image alone, `batch` where on the whole test set,
+            `few-shot` where on normal images of the target.
+        protocol: the set that learnt methods are tuned on, with another one for that set itself: `mvtec` or
+            `visa`; `own` for any other choice, `none` where nothing is tuned.
+        build_name: the build of the data set, by its name in the catalog; in a profile with counts of its own
+            the profile's name.
+        epochs_rule: which epoch of a training counts: `last`, or `chosen` by a look at some results;
+            `unknown`; `none` where nothing is tuned.
+        chosen_on_target: whether anything was chosen by a look at what is measured: `yes`, `no`, `unknown`.
+        shown_by: the file that shows it.
+    """
+
+    track: str | None = None
+    protocol: str | None = None
+    build_name: str | None = None
+    epochs_rule: str | None = None
+    chosen_on_target: str | None = None
+    shown_by: str | None = None
+
+    def check_rule(self, whose: str) -> None:
+        """Refuse a word that the rule does not have.
+
+        Raises:
+            ResultsError: the message names `whose` number it is, the column and the words that there are.
+        """
+        for column, words in RULE_WORDS.items():
+            if (word := getattr(self, column)) not in (None, *words):
+                raise ResultsError(f"{whose}: {column} is {word[:80]!a}; it must be {' or '.join(words)}")
+
+
+RULE_COLUMNS: Final = tuple(field.name for field in fields(RuleColumns))
+RULE_WORDS: Final[dict[str, tuple[str, ...]]] = {
+    "track": get_args(Track),
+    "epochs_rule": ("last", "chosen", "unknown", "none"),
+    "chosen_on_target": ("yes", "no", "unknown"),
+}
+SINCE: Final = {"title": 3, "limit": 4, **dict.fromkeys(RULE_COLUMNS, 4)}
+"""Columns that files of older versions lack; they are read as null."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +146,7 @@ METRICS_SCHEMA: Final = pa.schema(
         *_IDENTITY,
         pa.field("title", pa.string()),
         pa.field("auxiliary", pa.string()),
+        *(pa.field(name, pa.string()) for name in RULE_COLUMNS),
         _required("status", pa.string()),
         pa.field("error", pa.string()),
         pa.field("image_size", pa.int32()),

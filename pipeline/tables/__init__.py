@@ -11,6 +11,7 @@ from pipeline.tables.write import (
     build_tables,
     keep_tables,
     read_outcome,
+    table_texts,
     write_run_tables,
     write_tables,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "outcome_of",
     "published_table",
     "read_outcome",
+    "table_texts",
     "write_run_tables",
     "write_tables",
 ]

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Final
 
 from pipeline.cells import CellKey, System, names_by_reason
-from pipeline.results import CellRow
+from pipeline.results import CellRow, ResultsError
 from pipeline.tables.expected import Expected, ExpectedSet
 from pipeline.tables.mean import (
     RETRAINED_DATASET,
@@ -34,16 +34,33 @@ class SystemMeans:
         system: whose.
         rows: its rows, each cell once; none for a system that was not run.
         expected: what the run ought to contain. Its seeds are those that occur in any row.
+
+    Attributes:
+        track: of all its rows, and its `protocol`; see `pipeline.results.RuleColumns`.
+
+    Raises:
+        ResultsError: rows of two tracks, or of two protocols: no mean is over both.
     """
 
     def __init__(self, system: System, rows: Iterable[CellRow], expected: Expected) -> None:
         self.system = system
         self._rows: dict[CellKey, CellRow] = {row.key: row for row in rows}
         self._expected = expected
+        self.track = self._only("track")
+        self.protocol = self._only("protocol")
         seeds = {row.seed for row in self.rows}
         self.seeds: tuple[int | None, ...] = tuple(
             sorted(seeds, key=lambda seed: -1 if seed is None else seed)
         )
+
+    def _only(self, column: str) -> str | None:
+        found = sorted({str(getattr(row, column)) for row in self.rows if row.status == "ok"})
+        if len(found) > 1:
+            raise ResultsError(
+                f"{self.system.name}: its rows have the {column} {' and '.join(found)}, which no mean joins; "
+                "run `dvc repro evaluate` again"
+            )
+        return next((getattr(row, column) for row in self.rows if row.status == "ok"), None)
 
     @property
     def rows(self) -> Iterable[CellRow]:

@@ -1,9 +1,9 @@
 """What a change moved: two folders of tables, value by value, each move judged (`significance`).
 
 The unit is the printed point, a hundredth of the full scale, so that a tolerance means what a reader sees.
-A cell or mean that stands in several tables is judged once. Figure 5 shows differences of other values; what
-moves there is told and never a regression of its own. What a reader sees first is counts, then what got worse
-or is gone; every move on request.
+A cell or mean that stands in several tables is judged once. Figure 5 and the table of protocols show
+differences of other values; what moves there is told and never a regression of its own. What a reader sees
+first is counts, then what got worse or is gone; every move on request.
 """
 
 import math
@@ -23,8 +23,8 @@ from pipeline.tables.values import KEY_COLUMNS, Value, is_table, read_csv
 
 # Two values that are printed with four decimals and differ by the tolerance exactly are within it.
 _ROUNDING: Final = 1e-6
-_DERIVED: Final = "figure5"
-_IN_FIGURE_5: Final = "gains of Figure 5; the values that they are made of are judged in the other tables"
+_DERIVED: Final = ("figure5", "protocols")
+_IS_DERIVED: Final = "a difference of values that are judged in the other tables"
 _BEYOND: Final = {"worse": "worse beyond noise", "better": "better beyond noise"}
 _MOST: Final = 20  # lines of what got worse or is gone, unless all are asked for
 _MOST_ROWS: Final = 400  # of Markdown: a comment on a pull request may have 65536 characters
@@ -199,7 +199,7 @@ def _cell(line: Value) -> CellKey:
 
 def _key(line: Value) -> _Key:
     """The same for one value in whichever tables it stands; averages and gains belong to their table."""
-    own = line.dataset == AVERAGE or line.table == _DERIVED
+    own = line.dataset == AVERAGE or line.table in _DERIVED
     return line.table if own else "", _cell(line), line.metric
 
 
@@ -209,7 +209,7 @@ def _level(line: Value) -> str:
 
 def _noise(before: Value, after: Value, pairing: "_Pairing") -> Noise | str:
     """As `significance.noise`: or why it is not known, and with that the move not judged."""
-    return _IN_FIGURE_5 if after.table == _DERIVED else noise(before, after, pairing.error(after))
+    return _IS_DERIVED if after.table in _DERIVED else noise(before, after, pairing.error(after))
 
 
 class _Pairing:

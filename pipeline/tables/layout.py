@@ -117,7 +117,7 @@ class _Writer:
     def _ranked(self, number: Number) -> str:
         if number.mean.value is None:
             return UNDEFINED
-        text = self.style.value(number, number.show(number.mean.value))
+        text = self.style.value(number, number.text)
         marks = {BEST: self.style.best, SECOND: self.style.second}
         return marks[number.rank](text) if number.rank else text
 

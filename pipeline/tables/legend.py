@@ -31,6 +31,9 @@ METRIC_TITLES: Final = {
     "pixel_pro": "PRO (200 steps)",
     "pixel_pro_exact": "PRO (exact)",
 }
+CARRIED_F1: Final = "image_f1_carried"
+"""Not of a row: F1 at a threshold from another set; see `pipeline.tables.all_metrics`."""
+
 LEVEL_TITLES: Final[dict[Task, str]] = {
     "image": "Image-level (AUROC, AP)",
     "pixel": "Pixel-level (AUROC, PRO)",
@@ -45,6 +48,13 @@ _SOURCES: Final[dict[Source, str]] = {
     "paper": "the paper",
     "other paper": "the method's own paper",
     "authors' log": "the log that the authors published with their checkpoints",
+}
+_RULE_TITLES: Final = {
+    "track": "track",
+    "protocol": "protocol",
+    "build_name": "builds",
+    "epochs_rule": "epoch",
+    "chosen_on_target": "chosen on the target",
 }
 _DIGITS: Final = 12  # of a fingerprint
 
@@ -90,10 +100,18 @@ def published_lines(sections: Sequence[Section]) -> list[str]:
     if not found:
         return []
     sources = [f"{SOURCE_MARKS[it]} {text}".strip() for it, text in _SOURCES.items() if it in found]
+    told = {
+        f"{it.comparison.published.system.name} {it.comparison.published.chosen_on_target}"
+        f" ({it.comparison.published.shown_by or 'no file'})"
+        for part in sections
+        for it in part.numbers()
+        if it.comparison and not it.system.variant
+    }
     return [
         "95 % interval: another draw of test images, and other trainings where there are "
         f"{MEASURED_FROM} seeds or more.",
         f"Published by {'; '.join(sources)}.",
+        f"Chosen on the target in what is published: {'; '.join(sorted(told))}.",
         f"Reproduced: measured and published differ by no more than rounding ({ROUNDING}) and other machines "
         f"({OTHER_MACHINES}), for a learnt method rounding and another training.",
     ]
@@ -117,6 +135,20 @@ def tied_lines(outcome: Outcome) -> list[str]:
 def _tied(row: CellRow) -> bool:
     spread = row.spread("image_auroc")
     return spread is not None and row.image_auroc == spread.low == spread.high == 0.5
+
+
+def rule_lines(outcome: Outcome) -> list[str]:
+    """The line about the rule of the benchmark, from the rows; one that older rows do not keep is said."""
+    rows = [row for own in outcome.means.values() for row in own.rows if row.status == "ok"]
+    if not rows:
+        return []
+    told = [f"{title} {_words(rows, column)}" for column, title in _RULE_TITLES.items()]
+    return [f"Rule (docs/protocol.md#the-rule): {'; '.join(told)}."]
+
+
+def _words(rows: Sequence[CellRow], column: str) -> str:
+    words = {getattr(row, column) or "not said" for row in rows} - {"none"}
+    return ", ".join(sorted(words)) or "none"
 
 
 def auxiliary_lines(outcome: Outcome) -> list[str]:

@@ -61,6 +61,7 @@ class Number:
         comparison: what is published, `None` where nothing is.
         rank: `BEST`, `SECOND`, or 0 for neither.
         show: how a share is printed.
+        with_interval: whether its interval is printed beside it, where it has one.
     """
 
     system: System
@@ -71,6 +72,17 @@ class Number:
     comparison: Comparison | None = None
     rank: int = 0
     show: Callable[[float], str] = printed
+    with_interval: bool = False
+
+    @property
+    def text(self) -> str:
+        """As printed, `-` where there is no value."""
+        if self.mean.value is None:
+            return UNDEFINED
+        text, ends = self.show(self.mean.value), self.mean.interval
+        if self.with_interval and ends is not None:
+            text += f" ({self.show(ends[0])} to {self.show(ends[1])})"
+        return text
 
 
 Slot = tuple[Number, ...]

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Final, get_args
 
 import pandas as pd
@@ -24,6 +25,7 @@ from pipeline.tables.expected import Expected
 from pipeline.tables.published import PRINTED_NAMES
 
 PAPER_PROFILE: Final = "paper"
+MAIN_TRACK: Final = "main"
 
 _PROFILE_MARKS: Final = {
     "miniature": "MINIATURE PROFILE: drawn data and a tiny CLIP; not comparable with the paper.",
@@ -40,12 +42,14 @@ class Outcome:
         profile: name of the profile.
         expected: the data sets, in table order.
         means: of every system, in the order in which they are shown.
+        scores: folder of the image scores, None where there are none.
         left_out: data sets that were asked for and were not here: `missing: leave_out` in params.
     """
 
     profile: str
     expected: Expected
     means: Mapping[System, SystemMeans]
+    scores: Path | None = None
     left_out: frozenset[str] = frozenset()
 
     def only(self, systems: Iterable[System], datasets: Iterable[str] | None = None) -> "Outcome":
@@ -61,6 +65,14 @@ class Outcome:
     def methods(self) -> list[System]:
         """The methods that were run, without their variants."""
         return [system for system in self.means if not system.variant]
+
+    @property
+    def tracks(self) -> dict[str, "Outcome"]:
+        """The part of each track that was run; the main one, to which rows of older files belong, first."""
+        found: dict[str, dict[System, SystemMeans]] = {MAIN_TRACK: {}}
+        for system, own in self.means.items():
+            found.setdefault(own.track or MAIN_TRACK, {})[system] = own
+        return {track: replace(self, means=means) for track, means in found.items() if means}
 
     @property
     def rows(self) -> list[CellRow]:
@@ -178,13 +190,16 @@ class Outcome:
         return _PROFILE_MARKS.get(self.profile, usual)
 
 
-def outcome_of(metrics: pd.DataFrame, expected: Expected, profile: str) -> Outcome:
+def outcome_of(
+    metrics: pd.DataFrame, expected: Expected, profile: str, scores: Path | None = None
+) -> Outcome:
     """The outcome of a run.
 
     Args:
         metrics: rows as `pipeline.results.parquet.read_metrics` returns them, of one profile.
         expected: the data sets of the run, in table order.
         profile: its name.
+        scores: folder of its image scores; one without any file counts as none.
 
     Raises:
         ResultsError: there is no row, one is of another profile, a cell occurs twice, or a row belongs to
@@ -205,7 +220,8 @@ def outcome_of(metrics: pd.DataFrame, expected: Expected, profile: str) -> Outco
     if not rows:
         raise ResultsError("no results to tabulate; run `dvc repro evaluate` first")
     means = {system: SystemMeans(system, rows[system].values(), expected) for system in in_order(rows)}
-    return Outcome(profile, expected, means)
+    has_scores = scores is not None and any(scores.glob("*/*.parquet"))
+    return Outcome(profile, expected, means, scores if has_scores else None)
 
 
 def in_order(systems: Iterable[System]) -> list[System]:

@@ -125,21 +125,32 @@ def table5(outcome: Outcome) -> Table | None:
 
 
 def variants(outcome: Outcome) -> Table | None:
-    """Every variant that no table or figure of the paper compares, such as those of a sweep."""
-    others = [system for system in outcome.means if system.variant and system not in _COMPARED]
-    rows = {
-        it: (outcome.title(System(it.method)), it.variant or "as it is")
-        for it in in_order({*others, *(System(other.method) for other in others)})
-    }
-    remark = "What each variant sets stands under `variants` in params.yaml."
-    return _by_variant("variants", "Other variants", outcome, ("Method", "Variant"), rows, remark)
+    """Every variant that no table or figure of the paper compares, such as those of a sweep, and its method.
+
+    A section for each data set that one of them ran on, with its pairs of levels in columns.
+    """
+    others = [
+        system
+        for system, own in outcome.means.items()
+        if system.variant and system not in _COMPARED and system.variant != own.protocol
+    ]
+    if not others:
+        return None
+    ran = [name for name in outcome.expected if any(outcome.means[it].ran_on(name) for it in others)]
+    part = outcome.only(in_order({*others, *(System(other.method) for other in others)}), ran)
+    sections = [_variants_of(outcome, part, dataset) for dataset in part.expected]
+    remark = (
+        "What a variant sets stands under `variants` in params.yaml, what it is tuned on under `retuned`."
+    )
+    lines = (remark, *legend(part, sections), *build_lines(part))
+    return Table("variants", "Other variants", part, tuple(sections), lines)
 
 
 def subsets_table(dataset: str, outcome: Outcome) -> Table:
     """The table of `dataset`; a variant has a section where it was run."""
     ran = [it for it, own in outcome.means.items() if not it.variant or own.ran_on(dataset)]
     part = outcome.only(ran, [dataset])
-    published = references("subsets", outcome.profile)
+    published = references("subsets", outcome.label)
     sections = tuple(
         _system_section(outcome.title(system), dataset, own, published) for system, own in part.means.items()
     )
@@ -166,7 +177,7 @@ def _by_dataset(
 ) -> Table:
     """Data sets in rows, the systems of `part` in columns, titled by `labels` where given."""
     titles = [part.title(system) if labels is None else labels[system] for system in part.means]
-    rows = tuple(_dataset_rows(part, references(name, part.profile)))
+    rows = tuple(_dataset_rows(part, references(name, part.label)))
     section = Section(("Task", "Category", "Data set", "C", *titles), rows, text_columns=3)
     lines = (
         *labelled(labels or {}),
@@ -213,7 +224,7 @@ def _by_variant(
         if task in record.tasks
     ]
     titles = [f"{part.expected[dataset].title}: {LEVEL_TITLES[task]}" for dataset, task in columns]
-    published = references(name, part.profile)
+    published = references(name, part.label)
     by_column = [
         ranked([over_subsets(own, dataset, task, published) for own in part.means.values()])
         for dataset, task in columns
@@ -224,6 +235,20 @@ def _by_variant(
     names = labelled({system: " ".join(label) for system, label in labels.items()})
     lines = (*names, remark, *legend(part, [section]), *build_lines(part))
     return Table(name, title, part, (section,), lines)
+
+
+def _variants_of(outcome: Outcome, part: Outcome, dataset: str) -> Section:
+    """The methods and variants that ran on `dataset`, in rows."""
+    record = part.expected[dataset]
+    tasks = [task for task in LEVEL_TITLES if task in record.tasks]
+    ran = {system: own for system, own in part.means.items() if own.ran_on(dataset)}
+    by_task = [ranked([over_subsets(own, dataset, task, {}) for own in ran.values()]) for task in tasks]
+    rows = tuple(
+        Row((outcome.title(System(system.method)), system.variant or "as it is"), slots)
+        for system, slots in zip(ran, zip(*by_task, strict=True), strict=True)
+    )
+    titles = (LEVEL_TITLES[task] for task in tasks)
+    return Section(("Method", "Variant", *titles), rows, text_columns=2, title=record.title)
 
 
 def _system_section(title: str, dataset: str, own: SystemMeans, published: References) -> Section:

@@ -13,6 +13,7 @@ from typing import Final
 
 from pipeline.results import ResultsError
 from pipeline.tables.model import Number, Table
+from pipeline.tables.outcome import Outcome
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,10 @@ class Value:
         training_se: over trainings, measured or as is usual (see `mean`); "" if nothing is learnt.
         low: lower end of the 95 % interval; `high` the upper one.
         seeds: of the trainings, "" if nothing is learnt.
+        track: of the value, and its `protocol`; see `pipeline.results.RuleColumns`.
         published: percent as printed, "" where nothing is published.
-        source: of the published value.
+        source: of the published value, and what is known of it by the rule: `published_protocol`,
+            `published_build`, `published_epochs`, `published_chosen` (on the target), `shown_by` (a file).
         difference: measured minus published, in points.
         allowed: largest difference that counts as reproduced.
         verdict: see `pipeline.tables.verdicts`.
@@ -53,8 +56,15 @@ class Value:
     low: str
     high: str
     seeds: str
+    track: str
+    protocol: str
     published: str
     source: str
+    published_protocol: str
+    published_build: str
+    published_epochs: str
+    published_chosen: str
+    shown_by: str
     difference: str
     allowed: str
     verdict: str
@@ -70,7 +80,7 @@ KEY_COLUMNS: Final = COLUMNS[: COLUMNS.index("value")]
 def values(table: Table) -> list[Value]:
     """The numbers of `table`, in the order in which they stand."""
     short = table.name.partition("/")[0].removeprefix("table")
-    return [_value(number, table.outcome.label, short) for number in table.numbers()]
+    return [_value(number, table.outcome, short) for number in table.numbers()]
 
 
 def csv_text(table: Table) -> str:
@@ -124,11 +134,13 @@ def _read(line: dict[str, str], where: str) -> Value:
     return Value(**(dict.fromkeys(COLUMNS, "") | texts))
 
 
-def _value(number: Number, profile: str, table: str) -> Value:
+def _value(number: Number, outcome: Outcome, table: str) -> Value:
     mean, told = number.mean, number.comparison
+    own = outcome.means.get(number.system)
+    published = None if told is None else told.published
     low, high = mean.interval or (None, None)
     return Value(
-        profile=profile,
+        profile=outcome.label,
         table=table,
         task=number.metric.partition("_")[0],
         dataset=number.dataset,
@@ -143,8 +155,15 @@ def _value(number: Number, profile: str, table: str) -> Value:
         low=_percent(low),
         high=_percent(high),
         seeds=" ".join(str(seed) for seed in mean.seeds),
-        published="" if told is None else f"{told.published.percent:.1f}",
-        source="" if told is None else told.published.source,
+        track=(own and own.track) or "",
+        protocol=(own and own.protocol) or "",
+        published="" if published is None else f"{published.percent:.1f}",
+        source="" if published is None else published.source,
+        published_protocol=(published and published.protocol) or "",
+        published_build=(published and published.build_name) or "",
+        published_epochs=(published and published.epochs_rule) or "",
+        published_chosen=(published and published.chosen_on_target) or "",
+        shown_by=(published and published.shown_by) or "",
         difference="" if told is None else _points(told.difference),
         allowed="" if told is None else _points(told.allowed),
         verdict="" if told is None else told.verdict,

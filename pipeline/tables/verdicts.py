@@ -59,7 +59,8 @@ class Comparison:
 def references(table: str, profile: str) -> References:
     """The published values of a table such as `table1`, or of `subsets`.
 
-    None for another profile than the paper's, and for what the paper does not print as a table.
+    None for another profile than the paper's, for a smoke run (`profile` is the label of the outcome), and
+    for what the paper does not print as a table.
     """
     if profile != PAPER_PROFILE or not table.startswith(("table", "subsets")):
         return {}
@@ -95,7 +96,7 @@ def _retrained(mean: Mean) -> float:
 def _unlike(published: PublishedValue, own: SystemMeans) -> str | None:
     dataset = published.dataset
     record, counts = own.expected(dataset), own.counts(dataset)
-    if (build := _other_build(record, counts)) is not None:
+    if (build := other_build(record, counts)) is not None:
         return f"{dataset}: {build}, another build than the paper's"
     tuned = own.auxiliaries().get(dataset)
     if tuned is not None and tuned != (usual := _auxiliary(published)):
@@ -110,7 +111,8 @@ def _auxiliary(published: PublishedValue) -> str:
     return "visa" if published.dataset == "mvtec" else "mvtec"
 
 
-def _other_build(record: ExpectedSet, counts: Mapping[str, tuple[int, int]]) -> str | None:
+def other_build(record: ExpectedSet, counts: Mapping[str, tuple[int, int]]) -> str | None:
+    """How (normal, anomalous) images by subset differ from the build that the paper evaluates."""
     for subset, found in counts.items():
         if _differ(wanted := record.counts.get(subset, (None, None)), found):
             return f"{subset} has {_text(found)}, not {_text(wanted)}"

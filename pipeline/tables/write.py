@@ -7,25 +7,27 @@ for `dvc plots` (the same as records, in percent).
 """
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from pipeline import catalog
 from pipeline.catalog import Domain
-from pipeline.files import write_json, write_text
+from pipeline.files import json_text, write_text
 from pipeline.params import Params
 from pipeline.results import METRICS
 from pipeline.results.parquet import read_metrics
+from pipeline.tables.all_metrics import all_metrics
 from pipeline.tables.expected import expected_sets
 from pipeline.tables.figures import dot_plots
 from pipeline.tables.gains import figure5
 from pipeline.tables.html import html
 from pipeline.tables.latex import latex
+from pipeline.tables.legend import rule_lines
 from pipeline.tables.markdown import markdown
 from pipeline.tables.model import Table
-from pipeline.tables.outcome import Outcome, outcome_of
+from pipeline.tables.outcome import MAIN_TRACK, Outcome, outcome_of
 from pipeline.tables.paper import (
     figure6,
     own_table,
@@ -37,6 +39,7 @@ from pipeline.tables.paper import (
     table5,
     variants,
 )
+from pipeline.tables.sensitivity import sensitivity
 from pipeline.tables.values import csv_text, is_table
 
 FORMATS: Final[Mapping[str, Callable[[Table], str]]] = {
@@ -49,7 +52,19 @@ FORMATS: Final[Mapping[str, Callable[[Table], str]]] = {
 
 _SUFFIXES: Final = {"markdown": ".md", "latex": ".tex", "csv": ".csv", "html": ".html"}
 _PROVENANCE: Final = "From a number here to its rows and to code, weights and data: docs/results.md."
-_TABLES: Final = (table1, table2, table3, own_table, table4, table5, figure5, figure6, variants)
+_TABLES: Final = (
+    table1,
+    table2,
+    table3,
+    own_table,
+    all_metrics,
+    sensitivity,
+    table4,
+    table5,
+    figure5,
+    figure6,
+    variants,
+)
 
 KEPT: Final = Path("results/last-run")
 """The tables of the last run, of whichever profile: what DVC keeps of each experiment."""
@@ -66,17 +81,31 @@ def read_outcome(params: Params) -> Outcome:
     names = [*params.every_dataset, *params.left_out]
     if params.left_out:  # back to where they stand
         names.sort(key=[*catalog.shipped_names(), *names].index)
-    outcome = outcome_of(
-        read_metrics(params.results / "metrics"), expected_sets(names, params.builds), params.profile
-    )
+    folder, expected = params.results, expected_sets(names, params.builds)
+    outcome = outcome_of(read_metrics(folder / "metrics"), expected, params.profile, folder / "scores")
     return replace(outcome, left_out=frozenset(params.left_out))
 
 
 def build_tables(outcome: Outcome) -> dict[str, Table]:
-    """Every table that a run fills, by name, such as `table1` or `subsets/<data set>`."""
+    """Every table that a run fills, by name, such as `table1` or `subsets/<data set>`.
+
+    A track other than the main one has tables of its own, such as `batch/table1`: nothing there is ranked
+    among the others.
+    """
+    tables = [table for track, part in outcome.tracks.items() for table in _of_track(track, part)]
+    return {
+        table.name: replace(table, legend=(*table.legend, *rule_lines(table.outcome), _PROVENANCE))
+        for table in tables
+    }
+
+
+def _of_track(track: str, outcome: Outcome) -> Iterator[Table]:
     tables = [table for make in _TABLES if (table := make(outcome)) is not None]
-    tables += [subsets_table(dataset, outcome) for dataset in outcome.expected]
-    return {table.name: replace(table, legend=(*table.legend, _PROVENANCE)) for table in tables}
+    for table in (*tables, *(subsets_table(dataset, outcome) for dataset in outcome.expected)):
+        if track == MAIN_TRACK:
+            yield table
+        else:
+            yield replace(table, name=f"{track}/{table.name}", title=f"{table.title} ({track} track)")
 
 
 def write_tables(outcome: Outcome, out: Path) -> list[Path]:
@@ -91,21 +120,26 @@ def write_tables(outcome: Outcome, out: Path) -> list[Path]:
         `averages.json` and `pixel_auroc.svg`; figures whose variants were run also as `.svg`. Tables that an
         earlier run left in their place are deleted.
     """
-    texts = {
-        out / f"{name}{_SUFFIXES[kind]}": write(table)
-        for name, table in build_tables(outcome).items()
-        for kind, write in FORMATS.items()
-    }
+    texts = {out / name: text for name, text in table_texts(outcome).items()}
     for path, text in texts.items():
         write_text(path, text)
-    summed = summary(outcome)
-    write_json(out / "summary.json", summed if outcome.limit is None else {**summed, "limit": outcome.limit})
-    write_json(out / "averages.json", averages(summed))
     drawings = {out / f"{plot.name}.svg": plot for plot in dot_plots(outcome)}
     for path, plot in drawings.items():
         plot.draw(path)
     _delete_others(out, {*texts, *drawings})
-    return sorted([*texts, *drawings, out / "averages.json", out / "summary.json"])
+    return sorted([*texts, *drawings])
+
+
+def table_texts(outcome: Outcome) -> dict[str, str]:
+    """What `write_tables` writes but for figures: the name of each file below its folder to its text."""
+    summed = summary(outcome)
+    texts = {
+        f"{name}{_SUFFIXES[kind]}": write(table)
+        for name, table in build_tables(outcome).items()
+        for kind, write in FORMATS.items()
+    }
+    told = summed if outcome.limit is None else {**summed, "limit": outcome.limit}
+    return texts | {"summary.json": json_text(told), "averages.json": json_text(averages(summed))}
 
 
 def write_run_tables(params: Params) -> list[Path]:

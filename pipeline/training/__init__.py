@@ -1,7 +1,7 @@
 """Tuning of learnt methods on an auxiliary set: frozen features once, then every method and variant.
 
 auxiliary = AuxiliarySet("mvtec", images, masks, labels, class_names)
-cache = collect_features(clip, auxiliary, frozenset().union(*(method.taps for method in methods)))
+cache = collect_features(clip, auxiliary, frozenset().union(*(method.loss_taps for method in methods)))
 for method in methods:
     train(method, auxiliary, cache, seed=111)
     save_checkpoint(path, method, provenance)

@@ -1,7 +1,8 @@
 """Frozen features of an auxiliary set: one pass of the tower, read by every method and epoch.
 
-CLIP is frozen and there is no augmentation, so this is exact. With a folder, features of more than `MEMORY`
-bytes are memory-mapped files, of which the system keeps in memory what fits.
+CLIP is frozen and there is no augmentation, so this is exact. Features lie on the tower's GPU where they fit
+there. Else they are in memory; with a folder, those of more than `MEMORY` bytes are memory-mapped files, of
+which the system keeps in memory what fits.
 """
 
 import shutil
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.clip import Clip, Tap
+from pipeline.clip.architecture import upload
 from pipeline.errors import DataError, DiskFullError
 
 MEMORY = 2 * 2**30
@@ -68,7 +70,7 @@ class FeatureCache:
     """The taps of every image, with masks and labels.
 
     Attributes:
-        features: One CPU tensor a tap, (N, ...).
+        features: One tensor a tap, (N, ...), on `device` or on the CPU, as labels and masks are.
         labels: (N,) int64.
         masks: (N, S, S) bool.
         class_names: N names.
@@ -87,11 +89,17 @@ class FeatureCache:
     def batch(self, rows: Tensor, taps: Iterable[Tap]) -> Batch:
         """The images of `rows`, with the taps that a method reads."""
         return Batch(
-            {tap: self.features[tap][rows].to(self.device) for tap in taps},
-            self.labels[rows].to(self.device),
-            self.masks[rows].to(self.device),
+            {tap: self._taken(self.features[tap], rows) for tap in taps},
+            self._taken(self.labels, rows),
+            self._taken(self.masks, rows),
             [self.class_names[row] for row in rows.tolist()],
         )
+
+    def _taken(self, values: Tensor, rows: Tensor) -> Tensor:
+        """Rows of `values`; the next ones are gathered while the device works on these."""
+        if values.device.type == "cpu":
+            return upload(values[rows], self.device)
+        return values[upload(rows, values.device)]
 
 
 def collect_features(
@@ -111,7 +119,8 @@ def collect_features(
         auxiliary: The images.
         taps: The union of what the methods read.
         batch: Images a pass.
-        folder: Where features beyond `memory` are memory-mapped; in memory without one, however many.
+        folder: Where features beyond `memory` are memory-mapped; in memory without one, however many. Those
+            that fit on the tower's GPU stay there.
         memory: Bytes that are kept in memory.
         progress: Called with images done and images in all.
 
@@ -125,18 +134,27 @@ def collect_features(
         parts = clip.encode_image(images, taps)
         features = features or _allocate(total, parts, folder, memory)
         for tap, part in parts.items():
-            features[tap][start : start + len(part)] = part.cpu()
+            features[tap][start : start + len(part)] = part
         if progress:
             progress(min(start + batch, total), total)
-    labels = torch.from_numpy(auxiliary.labels.astype("int64"))
-    masks = torch.from_numpy(auxiliary.masks != 0)
+    home = next(iter(features.values())).device
+    labels = torch.from_numpy(auxiliary.labels.astype("int64")).to(home)
+    masks = torch.from_numpy(auxiliary.masks != 0).to(home)
     return FeatureCache(features, labels, masks, list(auxiliary.class_names), clip.device)
+
+
+def _room(device: torch.device) -> int:
+    """Bytes of features that may lie on `device`: three quarters of what is free, the rest for steps."""
+    return torch.cuda.mem_get_info(device)[0] // 4 * 3 if device.type == "cuda" else 0
 
 
 def _allocate(total: int, parts: Mapping[Tap, Tensor], folder: Path | None, memory: int) -> dict[Tap, Tensor]:
     """Room for the taps of `total` images; `parts` are those of the first batch."""
     shapes = {tap: (total, *part.shape[1:]) for tap, part in parts.items()}
     need = sum(torch.Size(shape).numel() * torch.float32.itemsize for shape in shapes.values())
+    device = next(iter(parts.values())).device
+    if need <= _room(device):
+        return {tap: torch.empty(shape, device=device) for tap, shape in shapes.items()}
     if folder is None or need <= memory:
         return {tap: torch.empty(shape) for tap, shape in shapes.items()}
     if need > (free := shutil.disk_usage(folder).free):

@@ -48,21 +48,23 @@ def _deterministic() -> Iterator[None]:
 
 
 class _Mean:
-    """Running means of the losses of an epoch."""
+    """Running means of the losses of an epoch; they stay on the device until the epoch ends."""
 
     def __init__(self) -> None:
-        self._sums: dict[str, float] = {}
+        self._sums: dict[str, Tensor] = {}
         self._count = 0
 
     def add(self, losses: Losses, count: int) -> None:
         self._count += count
         for name, value in {"total": losses.total, **losses.parts}.items():
-            self._sums[name] = self._sums.get(name, 0.0) + float(value.detach()) * count
+            weighted = value.detach().double() * count
+            self._sums[name] = self._sums[name] + weighted if name in self._sums else weighted
 
     def values(self, epoch: int) -> dict[str, float]:
-        if not math.isfinite(self._sums["total"]):
+        sums = dict(zip(self._sums, torch.stack(list(self._sums.values())).tolist(), strict=True))
+        if not math.isfinite(sums["total"]):
             raise TrainingError(f"the loss of epoch {epoch + 1} is not finite: lower the learning rate")
-        return {name: value / self._count for name, value in self._sums.items()}
+        return {name: value / self._count for name, value in sums.items()}
 
 
 def fit(
@@ -78,7 +80,7 @@ def fit(
 
     Args:
         method: A learnt method.
-        cache: Features of the auxiliary set, with at least the method's taps.
+        cache: Features of the auxiliary set, with at least the method's `loss_taps`.
         auxiliary: Name of the set; the settings may depend on it.
         seed: Of initial parameters, order and augmentation.
         augment: Called with each batch, its row numbers and the generator.
@@ -104,7 +106,7 @@ def fit(
                 group["lr"] = training.rate(epoch)
             mean = _Mean()
             for rows in torch.split(torch.randperm(len(cache), generator=generator), training.batch):
-                batch = cache.batch(rows, method.taps)
+                batch = cache.batch(rows, method.loss_taps)
                 if augment:
                     batch = augment(batch, rows, generator)
                 losses = method.loss(batch.features, batch.labels, batch.masks, batch.class_names)
@@ -131,7 +133,7 @@ def train(
     Args:
         method: On the tower that made `cache`.
         auxiliary: The images, at the tower's resolution.
-        cache: Their features, with at least the method's taps.
+        cache: Their features, with at least the method's `loss_taps`.
         seed: Of everything drawn.
         progress: Called with epochs done and epochs in all.
     """

@@ -15,6 +15,7 @@ from torch import Tensor
 from pipeline.clip import Global, Local, Tap, TowerSpec, load_clip
 from pipeline.clip.architecture import build_model, read_config
 from pipeline.clip.spec import Precision
+from pipeline.clip.vision import VisionTower
 from pipeline.errors import ParamsError, WeightsError
 
 from .towers import SMALL, make_tower, random_images, random_state
@@ -116,6 +117,26 @@ def test_lower_precision_is_near_and_has_a_digest_of_its_own(
         assert 0 < apart < distance
     assert torch.equal(lower.text.encode(["a photo"]), tower.clip.text.encode(["a photo"]))
     assert lower.digest != tower.clip.digest
+
+
+def test_tf32_holds_during_a_pass_and_no_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tower, products = make_tower(tmp_path), torch.backends.cuda.matmul
+    tf32 = load_clip(replace(tower.clip.spec, precision="tf32"), state_dict=tower.state)
+    images, taps = random_images(2, tower.size), frozenset([Global()])
+    seen: list[bool] = []
+    read = VisionTower.read
+
+    def noted(self: VisionTower, images: torch.Tensor, taps: Any) -> Any:
+        seen.append(products.allow_tf32)
+        return read(self, images, taps)
+
+    monkeypatch.setattr(VisionTower, "read", noted)
+    before = products.allow_tf32
+    passes = [clip.encode_image(images, taps)[Global()] for clip in (tower.clip, tf32)]
+    assert seen == [before, True]
+    assert products.allow_tf32 == before
+    assert torch.equal(*passes)  # a CPU has no TF32
+    assert tf32.digest != tower.clip.digest
 
 
 def test_loading_leaves_the_global_generator_alone(tmp_path: Path) -> None:

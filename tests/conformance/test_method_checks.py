@@ -130,6 +130,15 @@ def test_a_tap_that_is_not_named(monkeypatch: pytest.MonkeyPatch) -> None:
         suite.taps_are_what_is_read(method)
 
 
+@pytest.mark.parametrize(
+    ("taps", "message"),
+    [(TOO_MANY, "is not among taps"), (frozenset([Global(ln_post=True)]), "is read and not named")],
+)
+def test_taps_of_a_loss(monkeypatch: pytest.MonkeyPatch, taps: Any, message: str) -> None:
+    method = broken(monkeypatch, "vand", {"loss_taps": property(lambda _: taps)})
+    assert message in failed(method)["loss_taps_are_what_the_loss_reads"]
+
+
 def constant(self: LearntMethod, generator: torch.Generator) -> None:
     for parameter in self.trainable().parameters():
         parameter.data.fill_(0.5)

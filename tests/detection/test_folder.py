@@ -148,12 +148,14 @@ def test_bad_files_are_named_and_the_others_scored(
     (pictures / "text.jpg").write_text("no image")
     (pictures / "empty.png").touch()
     (pictures / "notes.txt").write_text("not looked at")
+    (pictures / "phone.HEIC").write_text("another kind of picture")
     (pictures / "away.png").symlink_to(tmp_path / "elsewhere.png")
     reported: list[Unreadable] = []
     task = FolderTask(pictures, tmp_path / "out", "bottle", batch=1)
     done = score_folder(task, clip_detector, reported.append)
     assert reported == done.left_out
-    assert sorted(file.name for file in reported) == ["away.png", "cut.png", "empty.png", "text.jpg"]
+    named = ["away.png", "cut.png", "empty.png", "phone.HEIC", "text.jpg"]
+    assert sorted(file.name for file in reported) == named
     assert all(file.reason and not file.reason.startswith(file.name) for file in reported)
     assert set(rows(tmp_path / "out")) == set(NAMES)
 

@@ -19,7 +19,7 @@ import psutil
 MARK = "ZSAD_SOAK"
 
 KINDS = {
-    "worker": re.compile(r"^ray::(?!IDLE)"),
+    "worker": re.compile(r"^ray::\w+/"),
     "raylet": re.compile(r"/raylet --"),
     "gcs": re.compile(r"/gcs_server --"),
     "server": re.compile(r"-m pipeline\.flows\.prefect_server"),

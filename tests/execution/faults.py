@@ -1,4 +1,4 @@
-"""Faults for workers: stand-ins for `pipeline.execution.worker.run_on_node` that break it where a test wants.
+"""Faults for workers: stand-ins for `pipeline.execution.worker.Worker` that break where a test wants.
 
 They run on Ray workers, which share nothing with the test but files: `marks` is a folder for those.
 """
@@ -16,11 +16,10 @@ import ray
 import torch
 
 from pipeline.clip import Clip
+from pipeline.execution.retries import LostWorkerError
 from pipeline.execution.tasks import GroupTask, Report
-from pipeline.execution.usage import Place, here
-from pipeline.execution.worker import Workplace, run_on_node
-
-Items = Iterator[Place | Report]
+from pipeline.execution.usage import Place
+from pipeline.execution.worker import Worker, Workplace
 
 FITS = 4
 
@@ -42,45 +41,48 @@ def short_memory(most: int = FITS) -> Iterator[None]:
         Clip.encode_image = whole  # type: ignore[method-assign]
 
 
-def endless_on_endo(task: GroupTask, workplace: Workplace) -> Items:
+class EndlessOnEndo(Worker):
     """A worker that hangs in the group of Endo."""
-    yield here()
-    if task.dataset == "endo":
-        time.sleep(600)
-    items = run_on_node(task, workplace)
-    next(items)
-    yield from items
+
+    def run(self, task: GroupTask) -> Report:
+        if task.dataset == "endo":
+            time.sleep(600)
+        return super().run(task)
+
+
+class StoppedOnEndo(Worker):
+    """A worker that somebody stopped: it hears nothing, and does not end."""
+
+    def run(self, task: GroupTask) -> Report:
+        if task.dataset == "endo":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return super().run(task)
 
 
 HELD = "held"
 
 
-def stopped_on_endo(task: GroupTask, workplace: Workplace) -> Items:
-    """A worker that somebody stopped: it hears nothing, and does not end."""
-    for item in run_on_node(task, workplace):
-        yield item
-        if task.dataset == "endo":
-            os.kill(os.getpid(), signal.SIGSTOP)
-
-
-def stopped_before_it_starts(task: GroupTask, workplace: Workplace) -> Items:
+class StoppedAsItEnters(Worker):
     """A worker that somebody stops, once, before it has said where it runs."""
-    if task.dataset == "endo" and not Path(HELD).exists():
-        Path(HELD).touch()
-        os.kill(os.getpid(), signal.SIGSTOP)
-    yield from run_on_node(task, workplace)
+
+    def enter(self, workplace: Workplace) -> Place:
+        place = super().enter(workplace)
+        if not Path(HELD).exists():
+            Path(HELD).touch()
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return place
 
 
-def held_off_the_head(task: GroupTask, workplace: Workplace) -> Items:
+class HeldOffTheHead(Worker):
     """A worker that hangs in the middle of a group on any node but the head, and leaves the file `HELD`."""
-    items = run_on_node(task, workplace)
-    yield next(items)
-    node_id = ray.get_runtime_context().get_node_id()
-    (resources,) = (node["Resources"] for node in ray.nodes() if node["NodeID"] == node_id)
-    if "node:__internal_head__" not in resources:
-        Path(HELD).touch()
-        time.sleep(600)
-    yield from items
+
+    def run(self, task: GroupTask) -> Report:
+        node_id = ray.get_runtime_context().get_node_id()
+        (resources,) = (node["Resources"] for node in ray.nodes() if node["NodeID"] == node_id)
+        if "node:__internal_head__" not in resources:
+            Path(HELD).touch()
+            time.sleep(600)
+        return super().run(task)
 
 
 def once_held(then: Callable[[], object], over: Event) -> None:
@@ -90,14 +92,33 @@ def once_held(then: Callable[[], object], over: Event) -> None:
     then()
 
 
-def dies_twice_in_headct_and_short_on_endo(task: GroupTask, workplace: Workplace) -> Items:
+class DiesTwiceInHeadctAndIsShortInEndo(Worker):
     """A worker killed in the middle of the group of HeadCT, and the next one too; Endo finds memory short."""
-    items = run_on_node(task, workplace)
-    yield next(items)
-    if task.dataset == "headct":
-        deaths = len(list(Path().glob("death-*")))
-        if deaths < 2:
-            Path(f"death-{deaths}").touch()
+
+    def run(self, task: GroupTask) -> Report:
+        if task.dataset == "headct":
+            deaths = len(list(Path().glob("death-*")))
+            if deaths < 2:
+                Path(f"death-{deaths}").touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+        with short_memory() if task.dataset == "endo" else nullcontext():
+            return super().run(task)
+
+
+class TellsItsGpu(Worker):
+    """A worker that computes nothing and tells on which GPU it would, where CUDA keeps that of its first use.
+
+    A group waits for as many hundredths of a second as it has images. One of class `deadly` kills its
+    worker; one of class `broken` finds that its GPU answers no more.
+    """
+
+    def run(self, task: GroupTask) -> Any:
+        given = os.environ["CUDA_VISIBLE_DEVICES"]
+        used = os.environ.setdefault("DEVICE_OF_THE_FIRST_USE", given)
+        since = time.time()
+        time.sleep(task.images / 100)
+        if task.class_name == "deadly":
             os.kill(os.getpid(), signal.SIGKILL)
-    with short_memory() if task.dataset == "endo" else nullcontext():
-        yield from items
+        if task.class_name == "broken":
+            raise LostWorkerError(f"its GPU answers no more: {os.getpid()}")
+        return os.getpid(), given, used, since, time.time()

@@ -64,7 +64,7 @@ def serial(trained: Project) -> dict[str, bytes]:
 def test_a_lost_node_changes_nothing(
     trained: Project, serial: dict[str, bytes], cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.execution.ray.run_on_node", faults.held_off_the_head)
+    monkeypatch.setattr("pipeline.execution.ray.Worker", faults.HeldOffTheHead)
     events, over = Events(), threading.Event()
 
     def lose_node() -> None:
@@ -116,7 +116,7 @@ def test_lost_workers_change_nothing_and_short_memory_takes_a_smaller_batch(
     serial = files()
     forget(evaluated)
     evaluated.set_param("compute.backend", "ray")
-    monkeypatch.setattr("pipeline.execution.ray.run_on_node", faults.dies_twice_in_headct_and_short_on_endo)
+    monkeypatch.setattr("pipeline.execution.ray.Worker", faults.DiesTwiceInHeadctAndIsShortInEndo)
     events = Events()
     summary = evaluate(events, threads=4)
     assert summary.counts() == {"run": 18, "reused": 0, "failed": 0}
@@ -131,7 +131,7 @@ def test_a_group_that_hangs_becomes_rows_and_the_next_run_costs_just_them(
 ) -> None:
     trained.set_param("compute.time_limit", 40)
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.execution.ray.run_on_node", faults.endless_on_endo)
+        patch.setattr("pipeline.execution.ray.Worker", faults.EndlessOnEndo)
         summary = evaluate(threads=4)
     assert summary.counts() == {"run": CELLS - 2, "reused": 0, "failed": 2}
     (reason,) = {reason for _, reason in summary.failures}
@@ -148,7 +148,7 @@ def test_a_worker_that_is_stopped_is_told_of_and_ended_and_the_others_go_on(
     use_plain_methods(trained)
     trained.set_param("compute.backend", "ray")
     trained.set_param("compute.cpus", 1)
-    monkeypatch.setattr("pipeline.execution.ray.run_on_node", faults.stopped_on_endo)
+    monkeypatch.setattr("pipeline.execution.ray.Worker", faults.StoppedOnEndo)
     monkeypatch.setattr("pipeline.execution.ray._NOTICE_SECONDS", 5.0)
     monkeypatch.setattr("pipeline.execution.ray._LEAST_LIMIT", 30.0)
     monkeypatch.setattr("pipeline.execution.ray._IMAGE_SECONDS", 0.1)
@@ -164,11 +164,11 @@ def test_a_worker_that_is_stopped_before_it_says_where_it_is_gives_its_place_bac
     trained: Project, serial: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained.set_param("compute.cpus", 1)
-    monkeypatch.setattr("pipeline.execution.ray.run_on_node", faults.stopped_before_it_starts)
+    monkeypatch.setattr("pipeline.execution.ray.Worker", faults.StoppedAsItEnters)
     monkeypatch.setattr("pipeline.execution.ray._STOPPED_SECONDS", 2.0)
     events = Events()
     assert evaluate(events, threads=4).complete
-    assert [facts["group"] for facts in events.of("worker_lost")] == ["endo/colon"]
+    assert len(events.of("worker_lost")) == 1
     assert trained.files("results") == serial
 
 

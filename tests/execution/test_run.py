@@ -210,10 +210,35 @@ def test_an_impossible_setting_of_a_learnt_method_is_named_by_train_and_evaluate
 
 
 def test_a_leak_is_refused(evaluated: Project) -> None:
-    evaluated.set_param("auxiliary.exceptions", {})
+    evaluated.set_param("auxiliary", ["btad"])
     summary = evaluate()
     assert "leak" in the_reason(summary)
     assert summary.counts() == {"run": 0, "reused": CELLS - 3, "failed": 3}
+
+
+def test_both_protocols_in_one_run_and_one_by_one(evaluated: Project) -> None:
+    """What the second one needs is learnt already, and its numbers are those that it has alone."""
+    evaluated.set_param("methods", {"anomalyclip": evaluated.params()["methods"]["anomalyclip"]})
+    weights = evaluated.files("weights")
+    evaluated.set_param("protocol", "both")
+    assert evaluate().counts() == {"run": 2, "reused": SUBSETS, "failed": 0}
+    other = {row.dataset: row for row in evaluated.rows() if row.variant == "sdd"}
+    assert {(row.dataset, row.auxiliary, row.protocol) for row in other.values()} == {
+        ("headct", "sdd", "sdd"),
+        ("endo", "sdd", "sdd"),
+    }
+    for auxiliary in ("btad", "sdd"):
+        train(auxiliary)
+    assert evaluated.files("weights") == weights
+    evaluated.set_param("protocol", "sdd")
+    # On the two auxiliary sets both protocols are one: those cells are there, and say the protocol of today.
+    assert evaluate().counts() == {"run": 2, "reused": SUBSETS - 2, "failed": 0}
+    rows = evaluated.rows()
+    assert {row.protocol for row in rows} == {"sdd"}
+    for row in rows:
+        if row.dataset in other:
+            assert row.weights == other[row.dataset].weights
+            assert [getattr(row, it) for it in METRICS] == [getattr(other[row.dataset], it) for it in METRICS]
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from pipeline.execution import scoring
 from pipeline.execution.scoring import ahead, read_batches, release_memory
@@ -14,17 +15,19 @@ from pipeline.params import load_params
 from pipeline.shards import open_subset
 from tests.project import Project
 
+CPU = torch.device("cpu")
+
 
 @pytest.mark.parametrize("size", [4, 11, 100])
 def test_batches_are_the_subset_in_order(trained: Project, size: int) -> None:
     shard = open_subset(load_params().shards / "btad", "01", 112)
     masks = shard.masks(0, len(shard))
     assert masks is not None
-    batches = list(ahead(read_batches(shard, size)))
+    batches = list(ahead(read_batches(shard, size, CPU)))
     assert [len(batch.names) for batch in batches[:-1]] == [size] * (len(batches) - 1)
     assert sum((batch.names for batch in batches), ()) == shard.paths
     assert np.array_equal(np.concatenate([batch.images.numpy() for batch in batches]), shard.images)
-    regions = [image for batch in batches for image in batch.regions or []]
+    regions = [image for batch in batches if isinstance(batch.masks, list) for image in batch.masks]
     for mine, expected in zip(regions, label_masks(masks), strict=True):
         assert np.array_equal(mine.pixels, expected.pixels)
         assert np.array_equal(mine.region, expected.region)
@@ -32,7 +35,7 @@ def test_batches_are_the_subset_in_order(trained: Project, size: int) -> None:
 
 def test_a_set_without_masks_has_no_regions(trained: Project) -> None:
     shard = open_subset(load_params().shards / "headct", "brain", 112)
-    assert all(batch.regions is None for batch in read_batches(shard, 8))
+    assert all(batch.masks is None for batch in read_batches(shard, 8, CPU))
 
 
 def test_the_next_item_is_made_in_a_thread_and_only_that_one() -> None:

@@ -31,7 +31,7 @@ def test_one_machine_and_two_nodes_write_the_same_bytes_and_a_killed_node_change
 
         forget(trained)
         cloudpickle.register_pickle_by_value(faults)
-        monkeypatch.setattr("pipeline.execution.ray.run_on_node", faults.held_off_the_head)
+        monkeypatch.setattr("pipeline.execution.ray.Worker", faults.HeldOffTheHead)
         events, over = Events(), threading.Event()
 
         def kill_node() -> None:

@@ -8,21 +8,26 @@ from hypothesis import strategies as st
 
 from pipeline.plan import Rates, makespan, simulate, useful_workers
 
-MAIN = Rates(start=5.0, cell=0.5, image=2.0, score=0.1, memory=1000)
+MAIN = Rates(start=5.0, cell=0.5, image=2.0, score=0.1, pixels=0.3, finish=0.7, memory=1000)
 DURATIONS = st.lists(st.integers(1, 50), min_size=1, max_size=7)
 
 
 def test_a_group_pays_its_cells_once_and_its_images_once_a_pass() -> None:
-    assert MAIN.seconds(images=10, cells=4) == pytest.approx(4 * 0.5 + 20 + 4.0)
+    assert MAIN.seconds(images=10, cells=4, masks=False) == pytest.approx(4 * 0.5 + 20 + 4.0)
+
+
+def test_only_masks_cost_pixel_metrics() -> None:
+    both = [MAIN.seconds(images=10, cells=4, masks=masks) for masks in (True, False)]
+    assert both[0] - both[1] == pytest.approx(4 * 0.7 + 10 * 4 * 0.3)
 
 
 def test_more_cells_of_a_tower_do_not_pass_the_images_again() -> None:
-    one, ten = (MAIN.seconds(images=100, cells=cells) for cells in (1, 10))
+    one, ten = (MAIN.seconds(images=100, cells=cells, masks=False) for cells in (1, 10))
     assert ten - one == pytest.approx(9 * (0.5 + 100 * 0.1))
 
 
 def test_nothing_costs_nothing() -> None:
-    assert MAIN.seconds(images=0, cells=0) == 0
+    assert MAIN.seconds(images=0, cells=0, masks=True) == 0
 
 
 def best_possible(durations: list[int], workers: int) -> int:

@@ -67,7 +67,7 @@ def cells(params: Params, systems: Sequence[tuple[str, str, int | None]]) -> Ite
                     "method": method,
                     "variant": variant,
                     "seed": seed,
-                    "auxiliary": None if seed is None else params.auxiliary.tuned_on(dataset),
+                    "auxiliary": None if seed is None else params.tuned_on(dataset),
                 }
                 yield cell(shard, identity, record.metrics, index)
 

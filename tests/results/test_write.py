@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.results import METRICS_SCHEMA, SCHEMA_VERSION, ResultsError, parquet, slug, write_results
 from pipeline.results.parquet import cell_rows, read_examples, read_metrics, read_scores
+from pipeline.results.schema import SINCE
 
 from .make import EXAMPLES, failed_cell, failed_row, ok_cell, ok_row
 
@@ -162,16 +163,16 @@ def test_an_empty_folder_says_what_to_do(tmp_path: Path) -> None:
 def test_results_from_before_a_column_are_read_with_nulls(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Version 2 had no titles."""
-    write_results([ok_cell(title="AnomalyCLIP"), failed_cell()], tmp_path)
+    """Version 2 had no titles, and version 3 nothing about the rule."""
+    write_results([ok_cell(title="AnomalyCLIP", track="main"), failed_cell()], tmp_path)
     new = read_metrics(tmp_path / "metrics")
     assert new["title"].tolist() == ["AnomalyCLIP", pd.NA]
     (path,) = tmp_path.glob("metrics/*/*.parquet")
     table, _ = parquet.from_bytes(path.read_bytes(), METRICS_SCHEMA, "new")
     with monkeypatch.context() as patch:
         patch.setattr("pipeline.results.parquet.SCHEMA_VERSION", 2)
-        path.write_bytes(parquet.to_bytes(table.drop_columns(["title", "limit"]), {}))
+        path.write_bytes(parquet.to_bytes(table.drop_columns(list(SINCE)), {}))
     old = read_metrics(tmp_path / "metrics")
-    assert old["title"].isna().all()
-    pd.testing.assert_frame_equal(old.drop(columns="title"), new.drop(columns="title"))
-    assert [row.title for row in cell_rows(old)] == [None, None]
+    assert old[list(SINCE)].isna().all().all()
+    pd.testing.assert_frame_equal(old.drop(columns=list(SINCE)), new.drop(columns=list(SINCE)))
+    assert [(row.title, row.track) for row in cell_rows(old)] == [(None, None)] * 2

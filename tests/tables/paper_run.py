@@ -10,6 +10,8 @@ from pipeline.cells import System
 from pipeline.results import CellRow, spread_columns
 from pipeline.tables import expected_sets, published_table
 
+from .make import rule
+
 EXPECTED = expected_sets(catalog.names())
 LEARNT = ("vand", "coop", "anomalyclip")
 BY_HAND = ("base", "t1")  # prompts without learnt vectors
@@ -67,6 +69,7 @@ def _row(system: System, dataset: str, subset: str, shares: dict[str, float], se
         status="ok",
         seed=seed if learnt else None,
         auxiliary=("colon_auxiliary" if system.variant == "medical" else usual) if learnt else None,
+        **rule(learnt=learnt) | ({"protocol": "own"} if system.variant == "medical" else {}),
         image_size=518,
         n_images=2,
         n_normal=normal,

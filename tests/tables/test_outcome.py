@@ -9,6 +9,7 @@ from pipeline.cells import System
 from pipeline.results import ResultsError
 from pipeline.tables import Outcome
 from pipeline.tables.outcome import in_order
+from pipeline.tables.verdicts import references
 
 from .make import EXPECTED, failed, full_run, outcome, row, write
 
@@ -53,7 +54,7 @@ def test_cells_are_counted_and_reasons_named(tmp_path: Path) -> None:
 def test_every_format_of_what_lacks_cells_says_so_and_nothing_else_does(tmp_path: Path) -> None:
     rows = [it for it in full_run("clip", SHARES) if it.dataset != "btad"]
     texts = write(tmp_path, [*rows, failed("btad", "01", "clip", "x_1.png & y: damaged")])
-    lacking = {name for name in texts if name.startswith(("table1.", "subsets/btad."))}
+    lacking = {name for name in texts if name.startswith(("table1.", "metrics.", "subsets/btad."))}
     marked = {name for name, text in texts.items() if "INCOMPLETE: 1 of" in text}
     assert marked == {"pixel_auroc.svg", *(name for name in lacking if not name.endswith(".csv"))}
     for name in lacking:
@@ -116,6 +117,8 @@ def test_a_smoke_run_is_marked_and_never_mixed(tmp_path: Path) -> None:
     few = outcome(tmp_path, [row("btad", "01", "clip", 0.9, limit=2)])
     assert "SMOKE RUN: at most 2 images of each subset; its numbers mean nothing." in few.marks(short=True)
     assert few.label == "miniature, limit 2"
+    smoke = replace(few, profile="paper").label
+    assert (len(references("table1", "paper")) > 0, references("table1", smoke)) == (True, {})
     with pytest.raises(ResultsError, match="results of a smoke run stand beside others"):
         outcome(tmp_path, [row("btad", "01", "clip", 0.9, limit=2), row("isic", "isic", "clip", 0.9)])
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.standin import META, watched
 from pipeline import methods
-from pipeline.clip import Tap
+from pipeline.clip import Global, Tap, load_clip
 from pipeline.errors import DataError, TrainingError
 from pipeline.methods.base import LearntMethod
 from pipeline.training import AuxiliarySet, FeatureCache, History, collect_features, fit, train
@@ -205,6 +206,58 @@ def test_a_batch_carries_only_the_taps_asked_for(tower: Tower) -> None:
     assert batch.class_names == ["tile", "screw"]
     assert batch.masks.dtype == torch.bool
     assert batch.masks.flatten(1).any(1).tolist() == [True, False]
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_step_moves_what_its_loss_reads_and_nothing_else(
+    tower: Tower, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method = built(tower, name)
+    cache = collect_features(tower.clip, auxiliary_set(tower.size), method.taps)
+    moved: list[frozenset[Tap]] = []
+    gather = FeatureCache.batch
+
+    def noted(self: FeatureCache, rows: torch.Tensor, taps: Any) -> Batch:
+        moved.append(frozenset(taps))
+        return gather(self, rows, taps)
+
+    monkeypatch.setattr(FeatureCache, "batch", noted)
+    losses = fit(method, cache, auxiliary="visa", seed=1)
+    state = method.state()
+    heads = frozenset(tap for tap in method.taps if isinstance(tap, Global))
+    wanted = {"anomalyclip": method.taps, "coop": heads, "vand": method.taps - heads}[name]
+    assert set(moved) == {wanted}
+    least = collect_features(tower.clip, auxiliary_set(tower.size), method.loss_taps)
+    assert least.features.keys() == wanted
+    assert fit(method, least, auxiliary="visa", seed=1) == losses
+    for key, value in method.state().items():
+        assert torch.equal(value, state[key])
+
+
+@pytest.mark.parametrize("home", ["cpu", "meta"])
+@pytest.mark.parametrize("name", SETTINGS)
+def test_an_epoch_on_a_device_waits_once_at_its_end(tower: Tower, name: str, home: str) -> None:
+    with watched():
+        clip = load_clip(tower.clip.spec, device="meta", state_dict=tower.state)
+    once = {"training": {"epochs": 1, "batch": 2}}
+    real = collect_features(tower.clip, auxiliary_set(tower.size), built(tower, name).loss_taps)
+    cache = FeatureCache(
+        {tap: values.to(home) for tap, values in real.features.items()},
+        real.labels.to(home),
+        real.masks.to(home),
+        real.class_names,
+        META,
+    )
+    waits = []
+    for _ in range(2):  # the first epoch of a process uploads what stays
+        method = methods.build(name, SETTINGS[name] | once, clip)
+        assert isinstance(method, LearntMethod)
+        with watched() as begun:
+            method.reset(torch.Generator().manual_seed(1))
+        with watched() as watch:
+            fit(method, cache, auxiliary="visa", seed=1)
+        waits.append(watch.waits - begun.waits)
+    assert waits[1] == 1
 
 
 def test_unequal_parts_are_refused() -> None:

@@ -1,4 +1,4 @@
-// Routes, theme, and the tables that came with the page.
+// Routes, and the tables that came with the page.
 const pages = [...document.querySelectorAll("[data-page]")];
 let visit = 0;
 
@@ -31,27 +31,9 @@ async function show() {
   await drawFigures(page);
 }
 
-const themes = ["system", "light", "dark"];
-const dark = matchMedia("(prefers-color-scheme: dark)");
-const remembered = { get: () => { try { return localStorage.getItem("zsad-theme"); } catch { return null; } },
-  set: (value) => { try { localStorage.setItem("zsad-theme", value); } catch { /* a page from disk may have no storage */ } } };
-let theme = themes.includes(remembered.get()) ? remembered.get() : "system";
-
-function applyTheme() {
-  document.documentElement.dataset.theme = theme === "system" ? (dark.matches ? "dark" : "light") : theme;
-  document.getElementById("theme").textContent = `Theme: ${theme}`;
-}
-
-document.getElementById("theme").addEventListener("click", () => {
-  theme = themes[(themes.indexOf(theme) + 1) % themes.length];
-  remembered.set(theme);
-  applyTheme();
-});
-dark.addEventListener("change", applyTheme);
 document.querySelectorAll("table.sortable").forEach(makeSortable);
 document.querySelectorAll("input[data-filter]").forEach((input) => {
   makeFilter(input, document.getElementById(input.dataset.filter), document.querySelector(`[data-count="${input.dataset.filter}"]`));
 });
 addEventListener("hashchange", show);
-applyTheme();
 show();

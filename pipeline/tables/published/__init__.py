@@ -6,12 +6,15 @@ metric are read here, the others by nobody.
 """
 
 import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Any, Final, Literal
 
+from pipeline import catalog
 from pipeline.cells import System
-from pipeline.results import METRICS, ResultsError
+from pipeline.results import METRICS, ResultsError, RuleColumns
 
 PRINTED_NAMES: Final = {
     "clip": "CLIP",
@@ -43,6 +46,7 @@ _VARIANTS: Final = {
     },
 }
 
+_PROTOCOLS: Final = {3: {"protocol": "own"}}  # tuned on ColonDB
 # Values in Table 1 that the paper takes from the methods' own papers (README).
 _TAKEN_OVER: Final = {(method, dataset) for method in ("winclip", "vand") for dataset in ("mvtec", "visa")}
 _BY_PRINTED_NAME: Final = {title: method for method, title in PRINTED_NAMES.items()}
@@ -63,8 +67,8 @@ Source = Literal["paper", "authors' log", "other paper"]
 
 
 @dataclass(frozen=True)
-class PublishedValue:
-    """One printed number.
+class PublishedValue(RuleColumns):
+    """One printed number, with what is known of it by the rule; `track` is the main one for all.
 
     Attributes:
         table: 1 to 5, `None` for a value by subset.
@@ -96,22 +100,42 @@ class PublishedValue:
     def __post_init__(self) -> None:
         if self.metric not in METRICS or not 0 <= self.percent <= 100:
             raise ResultsError(f"published: {self} is no metric in percent; fix its CSV file")
+        self.check_rule(f"published: {self.system.name} on {self.dataset}")
 
 
 def published_table(number: int) -> tuple[PublishedValue, ...]:
     """The values of Table `number` (1 to 5) of the paper, in the order of its file."""
-    return tuple(
-        PublishedValue(
-            table=number,
-            method=(method := line.get("method", "anomalyclip")),
-            variant=line.get("variant", ""),
-            dataset=line["dataset"],
-            metric=line["metric"],
-            percent=float(line["value"]),
-            source="other paper" if number == 1 and (method, line["dataset"]) in _TAKEN_OVER else "paper",
-        )
-        for line in _lines(_FILES[number])
+    return tuple(_of_table(number, line) for line in _lines(_FILES[number]))
+
+
+def _of_table(number: int, line: Mapping[str, str]) -> PublishedValue:
+    method, dataset = line.get("method", "anomalyclip"), line["dataset"]
+    source = _source(number, method, dataset)
+    return PublishedValue(
+        table=number,
+        method=method,
+        variant=line.get("variant", ""),
+        dataset=dataset,
+        metric=line["metric"],
+        percent=float(line["value"]),
+        source=source,
+        **_rule(source, method, dataset) | _PROTOCOLS.get(number, {}),
     )
+
+
+def _source(number: int, method: str, dataset: str) -> Source:
+    return "other paper" if number == 1 and (method, dataset) in _TAKEN_OVER else "paper"
+
+
+def _rule(source: Source, method: str, dataset: str) -> dict[str, str]:
+    """The columns of `RuleColumns`, from `rule.csv` and the catalog."""
+    build = catalog.record(dataset).build().name
+    return {"track": "main", "build_name": build, **_known_rules()[source, method]}
+
+
+@cache
+def _known_rules() -> dict[tuple[str, str], dict[str, str]]:
+    return {(line.pop("source"), line.pop("method")): line for line in _lines("rule.csv")}
 
 
 def published_subsets() -> tuple[PublishedValue, ...]:
@@ -170,6 +194,7 @@ def _by_subset(
         metric=metric,
         percent=float(value),
         source=source,
+        **_rule(source, method, dataset),
     )
 
 
