@@ -9,6 +9,7 @@ scaled to 8 by their bit depth; fractions and larger numbers have no known black
 import io
 import os
 import re
+import struct
 from collections.abc import Sequence
 from typing import IO, Any, Final, NamedTuple, TypeAlias
 
@@ -27,6 +28,7 @@ _DEPTHS: Final = (8, 10, 12, 14, 16)  # of cameras and scanners
 _UNLIKELY: Final = 1 << 14  # a largest value below leaves a 16-bit picture at a quarter of its brightness
 _BITS, _PHOTOMETRIC, _SUBFILE = 258, 262, 254  # TIFF tags
 _WHITE_IS_ZERO = 0
+_ORIENTATION = 274  # EXIF tag
 _PLANE: Final = 2  # axes
 _SAVE: Final = "save it with 8 or 16 bits"
 # Pillow unpacks one byte of each 16-bit value; by these raw modes it unpacks the other one.
@@ -104,6 +106,15 @@ def _has_wide_header(file: IO[bytes]) -> bool:
         if is_fault(error):
             raise
         return True  # reading all of it says what is wrong
+
+
+def orientation_of(image: Image.Image) -> int:
+    """How an image asks to be shown by its EXIF tag, 2 to 8; 1 is upright, and other values say nothing."""
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except (SyntaxError, ValueError, TypeError, OSError, struct.error):  # of damaged tags
+        return 1
+    return value if isinstance(value, int) and value in range(1, 9) else 1
 
 
 def depth_note(peaks: Sequence[int]) -> str:

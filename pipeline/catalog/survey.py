@@ -13,10 +13,9 @@ from statistics import median
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from pipeline.catalog.fingerprint import FileFact
-from pipeline.catalog.images import Values, depth_note, depth_of, open_contents, peak_of
+from pipeline.catalog.images import Values, depth_note, depth_of, open_contents, orientation_of, peak_of
 from pipeline.catalog.layouts import AnyLayout
 from pipeline.catalog.layouts.image_list import ImageList, as_word
 from pipeline.catalog.masks import SAME_SHAPE, read_mask
@@ -27,8 +26,7 @@ from pipeline.errors import DataError, count
 _MIDDLE = 127
 _HALF = 0.5
 _EDGE = 0.9  # share of the edge of an inverted mask that is marked: objects and defects lie inside
-_ORIENTATION = 274  # EXIF tag; 1 is upright
-_QUARTER_TURN, _LAST_TURN = 5, 8  # from the one to the other the sides are exchanged
+_QUARTER_TURN = 5  # from this orientation on the sides are exchanged
 
 
 class _Pair(NamedTuple):
@@ -91,7 +89,7 @@ def _pair(root: Path, sample: Sample) -> _Pair:
     try:
         content = (root / sample.image).read_bytes()
         image = open_contents(content, sample.image).image
-        orientation = _orientation(image)
+        orientation = orientation_of(image)
         digest = FileFact.of(content).sha256
         seen = _Pair(digest, peak_of(io.BytesIO(content), sample.image), orientation != 1)
         if sample.mask is None or sample.label != ANOMALOUS:
@@ -104,7 +102,7 @@ def _pair(root: Path, sample: Sample) -> _Pair:
     grey = [np.asarray(one.image.convert("L")) for one in masks if one.wide is None and one.image.mode != "P"]
     marked = sum(int((one > 0).sum()) for one in grey)
     sure = sum(int((one > _MIDDLE).sum()) for one in grey)
-    alike = all(_orientation(one.image) == orientation for one in masks)
+    alike = all(orientation_of(one.image) == orientation for one in masks)
     return seen._replace(
         doubtful="" if alike or not _fits_turned(image.size, orientation) else sample.image,
         resized=any(one.image.size != image.size for one in masks),
@@ -112,12 +110,6 @@ def _pair(root: Path, sample: Sample) -> _Pair:
         marked=float(sum(one.mean() for one in marks)),
         edge=float(max(_edge(one).mean() for one in marks)),
     )
-
-
-def _orientation(image: Image.Image) -> int:
-    """How an image asks to be shown, 1 to 8; other values, 0 above all, mean nothing."""
-    value = image.getexif().get(_ORIENTATION, 1)
-    return value if isinstance(value, int) and 1 <= value <= _LAST_TURN else 1
 
 
 def _fits_turned(size: tuple[int, int], orientation: int) -> bool:

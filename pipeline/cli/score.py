@@ -197,6 +197,8 @@ def score(  # noqa: PLR0913 - one argument an option
         )
     if done.depth_note:
         click.echo(f"{done.depth_note} (--bit-depth changes it)")
+    if done.turned:
+        click.echo(f"{count(done.turned, 'image')} with an orientation tag: scored as stored, not as shown")
     if done.masks:
         click.echo(f"not scored: {count(len(done.masks), 'mask')}, such as {done.masks[0]}")
     if done.left_out:

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.catalog.images import decode, depth_note, depth_of, peak_of
+from pipeline.catalog.images import decode, depth_note, depth_of, orientation_of, peak_of
 from pipeline.catalog.roles import mask_paths
 from pipeline.catalog.tree import IMAGE_SUFFIXES, UNREAD, is_image, is_picture, read_tree
 from pipeline.detection.detector import Detector
@@ -47,11 +47,12 @@ _WORKERS = 2  # decoding is a fraction of the tower's time
 
 
 class Picture(NamedTuple):
-    """One decoded image: its name in the folder, (S, S, 3) RGB, and its published width and height."""
+    """One decoded image: name in the folder, (S, S, 3) RGB, stored width and height, whether to be turned."""
 
     name: str
     pixels: Bytes
     shape: tuple[int, int]
+    turned: bool = False
 
 
 class Unreadable(NamedTuple):
@@ -107,7 +108,7 @@ def read_picture(folder: Path, name: str, size: int, bit_depth: int | None = Non
     """One image as every prepared image is made; never raises for what lies in the file."""
     try:
         image = decode((folder / name).read_bytes(), name, bit_depth)
-        return Picture(name, image_array(image, size), image.size)
+        return Picture(name, image_array(image, size), image.size, orientation_of(image) != 1)
     except (DataError, OSError) as error:
         return Unreadable(name, str(error).removeprefix(f"{name}: "))
 
@@ -210,7 +211,8 @@ class FolderTask:
 class FolderScores:
     """Names and scores of the images that were scored, masks that were not, and files that were left out.
 
-    `depth_note` says by which bit depth images of 16 bits were read, when that was found.
+    `depth_note` says by which bit depth images of 16 bits were read, when that was found; `turned` counts
+    the scored ones with an orientation tag, which is not applied.
     """
 
     names: list[str] = field(default_factory=list)
@@ -218,6 +220,7 @@ class FolderScores:
     left_out: list[Unreadable] = field(default_factory=list)
     masks: tuple[str, ...] = ()
     depth_note: str = ""
+    turned: int = 0
 
 
 def score_folder(
@@ -296,6 +299,7 @@ class _FolderRun:
                 continue
             self.done.names.append(picture.name)
             self.done.scores.append(score)
+            self.done.turned += picture.turned
             if maps is not None and self._task.maps:
                 write_map(self._task.out, picture.name, maps[row])
             if maps is not None and self._task.overlays:

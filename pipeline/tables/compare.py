@@ -178,7 +178,9 @@ def _rest(differences: Sequence[Difference], shown: Sequence[Difference], *, eve
 
 def _lines(folder: Path) -> dict[str, Value]:
     tables = folder / "tables" if (folder / "tables").is_dir() else folder
-    paths = [*sorted(tables.glob("*.csv")), *sorted(tables.glob("subsets/*.csv"))]
+    # The table of all metrics repeats what the paper's tables have: they name it first.
+    top = sorted(tables.glob("*.csv"), key=lambda path: (path.stem == "metrics", path))
+    paths = [*top, *sorted(tables.glob("subsets/*.csv"))]
     if not any(is_table(path) for path in paths):
         raise ResultsError(f"{folder}: no tables here; run `dvc repro tables` first")
     return {_name(line): line for path in paths for line in read_csv(path)}

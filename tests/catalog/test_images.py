@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.catalog.images import decode, peak_of
+from pipeline.catalog.images import decode, orientation_of, peak_of
 from pipeline.errors import DataError
 
 
@@ -176,6 +176,16 @@ def test_peaks_are_of_16_bits_only() -> None:
     assert peak_of(io.BytesIO(stored(GREY.astype(np.uint8))), "x") is None
     with pytest.raises(DataError, match="x: an empty file"):
         peak_of(io.BytesIO(), "x")
+
+
+@pytest.mark.parametrize(("tag", "found"), [(6, 6), (1, 1), (0, 1), (9, 1)])
+def test_an_orientation_that_says_nothing_is_upright(tag: int, found: int) -> None:
+    buffer, exif = io.BytesIO(), Image.Exif()
+    exif[274] = tag
+    Image.new("L", (4, 4)).save(buffer, "WEBP", exif=exif)
+    assert orientation_of(decode(buffer.getvalue(), "x")) == found
+    damaged = buffer.getvalue().replace(b"MM\0*", b"MM\0^")
+    assert orientation_of(decode(damaged, "x")) == 1
 
 
 def test_16_bits_that_are_not_read_are_refused_with_a_way_out() -> None:

@@ -220,6 +220,17 @@ def test_the_bit_depth_is_that_of_the_folder_or_as_stated(clip_detector: Detecto
     assert [file.name for file in score_folder(task, clip_detector).left_out] == ["broken.png"]
 
 
+def test_an_orientation_tag_is_counted_and_not_applied(clip_detector: Detector, tmp_path: Path) -> None:
+    upright, turned = tmp_path / "in/a.png", tmp_path / "in/b.png"
+    write_pictures(tmp_path / "in", ("a.png",))
+    tag = Image.Exif()
+    tag[274] = 6
+    Image.open(upright).save(turned, exif=tag)
+    done = score_folder(FolderTask(tmp_path / "in", tmp_path / "out", "cup"), clip_detector)
+    assert done.turned == 1
+    assert done.scores[0] == pytest.approx(done.scores[1], abs=1e-6)
+
+
 def test_no_image_and_no_class_name_are_errors(
     clip_detector: Detector, pictures: Path, tmp_path: Path
 ) -> None:
