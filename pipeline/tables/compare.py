@@ -18,7 +18,7 @@ from pipeline.results import ResultsError
 from pipeline.results.parquet import read_scores
 from pipeline.tables.markdown import grid
 from pipeline.tables.model import AVERAGE, MEAN
-from pipeline.tables.significance import Noise, noise, p_value, paired_errors, significant
+from pipeline.tables.significance import Noise, PairedScores, noise, p_value, significant
 from pipeline.tables.values import KEY_COLUMNS, Value, is_table, read_csv
 
 # Two values that are printed with four decimals and differ by the tolerance exactly are within it.
@@ -220,7 +220,7 @@ class _Pairing:
     def __init__(self, before: Path, after: Path, lines: _Lines) -> None:
         folders = before / "scores", after / "scores"
         both = all(folder.is_dir() for folder in folders)
-        self._errors = paired_errors(*(read_scores(folder) for folder in folders)) if both else {}
+        self._scores = PairedScores(*(read_scores(folder) for folder in folders)) if both else None
         self._parts: dict[_Key, list[Value]] = {}
         for line in lines.values() if both else ():
             if _level(line) == "cells":
@@ -231,8 +231,10 @@ class _Pairing:
 
     def error(self, line: Value) -> float | None:
         """In points; `None` where images are not shared, or not known to be."""
+        if self._scores is None:
+            return None
         if _level(line) == "cells":
-            return self._errors.get((_cell(line), line.metric))
+            return self._scores.errors(_cell(line)).get(line.metric)
         errors = [self.error(part) for part in self._parts.get(_key(line), ())]
         known = [error for error in errors if error is not None]
         return math.hypot(*known) / len(errors) if errors and len(known) == len(errors) else None
