@@ -1,4 +1,4 @@
-"""What pages and docstrings name in the package is there: modules, what they define, files."""
+"""What pages name in the package is there: modules, what they define, files."""
 
 import re
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ _FILE = re.compile(r"`((?:\w+/)+\w+\.py)`")
 
 
 def _pages() -> Iterator[tuple[str, str]]:
-    """Name and text of every page and module; the changelog tells of what was."""
-    paths = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "pipeline").rglob("*.py")]
+    """Name and text of every page; the changelog tells of what was."""
+    paths = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
     yield from (
         (path.relative_to(ROOT).as_posix(), path.read_text()) for path in paths if path.name != "CHANGELOG.md"
     )

@@ -5,7 +5,6 @@
 
 import pytest
 
-from stages import tables
 from tests.docs.blocks import blocks
 from tests.project import ROOT, SECONDS, Project
 
@@ -23,6 +22,6 @@ def test_one_file_and_its_prompts_are_enough(trained: Project, served: None) -> 
     trained.set_param("datasets", ["btad", "sdd"])
     output = trained.run("python", "-m", "stages.evaluate")
     assert "cells: 8 run, 0 reused, 0 failed" in output
-    tables.run()
+    trained.run("python", "-m", "stages.tables")
     table = (trained.folder / "results/miniature/tables/table1.md").read_text()
     assert "| CLIP | Odd patch |" in table
