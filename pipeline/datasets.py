@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple
 import yaml
 
 from pipeline import catalog
-from pipeline.archives.writer import staged
+from pipeline.archives.writer import require_free, staged
 from pipeline.catalog import DatasetRecord, Guess, KnownCounts, Sample, registry
 from pipeline.catalog.survey import survey
 from pipeline.catalog.tree import read_tree, some
@@ -104,12 +104,13 @@ def add_dataset(folder: Path, name: str, normal: str | None = None, *, leave_asi
     """
     if catalog.is_taken(name):
         raise DataError(f"{name}: there is a data set of this name; choose another with --name")
+    place, path = registry.DATA / name, catalog.own_record_path(name)
+    require_free(place)
     found = catalog.guess(folder, name, normal, leave_aside=leave_aside)
     seen = survey(folder, found.listing.samples, found.record.layouts[0])
     build = found.record.builds[0].model_copy(update={"bit_depth": seen.bit_depth})
     found = replace(found, record=found.record.model_copy(update={"builds": (build,)}))
     _try_out(folder, found)
-    place, path = registry.DATA / name, catalog.own_record_path(name)
     ours = False
     try:
         with staged(place) as target:

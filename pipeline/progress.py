@@ -1,12 +1,14 @@
-"""Progress of long work, on standard output: a live bar in a terminal, one plain line per step elsewhere.
+"""Progress of long work, on standard output: a live bar in a terminal, plain lines elsewhere.
 
-Steps may finish in several threads; a line has the count, what was done, and the seconds since the start.
+A line a step, and of thousands of steps every so many one, the last included. Steps may finish in several
+threads; a line has the count, what was done, and the seconds since the start.
 """
 
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import ceil
 from threading import Lock
 
 from rich.console import Console
@@ -19,12 +21,15 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+_MOST_LINES = 100
+
 
 class Steps:
     """Counts finished steps of a known total. Safe to call from several threads."""
 
     def __init__(self, title: str, total: int, bar: Progress | None) -> None:
         self._title, self._total, self._done = title, total, 0
+        self._every = max(1, ceil(total / _MOST_LINES))
         self._start = time.monotonic()
         self._lock = Lock()
         self._bar = bar
@@ -36,6 +41,8 @@ class Steps:
             self._done += 1
             if self._bar is not None and self._task is not None:
                 self._bar.update(self._task, advance=1, description=f"{self._title}: {what}")
+                return
+            if self._done % self._every and self._done != self._total:
                 return
             seconds = time.monotonic() - self._start
             line = f"{self._title} [{self._done}/{self._total}] {what} ({seconds:.0f} s)"

@@ -1,8 +1,13 @@
-"""What counts as a secret, and what a reader must still be able to read."""
+"""What counts as a secret, what a reader must still be able to read, and what is a fault of the machine."""
+
+import errno
+import io
+import os
+import zipfile
 
 import pytest
 
-from pipeline.errors import redacted
+from pipeline.errors import fault_behind, redacted
 
 PASSWORD = "pa55word"  # noqa: S105 - an example
 
@@ -29,3 +34,21 @@ def test_passwords_in_addresses_are_hidden(password: str) -> None:
 )
 def test_the_rest_stays(text: str) -> None:
     assert redacted(text, {"X_TOKEN": "abc", "HOME": "/home/somebody", "RAY_AUTH_MODE": "token"}) == text
+
+
+class _Failing(io.BytesIO):
+    """A file on a disk that does not answer."""
+
+    def seek(self, *_: object) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_a_fault_that_a_reader_tells_as_damage_is_found() -> None:
+    with pytest.raises(zipfile.BadZipFile) as caught:
+        zipfile.ZipFile(_Failing())
+    fault = fault_behind(caught.value)
+    assert fault is not None
+    assert fault.errno == errno.EIO
+    with pytest.raises(zipfile.BadZipFile) as damaged:
+        zipfile.ZipFile(io.BytesIO(b"PK"))
+    assert fault_behind(damaged.value) is None

@@ -54,7 +54,10 @@ def test_an_auxiliary_set_that_params_do_not_name_is_refused(project: Project) -
     ("raised", "code"),
     [
         (ZsadError("no room"), "error: no room"),
-        (OSError(errno.ENOSPC, "No space left", "a.csv"), "error: a.csv: No space left; make room"),
+        (
+            OSError(errno.ENOSPC, "No space left", "a.csv"),
+            "error: a.csv: No space left; make room, of bytes (`df -h`) or of files (`df -i`)",
+        ),
         (
             OSError(errno.EROFS, "Read-only", "a"),
             "error: a: Read-only; put it on a file system that can be written",

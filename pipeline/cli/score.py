@@ -171,7 +171,7 @@ def score(  # noqa: PLR0913 - one argument an option
     """Score every image of FOLDER, at any depth, and write scores.parquet.
 
     Higher is more anomalous. A file that cannot be read is named on standard error and left out; the exit
-    code is then 1.
+    code is then 1. A run that was killed goes on where it was when the same command is given again.
 
     \b
     Example:
@@ -187,7 +187,8 @@ def score(  # noqa: PLR0913 - one argument an option
         task, detector, lambda file: click.echo(f"left out: {file.name}: {file.reason}", err=True)
     )
     left_out = f", {count(len(done.left_out), 'file')} left out" if done.left_out else ""
-    click.echo(f"{count(len(done.names), 'image')} scored{left_out}: {target}")
+    went_on = f", {done.kept} of them before it was interrupted" if done.kept else ""
+    click.echo(f"{count(len(done.names), 'image')} scored{went_on}{left_out}: {target}")
     if len(done.scores) > 1 and (tied := Counter(done.scores).most_common(1)[0][1]) > 1:
         click.echo(f"{tied} of {len(done.scores)} scores are equal: these images are not ranked")
     if Path(detector.method.clip.spec.weights).parent.name == "tiny_clip":

@@ -30,17 +30,29 @@ _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _SECONDS = 5.0  # that somebody waits who only asks whether a file is there
 _LONGEST_JSON = 4 << 20  # bytes; an article with a thousand files has a tenth of that
 _SOURCE = "zsad_source"  # the address that a request began with
+_WAYS = ("http_proxy", "https_proxy", "all_proxy", "ssl_cert_file", "ssl_cert_dir")
 _NO_SUCH_PIECE = httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE
 
 
 def open_client() -> httpx.Client:
-    """A client that follows redirects, but not inwards, and gives up on a silent server after a minute."""
-    return httpx.Client(
-        follow_redirects=True,
-        event_hooks={"request": [_refuse_inward]},
-        timeout=httpx.Timeout(60.0, connect=20.0),
-        headers={"User-Agent": "zsad", "Accept-Encoding": "identity"},
-    )
+    """A client that follows redirects, but not inwards, and gives up on a silent server after a minute.
+
+    Raises:
+        DownloadError: the environment names a proxy or certificates that cannot be used.
+    """
+    try:
+        return httpx.Client(
+            follow_redirects=True,
+            event_hooks={"request": [_refuse_inward]},
+            timeout=httpx.Timeout(60.0, connect=20.0),
+            headers={"User-Agent": "zsad", "Accept-Encoding": "identity"},
+        )
+    except (OSError, ValueError, ImportError) as error:
+        named = [name for name in os.environ if name.lower() in _WAYS]
+        raise DownloadError(
+            f"nothing can be downloaded with what the environment names ({error}): set {', '.join(named)} "
+            "to what this machine has, or unset them"
+        ) from error
 
 
 def get_json(url: str, *, client: httpx.Client, patience: Patience) -> Any:

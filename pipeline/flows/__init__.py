@@ -6,6 +6,7 @@ every task before it stops.
 """
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 for _name, _value in {
@@ -25,6 +26,15 @@ for _name, _value in {
     "PREFECT_LOGGING_SERVER_LEVEL": "ERROR",
 }.items():
     os.environ.setdefault(_name, _value)
+
+# Prefect fails at its import where httpx cannot use what these name, and nothing of ours goes there.
+for _name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+    if not Path(os.environ.get(_name, ".")).exists():
+        del os.environ[_name]
+_schemes = {"", "http", "https", *(("socks5", "socks5h") if find_spec("socksio") else ())}
+for _name in [name for name in os.environ if name.lower() in ("http_proxy", "https_proxy", "all_proxy")]:
+    if os.environ[_name].rpartition("://")[0].lower() not in _schemes:
+        del os.environ[_name]
 
 _SELF = "127.0.0.1,localhost"
 _elsewhere = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")

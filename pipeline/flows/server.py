@@ -76,7 +76,6 @@ def some_server() -> Iterator[None]:
         yield
         return
     server = _own_server()
-    server.wait_until_up()
     settings = {PREFECT_API_URL: f"{server.address}/api", PREFECT_API_AUTH_STRING: server.secret}
     with temporary_settings(settings):
         yield
@@ -84,7 +83,7 @@ def some_server() -> Iterator[None]:
 
 @cache
 def _own_server() -> Server:
-    """The one of this process. It ends with the process, when Prefect has said all that it has to."""
+    """The one of this process, up. It ends with the process, when Prefect has said all that it has to."""
     log = Path(PREFECT_HOME.value()) / "own-server.log"
     # While it is started again its socket stays open, so a client that waits between tries waits for nothing.
     EventsWorker.set_client_override(PrefectEventsClient, reconnection_attempts=_TRIES)
@@ -98,12 +97,14 @@ def _own_server() -> Server:
             sys.stderr.write(f"{error}; the run goes on without pages\n")
 
     keeper = Thread(target=keep_up, daemon=True)
-    keeper.start()
 
     def stop() -> None:
         over.set()
-        keeper.join()
+        if keeper.is_alive():
+            keeper.join()
         server.stop(_STOP_SECONDS)
 
     atexit.register(stop)
+    server.wait_until_up()
+    keeper.start()
     return server

@@ -255,12 +255,12 @@ def test_overlays_keep_proportions_and_are_hottest_where_the_map_is(tmp_path: Pa
     assert Image.open(tmp_path / "overlays" / "flat.png.png").size == (1, SIZE)
 
 
-def test_batches_hold_all_images_in_order_and_no_more_than_asked(pictures: Path) -> None:
+def test_chunks_are_read_in_order(pictures: Path) -> None:
     names, _, _ = list_images(pictures, pictures / "nowhere")
-    batches = list(read_batches(pictures, names, SIZE, 2))
+    batches = list(read_batches(pictures, [names[:2], names[2:4], names[4:]], SIZE))
     assert [len(batch) for batch in batches] == [2, 2, 1]
     assert tuple(item.name for batch in batches for item in batch) == names
-    assert list(read_batches(pictures, (), SIZE, 2)) == []
+    assert list(read_batches(pictures, (), SIZE)) == []
 
 
 def learnt(tower: GivenTower, **changes: Any) -> LearntMethod:

@@ -6,8 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.catalog import Source, auxiliary_names, names, record
-from pipeline.downloads import Store
+from pipeline.downloads import DownloadError, Store
 from pipeline.downloads.hosts import routes
+from pipeline.downloads.http import open_client
 from tests.downloads.sets import http
 from tests.downloads.sets import record as widgets
 
@@ -85,3 +86,19 @@ def test_a_source_that_cannot_be_used_is_refused(facts: dict[str, str], message:
 def test_a_source_of_an_unknown_build_is_refused() -> None:
     with pytest.raises(ValidationError, match="a source is of the unknown build 'mine'"):
         widgets(http("https://example.org/w.zip", build="mine"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ALL_PROXY", "socks5://127.0.0.1:9"),
+        ("https_proxy", "what://127.0.0.1:9"),
+        ("SSL_CERT_FILE", "/nonexistent.pem"),
+    ],
+)
+def test_a_proxy_or_certificates_that_cannot_be_used_are_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(DownloadError, match=rf"what the environment names .*: set .*{name}.* or unset them"):
+        open_client()

@@ -1,7 +1,7 @@
 /* Preloaded into a process: makes the n-th call of one kind fail, of those that touch files below one folder.
  *
- * fault_arm(kind, nth, error) starts counting anew, fault_count() says how many there were, fault_fired() whether
- * one failed. Files below a folder named `pipeline` or `stages` (the code) and `.zsad/prefect` do not count.
+ * fault_arm(kind, nth, error, folder) starts counting anew, and with ALL only counts; fault_count(kind) says how
+ * many there were. Files below a folder named `pipeline` or `stages` (the code) and `.zsad/prefect` do not count.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -19,38 +19,38 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum kind { NONE, OPEN, READ, WRITE, FSYNC, RENAME, MKDIR };
+enum kind { NONE, OPEN, READ, WRITE, FSYNC, RENAME, MKDIR, ALL };
 
-static atomic_int armed = NONE, nth, count, fired, error_number;
+static atomic_int armed = NONE, nth, counted[ALL], error_number;
 static char below[PATH_MAX];
 
 void fault_arm(int kind, int n, int error, const char *folder) {
     armed = NONE;
     snprintf(below, sizeof below, "%s/", folder);
     nth = n;
-    count = fired = 0;
+    for (int each = 0; each < ALL; each++) counted[each] = 0;
     error_number = error;
     armed = kind;
 }
 
-int fault_count(void) { return count; }
-int fault_fired(void) { return fired; }
+int fault_count(int kind) { return counted[kind]; }
+
+static int watched(enum kind kind) { return armed == (int)kind || armed == ALL; }
 
 static int counts(const char *path) {
     return strncmp(path, below, strlen(below)) == 0 && !strstr(path, "/pipeline/") && !strstr(path, "/stages/");
 }
 
 static int fails(enum kind kind, const char *path) {
-    if (armed != (int)kind || !path || !counts(path)) return 0;
-    if (++count != nth) return 0;
-    fired = 1;
+    if (!watched(kind) || !path || !counts(path)) return 0;
+    if (++counted[kind] != nth || armed == ALL) return 0;
     errno = error_number;
     return 1;
 }
 
 static int fails_at(enum kind kind, int folder, const char *path) {
     char whole[2 * PATH_MAX], link[64];
-    if (armed != (int)kind || !path) return 0;
+    if (!watched(kind) || !path) return 0;
     if (path[0] == '/') return fails(kind, path);
     if (folder == AT_FDCWD) {
         if (!getcwd(whole, PATH_MAX)) return 0;
@@ -67,7 +67,7 @@ static int fails_at(enum kind kind, int folder, const char *path) {
 
 static int fails_on(enum kind kind, int handle) {
     char link[64], path[PATH_MAX];
-    if (armed != (int)kind) return 0;
+    if (!watched(kind)) return 0;
     snprintf(link, sizeof link, "/proc/self/fd/%d", handle);
     ssize_t size = readlink(link, path, sizeof path - 1);
     if (size < 0) return 0;

@@ -35,8 +35,10 @@ from tests.downloads.server import serving
 from tests.downloads.sets import http, published, record, zipped
 from tests.execution import running
 from tests.execution.folder_files import write_pictures
+from tests.project import ROOT
 
 KINDS = {"open": 1, "read": 2, "write": 3, "fsync": 4, "rename": 5, "mkdir": 6}
+COUNTED = ("all", 0, 0)  # no fault, and calls of every kind are counted
 ERRORS = (errno.EIO, errno.ENOSPC, errno.EMFILE, errno.EROFS)
 
 Outputs = dict[str, bytes]
@@ -133,15 +135,15 @@ class Faults:
         self._folder = str(folder).encode()
 
     def arm(self, kind: str, nth: int, error: int = errno.EIO) -> None:
-        self._library.fault_arm(KINDS[kind], nth, error, self._folder)
+        self._library.fault_arm(KINDS.get(kind, len(KINDS) + 1), nth, error, self._folder)
 
-    def count(self) -> int:
-        return int(self._library.fault_count())
+    def counts(self) -> dict[str, int]:
+        return {kind: int(self._library.fault_count(number)) for kind, number in KINDS.items()}
 
 
 def attempt(
     step: str, folder: Path, log: Path, faults: Faults, fault: tuple[str, int, int]
-) -> tuple[int, int]:
+) -> tuple[int, dict[str, int]]:
     """Run a step in a fork, with a fault.
 
     Returns:
@@ -149,16 +151,16 @@ def attempt(
     """
     pid = os.fork()
     if not pid:
-        code, count = _inside(step, folder, log, faults, fault)
-        (log.parent / "count").write_text(str(count))
+        code, counts = _inside(step, folder, log, faults, fault)
+        (log.parent / "counts").write_text(json.dumps(counts))
         os._exit(code)
     _, status = os.waitpid(pid, 0)
-    return os.waitstatus_to_exitcode(status), int((log.parent / "count").read_text())
+    return os.waitstatus_to_exitcode(status), json.loads((log.parent / "counts").read_text())
 
 
 def _inside(
     step: str, folder: Path, log: Path, faults: Faults, fault: tuple[str, int, int]
-) -> tuple[int, int]:
+) -> tuple[int, dict[str, int]]:
     os.chdir(folder)
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(handle, 1)
@@ -174,11 +176,11 @@ def _inside(
     except BaseException:  # noqa: BLE001 - whatever it is, it is a finding
         traceback.print_exc()
         code = 70
-    count = faults.count()
+    counts = faults.counts()
     faults.arm("open", 0)
     sys.stdout.flush()
     sys.stderr.flush()
-    return code, count
+    return code, counts
 
 
 def left(folder: Path, outputs: tuple[str, ...]) -> Outputs:
@@ -190,15 +192,22 @@ def left(folder: Path, outputs: tuple[str, ...]) -> Outputs:
     }
 
 
-def _templates(home: Path, faults: Faults, steps: Sequence[str]) -> Iterator[tuple[str, Path, Outputs]]:
-    """Each of `steps` with the project as it is before it, and what it makes there."""
+def _templates(
+    home: Path, faults: Faults, steps: Sequence[str]
+) -> Iterator[tuple[str, Path, Outputs, dict[str, int]]]:
+    """Each of `steps` with the project as it is before it, what it makes there, and with how many calls."""
     values = read_small_params()
     values["methods"] = {name: values["methods"][name] for name in ("clip", "anomalyclip")}
     values["methods"]["anomalyclip"]["training"] = {"epochs": 1}
     values["datasets"] = ["btad", "sdd", "headct"]
     template = home / "template"
-    project = make_project(template, values)
-    project.use_samples_as_data()
+    make_project(template, values)
+    (template / "data").mkdir()
+    for dataset in values["datasets"]:
+        shutil.move(template / "samples" / dataset, template / "data" / dataset)
+    for part in ("pipeline", "stages"):  # many files, and no fault is injected there
+        shutil.rmtree(template / part)
+        (template / part).symlink_to(ROOT / part)
     write_pictures(template / "pictures", ("a.png", "b.png"))
     write_pictures(template / "photos", ("good/a.png", "good/b.png", "bad/c.png"))
     order = list(STEPS)
@@ -210,13 +219,13 @@ def _templates(home: Path, faults: Faults, steps: Sequence[str]) -> Iterator[tup
             _LATER[step]()
 
 
-def _before_and_after(home: Path, faults: Faults, step: str) -> tuple[Path, Outputs]:
+def _before_and_after(home: Path, faults: Faults, step: str) -> tuple[Path, Outputs, dict[str, int]]:
     before, log = home / f"before-{step}", home / "log"
     shutil.copytree(home / "template", before, symlinks=True)
     _copy(before, home / "project")
-    code, _ = attempt(step, home / "project", log, faults, ("open", 0, 0))
+    code, counts = attempt(step, home / "project", log, faults, COUNTED)
     assert code == 0, log.read_text()
-    return before, left(home / "project", STEPS[step][1])
+    return before, left(home / "project", STEPS[step][1]), counts
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -238,12 +247,10 @@ def sweep(
 ) -> Iterator[dict[str, Any]]:
     errors = cycle(ERRORS)
     project, log = home / "project", home / "log"
-    for step, before, expected in _templates(home, faults, list(steps)):
+    for step, before, expected, calls in _templates(home, faults, list(steps)):
         outputs = STEPS[step][1]
         for kind in steps[step]:
-            _copy(before, project)
-            _, calls = attempt(step, project, log, faults, (kind, 0, 0))
-            for nth in chosen(calls, most):
+            for nth in chosen(calls[kind], most):
                 _copy(before, project)
                 error = next(errors)
                 start = time.perf_counter()
@@ -256,7 +263,7 @@ def sweep(
                     "kind": kind,
                     "nth": nth,
                     "error": errno.errorcode[error],
-                    "met": met >= nth,
+                    "met": met[kind] >= nth,
                     "code": code,
                     "seconds": seconds,
                     "said": said,

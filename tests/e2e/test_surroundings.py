@@ -13,12 +13,13 @@ from tests.e2e.test_faults import EVALUATE
 from tests.execution.running import CELLS, use_plain_methods
 from tests.project import SECONDS, Project
 
-pytestmark = [pytest.mark.e2e, pytest.mark.ray, pytest.mark.timeout(2 * SECONDS)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(2 * SECONDS)]
 
 NOWHERE = "http://127.0.0.1:9"
 PROXIES = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "ALL_PROXY"), NOWHERE)
 ODD: dict[str, str | None] = {
     **PROXIES,
+    "all_proxy": "socks5://127.0.0.1:9",
     "no_proxy": None,
     "NO_PROXY": None,
     "HOME": "/proc/nowhere",
@@ -62,17 +63,11 @@ def run_in(
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.fixture
-def plain(trained: Project) -> Project:
+def test_a_run_in_odd_surroundings(trained: Project) -> None:
+    """Ray in such has a test of its own (`tests/execution/test_local_ray.py`)."""
     use_plain_methods(trained)
-    trained.set_param("compute.backend", "ray")
-    trained.set_param("compute.cpus", 1)
-    return trained
-
-
-def test_a_run_in_odd_surroundings(plain: Project) -> None:
-    code, said = run_in(plain, ODD, lambda: os.umask(0))
+    code, said = run_in(trained, ODD, lambda: os.umask(0))
     assert code == 0, said
     assert f"cells: {CELLS} run, 0 reused, 0 failed: complete" in said
     assert "Traceback" not in said
-    assert stat.S_IMODE((plain.folder / ".prefect").stat().st_mode) == 0o700
+    assert stat.S_IMODE((trained.folder / ".prefect").stat().st_mode) == 0o700

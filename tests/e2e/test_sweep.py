@@ -53,10 +53,10 @@ SAMPLED = (
     "prepare=read,write",
     "score=write",
     "download=open,read,fsync",
-    "add=read,rename",
-    "train=read,write",
-    "evaluate=open,rename",
-    "tables=read,mkdir",
+    "add=rename",
+    "train=read",
+    "evaluate=rename",
+    "tables=mkdir",
     "report=write",
 )
 

@@ -30,7 +30,7 @@ def printed(sources: Sources, table: str) -> list[str]:
 
 
 def test_the_tables_that_the_run_fills(sources: Sources) -> None:
-    assert list(by_name(sources)) == ["table1-1", "table1-2", "table2-1", "table2-2", "figure5"]
+    assert list(by_name(sources)) == ["table1-1", "table1-2", "table2-1", "table2-2", "metrics", "figure5"]
 
 
 def test_numbers_are_those_of_the_csv_table(sources: Sources) -> None:
