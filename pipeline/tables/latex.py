@@ -152,7 +152,9 @@ def _line(cells: Sequence[str]) -> str:
 
 def _notes(table: Table, footnotes: Sequence[Footnotes]) -> Iterator[str]:
     """What stands below the last float, as wide as the text."""
-    reasons = [table.outcome.incomplete] if table.outcome.incomplete else []
+    short = table.outcome.marks(short=True)  # stand in the caption
+    left = [mark for mark in table.outcome.marks() if mark not in short]
+    reasons = [f"Without a result: {mark.partition('. ')[2]}" for mark in left]
     lines = [*reasons, *table.lead, *table.legend]
     lines += [" ".join((notes.title, *notes.lines())) for notes in footnotes]
     if lines:
