@@ -204,7 +204,8 @@ class DatasetState:
     Attributes:
         tasks: levels on which it is measured.
         subsets: how many.
-        normal: normal test images of the published build that is meant, None where not known.
+        normal: normal test images that the profile expects: of its drawn data set, or of the published build
+            that is meant; None where not known.
         anomalous: likewise.
         state: what is there, by the folder of its files and by its shards.
         build: name of the build that is prepared, None where it has none.
@@ -243,13 +244,14 @@ def _state(params: Params, record: DatasetRecord) -> DatasetState:
     there = folder.is_dir()
     manifest = _manifest(params, record)
     build = record.build(params.builds.get(record.name))
+    normal, anomalous = _counts(params, record)
     return DatasetState(
         name=record.name,
         title=record.paper_name,
         tasks=record.tasks,
         subsets=len(record.subsets),
-        normal=build.normal,
-        anomalous=build.anomalous,
+        normal=normal,
+        anomalous=anomalous,
         state=_word(there, manifest),
         build=manifest.build_name if manifest else None,
         problems=tuple(manifest.errors.values()) if manifest else (),
@@ -259,6 +261,21 @@ def _state(params: Params, record: DatasetRecord) -> DatasetState:
         licence=record.licence.name,
         how=catalog.what_brings(record.name, params.data_root),
     )
+
+
+def _counts(params: Params, record: DatasetRecord) -> KnownCounts:
+    """(normal, anomalous) test images that the profile expects in all."""
+    if params.counts is None or record.domain == "own":
+        build = record.build(params.builds.get(record.name))
+        return build.normal, build.anomalous
+    parts = expected_counts(params, record.name).values()
+    normal, anomalous = ([part[label] for part in parts] for label in (0, 1))
+    return _total(normal), _total(anomalous)
+
+
+def _total(counts: Sequence[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
 
 
 def _word(there: bool, manifest: Manifest | None) -> State:

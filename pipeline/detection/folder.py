@@ -12,8 +12,7 @@ killed goes on behind it, in the same batches, so its result has the bytes of an
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,12 +21,12 @@ import numpy as np
 import pyarrow as pa
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 from pipeline.catalog.images import decode, depth_note, depth_of, orientation_of, peak_of
 from pipeline.catalog.roles import mask_paths
 from pipeline.catalog.tree import IMAGE_SUFFIXES, UNREAD, is_image, is_picture, read_tree
 from pipeline.detection.detector import Detector
+from pipeline.detection.overlay import write_overlay
 from pipeline.errors import DataError, ParamsError
 from pipeline.execution.tasks import code_digest
 from pipeline.files import Journal, atomic_path, file_digest, value_digest, write_bytes
@@ -47,8 +46,6 @@ DETECTOR_KEY = "zsad.detector"  # in the footer
 
 Map = NDArray[np.float32]
 
-_COLOURS = "turbo"
-_OPACITY = 0.5
 _WORKERS = 2  # decoding is a fraction of the tower's time
 
 
@@ -166,37 +163,6 @@ def write_map(out: Path, name: str, values: Map) -> None:
         np.savez_compressed(handle, map=values)
 
 
-def write_overlay(out: Path, picture: Picture, values: Map) -> None:
-    """Write `overlays/<name>.png`: the map in colours over the image.
-
-    Colours run from the lowest to the highest value of this one map, so they say where, not how much. The
-    picture has the proportions of the published one, its longer side S.
-    """
-    blended = (1 - _OPACITY) * picture.pixels + _OPACITY * _coloured(values)
-    width, height = picture.shape
-    scale = len(values) / max(width, height)
-    proportions = (max(1, round(width * scale)), max(1, round(height * scale)))
-    overlay = Image.fromarray(blended.round().astype(np.uint8)).resize(proportions)
-    with atomic_path(out / "overlays" / f"{picture.name}.png") as temporary:
-        overlay.save(temporary, format="PNG")
-
-
-def _coloured(values: Map) -> Bytes:
-    low, high = float(values.min()), float(values.max())
-    share = (values - low) / (high - low) if high > low else np.zeros_like(values)
-    coloured: Bytes = _palette()[(share * 255).round().astype(np.uint8)]
-    return coloured
-
-
-@cache
-def _palette() -> Bytes:
-    """256 colours, (256, 3)."""
-    from matplotlib import colormaps
-
-    palette: Bytes = colormaps[_COLOURS](np.arange(256), bytes=True)[:, :3]
-    return palette
-
-
 @dataclass(frozen=True)
 class FolderTask:
     """What to score and what to write.
@@ -264,7 +230,7 @@ def score_folder(
         depth, note = depth_of(max(peaks)), depth_note(peaks)
     class_name = task.class_name if method.class_aware else None
     facts = {**detector.facts(), "class_name": class_name, "bit_depth": depth}
-    run = _FolderRun(task, method, report, _journal(task, facts, names))
+    run = _FolderRun(replace(task, bit_depth=depth), method, report, _journal(task, facts, names))
     run.done.depth_note = note
     run.done.masks = masks
     for file in refused:
@@ -368,4 +334,9 @@ class _FolderRun:
             if self._task.maps and np.isfinite(score):
                 write_map(self._task.out, picture.name, values)
             if self._task.overlays and np.isfinite(score):
-                write_overlay(self._task.out, picture, values)
+                self._write_overlay(picture.name, values)
+
+    def _write_overlay(self, name: str, values: Map) -> None:
+        """The picture is read again: a batch of them at their own size may need gigabytes."""
+        own = decode((self._task.folder / name).read_bytes(), name, self._task.bit_depth)
+        write_overlay(self._task.out / "overlays" / f"{name}.png", own, values)

@@ -13,7 +13,7 @@ from typing import Final
 from pipeline.cells import CellKey, System
 from pipeline.results import IMAGE_METRICS
 from pipeline.results.parquet import read_scores
-from pipeline.tables.legend import LEVEL_METRICS, METRIC_TITLES, auxiliary_lines, build_lines
+from pipeline.tables.legend import LEVEL_METRICS, METRIC_TITLES, auxiliary_lines
 from pipeline.tables.mean import Mean, difference, independent_se, mean_of_means
 from pipeline.tables.model import AVERAGE, Number, Row, Section, Table, signed
 from pipeline.tables.outcome import Outcome
@@ -39,7 +39,6 @@ def sensitivity(outcome: Outcome) -> Table | None:
         "In brackets the 95 % interval of the difference: paired by test image at image level; of "
         "independent sides, and so too wide, at pixel level.",
         *auxiliary_lines(part),
-        *build_lines(part),
     )
     return Table("protocols", "What the auxiliary protocol moves", part, (section,), lines)
 

@@ -79,7 +79,7 @@ def experiment(repository: Path) -> str:
     ("kind", "text"),
     [
         ("markdown", "# Table 2. Zero-shot anomaly detection on medical data sets"),
-        ("latex", r"\begin{longtable}"),
+        ("latex", r"\begin{tabular}"),
         ("csv", "profile,table,task"),
         ("html", "<!doctype html>"),
         ("terminal", "Table 2. Zero-shot"),

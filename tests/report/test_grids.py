@@ -41,7 +41,7 @@ def test_numbers_are_those_of_the_csv_table(sources: Sources) -> None:
     )
     assert own[1].groups == (("CLIP", 2), ("CLIP-AC", 2), ("AnomalyCLIP", 2))
     assert own[1].columns == ("AUROC", "PRO") * 3
-    assert own[1].title.endswith(": pixel level")
+    assert own[1].title.endswith(": Pixel-level (AUROC, PRO)")
     assert [row.label for row in own[1].rows] == ["BTAD", "SDD", "Average"]
     assert [row.detail for row in own[1].rows] == ["C 3", "C 1", ""]
     assert [row.average for row in own[1].rows] == [False, False, True]
