@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from socket import socket
+from socket import SHUT_WR, socket
 from threading import Event, Lock, Thread
 
 import httpx
@@ -122,6 +122,9 @@ def _refuse(listening: socket) -> None:
                 connection.settimeout(1)
                 connection.recv(1 << 16)
                 connection.sendall(_GONE)
+                connection.shutdown(SHUT_WR)
+                while connection.recv(1 << 16):  # closed with a part unread, it would be a broken connection
+                    pass
 
 
 class Kept:
