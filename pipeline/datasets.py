@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple
 import yaml
 
 from pipeline import catalog
-from pipeline.archives.writer import staged
+from pipeline.archives.writer import require_free, staged
 from pipeline.catalog import DatasetRecord, Guess, KnownCounts, Sample, registry
 from pipeline.catalog.survey import survey
 from pipeline.catalog.tree import read_tree, some
@@ -104,12 +104,13 @@ def add_dataset(folder: Path, name: str, normal: str | None = None, *, leave_asi
     """
     if catalog.is_taken(name):
         raise DataError(f"{name}: there is a data set of this name; choose another with --name")
+    place, path = registry.DATA / name, catalog.own_record_path(name)
+    require_free(place)
     found = catalog.guess(folder, name, normal, leave_aside=leave_aside)
     seen = survey(folder, found.listing.samples, found.record.layouts[0])
     build = found.record.builds[0].model_copy(update={"bit_depth": seen.bit_depth})
     found = replace(found, record=found.record.model_copy(update={"builds": (build,)}))
     _try_out(folder, found)
-    place, path = registry.DATA / name, catalog.own_record_path(name)
     ours = False
     try:
         with staged(place) as target:
@@ -203,7 +204,8 @@ class DatasetState:
     Attributes:
         tasks: levels on which it is measured.
         subsets: how many.
-        normal: normal test images of the published build that is meant, None where not known.
+        normal: normal test images that the profile expects: of its drawn data set, or of the published build
+            that is meant; None where not known.
         anomalous: likewise.
         state: what is there, by the folder of its files and by its shards.
         build: name of the build that is prepared, None where it has none.
@@ -242,13 +244,14 @@ def _state(params: Params, record: DatasetRecord) -> DatasetState:
     there = folder.is_dir()
     manifest = _manifest(params, record)
     build = record.build(params.builds.get(record.name))
+    normal, anomalous = _counts(params, record)
     return DatasetState(
         name=record.name,
         title=record.paper_name,
         tasks=record.tasks,
         subsets=len(record.subsets),
-        normal=build.normal,
-        anomalous=build.anomalous,
+        normal=normal,
+        anomalous=anomalous,
         state=_word(there, manifest),
         build=manifest.build_name if manifest else None,
         problems=tuple(manifest.errors.values()) if manifest else (),
@@ -258,6 +261,21 @@ def _state(params: Params, record: DatasetRecord) -> DatasetState:
         licence=record.licence.name,
         how=catalog.what_brings(record.name, params.data_root),
     )
+
+
+def _counts(params: Params, record: DatasetRecord) -> KnownCounts:
+    """(normal, anomalous) test images that the profile expects in all."""
+    if params.counts is None or record.domain == "own":
+        build = record.build(params.builds.get(record.name))
+        return build.normal, build.anomalous
+    parts = expected_counts(params, record.name).values()
+    normal, anomalous = ([part[label] for part in parts] for label in (0, 1))
+    return _total(normal), _total(anomalous)
+
+
+def _total(counts: Sequence[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
 
 
 def _word(there: bool, manifest: Manifest | None) -> State:

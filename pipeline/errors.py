@@ -15,13 +15,14 @@ from collections.abc import Mapping
 _KNOWN = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _STEPS = {
-    errno.ENOSPC: "make room",
+    errno.ENOSPC: "make room, of bytes (`df -h`) or of files (`df -i`)",
     errno.EDQUOT: "make room",
     errno.EACCES: "change its permissions, or use another folder",
     errno.EPERM: "change its permissions, or use another folder",
     errno.EROFS: "put it on a file system that can be written",
     errno.EMFILE: "allow more open files (`ulimit -n 4096`) and run it again",
     errno.ENFILE: "end other programs and run it again",
+    errno.ENOLCK: "put it on a file system that has locks",
     errno.ENOENT: "put it there",
     errno.EIO: "run it again; if it stays, the disk or the network drive is failing",
     errno.ELOOP: "remove the link that leads to itself",

@@ -1,25 +1,27 @@
-"""Files that are either there and whole, or not there: atomic writes, content digests, locks.
+"""Files that are either there and whole, or not there: atomic writes, content digests, journals, locks.
 
 Everything that a run leaves on disk goes through `atomic_path`, so that a kill at any moment leaves
-no half-written file under a final name. What only one process may do at a time is done inside `only_one`.
+no half-written file under a final name. Long work that is to go on after a kill keeps a `Journal`. What only
+one process may do at a time is done inside `only_one`.
 """
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
 import stat
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from filelock import FileLock, Timeout
-
 from pipeline.errors import BusyError
 
 _CHUNK = 1 << 20
+_LOOK_SECONDS = 0.1  # between two looks at a lock
 
 
 class NotAFileError(OSError):
@@ -69,7 +71,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success fsync it and rename it to `path`.
 
     Raises:
-        OSError: the folder cannot be written. Nothing is left under either name.
+        OSError: the folder cannot be written; it names `path`. Nothing is left under either name.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")  # of any path, however long its name is
@@ -79,6 +81,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
             os.fsync(handle.fileno())
         temporary.replace(path)
         sync_folder(path.parent)
+    except OSError as error:
+        if error.filename == str(temporary):
+            error.filename = str(path)  # which a user knows
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -142,6 +148,49 @@ def value_digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+class Journal:
+    """Finished parts of long work, a line each, for the run that goes on after a kill.
+
+    A line carries a digest over itself and the key of the work; what was cut short, altered or made by other
+    work counts as absent.
+
+    Args:
+        path: of the file; there is none until something is kept.
+        key: stands for all that the parts depend on.
+    """
+
+    def __init__(self, path: Path, key: str) -> None:
+        self._path, self._key = path, key
+        try:
+            with open_regular(path) as file:
+                found = file.read().decode(errors="replace").splitlines(keepends=True)
+        except FileNotFoundError:
+            found = []
+        whole = [line for line in found if line == self._line(line.partition(" ")[2].rstrip("\n"))]
+        if whole != found:
+            write_text(path, "".join(whole))
+        self._parts: dict[str, Any] = dict(json.loads(line.partition(" ")[2]) for line in whole)
+
+    def _line(self, text: str) -> str:
+        return f"{hashlib.sha256((self._key + text).encode()).hexdigest()} {text}\n"
+
+    def get(self, part: str) -> Any:
+        """What was kept of a part, or None."""
+        return self._parts.get(part)
+
+    def keep(self, part: str, value: Any) -> None:
+        """Add a part that is finished, JSON-able: it is on disk when this returns."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("ab") as file:
+            file.write(self._line(json.dumps([part, value], allow_nan=False)).encode())
+            file.flush()
+            os.fsync(file.fileno())
+
+    def remove(self) -> None:
+        """Delete the file: the work is done."""
+        self._path.unlink(missing_ok=True)
+
+
 @contextmanager
 def only_one(path: Path, message: str, wait: Callable[[str], None] | None = None) -> Iterator[None]:
     """Be the only process inside, by the lock file `path`; a second one is refused at once, or waits.
@@ -155,17 +204,48 @@ def only_one(path: Path, message: str, wait: Callable[[str], None] | None = None
 
     Raises:
         BusyError: another process holds the lock, and there is no `wait`.
+        OSError: the file system has no locks, or the file cannot be opened.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path, blocking=False)
-    try:
-        lock.acquire()
-    except Timeout:
+    handle = _locked(path)
+    if handle is None:
         if wait is None:
-            raise BusyError(message) from None
+            raise BusyError(message)
         wait(message)
-        lock.acquire(blocking=True)
+        while (handle := _locked(path)) is None:
+            time.sleep(_LOOK_SECONDS)
     try:
         yield
     finally:
-        lock.release()
+        os.close(handle)
+
+
+def _locked(path: Path) -> int | None:
+    """A handle of the lock file that holds the lock, unless another one does."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+    try:
+        # A folder that was thrown away while this process waited is no place for a lock.
+        if lock(handle, path) and os.path.samestat(os.fstat(handle), path.stat()):
+            return handle
+    except FileNotFoundError:
+        pass
+    except BaseException:
+        os.close(handle)
+        raise
+    os.close(handle)
+    return None
+
+
+def lock(handle: int, path: Path) -> bool:
+    """Lock an open file or folder until the handle is closed; false where another handle holds the lock.
+
+    Raises:
+        OSError: its file system has no locks; the error names `path`.
+    """
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # some network drives say the second
+        return False
+    except OSError as error:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK), str(path)) from error
+    return True

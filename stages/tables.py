@@ -7,16 +7,21 @@ its params and these tables.
 from pathlib import Path
 
 from pipeline.params import load_params
-from pipeline.tables import keep_tables, write_run_tables
+from pipeline.progress import progress
+from pipeline.tables import MEANS, keep_tables, read_outcome, write_means, write_tables
 from stages.entry import stage
 
 
 def run() -> None:
     """Write the tables of the profile in params."""
     params = load_params()
-    written = write_run_tables(params)
-    keep_tables(params.results / "tables")
-    print(f"tables: {len(written)} files in {params.results / 'tables'}, table1.md first")
+    folder = params.results / "tables"
+    with progress("tables", 1) as steps:
+        outcome = read_outcome(params)
+        written = write_tables(outcome, folder)
+        keep_tables(folder)
+        write_means(outcome, MEANS)
+        steps.step(f"{len(written)} files in {folder}, table1.md first")
     if (baseline := Path("baseline") / params.profile).is_dir():
         print(f"tables: to compare with the committed ones: zsad diff {baseline} {params.results}")
         print("tables: another kind of processor moves last digits; the comparison knows what is noise")

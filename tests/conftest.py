@@ -1,16 +1,22 @@
 """Shared fixtures: a cut-down project in a temporary folder, made of the real code and the real samples."""
 
 import contextlib
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from filelock import FileLock
 from hypothesis import settings
 
 from tests.project import ROOT, Project
+from tests.reach import Reach
+
+if TYPE_CHECKING:
+    from pipeline.flows.prefect_server import Server
 
 settings.register_profile("any machine", deadline=None)  # a busy one is no failure
 settings.load_profile("any machine")
@@ -49,6 +55,12 @@ def make_project(folder: Path, params: dict[str, Any]) -> Project:
     return made
 
 
+@pytest.fixture(scope="session")
+def reach() -> Reach:
+    """What this repository can run; reading its syntax trees takes a second."""
+    return Reach()
+
+
 @pytest.fixture
 def small_params() -> dict[str, Any]:
     """See `read_small_params`."""
@@ -66,16 +78,25 @@ def project(
     made.stop()
 
 
-@pytest.fixture(scope="session")
-def trained_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project whose shards and weights are made, for `trained` to copy."""
+def _once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A project that all workers of this session share, to copy from; `make` gets its new folder."""
+    shared = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    with FileLock(shared / f"{name}.lock"):
+        if not (shared / name).exists():
+            make(shared / f"{name}.new")
+            (shared / f"{name}.new").rename(shared / name)
+    return shared / name
+
+
+def _train(folder: Path) -> None:
     from pipeline.datasets import prepare_dataset
     from pipeline.execution.training import Trainer
     from pipeline.params import load_params
 
-    made = make_project(tmp_path_factory.mktemp("template") / "project", read_small_params())
-    made.use_samples_as_data()
-    with contextlib.chdir(made.folder):
+    make_project(folder, read_small_params()).use_samples_as_data()
+    with contextlib.chdir(folder):
         params = load_params()
         for dataset in params.datasets:
             prepare_dataset(params, dataset)
@@ -84,7 +105,12 @@ def trained_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for _, tune in trainer.jobs():
                 tune()
             trainer.close()
-    return made.folder
+
+
+@pytest.fixture(scope="session")
+def trained_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose shards and weights are made, for `trained` to copy."""
+    return _once(tmp_path_factory, "trained", _train)
 
 
 def _copied(template: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
@@ -107,14 +133,46 @@ def evaluated_template(trained_template: Path, tmp_path_factory: pytest.TempPath
     """`trained_template` with every cell, for `evaluated` to copy."""
     from tests.execution.running import evaluate
 
-    folder = tmp_path_factory.mktemp("evaluated") / "project"
-    shutil.copytree(trained_template, folder)
-    with contextlib.chdir(folder):
-        assert evaluate().complete
-    return folder
+    def make(folder: Path) -> None:
+        shutil.copytree(trained_template, folder)
+        with contextlib.chdir(folder):
+            assert evaluate().complete
+
+    return _once(tmp_path_factory, "evaluated", make)
 
 
 @pytest.fixture
 def evaluated(evaluated_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     """A project with the cells and results of an undisturbed run; the current directory of the test."""
     yield from _copied(evaluated_template, tmp_path, monkeypatch)
+
+
+def _serve(home: Path) -> "Server":
+    from pipeline.flows.prefect_server import Server, listen  # late, as it sets Prefect's environment
+
+    settings = {"PREFECT_HOME": str(home), "PREFECT_UI_ENABLED": "0"}
+    server = Server(listen(), log=home / "server.log", settings=settings)
+    server.wait_until_up()
+    return server
+
+
+@pytest.fixture(scope="session")
+def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Prefect's folder with an empty database, which takes longest of all that a server does as it starts."""
+    return _once(tmp_path_factory, "prefect", lambda home: _serve(home).stop(20))
+
+
+@pytest.fixture(scope="session")
+def _served(prefect_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    home = tmp_path_factory.mktemp("served") / "prefect"
+    shutil.copytree(prefect_home, home)
+    server = _serve(home)
+    yield server.for_clients
+    server.stop(5)
+
+
+@pytest.fixture
+def served(_served: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Prefect server for the flows of this test, so that none starts one of its own."""
+    for name, value in _served.items():
+        monkeypatch.setenv(name, value)

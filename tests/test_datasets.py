@@ -44,6 +44,19 @@ def test_a_name_that_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         add_dataset(tmp_path / "photos", "mine")
 
 
+def test_a_place_that_is_taken_is_said_before_any_image_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    trees.endo(tmp_path / "photos")
+    added = add_dataset(tmp_path / "photos", "mine")
+    added.record_path.unlink()
+    capsys.readouterr()
+    with pytest.raises(DataError, match="data-own/mine: already there; move it away first"):
+        add_dataset(tmp_path / "photos", "mine")
+    assert capsys.readouterr().out == ""
+
+
 def test_nothing_is_written_for_a_folder_that_is_not_understood(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,14 +1,18 @@
 """Atomic writes, digests and locks."""
 
+import errno
+import fcntl
 import os
+import shutil
 import stat
 import sys
 from pathlib import Path
 
 import pytest
 
-from pipeline.errors import BusyError
+from pipeline.errors import BusyError, as_message
 from pipeline.files import (
+    Journal,
     atomic_path,
     file_digest,
     make_private,
@@ -43,6 +47,13 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
         fail()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_fault_names_the_file_that_is_meant(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    with pytest.raises(OSError, match="No space left") as caught, atomic_path(path) as temporary:
+        raise OSError(errno.ENOSPC, "No space left", str(temporary))
+    assert caught.value.filename == str(path)
 
 
 def test_write_makes_missing_folders(tmp_path: Path) -> None:
@@ -90,6 +101,61 @@ def test_only_one_process_is_inside_and_a_killed_one_lets_the_next_in(tmp_path: 
         project.stop()
     with only_one(tmp_path / "locks" / "one", "wait for it"):
         pass
+
+
+def test_a_journal_gives_back_what_was_kept(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "new" / "part", "key")
+    assert not (tmp_path / "new").exists()
+    journal.keep("0", {"a": 0.1, "b": ["\u2028\n"]})
+    journal.keep("1", None)
+    again = Journal(tmp_path / "new" / "part", "key")
+    assert (again.get("0"), again.get("1"), again.get("2")) == ({"a": 0.1, "b": ["\u2028\n"]}, None, None)
+    again.remove()
+    again.remove()
+    assert not list((tmp_path / "new").iterdir())
+
+
+@pytest.mark.parametrize("cut", [1, 20, 80])
+def test_a_journal_goes_on_behind_a_line_that_was_cut_short(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "part"
+    journal = Journal(path, "key")
+    for part in ("0", "1"):
+        journal.keep(part, "value")
+    path.write_bytes(path.read_bytes()[:-cut])
+    again = Journal(path, "key")
+    assert (again.get("0"), again.get("1")) == ("value", None)
+    again.keep("1", "anew")
+    assert [Journal(path, "key").get(part) for part in ("0", "1")] == ["value", "anew"]
+
+
+def test_a_journal_of_other_work_or_with_altered_lines_is_not_taken(tmp_path: Path) -> None:
+    path = tmp_path / "part"
+    for part in ("0", "1"):
+        Journal(path, "key").keep(part, 0.25)
+    path.write_text(path.read_text().replace("0.25", "0.75", 1))
+    assert [Journal(path, "key").get(part) for part in ("0", "1")] == [None, 0.25]
+    assert Journal(path, "other").get("1") is None
+    path.write_bytes(b"\xff\xfe no journal\n[]")
+    assert Journal(path, "key").get("1") is None
+
+
+def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(_handle: int, _what: int) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", refuses)
+    with pytest.raises(OSError, match="No locks available") as caught, only_one(tmp_path / "one", "busy"):
+        pass
+    assert as_message(caught.value).endswith(
+        "one: No locks available; put it on a file system that has locks"
+    )
+
+
+def test_the_lock_of_a_folder_that_was_thrown_away_is_none(tmp_path: Path) -> None:
+    with only_one(tmp_path / "locks/one", "busy"):
+        shutil.rmtree(tmp_path / "locks")
+        with only_one(tmp_path / "locks/one", "busy"):
+            pass
 
 
 def test_a_private_folder_is_closed_whatever_the_umask(tmp_path: Path) -> None:

@@ -89,17 +89,17 @@ def test_lines_of_code_are_neither_blank_comment_nor_docstring() -> None:
     assert code_lines(source) == 4
 
 
-def test_modules_import_each_other_in_no_circle() -> None:
+def test_modules_import_each_other_in_no_circle(reach: Reach) -> None:
     """Late imports, inside functions, are left out; so is what a package hands on from its own modules."""
-    assert list(TopologicalSorter(Reach().imports()).static_order())
+    assert list(TopologicalSorter(reach.imports()).static_order())
 
 
-def test_no_name_is_defined_twice() -> None:
+def test_no_name_is_defined_twice(reach: Reach) -> None:
     """The second would stand for the first, also where the first was meant."""
     functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     twice = [
         f"{module}.{name}"
-        for module, found in Reach().modules.items()
+        for module, found in reach.modules.items()
         for name, statements in found.defined.items()
         if len(statements) > 1 and any(isinstance(it, functions) for it in statements)
     ]

@@ -2,8 +2,10 @@
 
 import errno
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -12,7 +14,7 @@ from pipeline.errors import ParamsError, ZsadError
 from pipeline.execution.training import Trainer
 from pipeline.params import load_params
 from stages.entry import named, stage
-from tests.project import Project
+from tests.project import ROOT, Project
 
 
 @pytest.fixture
@@ -54,7 +56,10 @@ def test_an_auxiliary_set_that_params_do_not_name_is_refused(project: Project) -
     ("raised", "code"),
     [
         (ZsadError("no room"), "error: no room"),
-        (OSError(errno.ENOSPC, "No space left", "a.csv"), "error: a.csv: No space left; make room"),
+        (
+            OSError(errno.ENOSPC, "No space left", "a.csv"),
+            "error: a.csv: No space left; make room, of bytes (`df -h`) or of files (`df -i`)",
+        ),
         (
             OSError(errno.EROFS, "Read-only", "a"),
             "error: a: Read-only; put it on a file system that can be written",
@@ -107,3 +112,18 @@ def test_a_stage_ends_with_its_dvc_and_one_that_was_typed_goes_on(
         orphan.kill()
     else:
         assert ends
+
+
+def test_a_python_without_our_environment_hands_over_to_the_projects(tmp_path: Path) -> None:
+    (tmp_path / "stages").symlink_to(ROOT / "stages")
+    bare = [sys.executable, "-S", "-m", "stages.prepare", "btad"]
+    told = subprocess.run(bare, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert told.returncode == 1
+    assert "has no zsad installed: put the environment that has it on the PATH" in told.stderr
+    own = tmp_path / ".venv" / "bin" / "python"
+    own.parent.mkdir(parents=True)
+    own.write_text('#!/bin/sh\necho "$PATH" "$@"\n')
+    own.chmod(0o755)
+    gone_on = subprocess.run(bare, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert gone_on.stdout.startswith(str(own.parent))
+    assert gone_on.stdout.rstrip().endswith("-S -m stages.prepare btad")

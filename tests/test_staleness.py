@@ -67,11 +67,6 @@ MOVES_NOTHING_IN_A_CELL = {
 
 
 @pytest.fixture(scope="module")
-def reach() -> Reach:
-    return Reach()
-
-
-@pytest.fixture(scope="module")
 def dvc() -> dict[str, Any]:
     stages: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
     return {name: stage.get("do", stage) for name, stage in stages.items()}

@@ -6,7 +6,6 @@ process: owners, modes and times of the archive are not taken over. A link becom
 so the tree holds no links, and nothing is ever written through one.
 """
 
-import fcntl
 import os
 import posixpath
 import shutil
@@ -17,7 +16,7 @@ from typing import IO
 
 from pipeline.archives.rules import Gate, Member
 from pipeline.errors import DataError
-from pipeline.files import sync_folder
+from pipeline.files import lock, sync_folder
 
 _CHUNK = 1 << 20
 
@@ -81,8 +80,7 @@ def staged(into: Path) -> Iterator[Path]:
     Raises:
         DataError: `into` is there and not empty, or another process fills it.
     """
-    if into.is_symlink() or (into.exists() and not (into.is_dir() and not any(into.iterdir()))):
-        raise DataError(f"{into}: already there; move it away first")
+    require_free(into)
     temporary = into.parent / f".{into.name}.unpacking"
     temporary.mkdir(parents=True, exist_ok=True)
     handle = os.open(temporary, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -101,12 +99,21 @@ def staged(into: Path) -> Iterator[Path]:
         os.close(handle)
 
 
+def require_free(into: Path) -> None:
+    """Refuse a place that is taken; an empty folder is not.
+
+    Raises:
+        DataError: something lies there.
+    """
+    if into.is_symlink() or (into.exists() and not (into.is_dir() and not any(into.iterdir()))):
+        raise DataError(f"{into}: already there; move it away first")
+
+
 def _own(handle: int, temporary: Path, into: Path) -> None:
     """Lock the open folder, and make sure that it still has its name."""
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        same = os.path.samestat(os.fstat(handle), temporary.stat())
-    except (BlockingIOError, FileNotFoundError):
+        same = lock(handle, temporary) and os.path.samestat(os.fstat(handle), temporary.stat())
+    except FileNotFoundError:
         same = False
     if not same:
         raise DataError(f"{into}: another process unpacks there; wait for it")

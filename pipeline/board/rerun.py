@@ -35,9 +35,7 @@ def against_project(verdict: Verdict, params: Params | None) -> Verdict:
         return verdict
     profile = verdict.outcome.profile
     if params is None or profile != params.profile:
-        here = (
-            "there is no project here" if params is None else f"this project has the profile {params.profile}"
-        )
+        here = "there is no project here" if params is None else f"this project has profile {params.profile}"
         told = f"settings, code, data, weights and keys: {here}; verify in one of profile {profile}"
         return _more(verdict, unchecked=[told])
     run = open_run(params, CellStore(_NOWHERE))

@@ -32,9 +32,11 @@ def examine(record: DatasetRecord, tree: Tree) -> tuple[Listing, Mapping[str, st
     """The listing, and path to reason for every single file that is not used."""
     base, reading = _read(record, tree)
     problems: dict[str, str] = {}
+    read: dict[str, list[Sample]] = defaultdict(list)
+    for sample in reading.samples:
+        read[sample.subset].append(sample)
     for subset in record.subset_names:
-        samples = [sample for sample in reading.samples if sample.subset == subset]
-        if message := reading.problems.get(subset) or _flaw(record, subset, samples, tree):
+        if message := reading.problems.get(subset) or _flaw(record, subset, read[subset], tree):
             told = message.replace(RESTORE, advice(record, tree.root))
             problems[subset] = f"{record.name}/{subset}: {told}"
     unused = _unused(tree, base, reading)

@@ -6,6 +6,7 @@ nothing that is derived from them depends on the machine.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TypeAlias
 
 NORMAL, ANOMALOUS = 0, 1
@@ -87,7 +88,14 @@ class Listing:
 
     def of(self, subset: str) -> tuple[Sample, ...]:
         """The samples of one subset."""
-        return tuple(sample for sample in self.samples if sample.subset == subset)
+        return self._by_subset.get(subset, ())
+
+    @cached_property
+    def _by_subset(self) -> dict[str, tuple[Sample, ...]]:
+        found: dict[str, list[Sample]] = {}
+        for sample in self.samples:
+            found.setdefault(sample.subset, []).append(sample)
+        return {subset: tuple(samples) for subset, samples in found.items()}
 
     def counts(self) -> dict[str, Counts]:
         """Subset to (normal, anomalous), for the subsets that have samples."""

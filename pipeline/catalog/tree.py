@@ -126,8 +126,15 @@ class Tree:
         """The folder of this name, or the only one that differs from it in case alone; else None."""
         if path in self.folders:
             return path
-        alike = [folder for folder in self.folders if folded(folder) == folded(path)]
+        alike = self._folded.get(folded(path), ())
         return alike[0] if len(alike) == 1 else None
+
+    @cached_property
+    def _folded(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for folder in self.folders:
+            found.setdefault(folded(folder), []).append(folder)
+        return found
 
     def images(self, folder: str) -> tuple[str, ...]:
         """Names of the image files directly in `folder`."""

@@ -17,6 +17,7 @@ from pipeline.cli import (
     download,
     import_checkpoint,
     init,
+    methods,
     plan,
     report,
     score,
@@ -32,6 +33,7 @@ __all__ = ["main"]
 _COMMANDS = (
     init.init,
     datasets.datasets,
+    methods.methods,
     download.download,
     plan.plan,
     serve.serve,

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,10 @@ import click
 from pipeline.params import load_params
 
 if TYPE_CHECKING:
+    from pipeline.catalog import DatasetRecord
     from pipeline.datasets import Added, DatasetState
+
+_MOST_SUBSETS = 30  # that are listed one by one
 
 
 @click.group(invoke_without_command=True)
@@ -76,12 +79,8 @@ def add(folder: Path, name: str | None, normal: str | None, track: bool, leave_a
 def _say(added: "Added") -> None:
     record, listing = added.guess.record, added.guess.listing
     click.echo(f"{record.name}: {record.layouts[0].kind}, measured on {' and '.join(record.tasks)} level")
-    for subset in record.subsets:
-        masks = "with masks" if record.has_masks else "no masks"
-        click.echo(
-            f"  {subset.name}: {subset.normal} normal and {subset.anomalous} anomalous images, {masks}; "
-            f"called {subset.class_name!r} in prompts"
-        )
+    for line in _subsets(record):
+        click.echo(f"  {line}")
     for role, paths in added.guess.roles.items():
         if paths or role not in ("unlabelled", "copies"):
             click.echo(f"  {role}: {_places(paths)}")
@@ -94,6 +93,23 @@ def _say(added: "Added") -> None:
         click.echo(f"  not used: {ignored.path} ({files}{ignored.reason})")
     click.echo(f"record: {added.record_path}; images: {added.folder}")
     click.echo(f"evaluate it: dvc exp run -S 'own=[{record.name}]'")
+
+
+def _subsets(record: "DatasetRecord") -> Iterator[str]:
+    """A line a subset; of many, one line for all."""
+    masks = "with masks" if record.has_masks else "no masks"
+    if len(record.subsets) > _MOST_SUBSETS:
+        build = record.builds[0]
+        yield (
+            f"{len(record.subsets)} subsets: {build.normal} normal and {build.anomalous} anomalous images, "
+            f"{masks}; each called by its name in prompts, such as {record.subsets[0].class_name!r}"
+        )
+        return
+    for subset in record.subsets:
+        yield (
+            f"{subset.name}: {subset.normal} normal and {subset.anomalous} anomalous images, {masks}; "
+            f"called {subset.class_name!r} in prompts"
+        )
 
 
 def _places(paths: Sequence[str]) -> str:

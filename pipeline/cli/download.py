@@ -152,8 +152,8 @@ def _finish(results: "Sequence[Obtained]", root: Path, *, tracked: bool) -> None
         place = "" if root == DATA else f"--root {root} "
         click.echo(f"track with DVC: zsad download --track {place}{names}", err=True)
     failed = [result for result in results if result.status == "failed"]
-    for failure in failed:
-        click.echo(f"error: {failure.error}", err=True)
+    for error in dict.fromkeys(failure.error for failure in failed):
+        click.echo(f"error: {error}", err=True)
     if failed:
         click.echo(f"{len(failed)} of {len(results)} data sets are not in {root}", err=True)
         sys.exit(1)

@@ -14,6 +14,7 @@ import click
 from pipeline.cells import by_reason
 from pipeline.errors import count
 from pipeline.params import ComputeParams, Params, load_params
+from pipeline.progress import duration
 
 if TYPE_CHECKING:
     from pipeline.execution.run import Run
@@ -91,6 +92,9 @@ def _show_run(params: Params, simulate: Sequence[int], *, only_failures: bool) -
     click.echo(f"{count(len(run.reused), 'cell')} finished, {len(run.refused)} refused")
     if run.tasks and not only_failures:
         _show_cost(run, params.compute, simulate)
+    elif simulate:
+        click.echo("nothing is left to run; simulated is the whole plan, as if nothing of it were here")
+        _show_price(params, simulate, as_json=False)
     for line in by_reason((cell.key.name, reason) for cell, reason in run.refused):
         click.echo(f"refused: {line}", err=True)
     if run.refused:
@@ -113,8 +117,8 @@ def _show_cost(run: "Run", compute: ComputeParams, counts: Sequence[int]) -> Non
     images, work = sum(task.images for task in run.tasks), sum(seconds for _, seconds in groups)
     click.echo(f"{count(images, 'image')} to encode, in {len(groups)} passes over a subset")
     click.echo(
-        f"expected: {_duration(here.seconds)} on {count(compute.workers, 'worker')}"
-        f" ({_duration(work)} of work), at most {memory / 2**30:.1f} GiB per worker"
+        f"expected: {duration(here.seconds)} on {count(compute.workers, 'worker')}"
+        f" ({duration(work)} of work), at most {memory / 2**30:.1f} GiB per worker"
     )
     for tower, rate in sorted(measured.items()):
         click.echo(_describe(tower, rate))
@@ -127,7 +131,7 @@ def _show_simulation(groups: Sequence[tuple[str, float]], counts: Sequence[int],
     if counts:
         click.echo("\nworkers  time          speed-up  busy  limited by")
     for item in simulate(groups, counts, start=start):
-        columns = (f"{item.workers:7d}", f"{_duration(item.seconds):12s}", f"{item.speedup:7.1f}x")
+        columns = (f"{item.workers:7d}", f"{duration(item.seconds):12s}", f"{item.speedup:7.1f}x")
         click.echo("  ".join([*columns, f"{item.busy:4.0%}", item.limit]))
 
 
@@ -155,11 +159,11 @@ def _show_price(params: Params, counts: Sequence[int], *, as_json: bool) -> None
         return
     for line in _price_lines(priced):
         click.echo(line)
-    click.echo(f"  {machine}: {_duration(seconds)}, by what was measured here")
+    click.echo(f"  {machine}: {duration(seconds)}, by what was measured here")
     for tower, rate in sorted(measured.items()):
         click.echo(f"  {_describe(tower, rate)}")
     for name, estimate in priced.estimates.items():
-        click.echo(f"  {name}: {_duration(estimate)}, an estimate")
+        click.echo(f"  {name}: {duration(estimate)}, an estimate")
     for line in catalog.by_step(priced.missing):
         click.echo(f"missing: {line}")
     start = max(rate.start for rate in measured.values())
@@ -187,13 +191,3 @@ def _price_lines(priced: "Price") -> Iterator[str]:
     yield f"  {decimal(priced.prepared)} prepared, {decimal(priced.features)} of features while tuning"
     yield f"memory of a GPU: about {priced.gpu_memory / 2**30:.1f} GiB, by the shapes"
     yield "time, one after the other"
-
-
-def _duration(seconds: float) -> str:
-    """As people say it: `48 s`, `3 min 20 s`, `5 h 12 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

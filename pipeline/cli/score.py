@@ -22,12 +22,11 @@ if TYPE_CHECKING:
     from pipeline.detection.detector import Detector, GivenTower
 
 
-REAL_TOWERS = {  # that know photos, by the methods that need nothing else; as in the profile of the paper
-    "winclip": "--model ViT-B-16-plus-240 --weights laion400m_e31 --image-size 240",
-    "clip_ac": "--model ViT-L-14-336 --weights openai --image-size 518",
-    "clip": "--model ViT-L-14-336 --weights openai --image-size 518",
-}
 _OPTIONS = (
+    click.option(
+        "--profile",
+        help="Towers and settings of a profile, such as `paper`, in place of those in params.yaml.",
+    ),
     click.option("--model", help="A tower by hand: open_clip model name or config file; for --weights."),
     click.option("--weights", help="Weights file of --model, or an open_clip tag such as `openai`."),
     click.option(
@@ -63,6 +62,7 @@ _OPTIONS = (
 class DetectorOptions:
     """The options as typed."""
 
+    profile: str | None
     model: str | None
     weights: str | None
     image_size: int | None
@@ -81,8 +81,7 @@ class DetectorOptions:
         """
         from pipeline.detection.detector import open_detector
 
-        params: Params | None = None if self.model else load_params(params_file)
-        device = self.device or (params.compute.device if params else "cpu")
+        params = None if self.model else self.params(params_file)
         return open_detector(
             method,
             params,
@@ -90,8 +89,18 @@ class DetectorOptions:
             tower=self._tower(),
             settings=dict(map(_setting, self.settings)),
             prompts=self.prompts,
-            device=device,
+            device=self.device or _device(params),
         )
+
+    def params(self, params_file: Path) -> Params:
+        """Of the profile, or else those of the project.
+
+        Raises:
+            ParamsError: there are none, or they cannot be used.
+        """
+        from pipeline.flows.request import composed_params
+
+        return composed_params(self.profile) if self.profile else load_params(params_file)
 
     def _tower(self) -> "GivenTower | None":
         from pipeline.detection.detector import GivenTower
@@ -101,6 +110,13 @@ class DetectorOptions:
         if any((self.model, self.weights, self.image_size, self.position, self.activation)):
             raise click.UsageError("a tower by hand needs --model, --weights and --image-size together")
         return None
+
+
+def _device(params: Params | None) -> str:
+    """As params say, where there is such a device; a profile may have been made for another machine."""
+    import torch
+
+    return params.compute.device if params and torch.cuda.is_available() else "cpu"
 
 
 def detector_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -148,6 +164,18 @@ def _setting(text: str) -> tuple[str, Any]:
 @click.option("--overlays", is_flag=True, help="Write every heatmap: overlays/IMAGE.png.")
 @click.option("--batch", type=click.IntRange(1, 4096), default=16, show_default=True, help="Images per pass.")
 @click.option(
+    "--threshold-from",
+    metavar="DATASET",
+    help="Name the images above the threshold that an evaluation gives this method on DATASET.",
+)
+@click.option(
+    "--false-positives",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.05,
+    show_default=True,
+    help="Share of the normal images of DATASET that the threshold lets pass as anomalous.",
+)
+@click.option(
     "--bit-depth",
     type=click.IntRange(8, 16),
     help="Bits of what is stored in 16: 12 when white is 4095.  [default: by the folder's largest value]",
@@ -165,29 +193,38 @@ def score(  # noqa: PLR0913 - one argument an option
     maps: bool,
     overlays: bool,
     batch: int,
+    threshold_from: str | None,
+    false_positives: float,
     bit_depth: int | None,
     options: DetectorOptions,
 ) -> None:
     """Score every image of FOLDER, at any depth, and write scores.parquet.
 
     Higher is more anomalous. A file that cannot be read is named on standard error and left out; the exit
-    code is then 1.
+    code is then 1. A run that was killed goes on where it was when the same command is given again.
 
     \b
     Example:
       zsad score photos --checkpoint weights/miniature/mvtec/anomalyclip-seed111.safetensors --overlays
-      zsad score photos --method clip --class-name bottle
+      zsad score photos --profile paper --method winclip --class-name bottle --overlays
+      zsad score photos --method clip --class-name bottle --threshold-from mvtec --false-positives 0.01
     """  # noqa: D301 - click reads the backspace
     from pipeline.detection.folder import FolderTask, score_folder
+    from pipeline.detection.threshold import carried_over, write_above
 
     target = out or Path("scores") / folder.resolve().name
     task = FolderTask(folder, target, class_name, batch, maps, overlays, bit_depth)
     detector = options.open(params_file, method=method, checkpoint=checkpoint)
+    threshold = None
+    if threshold_from:
+        results = options.params(params_file).results
+        threshold = carried_over(detector, results, threshold_from, false_positives)
     done = score_folder(
         task, detector, lambda file: click.echo(f"left out: {file.name}: {file.reason}", err=True)
     )
     left_out = f", {count(len(done.left_out), 'file')} left out" if done.left_out else ""
-    click.echo(f"{count(len(done.names), 'image')} scored{left_out}: {target}")
+    went_on = f", {done.kept} of them before it was interrupted" if done.kept else ""
+    click.echo(f"{count(len(done.names), 'image')} scored{went_on}{left_out}: {target}")
     if len(done.scores) > 1 and (tied := Counter(done.scores).most_common(1)[0][1]) > 1:
         click.echo(f"{tied} of {len(done.scores)} scores are equal: these images are not ranked")
     if Path(detector.method.clip.spec.weights).parent.name == "tiny_clip":
@@ -199,6 +236,9 @@ def score(  # noqa: PLR0913 - one argument an option
         click.echo(f"{done.depth_note} (--bit-depth changes it)")
     if done.turned:
         click.echo(f"{count(done.turned, 'image')} with an orientation tag: scored as stored, not as shown")
+    if threshold:
+        for line in write_above(target, threshold, done):
+            click.echo(line)
     if done.masks:
         click.echo(f"not scored: {count(len(done.masks), 'mask')}, such as {done.masks[0]}")
     if done.left_out:
@@ -207,8 +247,10 @@ def score(  # noqa: PLR0913 - one argument an option
 
 def _with_real_weights(folder: Path, method: str, class_name: str | None) -> str:
     """The command that scores the folder with weights that know photos, by a method that needs no others."""
-    ready = method if method in REAL_TOWERS else "clip"
+    from pipeline import methods
+
+    ready = "winclip" if methods.get(method).learnt else method
     shown = class_name or "WHAT-THEY-SHOW"
-    return shlex.join(["zsad", "score", str(folder), "--method", ready, "--class-name", shown]) + (
-        f" {REAL_TOWERS[ready]}"
+    return shlex.join(
+        ["zsad", "score", str(folder), "--profile", "paper", "--method", ready, "--class-name", shown]
     )

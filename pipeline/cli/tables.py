@@ -1,5 +1,6 @@
 """`zsad tables`: draw the tables of a run, or print one."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 _FORMATS = ("terminal", "markdown", "latex", "csv", "html")
 _WIDE = 240
-"""Columns of a table that is printed to a file or a pipe."""
+"""Columns of a table that is printed to a file or a pipe, where `COLUMNS` says no other number."""
 
 
 @click.command()
@@ -64,4 +65,5 @@ def _show(table: "Table", kind: str) -> None:
     from pipeline.tables.markdown import terminal
 
     console = Console()
-    (console if console.is_terminal else Console(width=_WIDE)).print(terminal(table))
+    told = console.is_terminal or "COLUMNS" in os.environ
+    (console if told else Console(width=_WIDE)).print(terminal(table))

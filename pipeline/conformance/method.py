@@ -150,6 +150,18 @@ def class_aware_tells_the_truth(method: Method) -> None:
     require(differs == method.class_aware, f"{said}, but the text sides of two classes {does}")
 
 
+def text_serves_another_instance(method: Method) -> None:
+    """Scoring asks for no more than the text: workers share it, so most never encode it."""
+    maker, reader = (type(method)(method.settings, method.clip, method.prompts) for _ in range(2))
+    for made in (maker, reader):
+        if isinstance(made, LearntMethod) and isinstance(method, LearntMethod):
+            made.load_state(method.state())
+    text, images = maker.text_features(_CLASS), _images(1)
+    first, second = (it.score(it.clip.encode_image(images, it.taps), text) for it in (maker, reader))
+    same = torch.allclose(first.maps, second.maps, equal_nan=True)
+    require(same, "score: other maps when another instance has made the text; keep nothing in text_features")
+
+
 class _Recorder(dict[Any, Tensor]):
     """Features that note what was read."""
 
@@ -223,6 +235,7 @@ METHOD_CHECKS: Final[tuple[Callable[[Method], None], ...]] = (
     scoring_leaves_no_trace,
     global_randomness_is_untouched,
     class_aware_tells_the_truth,
+    text_serves_another_instance,
     taps_are_what_is_read,
     loss_taps_are_what_the_loss_reads,
     learning_follows_the_seed,

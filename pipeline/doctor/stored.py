@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline import catalog
 from pipeline.doctor.finding import Finding, Level
 from pipeline.errors import BusyError, DataError, ZsadError
-from pipeline.execution.store import CellStore, only_run
+from pipeline.execution.store import TEXTS, CellStore, only_run
 from pipeline.params import Params, TowerParams
 from pipeline.results.parquet import read_examples, read_metrics, read_scores
 from pipeline.shards import SubsetEntry, read_manifest, verify_subset
@@ -135,6 +135,7 @@ def _cells(params: Params, *, repair: bool) -> Iterator[Finding]:
     store = CellStore()
     whole, damaged, leftovers = store.audit()
     yield Finding("cells", "finished", "ok", f"{whole} cells as they were written")
+    leftovers += sorted(TEXTS.rglob("*.tmp"))
     bad = [*damaged, *leftovers]
     if not bad:
         return

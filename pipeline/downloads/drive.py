@@ -10,7 +10,14 @@ from typing import Any
 
 from pipeline.downloads.display import Display
 from pipeline.downloads.hosts import load
-from pipeline.downloads.retries import DownloadError, Patience, TransientError, retry_after, retrying
+from pipeline.downloads.retries import (
+    DownloadError,
+    Patience,
+    TransientError,
+    require_network,
+    retry_after,
+    retrying,
+)
 from pipeline.errors import DiskFullError, is_full
 
 _RETRIES = 5  # of broken connections, by gdown itself
@@ -93,6 +100,7 @@ def _call(
         except (DriveError, RequestException, KeyError) as error:
             unread = isinstance(error, KeyError)  # a header that gdown takes for granted
             reason = "an answer without type" if unread else " ".join(str(error).split())
+            require_network(reason)
             raise DownloadError(
                 f"{url}: {reason}; when it opens in a browser, save it as {by_hand} and run the command again"
             ) from None

@@ -19,7 +19,7 @@ from pipeline.downloads.acquire import Held, acquire, by_hand, is_held, note_dig
 from pipeline.downloads.assemble import assemble, check
 from pipeline.downloads.digests import Expected, verify
 from pipeline.downloads.hosts import Route, routes
-from pipeline.downloads.retries import DownloadError
+from pipeline.downloads.retries import DownloadError, NoNetworkError
 from pipeline.downloads.store import Store
 from pipeline.errors import DataError, DiskFullError
 from pipeline.files import sync_folder
@@ -65,7 +65,7 @@ def obtain(record: DatasetRecord, store: Store, build: str | None = None) -> Obt
         for route in _ordered(record, ways, store):
             try:
                 return _through(record, route, store, build)
-            except DiskFullError:
+            except (DiskFullError, NoNetworkError):
                 raise
             except DataError as error:
                 failures.append(str(error))
@@ -79,6 +79,13 @@ def bytes_to_fetch(record: DatasetRecord, store: Store, build: str | None = None
         missing = [source.bytes for source in route if not is_held(source, record.name, store)]
         return None if None in missing else sum(size for size in missing if size is not None)
     return None
+
+
+def _needs_network(record: DatasetRecord, store: Store, build: str | None) -> bool:
+    """Whether the data set is not here, nor all of any route to it, though there is one that can be tried."""
+    ways = _ordered(record, routes(record, build), store)
+    held = [all(is_held(source, record.name, store) for source in route) for route in ways]
+    return bool(ways) and not any(held) and not (store.root / record.name).exists()
 
 
 def _present(record: DatasetRecord, target: Path, build: str | None) -> Obtained:
@@ -181,10 +188,14 @@ def obtain_all(
             later or failed data set needs stay until it is placed.
     """
     waiting = {record.name: record for record in records}
+    offline: NoNetworkError | None = None
     for record in records:
         try:
+            if offline and _needs_network(record, store, builds.get(record.name)):
+                raise offline
             obtained = obtain(record, store, builds.get(record.name))
         except DataError as error:
+            offline = error if isinstance(error, NoNetworkError) else offline
             yield Obtained(record.name, "failed", store.root / record.name, error=str(error))
             continue
         del waiting[record.name]

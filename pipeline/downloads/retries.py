@@ -6,6 +6,8 @@ and one that sends the same piece again and again is not.
 """
 
 import random
+import re
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +20,10 @@ from pipeline.errors import DataError
 
 class DownloadError(DataError):
     """A source that cannot be used now; another source of the same data may do."""
+
+
+class NoNetworkError(DownloadError):
+    """Nothing outside of this machine has an address."""
 
 
 class TransientError(Exception):
@@ -34,6 +40,11 @@ class TransientError(Exception):
 
 T = TypeVar("T")
 
+_UNRESOLVED = re.compile(
+    r"Name or service not known|name resolution|NameResolutionError|nodename nor servname|getaddrinfo failed",
+    re.IGNORECASE,
+)
+_WELL_KNOWN = ("github.com", "www.kaggle.com", "drive.google.com")
 _PROGRESS = 64 << 10  # bytes; less than this is not worth another free attempt
 
 
@@ -54,6 +65,26 @@ class Patience:
     asked: float = 300.0
 
 
+def require_network(reason: str) -> None:
+    """Do nothing, unless `reason` is that a name has no address, and well-known names have none either.
+
+    Raises:
+        NoNetworkError: so it is; neither another attempt nor another host makes sense.
+    """
+    if _UNRESOLVED.search(reason) and not any(map(_has_address, _WELL_KNOWN)):
+        raise NoNetworkError(
+            f"no network: {', '.join(_WELL_KNOWN)} have no address here; run the command again with one, "
+            "or bring the archives by hand (docs/how-to/downloads.md)"
+        )
+
+
+def _has_address(host: str) -> bool:
+    try:
+        return bool(socket.getaddrinfo(host, 443))
+    except OSError:
+        return False
+
+
 def retrying(
     what: str,
     patience: Patience,
@@ -72,13 +103,14 @@ def retrying(
         say: is told of every wait.
 
     Raises:
-        DownloadError: the attempts are used up, or the server asks to wait for too long.
+        DownloadError: the attempts are used up, there is no network, or the server asks to wait for too long.
     """
     failed, best = 0, reached()
     while True:
         try:
             return attempt()
         except TransientError as error:
+            require_network(str(error))
             if reached() >= best + _PROGRESS:
                 failed, best = 0, reached()
             failed += 1

@@ -30,6 +30,8 @@ _NOTES = {
     "cell_not_kept": "{cell}: has its numbers but could not be kept for the next run ({reason})",
 }
 
+_MOST_NOTES = 20  # a full disk makes one a cell
+
 
 def _silent(_event: str, **_facts: Any) -> None:
     """Where nobody listens."""
@@ -70,8 +72,11 @@ class Summary:
         """One line per reason of failure and per note, then cost, then the counts and whether that is all."""
         failed = [f"failed: {line}" for line in by_reason(self.failures)]
         counts = ", ".join(f"{count} {kind}" for kind, count in self.counts().items())
+        notes = list(self.notes[:_MOST_NOTES])
+        if more := len(self.notes) - len(notes):
+            notes.append(f"and {more} more such notes; the newest file in .zsad/runs has all")
         end = "complete" if self.complete else "incomplete"
-        return [*failed, *self.notes, *self.usage.lines(), f"cells: {counts}: {end}"]
+        return [*failed, *notes, *self.usage.lines(), f"cells: {counts}: {end}"]
 
 
 @dataclass

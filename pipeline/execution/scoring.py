@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -27,8 +28,10 @@ from pipeline.errors import ZsadError, as_message
 from pipeline.execution.counts import DevicePixels, Masks, masks_on, pixel_state
 from pipeline.execution.examples import ExampleSelection, small_maps
 from pipeline.execution.retries import LostWorkerError, OutOfMemoryError, device_is_lost, out_of_memory
-from pipeline.execution.tasks import CellTask, GroupTask, failed_result
+from pipeline.execution.store import TextStore
+from pipeline.execution.tasks import CellTask, GroupTask, failed_result, tower_digest
 from pipeline.execution.usage import phase
+from pipeline.files import file_digest, value_digest
 from pipeline.methods.base import LearntMethod, Method, Scores
 from pipeline.metrics import (
     Draws,
@@ -40,7 +43,7 @@ from pipeline.metrics import (
     pixel_draws,
     standard_error,
 )
-from pipeline.results import CellResult, CellRow, CellScores, spread_columns
+from pipeline.results import CellResult, CellRow, CellScores, library_versions, spread_columns
 from pipeline.shards import SubsetShard, open_subset, verify_subset
 from pipeline.training import load_checkpoint
 
@@ -52,7 +55,8 @@ DRAWS = 200
 """Bootstrap samples a cell: standard errors to 5 %, in a tenth of the time of a miniature cell."""
 
 _TOWERS = 3  # that a worker keeps loaded: those of the paper profile, 4 GB in float32
-_towers: dict[tuple[TowerSpec, str], Clip] = {}  # with their devices; the one used last stands last
+# With their devices, and what they were read from; the one used last stands last.
+_towers: dict[tuple[TowerSpec, str], tuple[Clip, str]] = {}
 _WAITING = 64  # batches of image scores and small maps that stay on the device, 16 kB an image
 _RELEASE = 16  # batches between two times that free memory goes back to the system
 _TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's own; other allocators have no such call
@@ -92,11 +96,11 @@ def _score(task: GroupTask) -> tuple[CellResult, ...]:
     shard = open_subset(*place)
     with _beside(verify_subset, *place):  # its digest is in the keys of the cells
         with phase("tower"):
-            clip = _clip(task.tower, task.device)
+            clip, read = _clip(task.tower, task.device)
         group = _Group(task)
         with torch.inference_mode():
             with phase("text"):
-                group.start(shard, clip)
+                group.start(shard, clip, read)
             with phase("images"):
                 group.score(shard, clip)
     with phase("metrics"):
@@ -114,12 +118,18 @@ def _beside(work: Callable[..., object], *given: Any) -> Iterator[None]:
             done.result()
 
 
-def _clip(tower: TowerSpec, device: str) -> Clip:
-    """A tower that this process has used lately: groups come longest first, so towers take turns."""
-    clip = _towers.pop((tower, device), None)
-    while not clip and len(_towers) >= _TOWERS:
+def _clip(tower: TowerSpec, device: str) -> tuple[Clip, str]:
+    """A tower that this process has used lately, and the digest of what it was read from.
+
+    Groups come longest first, so towers take turns.
+    """
+    known = _towers.pop((tower, device), None)
+    while not known and len(_towers) >= _TOWERS:
         _towers.pop(next(iter(_towers)))
-    _towers[tower, device] = clip or load_clip(tower, device=device)
+    _towers[tower, device] = known or (
+        load_clip(tower, device=device),
+        tower_digest(tower.model, tower.weights),
+    )
     return _towers[tower, device]
 
 
@@ -170,11 +180,12 @@ class _Group:
             self.runs = [run for run in self.runs if run.task is not task]
             self._results[task.content_key] = failed_result(task.columns, _reason(error, task.cell.key.name))
 
-    def start(self, shard: SubsetShard, clip: Clip) -> None:
+    def start(self, shard: SubsetShard, clip: Clip, read: str) -> None:
         for cell_task in self._task.cells:
             with self.cell(cell_task):
                 method = _build(cell_task, clip)
-                text = method.text_features(self._task.class_name)
+                _require_weights(cell_task, read)
+                text = _text(self._task, cell_task, method)
                 examples = ExampleSelection(shard.labels, shard.paths)
                 pixels = pixel_state(clip.device, len(self._task.cells))
                 self.runs.append(_CellRun(cell_task, method, text, examples, pixels))
@@ -197,6 +208,27 @@ class _Group:
         return tuple(self._results[cell.content_key] for cell in self._task.cells)
 
 
+def _text(task: GroupTask, cell: CellTask, method: Method) -> Tensor:
+    """The text side of a cell, encoded by the first worker of the project that needs it."""
+    made_by = [method.name, *(cell.columns[name] for name in ("code", "weights", "params"))]
+    class_name = task.class_name if method.class_aware else None
+    key = value_digest([*made_by, class_name, task.device, task.threads, *_arithmetic()])
+    store, shape = TextStore(), (2, method.clip.embed_dim)
+    if (known := store.get(key, shape)) is not None:
+        return torch.tensor(known, device=method.clip.device)
+    text = method.text_features(task.class_name)
+    if tuple(text.shape) == shape and text.dtype == torch.float32 and text.isfinite().all():
+        store.put(key, text.cpu().numpy())
+    return text
+
+
+@cache
+def _arithmetic() -> list[Any]:
+    """What rounds the last digits: libraries, and the instructions that they choose on this processor."""
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return [library_versions(), torch.backends.cpu.get_cpu_capability(), gpu]
+
+
 def _build(task: CellTask, clip: Clip) -> Method:
     method = methods.build(task.cell.key.method, task.cell.resolved.settings, clip)
     if isinstance(method, LearntMethod) and task.cell.resolved.learnt:
@@ -204,6 +236,17 @@ def _build(task: CellTask, clip: Clip) -> Method:
             raise ZsadError(f"{task.cell.key.name}: has no learnt weights")
         load_checkpoint(task.weights, method)
     return method
+
+
+def _require_weights(task: CellTask, tower: str) -> None:
+    """Refuse weights that were replaced since the key of the cell was made.
+
+    Raises:
+        ZsadError: they were; the numbers would be kept under a key that is not theirs.
+    """
+    learnt = None if task.weights is None else file_digest(task.weights)
+    if value_digest([tower, learnt]) != task.columns["weights"]:
+        raise ZsadError(f"{task.cell.key.name}: its weights were replaced during the run; run it again")
 
 
 @dataclass

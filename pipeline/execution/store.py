@@ -1,21 +1,27 @@
-"""Finished cells on disk, one file a key, so that no finished work is done twice.
+"""Finished cells and text features on disk under keys, so that no finished work is done twice.
 
-The key is made of all that moves a number (see `pipeline.execution.tasks`), so a file is either right or not
+A key is made of all that moves a number (see `pipeline.execution.tasks`), so a file is either right or not
 asked for. Only finished cells are kept: a failure is tried again by the next run. A damaged file counts as
 absent and is replaced. One evaluation of a profile runs at a time: two would compute the same cells.
+Text features serve all workers of all runs; what two make at the same time is the same.
 """
 
+import hashlib
 import logging
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.errors import ZsadError
-from pipeline.files import only_one, write_bytes
+from pipeline.files import only_one, open_regular, write_bytes
 from pipeline.results import CellResult, decode_cell, encode_cell
 
 log = logging.getLogger(__name__)
 
 DEFAULT_ROOT = Path(".zsad") / "cells"
+TEXTS = Path(".zsad") / "texts"
 _LOCKS = Path(".zsad") / "locks"
 
 
@@ -89,3 +95,46 @@ def _is_whole(path: Path) -> bool:
     except (ZsadError, OSError):
         return False
     return True
+
+
+class TextStore:
+    """Text features in a fixed number of places, so that they never take more than 0.5 GB.
+
+    The start of a key names the place; another key that begins so takes it over. A file is a digest over its
+    key and its numbers, then the numbers: cut, altered or of another key, it counts as absent.
+    """
+
+    def __init__(self, root: Path = TEXTS) -> None:
+        self._root = root
+
+    def _path(self, key: str) -> Path:
+        return self._root / key[:2] / f"{key[2:4]}.f32"  # 65,536 places, 8 kB each for 768 channels
+
+    def get(self, key: str, shape: tuple[int, ...]) -> NDArray[np.float32] | None:
+        """The features of `shape` under `key`, float32, or None."""
+        path, size = self._path(key), _DIGEST + int(np.prod(shape)) * np.float32().itemsize
+        try:
+            with open_regular(path) as file:
+                content = file.read(size + 1)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            log.warning("%s cannot be read, so its text is encoded again: %s", path, error)
+            return None
+        if len(content) != size or content != _sealed(key, content[_DIGEST:]):
+            return None
+        return np.frombuffer(content, "<f4", offset=_DIGEST).reshape(shape).astype(np.float32)
+
+    def put(self, key: str, features: NDArray[np.float32]) -> None:
+        """Keep features; where there is no room, the next worker encodes them again."""
+        try:
+            write_bytes(self._path(key), _sealed(key, features.astype("<f4").tobytes()))
+        except OSError as error:
+            log.warning("%s cannot be kept: %s", self._path(key), error)
+
+
+_DIGEST = hashlib.sha256().digest_size
+
+
+def _sealed(key: str, numbers: bytes) -> bytes:
+    return hashlib.sha256(key.encode() + numbers).digest() + numbers

@@ -132,6 +132,7 @@ class TaskBuilder:
     def __init__(self, params: Params, manifests: Mapping[str, Manifest]) -> None:
         self._params, self._manifests = params, manifests
         self._shelf = WeightsShelf(params.weights)
+        self._tower_digest = cache(tower_digest)
 
     def group_task(self, group: Group, cells: tuple[CellTask, ...]) -> GroupTask:
         """The task of the `cells` of a group that are to be run."""
@@ -165,7 +166,7 @@ class TaskBuilder:
             "cell": [*cell.key, cell.auxiliary],
             "settings": settings,
             "tower": tower.model_dump(),
-            "weights": value_digest([tower_digest(tower.model, tower.weights), learnt_digest]),
+            "weights": value_digest([self._tower_digest(tower.model, tower.weights), learnt_digest]),
             "images": self._images_digest(cell, tower.image_size),
             "class_name": subset.class_name,
             "code": code_digest(cell.key.method),
@@ -193,7 +194,6 @@ class TaskBuilder:
         return digests[size]
 
 
-@cache
 def tower_digest(model: str, weights: str) -> str:
     """Digest of a tower's model and weights: of the content where they are files, else of the names."""
     return value_digest(

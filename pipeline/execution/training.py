@@ -38,6 +38,9 @@ from pipeline.training import AuxiliarySet, FeatureCache, History, collect_featu
 _FEATURES = Path(".zsad") / "features"
 
 
+Watch = Callable[[str, int, int], None]
+"""Is told what is under way, such as the tower's pass, and how much of it is done, of how much."""
+
 Job = tuple[str, Callable[[], History]]
 """Name of a weights file, and what tunes it, writes it and returns its losses.
 
@@ -67,6 +70,10 @@ def auxiliary_set(params: Params, auxiliary: str, size: int) -> AuxiliarySet:
     )
 
 
+def _unwatched(_what: str, _done: int, _total: int) -> None:
+    """Where nobody looks."""
+
+
 class Trainer:
     """Everything that is tuned on one auxiliary set.
 
@@ -94,14 +101,14 @@ class Trainer:
         """Weights files that are wanted."""
         return len(self._params.seeds) * sum(map(len, self._by_tower.values()))
 
-    def jobs(self) -> Iterator[Job]:
+    def jobs(self, watch: Watch | None = None) -> Iterator[Job]:
         """Every job, tower by tower; features are collected when the first job of a tower is asked for.
 
         What an earlier training wrote is removed first.
         """
         clear(self._folder)
         for tower, items in self._by_tower.items():
-            yield from self._tower_jobs(tower, items)
+            yield from self._tower_jobs(tower, items, watch or _unwatched)
 
     def _tunes(self, item: ResolvedSystem) -> bool:
         """Whether `item` is tuned on this set: by its own choice, or by the common rule."""
@@ -109,7 +116,7 @@ class Trainer:
             return False
         return self._auxiliary in ((item.auxiliary,) if item.auxiliary else self._params.auxiliary)
 
-    def _tower_jobs(self, tower: str, items: list[ResolvedSystem]) -> Iterator[Job]:
+    def _tower_jobs(self, tower: str, items: list[ResolvedSystem], watch: Watch) -> Iterator[Job]:
         spec = tower_spec(self._params, tower)
         try:
             auxiliary = auxiliary_set(self._params, self._auxiliary, spec.image_size)
@@ -125,7 +132,14 @@ class Trainer:
         with _features_folder() as folder:
             batch = self._params.compute.batch
             try:
-                cache = collect_features(clip, auxiliary, taps, batch=batch, folder=Path(folder))
+                cache = collect_features(
+                    clip,
+                    auxiliary,
+                    taps,
+                    batch=batch,
+                    folder=Path(folder),
+                    progress=partial(watch, f"images through the tower {tower}"),
+                )
             except DiskFullError:
                 raise  # nothing is wrong with the data: the stage is to run again
             except DataError as error:
@@ -134,8 +148,9 @@ class Trainer:
                 return
             for system, method in built.items():
                 for seed in self._params.seeds:
-                    tune = partial(self._tune, system, method, seed, auxiliary, cache)
-                    yield weights_name(system, seed), tune
+                    name = weights_name(system, seed)
+                    told = partial(watch, f"epochs of {Path(name).stem}")
+                    yield name, partial(self._tune, system, method, seed, auxiliary, cache, told)
 
     def _built(self, items: list[ResolvedSystem], clip: Clip) -> dict[System, LearntMethod]:
         """The methods that can be built on `clip`; the others are written down."""
@@ -151,15 +166,21 @@ class Trainer:
         return built
 
     def _tune(
-        self, system: System, method: LearntMethod, seed: int, auxiliary: AuxiliarySet, cache: FeatureCache
+        self,
+        system: System,
+        method: LearntMethod,
+        seed: int,
+        auxiliary: AuxiliarySet,
+        cache: FeatureCache,
+        told: Callable[[int, int], None],
     ) -> History:
         name = weights_name(system, seed)
         with self._written_down(name):
-            history = train(method, auxiliary, cache, seed=seed)
+            history = train(method, auxiliary, cache, seed=seed, progress=told)
         provenance = {"auxiliary": self._auxiliary, "seed": seed, "variant": system.variant}
         save_checkpoint(self._folder / name, method, provenance)
-        told = {**system._asdict(), "seed": seed, **asdict(history)}
-        write_json(self._folder / f"{Path(name).stem}.history.json", told)
+        kept = {**system._asdict(), "seed": seed, **asdict(history)}
+        write_json(self._folder / f"{Path(name).stem}.history.json", kept)
         self.trained.append(name)
         return history
 

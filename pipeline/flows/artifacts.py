@@ -92,23 +92,33 @@ def artifact_key(profile: str, name: str) -> str:
 
 
 class ProgressArtifact:
-    """The share of finished groups, on the page of a run, told once a second. Safe for several threads."""
+    """How much of `total` is done, on the page of a run, told once a second. Safe for several threads."""
 
     def __init__(self, key: str, total: int, description: str) -> None:
-        self._total, self._done, self._lock = total, 0, Lock()
+        self.total = total
+        self._done, self._lock = 0, Lock()
         self._told = time.monotonic()
         self._id: UUID | None = None
         with best_effort():
             made = create_progress_artifact(0.0, key=key, description=description)
             self._id = made if isinstance(made, UUID) else None
 
-    def step(self) -> None:
-        """One more is finished."""
+    def step(self, number: int) -> int:
+        """So many more are done; how many that makes."""
         with self._lock:
-            self._done += 1
-            due = self._done == self._total or time.monotonic() - self._told >= _STEP_SECONDS
-            if self._id is None or not due:
-                return
-            self._told = time.monotonic()
-            with best_effort():
-                update_progress_artifact(self._id, 100 * self._done / self._total)
+            self._reach(self._done + number)
+            return self._done
+
+    def reach(self, done: int) -> None:
+        """So many are done."""
+        with self._lock:
+            self._reach(done)
+
+    def _reach(self, done: int) -> None:
+        self._done = done
+        due = done >= self.total or time.monotonic() - self._told >= _STEP_SECONDS
+        if self._id is None or not due:
+            return
+        self._told = time.monotonic()
+        with best_effort():
+            update_progress_artifact(self._id, 100 * done / max(self.total, 1))

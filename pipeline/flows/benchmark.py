@@ -11,9 +11,10 @@ import os
 import re
 import shlex
 import subprocess
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, cast
 
 import httpx
 from prefect import Flow, flow, get_run_logger, task
@@ -23,11 +24,14 @@ from prefect.context import FlowRunContext
 from prefect.flows import FlowStateHook
 from prefect.logging.loggers import flow_run_logger
 from prefect.runtime import deployment, flow_run
+from pydantic import Field
+from pydantic.fields import FieldInfo
 
+from pipeline import catalog, methods
 from pipeline.errors import ZsadError, redacted
 from pipeline.flows.artifacts import publish
 from pipeline.flows.dvc_stages import run_stage, stage_order
-from pipeline.flows.request import Request, borrowed_params
+from pipeline.flows.request import Request, borrowed_params, profiles
 from pipeline.params import Params, load_params
 from pipeline.tables import write_run_tables
 
@@ -111,6 +115,16 @@ def _changed(file: Path) -> int | None:
     return file.stat().st_mtime_ns if file.exists() else None
 
 
+def _choice(names: Sequence[str]) -> FieldInfo:
+    """What the form offers, as it was when this process started; whether it can be run is checked later."""
+    return cast("FieldInfo", Field(json_schema_extra={"enum": [*names]}))
+
+
+_Profile = Annotated[str, _choice(profiles())]
+_Method = Annotated[str, _choice(methods.names())]
+_Dataset = Annotated[str, _choice((*catalog.names(), *catalog.own_names()))]
+
+
 @flow(
     name="benchmark",
     flow_run_name=run_name,
@@ -120,12 +134,14 @@ def _changed(file: Path) -> int | None:
     on_crashed=_HOOKS,
 )
 def benchmark(
-    profile: str | None = None, methods: list[str] | None = None, datasets: list[str] | None = None
+    profile: _Profile | None = None,
+    methods: list[_Method] | None = None,
+    datasets: list[_Dataset] | None = None,
 ) -> None:
     """Bring every stage up to date, in DVC's order.
 
     Args:
-        profile: one of `pipeline/conf/profile`, such as miniature or paper; empty: params.yaml as it stands.
+        profile: one of `pipeline/conf/profile`; empty: params.yaml as it stands.
         methods: only these methods of the profile; empty: all.
         datasets: only these data sets, and the auxiliary sets that they need; empty: all.
     """

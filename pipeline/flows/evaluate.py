@@ -27,11 +27,11 @@ from pipeline.flows.artifacts import ProgressArtifact, artifact_key
 from pipeline.flows.server import best_effort
 from pipeline.flows.sub_runs import run_in_parent
 from pipeline.params import Params
-from pipeline.progress import progress
+from pipeline.progress import Steps, progress
 from pipeline.results import CellResult, write_run
 
 if TYPE_CHECKING:
-    from pipeline.execution.training import Job, Trainer
+    from pipeline.execution.training import Job, Trainer, Watch
     from pipeline.training import History
 
 _STOP_SECONDS = 2
@@ -62,10 +62,11 @@ def _fan_out(run: Run) -> None:
         return
     page = ProgressArtifact(
         artifact_key(run.params.profile, "progress"),
-        len(run.tasks),
-        f"Groups of the {run.params.profile} profile",
+        sum(group.images for group in run.tasks),
+        f"Images of the {run.params.profile} profile",
     )
-    with open_backend(run.params.compute) as backend, progress("evaluate", len(run.tasks)) as steps:
+    with progress("evaluate", len(run.tasks)) as steps, open_backend(run.params.compute) as backend:
+        steps.part("images", 0, page.total)
         slots = Slots(backend)
 
         # Closes over the run: Prefect would walk through and serialise whatever is passed as an argument.
@@ -76,7 +77,7 @@ def _fan_out(run: Run) -> None:
             finally:
                 slots.give()
             failed = _log_cells(results)
-            page.step()
+            steps.part("images", page.step(run.tasks[index].images), page.total)
             steps.step(f"{label}: {len(results)} cells" + (f", {failed} failed" if failed else ""))
 
         futures = []
@@ -142,13 +143,27 @@ def _fit(job: "Job") -> "History":
     return fit()
 
 
+def _shown(steps: Steps, key: str) -> "Watch":
+    """Shows how far a part of the training is, in the terminal and on the run's page."""
+    pages: dict[str, ProgressArtifact] = {}
+
+    def watch(what: str, done: int, total: int) -> None:
+        steps.part(what, done, total)
+        if what not in pages:
+            pages.clear()
+            pages[what] = ProgressArtifact(key, total, what)
+        pages[what].reach(done)
+
+    return watch
+
+
 @flow(name="train", flow_run_name="train on {auxiliary}", validate_parameters=False)
 def _train(params: Params, auxiliary: str) -> "Trainer":
     from pipeline.execution.training import Trainer
 
     trainer = Trainer(params, auxiliary)
     with progress(f"train on {auxiliary}", len(trainer)) as steps:
-        for job in trainer.jobs():
+        for job in trainer.jobs(_shown(steps, artifact_key(params.profile, f"train-{auxiliary}"))):
             with suppress(TrainingError):  # its task says so, and the trainer names it
                 _fit(job)
             steps.step(job[0])

@@ -62,7 +62,12 @@ class Request:
 
 def profiles() -> tuple[str, ...]:
     """The profiles that `pipeline/conf` has."""
-    return tuple(sorted(path.stem for path in (CONFIG_FOLDER / "profile").glob("*.yaml")))
+    return tuple(sorted(path.stem for path in (_config() / "profile").glob("*.yaml")))
+
+
+def _config() -> Path:
+    """Of the project; outside of any that of the package."""
+    return CONFIG_FOLDER if CONFIG_FOLDER.is_dir() else Path(__file__).parents[1] / "conf"
 
 
 def _check(kind: str, chosen: Sequence[str], known: Collection[str]) -> None:
@@ -91,7 +96,7 @@ def compose(profile: str) -> dict[str, Any]:
     if profile not in profiles():
         raise ParamsError(f"{CONFIG_FOLDER} has no profile {profile!r}: it has {', '.join(profiles())}")
     try:
-        with initialize_config_dir(str(CONFIG_FOLDER.resolve()), version_base=None):
+        with initialize_config_dir(str(_config().resolve()), version_base=None):
             composed = composed_by_hydra("config", [f"profile={profile}"])
         values: dict[str, Any] = yaml.safe_load(OmegaConf.to_yaml(composed, resolve=True))
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:

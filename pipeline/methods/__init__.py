@@ -59,6 +59,11 @@ def get(name: str) -> "type[Method]":
     raise ParamsError(f"method {name!r}: {module.__name__} defines no class of that name")
 
 
+def origin(name: str) -> str:
+    """The package that a method is from, such as `zsad` or `lab 1.2`."""
+    return _package(point) if (point := _plug_in(name)) else "zsad"
+
+
 def _plug_in(name: str) -> EntryPoint | None:
     """The entry point of a method of another package; None where this package has the method."""
     points = tuple(entry_points(group=GROUP, name=name))

@@ -63,7 +63,7 @@ def grids(table: Table) -> list[Grid]:
                 groups=tuple(zip(titles, widths, strict=True)) if max(widths) > 1 else (),
                 columns=_columns(titles, metrics),
                 rows=tuple(_row(section, row) for row in rows),
-                legend=table.legend if index + 1 == len(parts) else (),
+                legend=table.below if index + 1 == len(parts) else (),
                 incomplete=table.outcome.incomplete,
             )
         )

@@ -24,7 +24,7 @@ from pipeline.shards import SubsetShard, open_subset, read_manifest
 from pipeline.tables.figures import canvas
 from pipeline.tables.outcome import Outcome
 
-PHOTO_SIDE: Final = 160
+PHOTO_SIDE: Final = 256
 # Perceptually even from black to yellow, so it survives print in grey and colour blindness.
 HEATMAP_COLOURS: Final = "inferno"
 

@@ -70,6 +70,7 @@ def _page(sources: Sources, figures: Sequence[Figure], folder: Path) -> str:
             profile=outcome.profile,
             expected=outcome.expected,
             marks=outcome.marks(),
+            stamp=_stamp(sources.run),
             facts=_facts(sources),
             failures=_failures(sources),
             averages=grids(averages(outcome)),
@@ -150,14 +151,27 @@ def averages(outcome: Outcome) -> Table:
     return Table("averages", "Average over data sets", part, (section,))
 
 
+def _stamp(run: Mapping[str, object]) -> str:
+    """Revision, date and machine in one line; in the copy that DVC keeps, where they are to be had."""
+    known = _run_facts(run)
+    if not known:
+        return (
+            "This is the copy that DVC keeps, the same in every clone. The page to pass on, with revision, "
+            "date and machine of the run, is written by `zsad report`."
+        )
+    told = {name.lower(): known[name] for name in ("Revision", "Finished", "Machine") if name in known}
+    return f"Run: {'; '.join(f'{name} {value}' for name, value in told.items())}."
+
+
 def _run_facts(run: Mapping[str, object]) -> dict[str, str]:
     """Of the sidecar, as far as it has them."""
-    if not run:
-        return {"Revision, machine, time taken": "in run.json beside these results; `zsad report` shows them"}
     found = {}
     match run.get("git"):
         case {"commit": str(commit), "changed": bool(changed)}:
             found["Revision"] = commit[:12] + (" with changes" if changed else "")
+    match run.get("finished"):
+        case str(moment):
+            found["Finished"] = f"{moment[:16].replace('T', ' ')} UTC"
     match run.get("seconds"):
         case {"evaluate": float(seconds) | int(seconds)}:
             found["Evaluation took"] = f"{seconds:.0f} s"

@@ -1,6 +1,6 @@
 """Results in stable Parquet files: a row a cell in `metrics/`, an image in `scores/`, and `examples/`.
 
-`pipeline.results.read` gives them back as pandas tables; writing them does not ask for pandas.
+`pipeline.results.parquet` gives them back as pandas tables; writing them does not ask for pandas.
 """
 
 from pipeline.results.examples import ROLES, SIDE, Example, Role, decode_heatmap, encode_heatmap

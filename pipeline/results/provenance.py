@@ -1,12 +1,14 @@
 """The sidecar `run.json`: what differs from run to run and must therefore stay out of the result files.
 
-Versions of libraries, the git revision, the machine and how long things took. Nothing is computed from it.
+Versions of libraries, the git revision, the machine, when it ended and how long things took. Nothing is
+computed from it.
 """
 
 import os
 import platform
 import subprocess
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
@@ -42,6 +44,7 @@ def write_run(
     """
     content = {
         "schema_version": SCHEMA_VERSION,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "cells": dict(cells),
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "libraries": library_versions(),

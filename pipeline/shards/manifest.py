@@ -1,5 +1,6 @@
 """The manifest of a prepared data set. It is written last: a folder without one is not prepared."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -75,11 +76,13 @@ class Manifest(_Part):
         Raises:
             DataError: the data set has no such subset.
         """
-        for entry in self.subsets:
-            if entry.name == name:
-                return entry
-        known = ", ".join(entry.name for entry in self.subsets)
-        raise DataError(f"{self.dataset}: unknown subset {name!r}; known: {known}")
+        if (entry := self._by_name.get(name)) is not None:
+            return entry
+        raise DataError(f"{self.dataset}: unknown subset {name!r}; known: {', '.join(self._by_name)}")
+
+    @cached_property
+    def _by_name(self) -> dict[str, SubsetEntry]:
+        return {entry.name: entry for entry in self.subsets}
 
     @property
     def errors(self) -> dict[str, str]:

@@ -8,10 +8,12 @@ from pipeline.tables.published import PublishedValue, published_table
 from pipeline.tables.write import (
     FORMATS,
     KEPT,
+    MEANS,
     build_tables,
     keep_tables,
     read_outcome,
     table_texts,
+    write_means,
     write_run_tables,
     write_tables,
 )
@@ -19,6 +21,7 @@ from pipeline.tables.write import (
 __all__ = [
     "FORMATS",
     "KEPT",
+    "MEANS",
     "Difference",
     "Expected",
     "ExpectedSet",
@@ -36,6 +39,7 @@ __all__ = [
     "published_table",
     "read_outcome",
     "table_texts",
+    "write_means",
     "write_run_tables",
     "write_tables",
 ]

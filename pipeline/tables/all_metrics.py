@@ -18,7 +18,7 @@ from pipeline.cells import System
 from pipeline.results import METRICS
 from pipeline.results.parquet import read_scores
 from pipeline.tables.aggregate import SystemMeans
-from pipeline.tables.legend import CARRIED_F1, METRIC_TITLES, build_lines, legend
+from pipeline.tables.legend import CARRIED_F1, METRIC_TITLES, legend
 from pipeline.tables.mean import Mean, plain_mean
 from pipeline.tables.model import AVERAGE, Number, Row, Section, Slot, Table, ranked
 from pipeline.tables.outcome import Outcome
@@ -43,7 +43,6 @@ def all_metrics(outcome: Outcome) -> Table | None:
         f"{100 * FALSE_POSITIVES:.0f} % of the normal images of another set exceed, the auxiliary set that "
         "these weights were not tuned on. `-` on the auxiliary sets themselves.",
         *legend(part, [section]),
-        *build_lines(part),
     )
     return Table("metrics", "All methods on the seven metrics", part, (section,), lines)
 

@@ -18,7 +18,7 @@ from pipeline.results import ResultsError
 from pipeline.results.parquet import read_scores
 from pipeline.tables.markdown import grid
 from pipeline.tables.model import AVERAGE, MEAN
-from pipeline.tables.significance import Noise, noise, p_value, paired_errors, significant
+from pipeline.tables.significance import Noise, PairedScores, noise, p_value, significant
 from pipeline.tables.values import KEY_COLUMNS, Value, is_table, read_csv
 
 # Two values that are printed with four decimals and differ by the tolerance exactly are within it.
@@ -178,7 +178,9 @@ def _rest(differences: Sequence[Difference], shown: Sequence[Difference], *, eve
 
 def _lines(folder: Path) -> dict[str, Value]:
     tables = folder / "tables" if (folder / "tables").is_dir() else folder
-    paths = [*sorted(tables.glob("*.csv")), *sorted(tables.glob("subsets/*.csv"))]
+    # The table of all metrics repeats what the paper's tables have: they name it first.
+    top = sorted(tables.glob("*.csv"), key=lambda path: (path.stem == "metrics", path))
+    paths = [*top, *sorted(tables.glob("subsets/*.csv"))]
     if not any(is_table(path) for path in paths):
         raise ResultsError(f"{folder}: no tables here; run `dvc repro tables` first")
     return {_name(line): line for path in paths for line in read_csv(path)}
@@ -218,7 +220,7 @@ class _Pairing:
     def __init__(self, before: Path, after: Path, lines: _Lines) -> None:
         folders = before / "scores", after / "scores"
         both = all(folder.is_dir() for folder in folders)
-        self._errors = paired_errors(*(read_scores(folder) for folder in folders)) if both else {}
+        self._scores = PairedScores(*(read_scores(folder) for folder in folders)) if both else None
         self._parts: dict[_Key, list[Value]] = {}
         for line in lines.values() if both else ():
             if _level(line) == "cells":
@@ -229,8 +231,10 @@ class _Pairing:
 
     def error(self, line: Value) -> float | None:
         """In points; `None` where images are not shared, or not known to be."""
+        if self._scores is None:
+            return None
         if _level(line) == "cells":
-            return self._errors.get((_cell(line), line.metric))
+            return self._scores.errors(_cell(line)).get(line.metric)
         errors = [self.error(part) for part in self._parts.get(_key(line), ())]
         known = [error for error in errors if error is not None]
         return math.hypot(*known) / len(errors) if errors and len(known) == len(errors) else None

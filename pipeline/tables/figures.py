@@ -21,6 +21,7 @@ from pipeline.tables.paper import ATTENTIONS
 BLUE: Final = "#0072B2"
 ORANGE: Final = "#D55E00"
 COLOURS: Final = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+INK: Final = "#111111"  # the page of the report knows these colours, and has others for its dark theme
 GRID: Final = {"color": "#dddddd", "linewidth": 0.6}
 
 _OVERVIEW_METRIC: Final = "pixel_auroc"
@@ -35,6 +36,7 @@ _STYLE: Final = {
     "axes.axisbelow": True,
     "axes.spines.top": False,
     "axes.spines.right": False,
+    **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK),
 }
 # What would change from one drawing to the next.
 _METADATA: Final = {".svg": {"Date": None, "Creator": None}, ".png": {"Software": None}}

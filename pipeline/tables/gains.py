@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from pipeline.cells import System
-from pipeline.tables.legend import LEVEL_METRICS, METRIC_TITLES, auxiliary_lines, build_lines
+from pipeline.tables.legend import LEVEL_METRICS, METRIC_TITLES, auxiliary_lines
 from pipeline.tables.mean import Mean, difference
 from pipeline.tables.model import AVERAGE, Number, Row, Section, Table, signed
 from pipeline.tables.outcome import Outcome
@@ -35,7 +35,6 @@ def figure5(outcome: Outcome) -> Table | None:
         "each a plain mean over the C subsets of a data set and over seeds.",
         "`-`: undefined, unless a note says why.",
         *auxiliary_lines(part),
-        *build_lines(part),
     )
     title = "Figure 5. What object-agnostic prompts gain over object-aware ones"
     return Table("figure5", title, part, (section,), lines)

@@ -63,9 +63,9 @@ td.number { text-align: right; white-space: nowrap; font-variant-numeric: tabula
 <p>{{ no_dataset }}</p>
 {% endif %}
 {% endfor %}
-{% if table.legend %}
+{% if table.below %}
 <ul>
-{% for line in table.legend %}
+{% for line in table.below %}
 <li>{{ line | prose }}</li>
 {% endfor %}
 </ul>

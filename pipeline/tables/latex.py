@@ -1,7 +1,11 @@
-"""LaTeX with booktabs: one `longtable` for each section, to be read by input.
+"""LaTeX with booktabs: floats of one page each that fit a column of any width, to be read by input.
 
-The file says on top which packages it needs. Texts come from data sets and errors, so every letter with a
-meaning in LaTeX is escaped, and one that a plain font lacks becomes a question mark.
+A float is as wide as the text (`table*`, which in a class of one column is `table`), and a grid that is wider
+is made smaller. Sections with the same columns share a float as far as a page goes. Of published numbers it
+has the value and the verdict; intervals and differences are in the other formats. What a reader of a paper
+does not need, such as fingerprints of data, is a comment at the end. Texts come from data sets and errors, so
+every letter with a meaning in LaTeX is escaped, one that a plain font lacks becomes a question mark, and a
+long word may be broken.
 """
 
 import re
@@ -35,22 +39,28 @@ _LETTERS: Final = {
     "²": "$^2$",
 }
 _MINUS: Final = re.compile(r"(?<![\w.-])-(?=\d)")
-_NEEDS: Final = (
-    r"% Needs \usepackage[T1]{fontenc} and \usepackage{amssymb,booktabs,longtable}, a wide page and two runs."
-)
+_PLACE: Final = re.compile(r"^Table \d+\. ")  # LaTeX numbers it
+_WORD: Final = 30
+"""Letters from which on a word of prose may be broken anywhere."""
+_PAGE: Final = 56
+"""Rows of a float, which leave room for caption and notes."""
+_LINES: Final = ("measured", "published", "verdict")
+_NEEDS: Final = r"% Needs \usepackage[T1]{fontenc} and \usepackage{amssymb,booktabs,graphicx}."
+_SHRUNK: Final = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 
 
 def latex(table: Table) -> str:
     """The whole file of `table`."""
     grids, footnotes = lay(table, _style())
-    lines = [_NEEDS, r"\begingroup\scriptsize\setlength{\tabcolsep}{3pt}"]
-    lines += [rf"\noindent\textbf{{{escape(mark)}}}\par" for mark in table.outcome.marks()]
-    lines += [rf"\noindent {_prose(line)}\par" for line in table.lead]
-    for section, rows in zip(table.sections, grids, strict=True):
-        lines += _section(table, section, rows)
-    lines += [rf"\noindent {_prose(line)}\par" for line in table.legend]
-    lines += [line for notes in footnotes for line in _notes(notes)]
-    return "\n".join([*lines, r"\endgroup"]) + "\n"
+    floats = list(_floats([it for it in zip(table.sections, grids, strict=True) if it[1]]))
+    lines = [_NEEDS]
+    for number, parts in enumerate(floats, 1):
+        lines += [r"\begin{table*}[tp]", r"\centering\scriptsize\setlength{\tabcolsep}{3pt}"]
+        lines += [*_caption(table, number), r"\smallskip"]
+        lines += _tabular(parts) if parts else [escape(NO_DATASET)]
+        lines += _notes(table, footnotes) if number == len(floats) else []
+        lines += [r"\end{table*}"]
+    return "\n".join([*lines, *(f"% {_plain(line)}" for line in table.provenance)]) + "\n"
 
 
 def escape(text: str) -> str:
@@ -61,12 +71,26 @@ def escape(text: str) -> str:
 
 
 def _style() -> Style:
-    return Style(lambda text: rf"\textbf{{{text}}}", lambda text: rf"\textit{{{text}}}", escape)
+    return Style(lambda text: rf"\textbf{{{text}}}", lambda text: rf"\textit{{{text}}}", escape, lines=_LINES)
 
 
 def _prose(line: str) -> str:
     """A line of ours, what stands between backticks as code."""
-    return re.sub("`([^`]+)`", lambda code: rf"\texttt{{{code[1]}}}", escape(line))
+    texts = [_breakable(text) for text in re.split("`([^`]+)`", line)]
+    return "".join(rf"\texttt{{{text}}}" if place % 2 else text for place, text in enumerate(texts))
+
+
+def _breakable(text: str) -> str:
+    """`text` escaped, with leave to break long words."""
+    return " ".join(
+        escape(word) if len(word) < _WORD else r"\allowbreak{}".join(map(escape, word))
+        for word in text.split(" ")
+    )
+
+
+def _plain(line: str) -> str:
+    """A line of a comment."""
+    return "".join(letter if " " <= letter <= "~" else _other(letter) for letter in line)
 
 
 def _other(letter: str) -> str:
@@ -74,25 +98,43 @@ def _other(letter: str) -> str:
     return letter if "¡" <= letter <= "ÿ" else "?"
 
 
-def _section(table: Table, section: Section, rows: Grid) -> list[str]:
-    title = ": ".join(escape(text) for text in (table.title, section.title) if text)
-    if not rows:
-        return [rf"\noindent\textbf{{{title}}}\par", rf"\noindent {escape(NO_DATASET)}\par"]
-    remarks = [rf"\noindent {escape(line)}\par" for line in section.remarks]
-    columns = "".join("l" if left else "r" for left in section.left)
-    return [
-        *remarks,
-        rf"\begin{{longtable}}{{@{{}}{columns}@{{}}}}",
-        rf"\multicolumn{{{len(columns)}}}{{@{{}}l}}{{\normalsize {title}}} \\",
-        r"\toprule",
-        _line(rows[0]),
-        r"\midrule",
-        r"\endhead",
-        r"\bottomrule",
-        r"\endfoot",
-        *_lines(section, rows[1:]),
-        r"\end{longtable}",
+def _floats(sections: Sequence[tuple[Section, Grid]]) -> Iterator[list[tuple[Section, Grid]]]:
+    """What stands in each float: parts of sections, each with its header; one that is empty for none."""
+    parts = [
+        (section, [rows[0], *rows[start : start + _PAGE]])
+        for section, rows in sections
+        for start in range(1, len(rows), _PAGE)
     ]
+    own: list[tuple[Section, Grid]] = []
+    for section, rows in parts:
+        used = sum(len(others) for _, others in own)
+        if own and (used + len(rows) > _PAGE + 1 or own[0][1][0] != rows[0]):
+            yield own
+            own = []
+        own.append((section, rows))
+    yield own
+
+
+def _caption(table: Table, number: int) -> list[str]:
+    title = _PLACE.sub("", table.title)
+    label = table.name.replace("/", "-")
+    if number > 1:
+        return [rf"\caption{{{_prose(title)}, continued.}}", rf"\label{{tab:{label}-{number}}}"]
+    marks = "".join(rf" \textbf{{{_prose(mark)}}}" for mark in table.outcome.marks(short=True))
+    return [rf"\caption{{{_prose(title)}.{marks}}}", rf"\label{{tab:{label}}}"]
+
+
+def _tabular(parts: Sequence[tuple[Section, Grid]]) -> Iterator[str]:
+    section, rows = parts[0]
+    columns = "".join("l" if left else "r" for left in section.left)
+    yield from (_SHRUNK, rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}", r"\toprule", _line(rows[0]))
+    for section, rows in parts:
+        yield r"\midrule"
+        if section.title:
+            told = "; ".join((section.title, *section.remarks))
+            yield rf"\multicolumn{{{len(columns)}}}{{@{{}}l}}{{\textit{{{escape(told)}}}}} \\"
+        yield from _lines(section, rows[1:])
+    yield from (r"\bottomrule", r"\end{tabular}}")
 
 
 def _lines(section: Section, rows: Grid) -> Iterator[str]:
@@ -108,5 +150,12 @@ def _line(cells: Sequence[str]) -> str:
     return f"{{}}{_MINUS.sub('$-$', ' & '.join(cells))} \\\\"
 
 
-def _notes(notes: Footnotes) -> list[str]:
-    return [rf"\noindent {escape(line)}\par" for line in (notes.title, *notes.lines())]
+def _notes(table: Table, footnotes: Sequence[Footnotes]) -> Iterator[str]:
+    """What stands below the last float, as wide as the text."""
+    reasons = [table.outcome.incomplete] if table.outcome.incomplete else []
+    lines = [*reasons, *table.lead, *table.legend]
+    lines += [" ".join((notes.title, *notes.lines())) for notes in footnotes]
+    if lines:
+        yield r"\par\smallskip\begin{minipage}{\linewidth}\raggedright\scriptsize"
+        yield from (rf"{_prose(line)}\par" for line in lines)
+        yield r"\end{minipage}"

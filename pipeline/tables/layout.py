@@ -38,12 +38,14 @@ class Style:
         best: marks the best value of a metric; `second` the second best.
         escape: makes a text that comes from outside the format harmless.
         value: what stands for a number that prints as the text.
+        lines: which lines a row takes where numbers are published.
     """
 
     best: Callable[[str], str]
     second: Callable[[str], str]
     escape: Callable[[str], str] = str
     value: Callable[[Number, str], str] = lambda _number, text: text
+    lines: Sequence[str] = LINES
 
 
 class Footnotes:
@@ -110,7 +112,7 @@ class _Writer:
         shows = (_interval, _published, _difference, self._verdict)
         lines = [measured, *([self.style.escape(show(slot)) for slot in row.slots] for show in shows)]
         for name, line in zip(LINES, lines, strict=True):
-            if any(line):
+            if any(line) and name in self.style.lines:
                 yield [*labels, self.style.escape(name), *line]
                 labels = [""] * len(labels)
 

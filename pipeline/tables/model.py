@@ -143,6 +143,7 @@ class Table:
         name: of its files, such as `table1` or `subsets/mvtec`.
         outcome: the part of the run that it stands on; its marks stand on top.
         legend: lines below it; `lead` those above it.
+        provenance: lines below the legend: which builds it stands on, and the way to its rows.
     """
 
     name: str
@@ -151,6 +152,12 @@ class Table:
     sections: tuple[Section, ...]
     legend: tuple[str, ...] = ()
     lead: tuple[str, ...] = ()
+    provenance: tuple[str, ...] = ()
+
+    @property
+    def below(self) -> tuple[str, ...]:
+        """Everything that stands below its grids but the footnotes."""
+        return (*self.legend, *self.provenance)
 
     def numbers(self) -> list[Number]:
         """All its numbers, in the order in which they stand."""

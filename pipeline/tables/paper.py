@@ -1,7 +1,7 @@
 """The paper's tables, and one table for each data set; every function gives None where the run fills none.
 
 - Data sets in rows, methods or variants in columns: Tables 1 to 3, the user's own data sets, and Figure 6 as
-  numbers. Image level first, each group named once, below each level the plain average over its data sets.
+  numbers. A section for each level, image level first; each group named once, the plain average at the end.
 - Variants in rows, the paper's two data sets in columns: Tables 4 and 5, and all other variants.
 - One data set: a section for each system, its subsets and their mean in rows, metrics in columns.
 """
@@ -18,7 +18,6 @@ from pipeline.tables.gains import OBJECT_AWARE
 from pipeline.tables.legend import (
     LEVEL_TITLES,
     METRIC_TITLES,
-    build_lines,
     group_title,
     labelled,
     legend,
@@ -142,7 +141,7 @@ def variants(outcome: Outcome) -> Table | None:
     remark = (
         "What a variant sets stands under `variants` in params.yaml, what it is tuned on under `retuned`."
     )
-    lines = (remark, *legend(part, sections), *build_lines(part))
+    lines = (remark, *legend(part, sections))
     return Table("variants", "Other variants", part, tuple(sections), lines)
 
 
@@ -159,7 +158,7 @@ def subsets_table(dataset: str, outcome: Outcome) -> Table:
         f"{part.expected[dataset].title}, by subset",
         part,
         sections,
-        (*published_lines(sections), *build_lines(part)),
+        tuple(published_lines(sections)),
         lead=("Percent; the last row is the plain mean over subsets.",),
     )
 
@@ -177,32 +176,28 @@ def _by_dataset(
 ) -> Table:
     """Data sets in rows, the systems of `part` in columns, titled by `labels` where given."""
     titles = [part.title(system) if labels is None else labels[system] for system in part.means]
-    rows = tuple(_dataset_rows(part, references(name, part.label)))
-    section = Section(("Task", "Category", "Data set", "C", *titles), rows, text_columns=3)
-    lines = (
-        *labelled(labels or {}),
-        "C: number of subsets.",
-        *legend(part, [section]),
-        *remarks,
-        *build_lines(part),
-    )
-    return Table(name, title, part, (section,), lines)
+    header = ("Category", "Data set", "C", *titles)
+    published = references(name, part.label)
+    levels = {LEVEL_TITLES[task]: tuple(_dataset_rows(part, task, published)) for task in LEVEL_TITLES}
+    sections = tuple(Section(header, rows, 2, level) for level, rows in levels.items() if rows)
+    sections = sections or (Section(header, (), 2),)
+    lines = (*labelled(labels or {}), "C: number of subsets.", *legend(part, sections), *remarks)
+    return Table(name, title, part, sections, lines)
 
 
-def _dataset_rows(part: Outcome, published: References) -> Iterator[Row]:
-    for task, level in LEVEL_TITLES.items():
-        names = [name for name, it in part.expected.items() if task in it.tasks]
-        above = ("", "")
-        for name in names:
-            record = part.expected[name]
-            group = group_title(record.group)
-            labels = (level if not above[0] else "", "" if (level, group) == above else group)
-            slots = [over_subsets(own, name, task, published) for own in part.means.values()]
-            yield Row((*labels, record.title, str(len(record.subsets))), tuple(ranked(slots)))
-            above = (level, group)
-        if names:
-            slots = [over_datasets(own, names, task) for own in part.means.values()]
-            yield Row(("", "", "Average", ""), tuple(ranked(slots)))
+def _dataset_rows(part: Outcome, task: Task, published: References) -> Iterator[Row]:
+    names = [name for name, it in part.expected.items() if task in it.tasks]
+    above = ""
+    for name in names:
+        record = part.expected[name]
+        group = group_title(record.group)
+        slots = [over_subsets(own, name, task, published) for own in part.means.values()]
+        labels = ("" if group == above else group, record.title, str(len(record.subsets)))
+        yield Row(labels, tuple(ranked(slots)))
+        above = group
+    if names:
+        slots = [over_datasets(own, names, task) for own in part.means.values()]
+        yield Row(("", "Average", ""), tuple(ranked(slots)))
 
 
 def _by_variant(
@@ -233,7 +228,7 @@ def _by_variant(
     rows = tuple(Row(labels[system], slots) for system, slots in zip(part.means, by_row, strict=False))
     section = Section((*header, *titles), rows, text_columns=len(header))
     names = labelled({system: " ".join(label) for system, label in labels.items()})
-    lines = (*names, remark, *legend(part, [section]), *build_lines(part))
+    lines = (*names, remark, *legend(part, [section]))
     return Table(name, title, part, (section,), lines)
 
 

@@ -6,22 +6,20 @@ images: for image metrics the interval is that of the paired difference, from th
 wide. Other trainings are part of an interval from three seeds on, as everywhere (`mean`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
 from pipeline.cells import CellKey, System
 from pipeline.results import IMAGE_METRICS
 from pipeline.results.parquet import read_scores
-from pipeline.tables.legend import LEVEL_METRICS, METRIC_TITLES, auxiliary_lines, build_lines
+from pipeline.tables.legend import LEVEL_METRICS, METRIC_TITLES, auxiliary_lines
 from pipeline.tables.mean import Mean, difference, independent_se, mean_of_means
 from pipeline.tables.model import AVERAGE, Number, Row, Section, Table, signed
 from pipeline.tables.outcome import Outcome
-from pipeline.tables.significance import paired_errors
+from pipeline.tables.significance import PairedScores
 
 _METRICS: Final = tuple(metric for pair in LEVEL_METRICS.values() for metric in pair)
-
-_Errors = Mapping[tuple[CellKey, str], float]
 
 
 def sensitivity(outcome: Outcome) -> Table | None:
@@ -33,7 +31,7 @@ def sensitivity(outcome: Outcome) -> Table | None:
     datasets = [name for name in part.expected if any(part.means[other].ran_on(name) for _, other in pairs)]
     part = part.only(part.means, datasets)
     first, second = (part.means[system].protocol or "" for system in pairs[0])
-    rows = tuple(row for pair in pairs for row in _rows(part, *pair, errors=_paired(part, *pair)))
+    rows = tuple(row for pair in pairs for row in _rows(part, *pair, pairs=_paired(part, *pair)))
     titles = ("Data set", "Method", "Metric", first, second, f"{second} minus {first}")
     section = Section(titles, rows, text_columns=3)
     lines = (
@@ -41,7 +39,6 @@ def sensitivity(outcome: Outcome) -> Table | None:
         "In brackets the 95 % interval of the difference: paired by test image at image level; of "
         "independent sides, and so too wide, at pixel level.",
         *auxiliary_lines(part),
-        *build_lines(part),
     )
     return Table("protocols", "What the auxiliary protocol moves", part, (section,), lines)
 
@@ -55,20 +52,20 @@ def _pairs(outcome: Outcome) -> list[tuple[System, System]]:
     ]
 
 
-def _paired(part: Outcome, plain: System, other: System) -> _Errors:
-    """Standard errors of image metrics' differences, in points; those of the key are of `plain`."""
+def _paired(part: Outcome, plain: System, other: System) -> PairedScores | None:
+    """Image scores of both, under the name of `plain`."""
     if part.scores is None:
-        return {}
+        return None
     frame = read_scores(part.scores)
     frame = frame[frame["method"] == plain.method]
     sides = (frame[frame["variant"] == plain.variant], frame[frame["variant"] == other.variant])
-    return paired_errors(sides[0], sides[1].assign(variant=plain.variant))
+    return PairedScores(sides[0], sides[1].assign(variant=plain.variant))
 
 
-def _rows(part: Outcome, plain: System, other: System, errors: _Errors) -> Iterator[Row]:
+def _rows(part: Outcome, plain: System, other: System, pairs: PairedScores | None) -> Iterator[Row]:
     for metric in _METRICS:
         names = [name for name, record in part.expected.items() if metric in record.metrics]
-        moved = {name: _moved(part, plain, other, name, metric, errors) for name in names}
+        moved = {name: _moved(part, plain, other, name, metric, pairs) for name in names}
         for name in names:
             means = [part.means[system].over_subsets(name, metric) for system in (plain, other)]
             yield _row(part, part.expected[name].title, name, metric, plain, other, [*means, moved[name]])
@@ -78,13 +75,16 @@ def _rows(part: Outcome, plain: System, other: System, errors: _Errors) -> Itera
             yield _row(part, "Average", AVERAGE, metric, plain, other, [*means, last])
 
 
-def _moved(part: Outcome, plain: System, other: System, dataset: str, metric: str, errors: _Errors) -> Mean:
+def _moved(
+    part: Outcome, plain: System, other: System, dataset: str, metric: str, pairs: PairedScores | None
+) -> Mean:
     theirs, ours = (part.means[system].over_subsets(dataset, metric) for system in (plain, other))
     moved = difference(ours, theirs)
     if moved.value is None or metric not in IMAGE_METRICS:
         return moved
     subsets = part.expected[dataset].subsets
-    found = [errors.get((CellKey(dataset, subset, *plain, None), metric)) for subset in subsets]
+    cells = [CellKey(dataset, subset, *plain, None) for subset in subsets]
+    found = [None if pairs is None else pairs.errors(cell).get(metric) for cell in cells]
     paired = independent_se([None if error is None else error / 100 for error in found])
     return moved if paired is None else replace(moved, se=paired)
 

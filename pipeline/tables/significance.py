@@ -15,7 +15,7 @@ have no such pairing.
 """
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -92,29 +92,38 @@ def significant(p_values: Mapping[_Key, float]) -> set[_Key]:
     return found
 
 
-def paired_errors(before: pd.DataFrame, after: pd.DataFrame) -> dict[tuple[CellKey, str], float]:
-    """Standard errors of differences in points, by cell and metric.
+class PairedScores:
+    """Image scores of two runs, compared on the images that both have.
 
     Args:
         before: rows of `pipeline.results.parquet.read_scores`, of any number of seeds.
         after: those of the other run.
-
-    Returns:
-        What both sides have on the same images with the same labels; values are means over seeds, so the keys
-        have none.
     """
-    groups = _by_cell(before), _by_cell(after)
-    errors: dict[tuple[CellKey, str], float] = {}
-    for cell in groups[0].keys() & groups[1].keys():
-        sides = [_by_seed(group[cell]) for group in groups]
+
+    def __init__(self, before: pd.DataFrame, after: pd.DataFrame) -> None:
+        self._groups = _by_cell(before), _by_cell(after)
+        self._errors: dict[CellKey, dict[str, float]] = {}
+
+    def errors(self, cell: CellKey) -> dict[str, float]:
+        """Standard errors of the differences of a cell in points, by metric; drawn when first asked for.
+
+        Values are means over seeds, so the key has none. Nothing where images or labels differ.
+        """
+        if cell not in self._errors:
+            self._errors[cell] = dict(self._drawn(cell))
+        return self._errors[cell]
+
+    def _drawn(self, cell: CellKey) -> Iterator[tuple[str, float]]:
+        if not all(cell in group for group in self._groups):
+            return
+        sides = [_by_seed(group[cell]) for group in self._groups]
         if not _same_images([*sides[0], *sides[1]]):
-            continue
+            return
         first, second = (_mean_draws(side) for side in sides)
         for metric in first.keys() & second.keys():
             error = standard_error(second[metric] - first[metric])
             if error is not None:
-                errors[cell, metric] = 100 * error
-    return errors
+                yield metric, 100 * error
 
 
 def _by_cell(scores: pd.DataFrame) -> dict[CellKey, pd.DataFrame]:

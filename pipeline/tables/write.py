@@ -1,9 +1,7 @@
 """The tables of a run: which there are, and the folder that the tables stage writes and `zsad diff` compares.
 
 Stage, command and nightly flow write the same tables, complete or not. Beside them stands what DVC shows and
-compares, averages over data sets by system and domain: `summary.json` for `dvc metrics` (shares in [0, 1],
-rounded to four decimals; null where a data set that has the metric has no value for it), and `averages.json`
-for `dvc plots` (the same as records, in percent).
+compares (`write_means`).
 """
 
 import shutil
@@ -13,10 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from pipeline import catalog
-from pipeline.catalog import Domain
-from pipeline.files import json_text, write_text
+from pipeline.files import write_json, write_text
 from pipeline.params import Params
-from pipeline.results import METRICS
 from pipeline.results.parquet import read_metrics
 from pipeline.tables.all_metrics import all_metrics
 from pipeline.tables.expected import expected_sets
@@ -24,7 +20,7 @@ from pipeline.tables.figures import dot_plots
 from pipeline.tables.gains import figure5
 from pipeline.tables.html import html
 from pipeline.tables.latex import latex
-from pipeline.tables.legend import rule_lines
+from pipeline.tables.legend import build_lines, rule_lines
 from pipeline.tables.markdown import markdown
 from pipeline.tables.model import Table
 from pipeline.tables.outcome import MAIN_TRACK, Outcome, outcome_of
@@ -51,7 +47,7 @@ FORMATS: Final[Mapping[str, Callable[[Table], str]]] = {
 """What a table can be written as, by name."""
 
 _SUFFIXES: Final = {"markdown": ".md", "latex": ".tex", "csv": ".csv", "html": ".html"}
-_PROVENANCE: Final = "From a number here to its rows and to code, weights and data: docs/results.md."
+_TO_ROWS: Final = "From a number here to its rows and to code, weights and data: docs/results.md."
 _TABLES: Final = (
     table1,
     table2,
@@ -65,11 +61,12 @@ _TABLES: Final = (
     figure6,
     variants,
 )
+_MEANS: Final = ("image_auroc", "image_ap", "pixel_auroc", "pixel_pro")  # the paper's metrics
 
 KEPT: Final = Path("results/last-run")
 """The tables of the last run, of whichever profile: what DVC keeps of each experiment."""
-
-Summary = dict[str, dict[Domain, dict[str, float | None]]]
+MEANS: Final = Path("results/means")
+"""Likewise what `dvc metrics` shows; the short path keeps its rows within 100 columns."""
 
 
 def read_outcome(params: Params) -> Outcome:
@@ -94,7 +91,11 @@ def build_tables(outcome: Outcome) -> dict[str, Table]:
     """
     tables = [table for track, part in outcome.tracks.items() for table in _of_track(track, part)]
     return {
-        table.name: replace(table, legend=(*table.legend, *rule_lines(table.outcome), _PROVENANCE))
+        table.name: replace(
+            table,
+            legend=(*table.legend, *rule_lines(table.outcome)),
+            provenance=(*build_lines(table.outcome), _TO_ROWS),
+        )
         for table in tables
     }
 
@@ -116,9 +117,9 @@ def write_tables(outcome: Outcome, out: Path) -> list[Path]:
         out: folder of tables, such as `results/miniature/tables`.
 
     Returns:
-        The files, sorted: the tables of `build_tables` as `.md`, `.tex`, `.csv` and `.html`, `summary.json`,
-        `averages.json` and `pixel_auroc.svg`; figures whose variants were run also as `.svg`. Tables that an
-        earlier run left in their place are deleted.
+        The files, sorted: the tables of `build_tables` as `.md`, `.tex`, `.csv` and `.html`, and
+        `pixel_auroc.svg`; figures whose variants were run also as `.svg`. Tables that an earlier run left in
+        their place are deleted.
     """
     texts = {out / name: text for name, text in table_texts(outcome).items()}
     for path, text in texts.items():
@@ -132,14 +133,33 @@ def write_tables(outcome: Outcome, out: Path) -> list[Path]:
 
 def table_texts(outcome: Outcome) -> dict[str, str]:
     """What `write_tables` writes but for figures: the name of each file below its folder to its text."""
-    summed = summary(outcome)
-    texts = {
+    return {
         f"{name}{_SUFFIXES[kind]}": write(table)
         for name, table in build_tables(outcome).items()
         for kind, write in FORMATS.items()
     }
-    told = summed if outcome.limit is None else {**summed, "limit": outcome.limit}
-    return texts | {"summary.json": json_text(told), "averages.json": json_text(averages(summed))}
+
+
+def write_means(outcome: Outcome, out: Path) -> list[Path]:
+    """Write what `dvc metrics` shows and compares: `<domain>/<system>.json`, the paper's metrics of a system.
+
+    Plain means over the data sets of the domain that have the metric, shares rounded to four decimals; null
+    where one of these has no value; `limit` where only so many images a subset were evaluated. A variant has
+    a file where it was run, a method one for each domain. Files that an earlier run left are deleted.
+    """
+    files = {
+        out / domain / f"{'.'.join(filter(None, system))}.json": {
+            metric: _rounded(own.over_datasets(datasets, metric).value) for metric in _MEANS
+        }
+        for domain, datasets in outcome.domains.items()
+        for system, own in outcome.means.items()
+        if not system.variant or any(own.ran_on(dataset) for dataset in datasets)
+    }
+    for path, means in files.items():
+        write_json(path, means if outcome.limit is None else {**means, "limit": outcome.limit})
+    for stray in set(out.rglob("*.json")) - set(files):
+        stray.unlink()
+    return sorted(files)
 
 
 def write_run_tables(params: Params) -> list[Path]:
@@ -154,33 +174,10 @@ def write_run_tables(params: Params) -> list[Path]:
 def keep_tables(tables: Path) -> None:
     """Put the values in the folder `tables` into `KEPT`, in place of those of the run before."""
     shutil.rmtree(KEPT, ignore_errors=True)
-    for path in (it for it in sorted(tables.rglob("*")) if it.suffix in (".csv", ".json")):
+    for path in sorted(tables.rglob("*.csv")):
         target = KEPT / path.relative_to(tables)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
-
-
-def summary(outcome: Outcome) -> Summary:
-    """Averages by system (`anomalyclip`, `anomalyclip[variant]`), domain (those of this run) and metric."""
-    return {
-        system.name: {
-            domain: {metric: _rounded(own.over_datasets(names, metric).value) for metric in METRICS}
-            for domain, names in outcome.domains.items()
-        }
-        for system, own in outcome.means.items()
-    }
-
-
-def averages(found: Summary) -> list[dict[str, str | float]]:
-    """A record for each system and domain, named such as `anomalyclip, medical`: the averages that exist."""
-    return [
-        {
-            "entry": f"{system}, {domain}",
-            **{metric: round(100 * share, 2) for metric, share in metrics.items() if share is not None},
-        }
-        for system, domains in found.items()
-        for domain, metrics in domains.items()
-    ]
 
 
 def _rounded(value: float | None) -> float | None:

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
 from click.testing import CliRunner, Result
 from PIL import Image
 
 from pipeline import methods
 from pipeline.cli import main
-from pipeline.cli.score import REAL_TOWERS
+from pipeline.clip import Clip, TowerSpec
 from pipeline.detection.detector import GivenTower, open_detector
+from pipeline.errors import WeightsError
 from pipeline.methods.base import LearntMethod
 from pipeline.plan import Rates
 from pipeline.training import read_checkpoint
@@ -89,14 +89,18 @@ def test_score_says_what_its_scores_cannot_say(tmp_path: Path) -> None:
     assert (given["folder"], given["method"], given["class_name"]) == (pictures, "winclip", "bottle")
 
 
-@pytest.mark.parametrize("method", REAL_TOWERS)
-def test_weights_that_know_photos_are_those_of_the_paper(method: str) -> None:
-    params = yaml.safe_load((ROOT / "pipeline/conf/profile/paper.yaml").read_text())
-    tower = params["towers"][methods.get(method).parse({}).tower]
-    options = REAL_TOWERS[method].split()
-    assert options[::2] == ["--model", "--weights", "--image-size"]
-    assert options[1::2] == [tower["model"], tower["weights"], str(tower["image_size"])]
-    assert not methods.get(method).learnt
+def test_a_profile_has_its_towers_in_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = write_pictures(tmp_path / "in", ("a.png",))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pipeline.detection.detector.load_clip", _no_tower)
+    given = ["--profile", "paper", "--method", "winclip", "--class-name", "bottle"]
+    result = zsad("score", pictures, *given)
+    assert result.exit_code == 1
+    assert result.stderr == "error: ViT-B-16-plus-240, laion400m_e31, 240\n"
+
+
+def _no_tower(spec: TowerSpec, device: str) -> Clip:
+    raise WeightsError(f"{spec.model}, {spec.weights}, {spec.image_size}")
 
 
 def test_score_writes_everything_that_is_asked_for(by_hand: list[object], tmp_path: Path) -> None:
@@ -106,7 +110,7 @@ def test_score_writes_everything_that_is_asked_for(by_hand: list[object], tmp_pa
     assert result.exit_code == 0, result.output
     assert f"2 images scored: {out}" in result.stdout
     assert np.load(out / "maps" / "b" / "c.jpg.npz")["map"].shape == (40, 40)
-    assert Image.open(out / "overlays" / "a.png.png").width == 40
+    assert Image.open(out / "overlays" / "a.png.png").width == Image.open(pictures / "a.png").width
     assert (out / "scores.parquet").is_file()
 
 

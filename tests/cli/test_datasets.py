@@ -53,6 +53,18 @@ def test_add_says_what_it_understood(tmp_path: Path) -> None:
     assert "there" in line
 
 
+def test_add_counts_many_subsets_in_one_line(tmp_path: Path) -> None:
+    for number in range(101):
+        own.good_and_holes(tmp_path / f"photos/part_{number:03}")
+    ran = zsad("datasets", "add", "photos")
+    assert ran.exit_code == 0
+    subsets = [line for line in ran.output.splitlines() if "anomalous images" in line]
+    assert len(subsets) == 1
+    assert subsets[0].startswith("  101 subsets: ")
+    assert subsets[0].endswith("no masks; each called by its name in prompts, such as 'part 000'")
+    assert len(ran.output.splitlines()) < 120
+
+
 def test_add_says_what_every_picture_was_taken_for(tmp_path: Path) -> None:
     own.mvtec_ad_2(tmp_path / "photos")
     ran = zsad("datasets", "add", "photos")

@@ -79,7 +79,7 @@ def experiment(repository: Path) -> str:
     ("kind", "text"),
     [
         ("markdown", "# Table 2. Zero-shot anomaly detection on medical data sets"),
-        ("latex", r"\begin{longtable}"),
+        ("latex", r"\begin{tabular}"),
         ("csv", "profile,table,task"),
         ("html", "<!doctype html>"),
         ("terminal", "Table 2. Zero-shot"),
@@ -105,7 +105,7 @@ def test_an_unknown_table_says_which_there_are(project: Path) -> None:
     result = zsad("tables", "table9")
     assert result.exit_code == 1
     assert (
-        "error: table9: this run has no such table; it has table1, table2, btad, sdd, headct, endo"
+        "error: table9: this run has no such table; it has table1, table2, metrics, btad, sdd, headct, endo"
         in result.stderr
     )
 

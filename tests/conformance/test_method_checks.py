@@ -88,7 +88,7 @@ def random(scores: Scores, _: Features) -> Scores:
         (ranked, {"batch_does_not_matter", "order_does_not_matter"}),
         (in_place, {"scoring_leaves_no_trace"}),
         (random, {"batch_does_not_matter", "order_does_not_matter", "scoring_leaves_no_trace",
-                  "global_randomness_is_untouched"}),
+                  "global_randomness_is_untouched", "text_serves_another_instance"}),
     ],
 )  # fmt: skip
 def test_broken_scores(monkeypatch: pytest.MonkeyPatch, change: Any, checks: set[str]) -> None:
@@ -178,6 +178,23 @@ def test_a_gradient_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
         lambda self, features, text: free(self, features, text.clone().requires_grad_()),
     )
     assert "has a gradient" in failed(method)["scoring_leaves_no_trace"]
+
+
+def test_what_is_kept_beside_the_text_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    encode = type(build_method("clip", CLIP)).text_features
+
+    def keeps(self: Any, name: str) -> Tensor:
+        self.factor = 2.0
+        text: Tensor = encode(self, name)
+        return text
+
+    def scaled(self: Any, features: Features, text: Tensor) -> Scores:
+        scores = original_score(self, features, text)
+        return Scores(scores.image, scores.maps * getattr(self, "factor", 1.0))
+
+    original_score = original("clip")
+    method = broken(monkeypatch, "clip", {"text_features": keeps, "score": scaled})
+    assert set(failed(method)) == {"text_serves_another_instance"}
 
 
 def test_one_error_lists_all(monkeypatch: pytest.MonkeyPatch) -> None:

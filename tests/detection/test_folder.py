@@ -16,13 +16,12 @@ from pipeline.detection.folder import (
     DETECTOR_KEY,
     SCHEMA,
     FolderTask,
-    Picture,
     Unreadable,
     list_images,
     read_batches,
     score_folder,
-    write_overlay,
 )
+from pipeline.detection.overlay import write_overlay
 from pipeline.errors import DataError, ParamsError, WeightsError
 from pipeline.files import file_digest
 from pipeline.methods.base import LearntMethod, Method, Scores
@@ -242,25 +241,35 @@ def test_no_image_and_no_class_name_are_errors(
     assert not (tmp_path / "out").exists()
 
 
-def test_overlays_keep_proportions_and_are_hottest_where_the_map_is(tmp_path: Path) -> None:
-    grey = np.full((SIZE, SIZE, 3), 128, dtype=np.uint8)
+def test_overlays_are_as_large_as_their_pictures_and_hottest_where_the_map_is(tmp_path: Path) -> None:
     values = np.zeros((SIZE, SIZE), dtype=np.float32)
     values[:10, 30:] = 0.001
-    write_overlay(tmp_path, Picture("x/a.png", grey, (200, 100)), values)
-    overlay = np.asarray(Image.open(tmp_path / "overlays" / "x" / "a.png.png")).astype(int)
-    assert overlay.shape == (SIZE // 2, SIZE, 3)
-    hot, cold = overlay[1, -2], overlay[-2, 1]
+    write_overlay(tmp_path / "a.png", Image.new("L", (400, 200), 128), values)
+    overlay = Image.open(tmp_path / "a.png")
+    pixels = np.asarray(overlay).astype(int)
+    assert (overlay.width, overlay.height - 200) == (400, 20)
+    hot, cold = pixels[1, -2], pixels[198, 1]
     assert hot[0] > cold[0]  # turbo ends in red
-    write_overlay(tmp_path, Picture("flat.png", grey, (9, 9000)), np.ones_like(values))
-    assert Image.open(tmp_path / "overlays" / "flat.png.png").size == (1, SIZE)
+    assert (pixels[200:, 0, 2] > pixels[200:, -1, 2]).any()  # and begins in blue: the scale below
+    assert (float(overlay.info["lowest"]), overlay.info["highest"][:5]) == (0, "0.001")
+    write_overlay(tmp_path / "flat.png", Image.new("RGB", (9, 900)), np.ones_like(values))
+    assert Image.open(tmp_path / "flat.png").width == 9
 
 
-def test_batches_hold_all_images_in_order_and_no_more_than_asked(pictures: Path) -> None:
+def test_overlays_are_named_by_the_picture(clip_detector: Detector, pictures: Path, tmp_path: Path) -> None:
+    score_folder(FolderTask(pictures, tmp_path / "out", "bottle", overlays=True), clip_detector)
+    for name in NAMES:
+        overlay, picture = Image.open(tmp_path / "out/overlays" / f"{name}.png"), Image.open(pictures / name)
+        assert overlay.width == picture.width
+        assert overlay.height > picture.height
+
+
+def test_chunks_are_read_in_order(pictures: Path) -> None:
     names, _, _ = list_images(pictures, pictures / "nowhere")
-    batches = list(read_batches(pictures, names, SIZE, 2))
+    batches = list(read_batches(pictures, [names[:2], names[2:4], names[4:]], SIZE))
     assert [len(batch) for batch in batches] == [2, 2, 1]
     assert tuple(item.name for batch in batches for item in batch) == names
-    assert list(read_batches(pictures, (), SIZE, 2)) == []
+    assert list(read_batches(pictures, (), SIZE)) == []
 
 
 def learnt(tower: GivenTower, **changes: Any) -> LearntMethod:

@@ -4,7 +4,7 @@ from email.utils import format_datetime
 import pytest
 
 from pipeline.downloads import DownloadError
-from pipeline.downloads.retries import Patience, TransientError, retry_after, retrying
+from pipeline.downloads.retries import NoNetworkError, Patience, TransientError, retry_after, retrying
 
 
 @pytest.fixture
@@ -26,6 +26,23 @@ def test_waits_grow_and_are_bounded(waits: list[float]) -> None:
     assert len(waits) == len(said) == len(bounds)
     assert all(bound / 2 <= wait <= bound for wait, bound in zip(waits, bounds, strict=True))
     assert said[0].startswith("host: no answer; trying again in ")
+
+
+@pytest.mark.parametrize(
+    ("known", "waited"), [(set(), 0), ({"github.com"}, 1)], ids=["no network", "one host is unknown"]
+)
+def test_without_any_network_there_is_no_other_attempt(
+    waits: list[float], monkeypatch: pytest.MonkeyPatch, known: set[str], waited: int
+) -> None:
+    monkeypatch.setattr("pipeline.downloads.retries._has_address", known.__contains__)
+
+    def attempt() -> None:
+        raise TransientError("the connection broke ([Errno -2] Name or service not known)")
+
+    with pytest.raises(DownloadError) as caught:
+        retrying("host", Patience(attempts=2), attempt)
+    assert isinstance(caught.value, NoNetworkError) == (not known)
+    assert len(waits) == waited
 
 
 def test_progress_is_patience(waits: list[float]) -> None:

@@ -30,6 +30,7 @@ KINDS = {
 
 _SURVIVED = ("worker", "server")  # the command goes on without
 _CHANCES = {"worker": 5, "server": 2, "raylet": 1, "gcs": 1, "stage": 3, "dvc": 2}
+_FIRST = 6  # chance of a kind that has not been killed yet: Ray's own processes are there in one stage only
 
 
 def marked(mark: str) -> Iterator[tuple[str, psutil.Process]]:
@@ -45,7 +46,8 @@ class Killer:
     """Kills something every few seconds.
 
     What ends the command costs its start and the work of the stage, so the time without such a kill grows
-    by a quarter with each, and a run always comes to its end.
+    by a quarter with each, and a run always comes to its end. Only the first kill of each kind may come
+    earlier.
 
     Attributes:
         seed: the same seed makes the same choices; what is there to choose from is a matter of timing.
@@ -65,20 +67,29 @@ class Killer:
         self._quiet, self._quiet_until = 5.0, self._start + 5.0
 
     def step(self, command: subprocess.Popen[str]) -> None:
-        """Wait for some seconds, then kill a process of a kind, if there is one."""
-        pause = self._chance.uniform(2, 8)
-        (kind,) = self._chance.choices(list(_CHANCES), list(_CHANCES.values()))
-        place = self._chance.random()
+        """Wait for some seconds, then kill a process of a kind that is there, if there is one."""
+        pause, choice, place = self._chance.uniform(2, 8), self._chance.random(), self._chance.random()
         end = time.monotonic() + pause
         while time.monotonic() < end:
             if command.poll() is not None:
                 return
             time.sleep(0.1)
-        if kind not in _SURVIVED and time.monotonic() < self._quiet_until:
-            return
-        victims = [(name, process) for name, process in marked(self.mark) if KINDS[kind].search(name)]
+        victims = self._victims()
+        chances = [_CHANCES[kind] if kind in self.kills else _FIRST for kind in victims]
         if victims:
-            self._kill(kind, *victims[int(place * len(victims))])
+            kind = random.Random(choice).choices(list(victims), chances)[0]  # noqa: S311
+            self._kill(kind, *victims[kind][int(place * len(victims[kind]))])
+
+    def _victims(self) -> dict[str, list[tuple[str, psutil.Process]]]:
+        """What may be killed now, by kind, each with its command."""
+        there = list(marked(self.mark))
+        quiet = time.monotonic() < self._quiet_until
+        found = {kind: [it for it in there if pattern.search(it[0])] for kind, pattern in KINDS.items()}
+        return {
+            kind: victims
+            for kind, victims in found.items()
+            if victims and not (quiet and kind in self.kills and kind not in _SURVIVED)
+        }
 
     def _kill(self, kind: str, name: str, process: psutil.Process) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):

@@ -104,7 +104,7 @@ STEPS: dict[str, tuple[Callable[[], None], tuple[str, ...]]] = {
         _evaluate,
         ("results/miniature/metrics", "results/miniature/scores", "results/miniature/examples"),
     ),
-    "tables": (tables.run, ("results/miniature/tables", "results/last-run")),
+    "tables": (tables.run, ("results/miniature/tables", "results/last-run", "results/means")),
     "report": (report.run, ("results/miniature/report",)),
 }
 

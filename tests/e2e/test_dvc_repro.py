@@ -15,8 +15,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(2 * SECONDS)]
 CELLS = (3 + 1 + 1 + 1) * 3
 
 
-def test_repro_makes_tables_then_nothing_then_what_a_change_costs(project: Project) -> None:
-    project.set_param("compute.backend", "ray")
+def test_repro_makes_tables_then_nothing_then_what_a_change_costs(project: Project, served: None) -> None:
     project.init_dvc()
     project.run("git", "add", "-A")
     output = project.run("dvc", "repro")
@@ -47,11 +46,11 @@ def test_repro_makes_tables_then_nothing_then_what_a_change_costs(project: Proje
     assert output.index("loses the results") < output.index("cells: 0 run")
 
 
-def test_a_failed_cell_gives_one_message_and_exit_code_1(trained: Project) -> None:
-    trained.set_param("methods.wincli", {})
-    output = trained.run("python", "-m", "stages.evaluate", code=1)
+def test_a_failed_cell_gives_one_message_and_exit_code_1(evaluated: Project, served: None) -> None:
+    evaluated.set_param("methods.wincli", {})
+    output = evaluated.run("python", "-m", "stages.evaluate", code=1)
     assert output.count("unknown method 'wincli'") == 1
-    assert f"cells: {CELLS} run, 0 reused" in output
+    assert f"cells: 0 run, {CELLS} reused" in output
     assert "Traceback" not in output
 
 
@@ -61,7 +60,7 @@ def test_a_bad_key_gives_one_message_and_exit_code_1(trained: Project) -> None:
     assert output.strip() == "error: params.yaml: compute.batch: Input should be greater than 0"
 
 
-def test_a_killed_driver_loses_nothing_that_was_finished(trained: Project) -> None:
+def test_a_killed_driver_loses_nothing_that_was_finished(trained: Project, served: None) -> None:
     process = trained.start("python", "-m", "stages.evaluate")
     deadline = time.monotonic() + SECONDS
     while len(list(Path(".zsad/cells").rglob("*.parquet"))) < CELLS // 3:

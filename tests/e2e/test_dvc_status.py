@@ -39,7 +39,7 @@ def commit_without_running(project: Project) -> None:
     outputs = [f"shards/miniature/{name}" for name in [*params["datasets"], OWN]]
     outputs += [f"weights/miniature/{name}" for name in params["auxiliaries"]]
     outputs += [f"results/miniature/{kind}" for kind in ("metrics", "scores", "examples", "tables", "report")]
-    outputs.append("results/last-run")
+    outputs += ["results/last-run", "results/means"]
     for folder in [*outputs, f"data-own/{OWN}"]:
         (project.folder / folder).mkdir(parents=True)
         (project.folder / folder / "file").touch()

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from pipeline.cli import main
 from pipeline.datasets import prepare_dataset
 from pipeline.params import load_params
+from pipeline.tables import read_outcome, write_means
 from tests.execution.running import evaluate
 from tests.project import Project
 
@@ -59,9 +60,9 @@ def test_what_stands_on_missing_cells_says_so(incomplete: Project) -> None:
     for name in WHOLE:
         assert not any("INCOMPLETE" in texts[f"{name}{suffix}"] for suffix in (".md", ".tex", ".html"))
     assert "INCOMPLETE: 3 of 12 cells" in zsad("tables", "table1")
-    figure = incomplete.folder / "results/miniature/report/figures/score_distributions.svg"
+    figure = incomplete.folder / "report/miniature/figures/score_distributions.svg"
     assert "INCOMPLETE: 6 of 15 cells" in figure.read_text()  # Endo has no image level
-    page = (incomplete.folder / "results/miniature/report/report.html").read_text()
+    page = (incomplete.folder / "report/miniature/report.html").read_text()
     assert page.count("INCOMPLETE: 6 of 18 cells without a result.") == 2  # the page, its table of averages
     assert page.count("INCOMPLETE: 3 of 12 cells without a result.") == 2  # Table 1 in two parts
 
@@ -79,7 +80,11 @@ def test_a_mean_over_what_is_left_is_no_mean(incomplete: Project) -> None:
         known = {(line["subset"], line["value"] != "") for line in csv.DictReader(file)}
     assert {("01", True), ("02", True), ("03", False), ("(mean)", False)} <= known
     assert ("(mean)", True) not in known
-    summary = json.loads((tables / "summary.json").read_text())
-    assert summary["clip"]["industrial"]["image_auroc"] is None
-    assert summary["clip"]["medical"]["image_auroc"] is None  # HeadCT alone has it
-    assert summary["clip"]["medical"]["pixel_auroc"] is not None  # Endo alone has it
+    write_means(read_outcome(load_params()), incomplete.folder / "means")
+    industrial, medical = (
+        json.loads((incomplete.folder / "means" / domain / "clip.json").read_text())
+        for domain in ("industrial", "medical")
+    )
+    assert industrial["image_auroc"] is None
+    assert medical["image_auroc"] is None  # HeadCT alone has it
+    assert medical["pixel_auroc"] is not None  # Endo alone has it

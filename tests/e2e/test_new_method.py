@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(2 * SECONDS)]
 PAGE = ROOT / "docs" / "how-to" / "method.md"
 
 
-def test_one_file_and_its_prompts_are_enough(trained: Project) -> None:
+def test_one_file_and_its_prompts_are_enough(trained: Project, served: None) -> None:
     written = [block for block in blocks(PAGE, PAGE.read_text()) if "file" in block.attributes]
     assert len(written) == 2
     for block in written:

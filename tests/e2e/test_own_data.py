@@ -6,7 +6,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from pipeline.cli import main
+from stages import tables
+from tests.execution.running import evaluate
 from tests.project import ROOT, SECONDS, Project
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(2 * SECONDS)]
@@ -34,15 +38,15 @@ def test_two_commands(trained: Project) -> None:
     trained.run("dvc", "init", "-q", "--no-scm")
     shutil.copy(ROOT / "dvc.yaml", trained.folder)
     assert "prepare widgets: 1 of 1 subsets, 11 images" in trained.run("dvc", "repro", "prepare_own@widgets")
-    assert "cells: 10 run, 0 reused, 0 failed" in trained.run("python", "-m", "stages.evaluate")
-    trained.run("python", "-m", "stages.tables")
+    assert evaluate().counts() == {"run": 10, "reused": 0, "failed": 0}
+    tables.run()
 
-    tables = trained.folder / "results/miniature/tables"
-    with (tables / "subsets/widgets.csv").open() as file:
+    drawn = trained.folder / "results/miniature/tables"
+    with (drawn / "subsets/widgets.csv").open() as file:
         values = {(row["method"], row["metric"]): row["value"] for row in csv.DictReader(file)}
     assert float(values["clip", "image_auroc"]) > 0
     assert float(values["clip", "pixel_pro"]) > 0
-    assert "widgets" in (tables / "own.md").read_text()
-    assert "widgets" not in (tables / "table1.md").read_text()
-    own = json.loads(trained.run("zsad", "datasets", "--json"))[-1]
+    assert "widgets" in (drawn / "own.md").read_text()
+    assert "widgets" not in (drawn / "table1.md").read_text()
+    own = json.loads(CliRunner().invoke(main, ["datasets", "--json"]).stdout)[-1]
     assert (own["name"], own["state"], own["normal"], own["anomalous"]) == ("widgets", "prepared", 5, 6)

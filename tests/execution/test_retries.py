@@ -24,7 +24,7 @@ from pipeline.execution.retries import (
     device_is_lost,
     out_of_memory,
 )
-from pipeline.execution.run import Run, open_run
+from pipeline.execution.run import Run, Summary, open_run
 from pipeline.execution.scoring import score_group
 from pipeline.execution.tasks import GroupTask, Report
 from pipeline.execution.usage import Place, Usage
@@ -303,3 +303,12 @@ def _store() -> Any:
     from pipeline.execution.store import CellStore
 
     return CellStore()
+
+
+def test_a_note_a_cell_does_not_drown_the_end() -> None:
+    lines = Summary(0, 0, (), [f"note {number}" for number in range(500)], Usage()).lines()
+    assert lines[19:] == [
+        "note 19",
+        "and 480 more such notes; the newest file in .zsad/runs has all",
+        "cells: 0 run, 0 reused, 0 failed: complete",
+    ]

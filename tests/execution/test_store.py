@@ -1,5 +1,6 @@
-"""The cell store: what is kept, what is not, and what a damaged file does."""
+"""Stores of cells and of text features: what is kept, what is not, and what a damaged file does."""
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import BusyError
-from pipeline.execution.store import CellStore, only_run
+from pipeline.execution.store import CellStore, TextStore, only_run
 from pipeline.results import CellResult, CellRow, CellScores
 
 KEY: Final = "ab" * 32
@@ -98,3 +99,61 @@ def test_a_second_evaluation_of_a_profile_is_told_to_wait(
         only_run("miniature"),
     ):
         pass
+
+
+SHAPE: Final = (2, 8)
+TEXT: Final = np.random.default_rng(0).normal(size=SHAPE).astype(np.float32)
+
+
+def test_text_comes_back_to_the_bit(tmp_path: Path) -> None:
+    texts = TextStore(tmp_path)
+    assert texts.get(KEY, SHAPE) is None
+    texts.put(KEY, TEXT)
+    found = TextStore(tmp_path).get(KEY, SHAPE)
+    assert found is not None
+    assert found.tobytes() == TEXT.tobytes()
+
+
+def test_a_place_holds_the_text_of_one_key(tmp_path: Path) -> None:
+    """Keys of one beginning share a place, so there are never more files than beginnings."""
+    texts, other = TextStore(tmp_path), KEY[:4] + "cd" * 30
+    texts.put(KEY, TEXT)
+    assert texts.get(other, SHAPE) is None
+    texts.put(other, -TEXT)
+    assert texts.get(KEY, SHAPE) is None
+    found = texts.get(other, SHAPE)
+    assert found is not None
+    assert np.array_equal(found, -TEXT)
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 1
+
+
+@pytest.mark.parametrize("damage", ["cut", "longer", "flip", "empty", "pipe", "folder"])
+def test_damaged_text_counts_as_absent(tmp_path: Path, damage: str) -> None:
+    texts = TextStore(tmp_path)
+    texts.put(KEY, TEXT)
+    (path,) = tmp_path.rglob("*.f32")
+    content = path.read_bytes()
+    flipped = content[:-2] + bytes([content[-2] ^ 1]) + content[-1:]
+    path.unlink()
+    if damage == "pipe":
+        os.mkfifo(path)
+    elif damage == "folder":
+        path.mkdir()
+    else:
+        damaged = {"cut": content[:-4], "longer": content + b"0", "flip": flipped, "empty": b""}
+        path.write_bytes(damaged[damage])
+    assert texts.get(KEY, SHAPE) is None
+    texts.put(KEY, TEXT)  # into a folder it cannot, and says so
+    assert (texts.get(KEY, SHAPE) is None) == (damage == "folder")
+
+
+def test_text_of_another_shape_is_not_taken(tmp_path: Path) -> None:
+    texts = TextStore(tmp_path)
+    texts.put(KEY, TEXT)
+    assert texts.get(KEY, (2, 4)) is None
+
+
+def test_text_that_cannot_be_kept_costs_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "texts").touch()
+    TextStore(tmp_path / "texts").put(KEY, TEXT)
+    assert "cannot be kept" in caplog.text

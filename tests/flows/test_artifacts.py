@@ -22,5 +22,5 @@ def test_progress_is_told_now_and_then_and_at_the_end(
     monkeypatch.setattr(artifacts, "update_progress_artifact", update)
     page = ProgressArtifact("key", 4, "Groups")
     for _ in range(4):
-        page.step()
+        page.step(1)
     assert shares == told

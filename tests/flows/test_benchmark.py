@@ -1,6 +1,7 @@
 """The scheduled flow on a small DVC project: DVC's order, cached stages, sub-runs, pages, a failing stage."""
 
 import re
+import shutil
 import sqlite3
 import sys
 from pathlib import Path
@@ -56,8 +57,11 @@ SECRET = "correct-horse-battery"  # noqa: S105 - to be looked for where it must 
 
 
 @pytest.fixture
-def dvc_project(tmp_path: Path, small_params: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Project:
+def dvc_project(
+    tmp_path: Path, prefect_home: Path, small_params: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> Project:
     project = Project(tmp_path)
+    shutil.copytree(prefect_home, tmp_path / ".prefect")
     (tmp_path / "dvc.yaml").write_text(DVC_YAML)
     (tmp_path / "inner.py").write_text(INNER)
     (tmp_path / "tell.py").write_text("import sys; open('told.txt', 'a').write(sys.argv[1] + chr(10))")

@@ -5,9 +5,20 @@ from typing import Any
 
 import pytest
 import yaml
+from prefect.utilities.callables import parameter_schema
 
 from pipeline.flows import deployments
+from pipeline.flows.benchmark import benchmark
 from tests.project import ROOT
+
+
+def test_the_form_offers_what_there_is() -> None:
+    fields = parameter_schema(benchmark).model_dump()["properties"]
+    offered = {name: field["anyOf"][0] for name, field in fields.items()}
+    assert offered["profile"]["enum"] == ["miniature", "paper"]
+    assert "anomalyclip" in offered["methods"]["items"]["enum"]
+    assert offered["datasets"]["type"] == "array"
+    assert "mvtec" in offered["datasets"]["items"]["enum"]
 
 
 def test_both_offer_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,9 +4,9 @@ import socket
 
 import pytest
 from click.testing import CliRunner
-from filelock import FileLock
 
 from pipeline.cli import main
+from pipeline.files import only_one
 from tests.project import Project
 
 
@@ -34,5 +34,5 @@ def test_a_schedule_that_is_none(project: Project, cron: str) -> None:
 def test_a_second_one(project: Project) -> None:
     (project.folder / ".prefect").mkdir()
     (project.folder / ".prefect" / "serve.txt").write_text("process 12, http://127.0.0.1:4200\n")
-    with FileLock(project.folder / ".prefect" / "serve.lock"):
+    with only_one(project.folder / ".prefect" / "serve.lock", ""):
         assert "running already (process 12, http://127.0.0.1:4200)" in refused()

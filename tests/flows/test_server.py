@@ -1,5 +1,6 @@
 """A flow's result does not depend on Prefect's server: it dies early or late, or was never there."""
 
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -58,7 +59,8 @@ print("result:", sub_runs.run_in_parent(lonely, number=1))
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path, prefect_home: Path) -> Project:
+    shutil.copytree(prefect_home, tmp_path / ".prefect")
     return Project(tmp_path)
 
 

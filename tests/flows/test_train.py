@@ -12,7 +12,7 @@ from tests.project import SECONDS, Project
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(2 * SECONDS)]
 
 
-def test_a_diverging_variant_is_written_down_and_the_others_are_tuned(trained: Project) -> None:
+def test_a_diverging_variant_is_written_down_and_the_others_are_tuned(trained: Project, served: None) -> None:
     base = trained.folder / "pipeline" / "methods" / "base.py"  # within its bounds, no rate diverges
     base.write_text(base.read_text().replace("Field(gt=0, le=10)", "Field(gt=0)"))
     trained.set_param("variants", {"anomalyclip": {"hot": {"training": {"lr": 1e38}}}})

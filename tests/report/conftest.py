@@ -40,7 +40,8 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sources(run_folder: Path) -> Sources:
     with contextlib.chdir(run_folder):
         found = read_sources(load_params())
-    return replace(found, shards=run_folder / found.shards)
+    outcome = replace(found.outcome, scores=run_folder / "results/miniature/scores")
+    return replace(found, outcome=outcome, shards=run_folder / found.shards)
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ def printed(sources: Sources, table: str) -> list[str]:
 
 
 def test_the_tables_that_the_run_fills(sources: Sources) -> None:
-    assert list(by_name(sources)) == ["table1-1", "table1-2", "table2-1", "table2-2", "figure5"]
+    assert list(by_name(sources)) == ["table1-1", "table1-2", "table2-1", "table2-2", "metrics", "figure5"]
 
 
 def test_numbers_are_those_of_the_csv_table(sources: Sources) -> None:
@@ -41,7 +41,7 @@ def test_numbers_are_those_of_the_csv_table(sources: Sources) -> None:
     )
     assert own[1].groups == (("CLIP", 2), ("CLIP-AC", 2), ("AnomalyCLIP", 2))
     assert own[1].columns == ("AUROC", "PRO") * 3
-    assert own[1].title.endswith(": pixel level")
+    assert own[1].title.endswith(": Pixel-level (AUROC, PRO)")
     assert [row.label for row in own[1].rows] == ["BTAD", "SDD", "Average"]
     assert [row.detail for row in own[1].rows] == ["C 3", "C 1", ""]
     assert [row.average for row in own[1].rows] == [False, False, True]

@@ -133,6 +133,47 @@ def test_heatmaps_have_colours_and_photos_have_loaded(visit: Visit) -> None:
     assert sum("photo" in alt for _, alt in photos) == 9
 
 
+def test_pictures_open_large_with_what_belongs_to_them(visit: Visit) -> None:
+    visit.go(CELL)
+    page = visit.page
+    page.wait_for_function("() => !document.querySelector('canvas[data-state=drawing]')")
+    small = page.locator("#cell .strip .zoom").last.bounding_box()
+    page.locator("#cell .strip .zoom").last.click()
+    large = page.locator("#large .large > *")
+    assert large.count() == page.locator("#cell .strip").last.locator("img, canvas").count()
+    box = large.last.bounding_box()
+    assert small is not None
+    assert box is not None
+    assert box["width"] > 1.4 * small["width"]
+    assert page.locator("#large p").inner_text().startswith("score")
+    page.keyboard.press("Escape")
+    assert not page.locator("#large").is_visible()
+
+
+def test_figures_have_the_colours_of_the_theme(visit: Visit) -> None:
+    visit.go("#/figures")
+    seen = set()
+    for _ in ("system", "light", "dark"):
+        visit.page.locator("#theme").click()
+        theme = visit.page.evaluate("document.documentElement.dataset.theme")
+        shown = f"[data-page=figures] img[data-theme={theme}][src]"
+        visit.page.wait_for_selector(shown)
+        visit.page.wait_for_timeout(300)
+        corner = visit.page.evaluate(
+            """(shown) => {
+                const [image, canvas] = [document.querySelector(shown), new OffscreenCanvas(9, 9)];
+                const context = canvas.getContext("2d");
+                return image.decode().then(() => {
+                    context.drawImage(image, 0, 0);
+                    return [...context.getImageData(1, 1, 1, 1).data.slice(0, 3)];
+                });
+            }""",
+            shown,
+        )
+        seen.add((theme, min(corner) > 250))
+    assert seen == {("light", True), ("dark", False)}
+
+
 def test_no_page_scrolls_sideways(visit: Visit) -> None:
     for route in ("#/", "#/tables", "#/figures", "#/data", "#/data/btad/pixel_pro", CELL):
         visit.page.evaluate("route => { location.hash = route; }", route)

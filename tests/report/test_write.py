@@ -1,6 +1,7 @@
 """The folder of a report: which files, stable bytes, hostile names, figures with words."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from pipeline.cli import main
-from pipeline.report import Sources
+from pipeline.report import Sources, write_report
 from pipeline.report.figures import report_figures
 from tests.report.make import HOSTILE, folder_bytes
 
@@ -43,6 +44,19 @@ def test_the_command_writes_the_same_bytes_again_and_strays_go(
     assert result.exit_code == 0, result.output
     assert result.output.splitlines()[0] == str(tmp_path / "report.html")
     assert folder_bytes(tmp_path) == folder_bytes(report)
+
+
+def test_the_page_says_what_run_it_is_of(sources: Sources, tmp_path: Path) -> None:
+    write_report(replace(sources, run={}), tmp_path)
+    assert "This is the copy that DVC keeps" in (tmp_path / "report.html").read_text()
+    run = {
+        "git": {"commit": 40 * "a", "changed": False},
+        "finished": "2026-11-30T12:22:10+00:00",
+        "machine": {"platform": "Linux-6", "processors": 2, "python": "3.13.1"},
+    }
+    write_report(replace(sources, run=run), tmp_path)
+    told = "Run: revision aaaaaaaaaaaa; finished 2026-11-30 12:22 UTC; machine Linux-6, 2 processors, "
+    assert (tmp_path / "report.html").read_text().count(told) == 2  # below the title, and below every page
 
 
 def test_names_and_messages_cannot_become_markup(report: Path) -> None:

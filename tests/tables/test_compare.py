@@ -32,15 +32,15 @@ def test_a_moved_value_is_named_wherever_it_is_printed(tmp_path: Path) -> None:
     ]
     differences = compare_tables(before, _tables(rows, tmp_path / "b"), 0.05)
     assert [difference.name for difference in differences] == [
-        "miniature table metrics: btad, clip, pixel_pro",
-        "miniature table metrics: (average), industrial, clip, pixel_pro",
         "miniature table 1: btad, clip, pixel_pro",
         "miniature table 1: (average), clip, pixel_pro",
+        "miniature table metrics: btad, clip, pixel_pro",
+        "miniature table metrics: (average), industrial, clip, pixel_pro",
         "miniature table subsets: btad, 01, clip, pixel_pro",
         "miniature table subsets: btad, (mean), clip, pixel_pro",
     ]
     assert str(differences[0]) == (
-        "not judged: miniature table metrics: btad, clip, pixel_pro: 50.0000 -> 52.0000 (+2.0000)"
+        "not judged: miniature table 1: btad, clip, pixel_pro: 50.0000 -> 52.0000 (+2.0000)"
     )
 
 
@@ -58,7 +58,7 @@ def test_a_value_that_appears_or_goes_is_a_difference(tmp_path: Path) -> None:
     broken = [failed("btad", "01", "clip") if it.dataset == "btad" else it for it in whole]
     before, after = _tables(whole, tmp_path / "a"), _tables(broken, tmp_path / "b")
     gone = compare_tables(before, after, 100)
-    assert str(gone[0]) == "gone: miniature table metrics: btad, clip, image_auroc: 50.0000 -> no value"
+    assert str(gone[0]) == "gone: miniature table 1: btad, clip, image_auroc: 50.0000 -> no value"
     back = [Difference(it.name, it.after, it.before, "new") for it in gone]
     assert compare_tables(after, before, 100) == back
 

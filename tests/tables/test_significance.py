@@ -15,8 +15,9 @@ from pipeline.files import write_text
 from pipeline.metrics import image_metrics
 from pipeline.results import CellRow
 from pipeline.tables import FORMATS, Difference, build_tables, compare_tables
+from pipeline.tables import significance as rule
 from pipeline.tables.mean import RETRAINED_SUBSET
-from pipeline.tables.significance import NO_ERROR, OTHER_SEEDS, noise, p_value, paired_errors, significant
+from pipeline.tables.significance import NO_ERROR, OTHER_SEEDS, PairedScores, noise, p_value, significant
 from pipeline.tables.values import COLUMNS, Value
 
 from .make import outcome
@@ -202,7 +203,7 @@ def auroc(values: Array, labels: NDArray[np.int64]) -> float:
     return value
 
 
-def test_paired_errors_against_fresh_images() -> None:
+def test_errors_of_pairs_against_fresh_images() -> None:
     """Two methods that agree but for a little: the spread of their difference over new images."""
     rng = np.random.default_rng(0)
     labels = np.repeat([0, 1], [60, 60])
@@ -213,19 +214,30 @@ def test_paired_errors_against_fresh_images() -> None:
 
     fresh = [auroc(second, labels) - auroc(first, labels) for first, second in (pair() for _ in range(300))]
     found = [
-        paired_errors(scores(first, labels), scores(second, labels))[CELL, "image_auroc"]
+        PairedScores(scores(first, labels), scores(second, labels)).errors(CELL)["image_auroc"]
         for first, second in (pair() for _ in range(12))
     ]
     assert np.mean(found) == pytest.approx(100 * np.std(fresh), rel=0.2)
     first, _ = pair()
-    assert paired_errors(scores(first, labels), scores(first, labels))[CELL, "image_auroc"] == 0
+    assert PairedScores(scores(first, labels), scores(first, labels)).errors(CELL)["image_auroc"] == 0
 
 
 def test_other_images_are_not_paired() -> None:
     labels = np.array([0, 1, 0, 1])
     first = scores(np.arange(4.0), labels)
     second = first.assign(image=["x.png", *first["image"][1:]])
-    assert paired_errors(first, second) == {}
+    assert PairedScores(first, second).errors(CELL) == {}
+
+
+def test_images_are_drawn_for_what_moved_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 20,000 cells the draws took minutes, most of them for values that were the same."""
+    tables(drop(1.0), tmp_path / "a")
+
+    def draw(*_given: object, **_options: object) -> None:
+        raise AssertionError("nothing moved")
+
+    monkeypatch.setattr(rule, "image_draws", draw)
+    assert compare_tables(tmp_path / "a", tmp_path / "a", 0.05) == []
 
 
 def test_results_folders_are_compared_pairwise(tmp_path: Path) -> None:

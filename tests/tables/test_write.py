@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.files import write_text
 from pipeline.results import CellRow, ResultsError
+from pipeline.tables.write import write_means
 
-from .make import EXPECTED, GOLDEN, failed, files_of, full_run, renew_golden, row, write
+from .make import EXPECTED, GOLDEN, failed, files_of, full_run, outcome, renew_golden, row, write
 
 GOLDEN_FILES = (
     "table1.md",
@@ -21,7 +23,6 @@ GOLDEN_FILES = (
     "subsets/mvtec.tex",
     "subsets/mvtec.html",
     "subsets/mvtec.csv",
-    "summary.json",
 )
 
 CLIP = {"bottle": 0.741, "cable": 0.62, "01": 0.305, "headct": 0.565, "isic": 0.331}
@@ -57,17 +58,20 @@ def test_tables_are_those_of_the_golden_files(tables: dict[str, str], name: str)
 
 def test_the_files(tables: dict[str, str]) -> None:
     names = ("table1", "table2", "metrics", "variants", *(f"subsets/{dataset}" for dataset in EXPECTED))
-    assert set(tables) == {"pixel_auroc.svg", "averages.json", "summary.json"}.union(
-        *(files_of(name) for name in names)
-    )
+    assert set(tables) == {"pixel_auroc.svg"}.union(*(files_of(name) for name in names))
 
 
-def test_averages_are_those_of_the_summary_in_percent(tables: dict[str, str]) -> None:
-    summary = json.loads(tables["summary.json"])
-    records = {it.pop("entry"): it for it in json.loads(tables["averages.json"])}
-    share = summary["clip_ac"]["industrial"]["pixel_auroc"]
-    assert records["clip_ac, industrial"]["pixel_auroc"] == pytest.approx(100 * share)
-    assert "pixel_auroc" not in records["clip, industrial"]  # a subset of it failed
+def test_dvc_has_a_row_of_the_papers_metrics_for_each_method_and_domain(tmp_path: Path) -> None:
+    stray = tmp_path / "means" / "own" / "clip.json"
+    write_text(stray, "{}")
+    paths = write_means(outcome(tmp_path / "results", _rows()), tmp_path / "means")
+    means = {path.relative_to(tmp_path / "means").as_posix(): json.loads(path.read_text()) for path in paths}
+    methods = ("clip", "clip_ac", "anomalyclip", "lab_method")
+    wanted = {f"{domain}/{it}.json" for domain in ("industrial", "medical") for it in methods}
+    assert set(means) == wanted | {"industrial/anomalyclip.no_dpam.json"}
+    assert means["medical/clip.json"]["image_auroc"] == CLIP["headct"]  # ISIC has pixels alone
+    assert means["industrial/clip.json"]["pixel_pro"] is None  # a subset failed
+    assert not stray.exists()
 
 
 def test_every_format_is_marked_as_miniature(tables: dict[str, str]) -> None:
@@ -133,8 +137,6 @@ def test_a_run_without_medical_data_sets(tmp_path: Path) -> None:
     texts = write(tmp_path, [row("btad", "01", "clip", 0.5)], {"btad": EXPECTED["btad"]})
     assert "no data set of this table" in texts["table2.md"]
     assert len(texts["table2.csv"].splitlines()) == 1
-    summary = json.loads(texts["summary.json"])
-    assert list(summary["clip"]) == ["industrial"]
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@ const INDEX = JSON.parse(document.getElementById("index").textContent);
 const METRIC = new Map(INDEX.metrics.map((it) => [it.name, it.title]));
 const DATASET = new Map(INDEX.datasets.map((it) => [it.name, it]));
 const METHOD = new Map(INDEX.methods.map((it) => [it.name, it]));
+const PLACE = new Map(INDEX.numbers.map((it, at) => [it, at]));
 const ENTRY = new Map(INDEX.entries.map((it) => [it.name, it]));
 const unique = (values) => [...new Set(values)];
 const PROTOCOLS = unique(INDEX.numbers.map((it) => it.protocol ?? "not said")).filter((it) => it !== "none");
@@ -37,7 +38,7 @@ function choices(keys) {
 function cell(number, rank) {
   if (!number || number.value === null) return { sort: null, text: "-" };
   const ends = number.low === null ? "no interval" : `95 % interval ${percent(number.low)} to ${percent(number.high)}`;
-  return { sort: number.value, text: percent(number.value), rank, title: ends, link: route("number", INDEX.numbers.indexOf(number)) };
+  return { sort: number.value, text: percent(number.value), rank, title: ends, link: route("number", PLACE.get(number)) };
 }
 
 const flags = (it) => [`tuned by ${it.protocol ?? "?"}`, `build ${it.build_name ?? "?"}`, `epoch ${it.epochs_rule ?? "?"}`, `chosen on the target: ${it.chosen_on_target ?? "?"}`].join(", ");

@@ -8,6 +8,7 @@ without one above them, masks beside their images, one folder for all masks.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Literal
 
 from pipeline.catalog.layouts.base import (
@@ -49,6 +50,9 @@ class MvtecLike(Layout):
 
     def score(self, tree: Tree, base: str, subsets: Sequence[str]) -> float:
         """Share of the subsets that have a test folder."""
+        here = map(str.casefold, tree.folders[base])
+        if not self.flat and _spellings(tuple(subsets)).isdisjoint(here):
+            return 0.0
         return sum(self._home(tree, base, subset) is not None for subset in subsets) / len(subsets)
 
     def read(self, tree: Tree, base: str, subsets: Sequence[str]) -> Reading:
@@ -113,3 +117,9 @@ class MvtecLike(Layout):
             if tree.folder(join(home, landmark)) is not None:
                 return home
         return None
+
+
+@lru_cache(maxsize=8)
+def _spellings(subsets: tuple[str, ...]) -> frozenset[str]:
+    """How their folders may be called: looked up in every folder of a set that may have thousands."""
+    return frozenset(name.casefold() for subset in subsets for name in (subset, subset.replace(" ", "_")))

@@ -11,6 +11,9 @@ function fill(node, attributes, children) {
 const h = (name, attributes, ...children) => fill(document.createElement(name), attributes, children);
 const s = (name, attributes, ...children) => fill(document.createElementNS(SVG, name), attributes, children);
 
+// What opens large when it is chosen; `main.js` listens.
+const zoom = (picture) => h("button", { type: "button", class: "zoom", "aria-label": `Open large: ${picture.alt ?? picture.ariaLabel}` }, picture);
+
 const route = (...parts) => "#/" + parts.map(encodeURIComponent).join("/");
 // As the tables print: percent with one decimal, halves up, float noise ignored.
 const percent = (share) => (Math.floor(Number((1000 * share).toFixed(8)) + 0.5) / 10).toFixed(1);

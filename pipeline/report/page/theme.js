@@ -8,6 +8,7 @@ let theme = themes.includes(remembered.get()) ? remembered.get() : "system";
 function applyTheme() {
   document.documentElement.dataset.theme = theme === "system" ? (dark.matches ? "dark" : "light") : theme;
   document.getElementById("theme").textContent = `Theme: ${theme}`;
+  document.dispatchEvent(new Event("theme"));
 }
 
 document.getElementById("theme").addEventListener("click", () => {

@@ -75,9 +75,9 @@ function comparison(open, set, subset, cells) {
   const image = open.header.images[shown[0][1].image];
   return h("section", { class: "block" }, h("h2", {}, "The same image, method by method"),
     h("div", { class: "compare" },
-      image.photo ? h("figure", {}, picture(open.blob(image.photo, "image/webp"), `photo ${image.name}`), h("figcaption", {}, "image")) : null,
-      image.mask ? h("figure", {}, picture(open.blob(image.mask, "image/png"), "mask of the anomaly"), h("figcaption", {}, "mask")) : null,
-      shown.map(([cell, it]) => h("figure", {}, heatmap(open, it, [it.low, it.high]),
+      image.photo ? h("figure", {}, zoom(picture(open.blob(image.photo, "image/webp"), `photo ${image.name}`)), h("figcaption", {}, "image")) : null,
+      image.mask ? h("figure", {}, zoom(picture(open.blob(image.mask, "image/png"), "mask of the anomaly")), h("figcaption", {}, "mask")) : null,
+      shown.map(([cell, it]) => h("figure", {}, zoom(heatmap(open, it, [it.low, it.high])),
         h("figcaption", {}, h("a", { href: route("subset", set.name, subset, cell.id) }, cellTitle(cell)))))),
     h("p", { class: "legend" }, `${image.name}. Chosen by its place in the list, not by any score. Each map has its own scale: colours say where, not how much.`));
 }
@@ -86,9 +86,9 @@ function exampleFigure(open, example, span) {
   const image = open.header.images[example.image];
   const none = (text) => h("div", { class: "none" }, text);
   return h("figure", {}, h("div", { class: "strip" },
-    image.photo ? picture(open.blob(image.photo, "image/webp"), `photo ${image.name}`) : none("photo not at hand"),
-    image.mask && example.label ? picture(open.blob(image.mask, "image/png"), "mask of the anomaly") : none(example.label ? "no mask" : "normal"),
-    heatmap(open, example, span)),
+    image.photo ? zoom(picture(open.blob(image.photo, "image/webp"), `photo ${image.name}`)) : none("photo not at hand"),
+    image.mask && example.label ? zoom(picture(open.blob(image.mask, "image/png"), "mask of the anomaly")) : none(example.label ? "no mask" : "normal"),
+    zoom(heatmap(open, example, span))),
   h("figcaption", {}, h("b", {}, `score ${short(example.score)}`), ` ${image.name}`));
 }
 
