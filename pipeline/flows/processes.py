@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from socket import socket
+from socket import SHUT_WR, socket
 from threading import Event, Lock, Thread
 
 import httpx
@@ -25,6 +25,8 @@ _POLL_SECONDS = 0.5
 _GRACE_SECONDS = 12  # a stage allows itself 10 (stages/entry.py)
 _START_SECONDS, _NOTICE_SECONDS = 600, 30  # a new database on a busy machine
 _QUICK_SECONDS, _QUICK_ENDS = 30, 5  # a service that ends so soon, so often, will not stay up
+
+_GONE = b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class ServiceError(ZsadError):
@@ -111,6 +113,20 @@ def _end(process: subprocess.Popen[str], seconds: float) -> None:
             process.wait()
 
 
+def _refuse(listening: socket) -> None:
+    """Tell all who ask that nobody will answer: they would wait there, or ask a closed socket for minutes."""
+    with suppress(OSError):
+        while True:
+            connection, _ = listening.accept()
+            with connection, suppress(OSError):
+                connection.settimeout(1)
+                connection.recv(1 << 16)
+                connection.sendall(_GONE)
+                connection.shutdown(SHUT_WR)
+                while connection.recv(1 << 16):  # closed with a part unread, it would be a broken connection
+                    pass
+
+
 class Kept:
     """A service that is started again whenever it ends.
 
@@ -161,7 +177,7 @@ class Kept:
             self._quick_ends = self._quick_ends + 1 if quick else 1
             if self._quick_ends >= _QUICK_ENDS:
                 if self._listening:
-                    self._listening.close()  # nobody is to wait there any more
+                    Thread(target=_refuse, args=(self._listening,), daemon=True).start()
                 raise ServiceError(f"{self.name} keeps ending: see {self.log}")
             self._start()
             return True

@@ -2,7 +2,9 @@
 
 import time
 from pathlib import Path
+from socket import socket
 
+import httpx
 import psutil
 import pytest
 
@@ -125,3 +127,16 @@ def test_a_service_that_ends_is_started_again_and_ended_for_good(module: Path) -
     assert second != first
     service.stop(5)
     assert is_gone(second)
+
+
+def test_who_asks_a_service_that_was_given_up_is_told_at_once(tmp_path: Path) -> None:
+    """Prefect asks a socket that is closed for a minute, for every event of a run."""
+    with socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        url = "http://{}:{}/".format(*listening.getsockname())
+        service = Kept("the service", ["no_such_module"], {}, tmp_path / "log", listening)
+        with pytest.raises(ServiceError, match="keeps ending"):
+            service.wait_until_it_answers(url)
+        for _ in range(2):
+            assert httpx.get(url, trust_env=False, timeout=5).status_code == httpx.codes.GONE
