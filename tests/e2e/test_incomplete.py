@@ -52,7 +52,7 @@ def test_what_stands_on_missing_cells_says_so(incomplete: Project) -> None:
     for name, count in LACKING.items():
         reason = UNPREPARED if name in ("table1", "subsets/btad") else DAMAGED
         for suffix in (".md", ".tex", ".html"):
-            text = texts[f"{name}{suffix}"]
+            text = texts[f"{name}{suffix}"].replace(r"\allowbreak{}", "")
             assert text.count(f"INCOMPLETE: {count} cells without a result.") == 1, name
             told = "Without a result: " if suffix == ".tex" else "INCOMPLETE"
             assert reason in text.split(told, 1)[1].split("\n", 1)[0], name
