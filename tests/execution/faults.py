@@ -6,7 +6,8 @@ They run on Ray workers, which share nothing with the test but files: `marks` is
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -23,27 +24,21 @@ from pipeline.execution.worker import Worker, Workplace
 FITS = 4
 
 
-def shorten_memory(most: int = FITS) -> None:
+@contextmanager
+def short_memory(most: int = FITS) -> Iterator[None]:
     """Let the tower of this process refuse more than `most` images at a time, as an allocator would."""
     whole = Clip.encode_image
-    if getattr(whole, "short", False):
-        return
 
     def encode(clip: Clip, images: torch.Tensor, taps: Any) -> Any:
         if len(images) > most:
             raise torch.OutOfMemoryError(f"no room for {len(images)} images")
         return whole(clip, images, taps)
 
-    encode.short = True  # type: ignore[attr-defined]
     Clip.encode_image = encode  # type: ignore[method-assign,assignment]
-
-
-class ShortOfMemory(Worker):
-    """A worker whose memory holds `FITS` images."""
-
-    def run(self, task: GroupTask) -> Report:
-        shorten_memory()
-        return super().run(task)
+    try:
+        yield
+    finally:
+        Clip.encode_image = whole  # type: ignore[method-assign]
 
 
 class EndlessOnEndo(Worker):
@@ -97,8 +92,8 @@ def once_held(then: Callable[[], object], over: Event) -> None:
     then()
 
 
-class DiesTwiceInHeadct(Worker):
-    """A worker that is killed in the middle of the group of HeadCT, and the next one too."""
+class DiesTwiceInHeadctAndIsShortInEndo(Worker):
+    """A worker killed in the middle of the group of HeadCT, and the next one too; Endo finds memory short."""
 
     def run(self, task: GroupTask) -> Report:
         if task.dataset == "headct":
@@ -106,7 +101,8 @@ class DiesTwiceInHeadct(Worker):
             if deaths < 2:
                 Path(f"death-{deaths}").touch()
                 os.kill(os.getpid(), signal.SIGKILL)
-        return super().run(task)
+        with short_memory() if task.dataset == "endo" else nullcontext():
+            return super().run(task)
 
 
 class TellsItsGpu(Worker):

@@ -106,19 +106,23 @@ def test_an_address_where_nobody_is_says_so(trained: Project, monkeypatch: pytes
 
 
 def test_lost_workers_change_nothing_and_short_memory_takes_a_smaller_batch(
-    trained: Project, serial: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+    evaluated: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.execution.ray.Worker", faults.DiesTwiceInHeadct)
-    events = Events()
-    assert evaluate(events, threads=4).counts() == {"run": CELLS, "reused": 0, "failed": 0}
-    assert [facts["group"] for facts in events.of("worker_lost")] == ["headct/brain"] * 2
-    assert trained.files("results") == serial
+    """Learnt methods are among the cells. Another batch moves last digits, so Endo's are left out."""
 
-    forget(trained)
-    monkeypatch.setattr("pipeline.execution.ray.Worker", faults.ShortOfMemory)
-    summary = evaluate(threads=4)
-    assert summary.complete
+    def files() -> dict[str, bytes]:
+        return {name: it for name, it in evaluated.files("results").items() if "/endo/" not in name}
+
+    serial = files()
+    forget(evaluated)
+    evaluated.set_param("compute.backend", "ray")
+    monkeypatch.setattr("pipeline.execution.ray.Worker", faults.DiesTwiceInHeadctAndIsShortInEndo)
+    events = Events()
+    summary = evaluate(events, threads=4)
+    assert summary.counts() == {"run": 18, "reused": 0, "failed": 0}
+    assert [facts["group"] for facts in events.of("worker_lost")] == ["headct/brain"] * 2
     assert any("endo/" in note and "batch halved to 4" in note for note in summary.notes)
+    assert files() == serial
 
 
 @pytest.mark.soak
@@ -146,11 +150,11 @@ def test_a_worker_that_is_stopped_is_told_of_and_ended_and_the_others_go_on(
     trained.set_param("compute.cpus", 1)
     monkeypatch.setattr("pipeline.execution.ray.Worker", faults.StoppedOnEndo)
     monkeypatch.setattr("pipeline.execution.ray._NOTICE_SECONDS", 5.0)
-    monkeypatch.setattr("pipeline.execution.ray._LEAST_LIMIT", 40.0)
+    monkeypatch.setattr("pipeline.execution.ray._LEAST_LIMIT", 30.0)
     monkeypatch.setattr("pipeline.execution.ray._IMAGE_SECONDS", 0.1)
     summary = evaluate(threads=4)
     (reason,) = {reason for _, reason in summary.failures}
-    assert "endo/colon: took longer than what its images can take, 40 s" in reason
+    assert "endo/colon: took longer than what its images can take, 30 s" in reason
     assert {row.dataset for row in trained.rows() if row.status == "failed"} == {"endo"}
     assert "endo/colon has been running for 0 min in process" in capfd.readouterr().err
 

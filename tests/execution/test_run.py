@@ -1,13 +1,9 @@
 """Whole evaluations on a cut-down project: what is run, reused, refused and written, on both backends."""
 
-import re
 import shutil
-import threading
-import time
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 from click.testing import CliRunner
 from numpy.typing import NDArray
@@ -311,56 +307,14 @@ def test_an_unprepared_data_set_says_so(evaluated: Project) -> None:
 
 def test_three_seeds_are_three_cells(trained: Project) -> None:
     trained.set_param("seeds", [111, 1, 2])
+    trained.set_param("datasets", ["btad", "sdd"])
+    trained.set_param("methods", {"anomalyclip": trained.params()["methods"]["anomalyclip"]})
     for auxiliary in ("btad", "sdd"):
         train(auxiliary)
-    assert evaluate().counts() == {"run": CELLS + 2 * SUBSETS, "reused": 0, "failed": 0}
-    learnt = [row for row in trained.rows() if row.method == "anomalyclip" and row.dataset == "headct"]
+    assert evaluate().counts() == {"run": 4 * 3, "reused": 0, "failed": 0}
+    learnt = [row for row in trained.rows() if row.dataset == "sdd"]
     assert {row.seed for row in learnt} == {1, 2, 111}
-    assert len({row.image_auroc for row in learnt}) > 1
-
-
-@pytest.mark.ray
-def test_serial_and_ray_write_the_same_bytes(evaluated: Project) -> None:
-    serial = evaluated.files("results")
-    shutil.rmtree(".zsad")
-    shutil.rmtree("results")
-    evaluated.set_param("compute.backend", "ray")
-    assert evaluate().counts() == {"run": CELLS, "reused": 0, "failed": 0}
-    assert evaluated.files("results") == serial
-
-
-def _kill_first_worker(killed: list[int], give_up: threading.Event) -> None:
-    """Kill -9 the first Ray worker below this process that is found inside a group: `ray::btad/01`."""
-    while not give_up.is_set() and not killed:
-        for process in psutil.Process().children(recursive=True):
-            try:
-                if re.match(r"ray::\w+/", process.cmdline()[0]):
-                    process.kill()
-                    killed.append(process.pid)
-                    return
-            except (psutil.NoSuchProcess, IndexError):
-                continue
-        time.sleep(0.02)
-
-
-@pytest.mark.ray
-def test_a_killed_worker_changes_nothing(evaluated: Project) -> None:
-    serial = evaluated.files("results")
-    shutil.rmtree(".zsad")
-    shutil.rmtree("results")
-    evaluated.set_param("compute.backend", "ray")
-    killed: list[int] = []
-    give_up = threading.Event()
-    killer = threading.Thread(target=_kill_first_worker, args=(killed, give_up))
-    killer.start()
-    try:
-        summary = evaluate()
-    finally:
-        give_up.set()
-        killer.join()
-    assert len(killed) == 1
-    assert summary.counts() == {"run": CELLS, "reused": 0, "failed": 0}
-    assert evaluated.files("results") == serial
+    assert len({row.pixel_auroc for row in learnt}) == 3
 
 
 def test_plan_lists_what_failed_last_and_a_mended_run_costs_just_that(trained: Project) -> None:
