@@ -5,7 +5,12 @@ import click
 
 @click.command()
 def methods() -> None:
-    """List every method: its name for params.yaml, what it is called in tables, what it learns and reads."""
+    """List every method: its name for params.yaml, what it is called in tables, what it learns and reads.
+
+    \b
+    Example:
+      zsad methods
+    """  # noqa: D301 - click reads the backspace
     from rich.console import Console
     from rich.table import Table
 

@@ -13,6 +13,7 @@ from tests.project import ROOT
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "pipeline").symlink_to(ROOT / "pipeline")  # where the miniature's counts lie
 
 
 def zsad(*arguments: str) -> Result:
@@ -27,7 +28,7 @@ def test_the_list_says_what_is_there(tmp_path: Path) -> None:
     assert set(names()) < set(states)
     assert "there" in states["endo"]
     assert "missing" in states["mvtec"]
-    assert "467/1258" in states["mvtec"]
+    assert "75/94" in states["mvtec"]
     assert "CC BY-NC-SA 4.0" in states["mvtec"]
 
 

@@ -48,7 +48,7 @@ def test_run_record(tmp_path: Path, checkout: Path) -> None:
     path = tmp_path / "run.json"
     write_run(path, seconds={"evaluate": 1.23456}, cells={"run": 3, "reused": 4}, repository=checkout)
     content = json.loads(path.read_text())
-    assert set(content) == {"schema_version", "cells", "seconds", "libraries", "git", "machine"}
+    assert set(content) == {"schema_version", "cells", "seconds", "libraries", "git", "machine", "finished"}
     assert content["schema_version"] == SCHEMA_VERSION
     assert content["machine"] == {
         "platform": platform.platform(),
