@@ -88,8 +88,8 @@ def test_another_gpu_is_measured_anew(
 def test_rates_are_what_evaluation_pays(trained: Project) -> None:
     task = replace(max(planned(), key=lambda task: task.images), masks=True)
     kept, counted = (measure(task, counted=counted) for counted in (False, True))
-    assert min(kept.pixels, counted.finish) > 0
-    assert kept.finish >= 0  # of a few images it is less than the clock shows
+    assert min(kept.pixels, counted.pixels) > 0
+    assert min(kept.finish, counted.finish) >= 0  # what is left of a difference, which noise may swallow
     assert kept.start < 2  # no random weights are drawn in it
     without = measure(replace(task, masks=False), counted=False)
     assert (without.pixels, without.finish) == (0, 0)
