@@ -66,8 +66,6 @@ def gpu(device: str) -> str | None:
     """The GPU that a worker on this machine would use, None where it uses none or there is none."""
     if device != "cuda":
         return None
-    import torch
-
     return torch.cuda.get_device_name() if torch.cuda.is_available() else None
 
 

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from filelock import FileLock
 from hypothesis import settings
 
+from pipeline.files import only_one
 from tests.project import ROOT, Project
 from tests.reach import Reach
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
     from pipeline.flows.prefect_server import Server
 
 settings.register_profile("any machine", deadline=None)  # a busy one is no failure
@@ -83,7 +85,7 @@ def _once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], obj
     shared = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
-    with FileLock(shared / f"{name}.lock"):
+    with only_one(shared / f"{name}.lock", "another worker makes it", wait=lambda _: None):
         if not (shared / name).exists():
             make(shared / f"{name}.new")
             (shared / f"{name}.new").rename(shared / name)
@@ -176,3 +178,17 @@ def served(_served: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """A Prefect server for the flows of this test, so that none starts one of its own."""
     for name, value in _served.items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    """Chromium without a network of its own; skipped where it or playwright is not installed."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium on this machine")
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=arguments)
+        yield started
+        started.close()

@@ -14,13 +14,12 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 from pipeline.files import atomic_path
+from pipeline.shards.reader import Bytes
 
 _COLOURS = "turbo"
 _OPACITY = 0.5
 _LETTERS = (9, 60)  # height of the smallest and of the largest letters
 _SHARE = 40  # of the longer side, for the letters
-
-Bytes = NDArray[np.uint8]
 
 
 def write_overlay(path: Path, image: Image.Image, values: NDArray[np.float32]) -> None:

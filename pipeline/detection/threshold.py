@@ -11,8 +11,8 @@ from pathlib import Path
 from pipeline.detection.detector import Detector
 from pipeline.detection.folder import FolderScores
 from pipeline.errors import DataError, count
-from pipeline.execution.tasks import tower_digest
-from pipeline.files import file_digest, value_digest, write_json
+from pipeline.execution.tasks import params_digest, tower_digest, weights_digest
+from pipeline.files import file_digest, write_json
 from pipeline.results.parquet import read_metrics, read_scores
 from pipeline.tables.all_metrics import threshold
 
@@ -99,6 +99,6 @@ def _digests(detector: Detector) -> tuple[str, str]:
     learnt = file_digest(detector.checkpoint) if detector.checkpoint else None
     settings = detector.method.settings.model_dump(mode="json")
     return (
-        value_digest([tower_digest(tower["model"], tower["weights"]), learnt]),
-        value_digest([settings, tower]),
+        weights_digest(tower_digest(tower["model"], tower["weights"]), learnt),
+        params_digest(settings, tower),
     )

@@ -69,14 +69,13 @@ class SerialBackend:
         with self._lock:
             if self._stopped.is_set():
                 raise StoppedError
-            if self._lost:  # the next run has another process
-                raise GroupFailedError(f"{task.label}: {self._lost}; run again")
-            started(here())
-            try:
-                return run_here(task)
-            except LostWorkerError as error:
-                self._lost = error
-                raise GroupFailedError(f"{task.label}: {error}; run again") from error
+            if self._lost is None:
+                started(here())
+                try:
+                    return run_here(task)
+                except LostWorkerError as error:
+                    self._lost = error  # the next run has another process
+            raise GroupFailedError(f"{task.label}: {self._lost}; run again") from self._lost
 
     def stop(self) -> None:
         """See `Backend.stop`."""

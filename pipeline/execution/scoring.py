@@ -29,7 +29,7 @@ from pipeline.execution.counts import DevicePixels, Masks, masks_on, pixel_state
 from pipeline.execution.examples import ExampleSelection, small_maps
 from pipeline.execution.retries import LostWorkerError, OutOfMemoryError, device_is_lost, out_of_memory
 from pipeline.execution.store import TextStore
-from pipeline.execution.tasks import CellTask, GroupTask, failed_result, tower_digest
+from pipeline.execution.tasks import CellTask, GroupTask, failed_result, tower_digest, weights_digest
 from pipeline.execution.usage import phase
 from pipeline.files import file_digest, value_digest
 from pipeline.methods.base import LearntMethod, Method, Scores
@@ -245,7 +245,7 @@ def _require_weights(task: CellTask, tower: str) -> None:
         ZsadError: they were; the numbers would be kept under a key that is not theirs.
     """
     learnt = None if task.weights is None else file_digest(task.weights)
-    if value_digest([tower, learnt]) != task.columns["weights"]:
+    if weights_digest(tower, learnt) != task.columns["weights"]:
         raise ZsadError(f"{task.cell.key.name}: its weights were replaced during the run; run it again")
 
 

@@ -57,6 +57,16 @@ def _resolve(params: Params, system: System, raw: dict[str, Any]) -> ResolvedSys
     return ResolvedSystem(system, method_type.title, settings.tower, learnt, settings.model_dump(mode="json"))
 
 
+def trained_on(params: Params, resolved: ResolvedSystem) -> tuple[str, ...]:
+    """The sets that a system is tuned on: its own choice, or all of the common rule.
+
+    Empty where nothing is learnt, or the weights are those of another system.
+    """
+    if not resolved.learnt or resolved.weights_of is not None:
+        return ()
+    return (resolved.auxiliary,) if resolved.auxiliary else params.auxiliary
+
+
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """`changes` on top of `base`, key by key in nested blocks too."""
     both = {

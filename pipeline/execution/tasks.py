@@ -166,7 +166,7 @@ class TaskBuilder:
             "cell": [*cell.key, cell.auxiliary],
             "settings": settings,
             "tower": tower.model_dump(),
-            "weights": value_digest([self._tower_digest(tower.model, tower.weights), learnt_digest]),
+            "weights": weights_digest(self._tower_digest(tower.model, tower.weights), learnt_digest),
             "images": self._images_digest(cell, tower.image_size),
             "class_name": subset.class_name,
             "code": code_digest(cell.key.method),
@@ -178,7 +178,7 @@ class TaskBuilder:
             "limit": manifest.limit,
             "build": subset.build,
             "weights": moves_numbers["weights"],
-            "params": value_digest([settings, tower.model_dump()]),
+            "params": params_digest(settings, tower.model_dump()),
             "code": moves_numbers["code"],
             "cell_key": value_digest(moves_numbers),
         }
@@ -199,6 +199,16 @@ def tower_digest(model: str, weights: str) -> str:
     return value_digest(
         [file_digest(Path(part)) if Path(part).is_file() else part for part in (model, weights)]
     )
+
+
+def weights_digest(tower: str, learnt: str | None) -> str:
+    """Column `weights` of a row: of the `tower_digest`, and of the learnt weights, None for none."""
+    return value_digest([tower, learnt])
+
+
+def params_digest(settings: Mapping[str, Any], tower: Mapping[str, Any]) -> str:
+    """Column `params` of a row: of all settings of the method, and of the tower as params have it."""
+    return value_digest([settings, tower])
 
 
 @cache

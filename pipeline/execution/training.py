@@ -25,7 +25,7 @@ from pipeline.cells import System
 from pipeline.clip import Clip, load_clip
 from pipeline.errors import DataError, DiskFullError, ParamsError, TrainingError, ZsadError
 from pipeline.execution.retries import device_is_lost, out_of_memory
-from pipeline.execution.systems import resolve_systems
+from pipeline.execution.systems import resolve_systems, trained_on
 from pipeline.execution.tasks import tower_spec
 from pipeline.execution.weights import clear, weights_name, write_status
 from pipeline.files import write_json
@@ -94,7 +94,7 @@ class Trainer:
 
         self._by_tower: dict[str, list[ResolvedSystem]] = defaultdict(list)
         for item in resolve_systems(params):
-            if item.learnt and not item.error and self._tunes(item):
+            if not item.error and auxiliary in trained_on(params, item):
                 self._by_tower[item.tower].append(item)
 
     def __len__(self) -> int:
@@ -109,12 +109,6 @@ class Trainer:
         clear(self._folder)
         for tower, items in self._by_tower.items():
             yield from self._tower_jobs(tower, items, watch or _unwatched)
-
-    def _tunes(self, item: ResolvedSystem) -> bool:
-        """Whether `item` is tuned on this set: by its own choice, or by the common rule."""
-        if item.weights_of is not None:
-            return False
-        return self._auxiliary in ((item.auxiliary,) if item.auxiliary else self._params.auxiliary)
 
     def _tower_jobs(self, tower: str, items: list[ResolvedSystem], watch: Watch) -> Iterator[Job]:
         spec = tower_spec(self._params, tower)

@@ -12,6 +12,7 @@ from pipeline import methods
 from pipeline.clip import Clip, Tap, load_clip
 from pipeline.clip.architecture import build_model, read_config
 from pipeline.clip.spec import Global, Local, Windows
+from pipeline.execution.systems import trained_on
 from pipeline.execution.tasks import tower_spec
 from pipeline.methods.base import LearntMethod, LearntSettings, Method
 from pipeline.params import Params
@@ -70,7 +71,7 @@ def tower_costs(
         sets: set[str] = set()
         steps = 0
         for resolved, method in built:
-            for auxiliary in _tuned_on(params, resolved):
+            for auxiliary in trained_on(params, resolved):
                 sets.add(auxiliary)
                 trainings += len(params.seeds)
                 steps += len(params.seeds) * _steps(method, auxiliary, images[auxiliary])
@@ -96,12 +97,6 @@ def _shapes(params: Params, tower: str) -> tuple[Clip, dict[str, Any], int]:
     state = build_model(config, spec.activation, device="meta").state_dict()
     numbers = sum(tensor.numel() for tensor in state.values())
     return load_clip(spec, device="meta", state_dict=state), config, numbers
-
-
-def _tuned_on(params: Params, resolved: ResolvedSystem) -> frozenset[str]:
-    if not resolved.learnt or resolved.weights_of is not None:
-        return frozenset()
-    return frozenset({resolved.auxiliary}) if resolved.auxiliary else frozenset(params.auxiliary)
 
 
 def _steps(method: Method, auxiliary: str, images: int) -> int:

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
 from pipeline.cells import by_reason
@@ -85,9 +85,9 @@ def _page(sources: Sources, figures: Sequence[Figure], folder: Path) -> str:
 
 
 def page_environment(package: str) -> Environment:
-    """For the templates of a page, in the folder `page` of `package`; texts are escaped."""
+    """For the templates of a page, in the folder `page` of `package` and in ours; texts are escaped."""
     environment = Environment(
-        loader=PackageLoader(package, _ASSETS),
+        loader=ChoiceLoader([PackageLoader(name, _ASSETS) for name in (package, _PACKAGE)]),
         autoescape=select_autoescape(("html",)),
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
+import pandas as pd
+
 from pipeline.cells import CellKey, System
 from pipeline.results import IMAGE_METRICS
 from pipeline.results.parquet import read_scores
@@ -31,7 +33,8 @@ def sensitivity(outcome: Outcome) -> Table | None:
     datasets = [name for name in part.expected if any(part.means[other].ran_on(name) for _, other in pairs)]
     part = part.only(part.means, datasets)
     first, second = (part.means[system].protocol or "" for system in pairs[0])
-    rows = tuple(row for pair in pairs for row in _rows(part, *pair, pairs=_paired(part, *pair)))
+    scores = None if part.scores is None else read_scores(part.scores)
+    rows = tuple(row for pair in pairs for row in _rows(part, *pair, pairs=_paired(scores, *pair)))
     titles = ("Data set", "Method", "Metric", first, second, f"{second} minus {first}")
     section = Section(titles, rows, text_columns=3)
     lines = (
@@ -52,12 +55,11 @@ def _pairs(outcome: Outcome) -> list[tuple[System, System]]:
     ]
 
 
-def _paired(part: Outcome, plain: System, other: System) -> PairedScores | None:
+def _paired(scores: pd.DataFrame | None, plain: System, other: System) -> PairedScores | None:
     """Image scores of both, under the name of `plain`."""
-    if part.scores is None:
+    if scores is None:
         return None
-    frame = read_scores(part.scores)
-    frame = frame[frame["method"] == plain.method]
+    frame = scores[scores["method"] == plain.method]
     sides = (frame[frame["variant"] == plain.variant], frame[frame["variant"] == other.variant])
     return PairedScores(sides[0], sides[1].assign(variant=plain.variant))
 

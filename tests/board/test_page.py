@@ -1,6 +1,5 @@
 """The board in a browser: sorting, filters, from a number to its rows, a phone; no complaint, no request."""
 
-import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -15,11 +14,6 @@ from .make import cells, outcome
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
-
 
 @pytest.fixture(scope="module")
 def board(tmp_path_factory: pytest.TempPathFactory) -> str:
@@ -30,14 +24,6 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> str:
     run = {"libraries": {"zsad": "0.1.0"}, "git": None}
     write_board([Entry(name, outcome(folder / name), run) for name in ("first", "second")], folder / "site")
     return (folder / "site" / "index.html").as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["Browser"]:
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        started.close()
 
 
 @pytest.fixture(params=[1280, 390], ids=["desk", "phone"])

@@ -30,20 +30,10 @@ from pipeline.results.parquet import from_bytes
 from pipeline.training import save_checkpoint
 from pipeline.training.interchange import export_official
 from tests.catalog.trees import mask
-from tests.execution.folder_files import ANOMALYCLIP, SIZE, write_pictures, write_tower
+from tests.execution.folder_files import ANOMALYCLIP, SIZE, write_pictures
 from tests.project import ROOT
 
 NAMES = ("a.jpg", "a.png", "b/deep/c.bmp", "b/d.PNG", "e.webp")
-
-
-@pytest.fixture(scope="module")
-def tower(tmp_path_factory: pytest.TempPathFactory) -> GivenTower:
-    return write_tower(tmp_path_factory.mktemp("tower"))
-
-
-@pytest.fixture(scope="module")
-def clip_detector(tower: GivenTower) -> Detector:
-    return open_detector("clip", None, tower=tower, settings={"layers": [6]})
 
 
 @pytest.fixture

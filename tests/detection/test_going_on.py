@@ -9,23 +9,13 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.detection.detector import Detector, GivenTower, open_detector
+from pipeline.detection.detector import Detector, GivenTower
 from pipeline.detection.folder import FolderTask, Unreadable, score_folder
 from pipeline.methods.base import Scores
-from tests.execution.folder_files import SIZE, write_pictures, write_tower
+from tests.execution.folder_files import SIZE, write_pictures
 from tests.project import Project
 
 MANY = tuple(f"{number:02}.png" for number in range(11))
-
-
-@pytest.fixture(scope="module")
-def tower(tmp_path_factory: pytest.TempPathFactory) -> GivenTower:
-    return write_tower(tmp_path_factory.mktemp("tower"))
-
-
-@pytest.fixture(scope="module")
-def clip_detector(tower: GivenTower) -> Detector:
-    return open_detector("clip", None, tower=tower, settings={"layers": [6]})
 
 
 class Kill(BaseException):

@@ -1,7 +1,6 @@
 """The page in a browser: sorting, filtering, opening a cell, a phone, a keyboard; no error, no network."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +11,6 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 CELL = "#/subset/btad/01/anomalyclip%40111"
 
 
@@ -39,14 +33,6 @@ class Visit:
     def column(self, table: str, column: int) -> list[str]:
         rows = self.page.locator(f"{table} tbody tr:visible")
         return [rows.nth(at).locator("th, td").nth(column).inner_text() for at in range(rows.count())]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["Browser"]:
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        started.close()
 
 
 @pytest.fixture(params=[(1280, "light"), (390, "dark")], ids=["desk", "phone"])

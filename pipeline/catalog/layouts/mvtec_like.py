@@ -50,7 +50,7 @@ class MvtecLike(Layout):
 
     def score(self, tree: Tree, base: str, subsets: Sequence[str]) -> float:
         """Share of the subsets that have a test folder."""
-        here = map(str.casefold, tree.folders[base])
+        here = map(folded, tree.folders[base])
         if not self.flat and _spellings(tuple(subsets)).isdisjoint(here):
             return 0.0
         return sum(self._home(tree, base, subset) is not None for subset in subsets) / len(subsets)
@@ -122,4 +122,4 @@ class MvtecLike(Layout):
 @lru_cache(maxsize=8)
 def _spellings(subsets: tuple[str, ...]) -> frozenset[str]:
     """How their folders may be called: looked up in every folder of a set that may have thousands."""
-    return frozenset(name.casefold() for subset in subsets for name in (subset, subset.replace(" ", "_")))
+    return frozenset(folded(name) for subset in subsets for name in (subset, subset.replace(" ", "_")))
