@@ -6,6 +6,7 @@ from importlib import import_module
 
 NAMES = (
     "backends",
+    "coverage",
     "device",
     "evaluation",
     "full_shape",

@@ -31,11 +31,10 @@ from pipeline.clip import load_clip
 from pipeline.clip.architecture import build_model, read_config
 from pipeline.errors import ZsadError
 from pipeline.execution.counts import DevicePixels, masks_on, pixel_state
-from pipeline.execution.scoring import DRAWS
 from pipeline.execution.tasks import GroupTask, code_digest
 from pipeline.files import read_json, value_digest, write_json
 from pipeline.methods.base import Method
-from pipeline.metrics import PixelState, label_masks, pixel_draws
+from pipeline.metrics import PixelState, label_masks, pixel_intervals
 from pipeline.metrics.state import BUDGET
 from pipeline.orphans import end_with
 from pipeline.plan import Rates
@@ -263,7 +262,7 @@ def _pixels(state: PixelState) -> int:
 
 
 def _finish(state: PixelState) -> None:
-    pixel_draws(state.sketches, state.finish(), draws=DRAWS)
+    pixel_intervals(state.sketches, state.finish())
 
 
 def _seconds(work: Callable[[], object]) -> float:
