@@ -24,7 +24,7 @@ from pipeline.tables.model import AVERAGE, Number, Row, Section, Slot, Table, ra
 from pipeline.tables.outcome import Outcome
 
 FALSE_POSITIVES: Final = 0.05
-SEVEN: Final = tuple(metric for metric in METRICS if metric != "pixel_pro_exact")
+SEVEN: Final = tuple(metric for metric in METRICS if not metric.startswith("pixel_pro_exact"))
 
 _Scores = Mapping[tuple[str, str, int | None], pd.DataFrame]
 """Method, data set and seed to the rows of its images."""

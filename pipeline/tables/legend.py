@@ -30,6 +30,7 @@ METRIC_TITLES: Final = {
     "pixel_f1_max": "pixel F1-max",
     "pixel_pro": "PRO (200 steps)",
     "pixel_pro_exact": "PRO (exact)",
+    "pixel_pro_exact_005": "PRO (exact, 0.05)",
 }
 CARRIED_F1: Final = "image_f1_carried"
 """Not of a row: F1 at a threshold from another set; see `pipeline.tables.all_metrics`."""
