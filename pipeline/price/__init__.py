@@ -181,7 +181,8 @@ def here(compute: ComputeParams) -> tuple[ComputeParams, str]:
 def measurable(priced: Price, params: Params, compute: ComputeParams) -> Iterator[GroupTask]:
     """Groups of a profile as a worker of `compute` gets them, for `pipeline.speed.rates`; nothing is read."""
     for group in priced.groups:
-        subsets = {it.name: it.class_name for it in catalog.record(group.dataset).subsets}
+        record = catalog.record(group.dataset).accepting(params.builds.get(group.dataset))
+        subsets = {it.name: it.class_name for it in record.subsets}
         yield GroupTask(
             tower=tower_spec(params, group.tower),
             dataset=group.dataset,

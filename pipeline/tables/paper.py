@@ -1,7 +1,7 @@
 """The paper's tables, and one table for each data set; every function gives None where the run fills none.
 
-- Data sets in rows, methods or variants in columns: Tables 1 to 3, the user's own data sets, and Figure 6 as
-  numbers. A section for each level, image level first; each group named once, the plain average at the end.
+- Data sets in rows, methods or variants in columns: Tables 1 to 3, those of other suites, the user's own data
+  sets, and Figure 6 as numbers. A section for each level, image level first; each group named once, the plain average at the end.
 - Variants in rows, the paper's two data sets in columns: Tables 4 and 5, and all other variants.
 - One data set: a section for each system, its subsets and their mean in rows, metrics in columns.
 """
@@ -89,6 +89,22 @@ def table3(outcome: Outcome) -> Table | None:
     )
     title = "Table 3. Medical data sets, tuned on industrial and on medical images"
     return _by_dataset("table3", title, part, TUNINGS, tuned_on)
+
+
+def industrial_table(outcome: Outcome) -> Table | None:
+    """The industrial data sets of another suite, where there are any."""
+    return _of_domain("industrial", outcome)
+
+
+def medical_table(outcome: Outcome) -> Table | None:
+    """Likewise the medical ones."""
+    return _of_domain("medical", outcome)
+
+
+def _of_domain(domain: Domain, outcome: Outcome) -> Table | None:
+    part = _part(outcome, outcome.methods, domain)
+    title = f"Zero-shot anomaly detection on {domain} data sets"
+    return _by_dataset(domain, title, part) if part.expected else None
 
 
 def own_table(outcome: Outcome) -> Table | None:
