@@ -73,7 +73,9 @@ def dvc() -> dict[str, Any]:
 def files(patterns: Iterable[str]) -> Iterator[str]:
     """The files of this repository under paths of dvc.yaml or of `_SHARED_SOURCES`."""
     for pattern in patterns:
-        for path in ROOT.glob(pattern.replace("${item}", "*")):
+        found = list(ROOT.glob(pattern.replace("${item}", "*")))
+        assert found, f"{pattern}: no such file"
+        for path in found:
             inside = path.rglob("*") if path.is_dir() else [path]
             yield from (it.relative_to(ROOT).as_posix() for it in inside if it.suffix not in ("", ".pyc"))
 

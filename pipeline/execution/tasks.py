@@ -36,7 +36,6 @@ _SHARED_SOURCES = (
     "results/examples.py",
     "training/checkpoint.py",
     "settings.py",
-    "yaml_files.py",
 )
 
 
