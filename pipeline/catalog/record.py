@@ -43,8 +43,8 @@ class Source(_Part):
         kind: `form` and `onedrive` need a person; `instructions` say what to do.
         use: false for what is named only to be known: pages, copies that were processed anew, other layouts.
         archive: name of the file; of several RAR volumes the first.
-        files: of a huggingface source, its archives by their paths there; each is unpacked into the folder that it
-            lies in.
+        files: of a huggingface source, its archives by their paths there; each is unpacked into the folder
+            that it lies in.
         gated: the hub gives it to those alone who have accepted its terms, and asks for their token.
         volumes: names of the further volumes, beside it.
         part: the part of the data set that is there, null for all of it. Parts together make one set.
@@ -153,8 +153,8 @@ class Build(_Part):
     A number of images is null where not known. `mask_above` is the rule of its masks: a pixel is anomalous
     when its grey value lies above. 0 is the paper's rule; 127 leaves out the noise that lossy masks have.
     `bit_depth` is of images that are stored in 16 bits: 12 when white is 4095; null where there are none.
-    A build that reads the files of another one names it (`files_of`) and the `layout` that does so. One that was
-    cut anew may have other `subsets`.
+    A build that reads the files of another one names it (`files_of`) and the `layout` that does so. One that
+    was cut anew may have other `subsets`.
     """
 
     name: str

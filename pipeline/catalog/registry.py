@@ -22,8 +22,8 @@ DATA = Path("data-own")
 
 PAPER = "paper"
 
-# Each in the order of its tables' rows; the paper's is that of its Tables 1 and 2. A list is closed: what joins
-# later makes a new version of the suite, so that no printed average changes.
+# Each in the order of its tables' rows; the paper's is that of its Tables 1 and 2. A list is closed: what
+# joins later makes a new version of the suite, so that no printed average changes.
 _SUITES = {
     PAPER: (
         "mvtec", "visa", "mpdd", "btad", "sdd", "dagm", "dtd_synthetic",

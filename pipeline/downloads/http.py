@@ -287,9 +287,7 @@ def fetch(
     part.finish()
 
 
-def _attempt(
-    remote: Remote, part: Part, client: httpx.Client, display: Display, token: str | None
-) -> None:
+def _attempt(remote: Remote, part: Part, client: httpx.Client, display: Display, token: str | None) -> None:
     note = part.resume(remote.url)
     if note is not None and note.get("total") == part.size:
         return  # cut between the last byte and the rename

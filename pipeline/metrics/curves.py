@@ -94,9 +94,7 @@ def f1_max(fp: npt.NDArray[np.number], tp: npt.NDArray[np.number]) -> Floats:
     return np.asarray((2 * tp / (tp[..., -1:] + tp + fp)).max(-1))
 
 
-def pro_exact(
-    fp: npt.NDArray[np.number], cover: npt.NDArray[np.number], limit: float = PRO_LIMIT
-) -> Floats:
+def pro_exact(fp: npt.NDArray[np.number], cover: npt.NDArray[np.number], limit: float = PRO_LIMIT) -> Floats:
     """Area under mean region coverage against false positive rate up to `limit`, divided by it.
 
     All thresholds; the curve is interpolated linearly where it crosses the limit.

@@ -82,7 +82,7 @@ class Outcome:
 
     @property
     def suites(self) -> dict[str, "Outcome"]:
-        """The part of each suite; the paper's, beside which the user's own data sets stand, is always there."""
+        """The part of each suite; the paper's, with which the user's own sets stand, is always there."""
         found = {
             suite: [name for name, it in self.expected.items() if suite in (it.suites or (PAPER,))]
             for suite in suites()

@@ -1,7 +1,8 @@
 """The paper's tables, and one table for each data set; every function gives None where the run fills none.
 
 - Data sets in rows, methods or variants in columns: Tables 1 to 3, those of other suites, the user's own data
-  sets, and Figure 6 as numbers. A section for each level, image level first; each group named once, the plain average at the end.
+  sets, and Figure 6 as numbers. A section for each level, image level first; each group named once, the plain
+  average at the end.
 - Variants in rows, the paper's two data sets in columns: Tables 4 and 5, and all other variants.
 - One data set: a section for each system, its subsets and their mean in rows, metrics in columns.
 """

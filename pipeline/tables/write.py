@@ -90,8 +90,8 @@ def read_outcome(params: Params) -> Outcome:
 def build_tables(outcome: Outcome) -> dict[str, Table]:
     """Every table that a run fills, by name, such as `table1` or `subsets/<data set>`.
 
-    A suite other than the paper's has tables of its own, such as `extended-2026.12/medical`, and so has a track
-    other than the main one, such as `batch/table1`: nothing there is ranked or averaged among the others.
+    A suite other than the paper's has tables of its own, such as `extended-2026.12/medical`, and so has a
+    track other than the main one, such as `batch/table1`: nothing there is ranked or averaged among others.
     """
     tables = [table for track, part in outcome.tracks.items() for table in _of_track(track, part)]
     return {
@@ -135,8 +135,8 @@ def write_tables(outcome: Outcome, out: Path) -> list[Path]:
 
     Returns:
         The files, sorted: the tables of `build_tables` as `.md`, `.tex`, `.csv` and `.html`, and
-        `pixel_auroc.svg`; figures whose variants were run also as `.svg`; figures are of the paper's suite. Tables that an earlier run left in
-        their place are deleted.
+        `pixel_auroc.svg`; figures whose variants were run also as `.svg`, all of the paper's suite. Tables
+        that an earlier run left in their place are deleted.
     """
     texts = {out / name: text for name, text in table_texts(outcome).items()}
     for path, text in texts.items():
@@ -158,7 +158,7 @@ def table_texts(outcome: Outcome) -> dict[str, str]:
 
 
 def write_means(outcome: Outcome, out: Path) -> list[Path]:
-    """Write what `dvc metrics` shows and compares: `<division>/<system>.json`, the paper's metrics of a system.
+    """Write what `dvc metrics` shows and compares: `<division>/<system>.json`, the paper's metrics.
 
     Plain means over the data sets of the division that have the metric, shares rounded to four decimals; null
     where one of these has no value; `limit` where only so many images a subset were evaluated. A variant has

@@ -6,8 +6,8 @@ curve; only the path between them is unknown, and both coordinates grow along it
 (fp0, tp0) to (fp1, tp1), with P anomalous and N normal pixels in all.
 
 - AUROC, PRO: the true curve stays inside the row's rectangle and ours is its diagonal, so the area is off by
-  at most half the rectangle (all of it for the row that the limit, 0.3 or 0.05, cuts). For AUROC that is less than half
-  the largest share of normal pixels in one row.
+  at most half the rectangle (all of it for the row that the limit, 0.3 or 0.05, cuts). For AUROC that is less
+  than half the largest share of normal pixels in one row.
 - F1: our maximum is attained, so it is a lower bound; within a row F1 <= 2 tp1 / (P + tp1 + fp0).
 - AP: the k-th anomalous pixel of a row of h has precision at least (tp0 + k) / (tp0 + k + fp1), which is
   concave in k, so at least the mean of k = 1 and k = h on average; and at most tp1 / (tp1 + fp0).

@@ -17,7 +17,9 @@ from pipeline.miniature.drawing import COLOURS, DEFECTS, OBJECTS, ORGANS, TEXTUR
 SURFACE = "surface"
 """The value of `draw` for a picture that is all material."""
 
-_PATHS = tuple(Path(__file__).with_name(f"{name}.yaml") for name in ("specification", "specification_extended"))
+_PATHS = tuple(
+    Path(__file__).with_name(f"{name}.yaml") for name in ("specification", "specification_extended")
+)
 _Side = Annotated[int, Field(ge=48, le=512)]
 _Count = Annotated[int, Field(ge=0, le=100)]
 _Share = Annotated[float, Field(ge=0, le=1)]

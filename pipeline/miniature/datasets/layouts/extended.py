@@ -1,4 +1,4 @@
-"""The data sets of the suite extended-2026.12 as their publishers lay them out; each writer's docstring says how."""
+"""The suite extended-2026.12 as its publishers lay it out; each writer's docstring says how."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,10 @@ from pipeline.miniature.datasets.studio import NOTE, Counts, Defective, Job, Stu
 _Entry: TypeAlias = dict[str, str | None]  # of a list of Real-IAD
 
 _VIEWS: Final = 5  # of one object of Real-IAD
-_LISTS: Final = {"realiad_jsons": range(1, _VIEWS + 1), "realiad_jsons_sv": range(1, 2)}  # which views each has
+_LISTS: Final = {
+    "realiad_jsons": range(1, _VIEWS + 1),
+    "realiad_jsons_sv": range(1, 2),
+}  # which views each has
 _CELLS: Final = "elpv_dataset/data"
 
 
@@ -54,7 +57,11 @@ def _sound(job: Job, subset: str, number: int, view: int) -> _Entry:
 
 def _defective(job: Job, subset: str, view: int) -> _Entry:
     """A view of the defective object; defects come in turn, so that all occur among the classes."""
-    kinds, studio, home = list(job.spec.subsets[subset].defects), job.studio(subset), job.root / "realiad_1024"
+    kinds, studio, home = (
+        list(job.spec.subsets[subset].defects),
+        job.studio(subset),
+        job.root / "realiad_1024",
+    )
     kind = kinds[list(job.spec.subsets).index(subset) % len(kinds)]
     stem = f"NG/{kind}/S0003/{subset}_0003_NG_{kind}_C{view}_20230928{view:06d}"
     if view == _VIEWS:
@@ -73,8 +80,8 @@ def _entry(subset: str, kind: str, image: str, mask: str | None) -> _Entry:
 def write_mvtec_ad_2(job: Job) -> Counts:
     """MVTec AD 2: truth inside the public test part, and private parts without any.
 
-        <class>/{train,validation}/good/NNN_regular.png   <class>/test_public/{good,bad}/NNN_regular.png
-        <class>/test_public/ground_truth/bad/NNN_regular_mask.png   <class>/test_private{,_mixed}/NNN_*.png
+    <class>/{train,validation}/good/NNN_regular.png   <class>/test_public/{good,bad}/NNN_regular.png
+    <class>/test_public/ground_truth/bad/NNN_regular_mask.png   <class>/test_private{,_mixed}/NNN_*.png
     """
     write_text(job.root / "license.txt", NOTE)
     for subset in job.spec.subsets:
