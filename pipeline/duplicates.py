@@ -85,10 +85,7 @@ def overlaps(params: Params) -> Iterator[Overlap]:
         ZsadError: params that cannot be run, or an image that cannot be read.
     """
     cells = _cells(params)
-    absent = catalog.absent((*params.auxiliaries, *params.every_dataset), params.data_root)
-    here = [
-        name for name in dict.fromkeys((*params.auxiliaries, *params.every_dataset)) if name not in absent
-    ]
+    here = [name for name in _asked(params) if name not in missing(params)]
     images: dict[str, _Images] = {}
     with progress("look for duplicates", len(here)) as steps:
         for name in here:
@@ -99,6 +96,15 @@ def overlaps(params: Params) -> Iterator[Overlap]:
                 found = tuple(_shared(images[dataset], images[auxiliary]))
                 touched = {cell for it in found for cell in cells[auxiliary, it.place]}
                 yield Overlap(auxiliary, dataset, found, tuple(sorted(touched)))
+
+
+def missing(params: Params) -> tuple[str, ...]:
+    """The data sets of a run whose files are not here, so that nothing is known of their images."""
+    return tuple(name for name in _asked(params) if not catalog.files_of(name, params.data_root).is_dir())
+
+
+def _asked(params: Params) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*params.auxiliaries, *params.every_dataset)))
 
 
 def _cells(params: Params) -> dict[tuple[str, str], list[str]]:

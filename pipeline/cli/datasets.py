@@ -5,6 +5,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,9 +90,11 @@ def duplicates(params_file: Path, as_json: bool) -> None:
 
     Example: zsad datasets duplicates
     """
-    from pipeline.duplicates import overlaps
+    from pipeline.duplicates import missing, overlaps
 
-    found = list(overlaps(load_params(params_file)))
+    params = load_params(params_file)
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():  # progress is no JSON
+        found = list(overlaps(params))
     shared = [overlap for overlap in found if overlap.duplicates]
     if as_json:
         plain = [{**asdict(it), "duplicates": [twins._asdict() for twins in it.duplicates]} for it in shared]
@@ -100,6 +103,8 @@ def duplicates(params_file: Path, as_json: bool) -> None:
         for overlap in shared:
             for line in _overlap_lines(overlap):
                 click.echo(line)
+        if absent := missing(params):
+            click.echo(f"not looked at, for their files are not here: {', '.join(absent)}")
         click.echo(f"{count(len(found), 'pair')} of data sets compared, {len(shared)} share images")
     if any(overlap.cells for overlap in shared):
         sys.exit(1)

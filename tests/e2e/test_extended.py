@@ -1,4 +1,4 @@
-"""One word adds the suite extended-2026.12 to the miniature run: tables of its own, the paper's as they were."""
+"""One word adds the suite extended-2026.12 to the miniature run; the paper's tables stay as they were."""
 
 import shutil
 from pathlib import Path
