@@ -144,8 +144,8 @@ def averages(outcome: Outcome) -> Table:
     by_column = [
         ranked([over_datasets(own, names, task) for own in part.means.values()]) for _, names, task in columns
     ]
-    by_row = zip(*by_column, strict=True)
-    rows = tuple(Row((part.title(system),), slots) for system, slots in zip(part.means, by_row, strict=True))
+    by_row = zip(*by_column, strict=True)  # nothing where no division is whole
+    rows = tuple(Row((part.title(system),), slots) for system, slots in zip(part.means, by_row, strict=False))
     titles = (f"{division.capitalize()}, {task} level" for division, _, task in columns)
     section = Section(("Method", *titles), rows, text_columns=1)
     return Table("averages", "Average over data sets", part, (section,))

@@ -59,6 +59,15 @@ def division(suite: str, domain: Domain) -> str:
     return domain if suite == catalog.PAPER else f"{suite}/{domain}"
 
 
+def lacking(suite: str, domain: Domain, expected: Expected) -> list[str]:
+    """The data sets of a domain in a closed suite that a run does not have: then there is no average.
+
+    The paper's suite is averaged over what a run has of it.
+    """
+    every = () if suite == catalog.PAPER else catalog.names(suite)
+    return [name for name in every if name not in expected and catalog.record(name).domain == domain]
+
+
 def expected_sets(names: Iterable[str], builds: Mapping[str, str] | None = None) -> dict[str, ExpectedSet]:
     """What the catalog says about the data sets of a run that are evaluated, in the order of `names`.
 

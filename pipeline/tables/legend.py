@@ -151,8 +151,8 @@ def rule_lines(outcome: Outcome) -> list[str]:
 def suite_line(suite: str, expected: Expected) -> str:
     """What is in a suite, and what of it a run does not have."""
     titles = {name: catalog.record(name).paper_name for name in catalog.names(suite)}
-    lacking = [title for name, title in titles.items() if name not in expected]
-    without = f" This run has no {', '.join(lacking)}." if lacking else ""
+    absent = [title for name, title in titles.items() if name not in expected]
+    without = f" This run has no {', '.join(absent)}, and no average without them." if absent else ""
     return f"Suite {suite}, a closed list: {', '.join(titles.values())}.{without}"
 
 

@@ -21,7 +21,7 @@ from pipeline.cells import CellKey, System, by_reason
 from pipeline.results import CellRow, ResultsError
 from pipeline.results.parquet import cell_rows
 from pipeline.tables.aggregate import SystemMeans, why_absent
-from pipeline.tables.expected import Expected, division
+from pipeline.tables.expected import Expected, division, lacking
 from pipeline.tables.published import PRINTED_NAMES
 
 PAPER_PROFILE: Final = "paper"
@@ -93,11 +93,12 @@ class Outcome:
 
     @property
     def divisions(self) -> dict[str, list[str]]:
-        """The data sets that are averaged, by what they are called together; those that there are."""
+        """The data sets that are averaged, by what they are called together; of a suite all or none."""
         found = {
             division(suite, domain): [name for name, it in part.expected.items() if it.domain == domain]
             for suite, part in self.suites.items()
             for domain in get_args(Domain)
+            if not lacking(suite, domain, part.expected)
         }
         return {title: names for title, names in found.items() if names}
 

@@ -105,7 +105,8 @@ def medical_table(outcome: Outcome) -> Table | None:
 def _of_domain(domain: Domain, outcome: Outcome) -> Table | None:
     part = _part(outcome, outcome.methods, domain)
     title = f"Zero-shot anomaly detection on {domain} data sets"
-    return _by_dataset(domain, title, part) if part.expected else None
+    averaged = list(part.expected) in outcome.divisions.values()
+    return _by_dataset(domain, title, part, averaged=averaged) if part.expected else None
 
 
 def own_table(outcome: Outcome) -> Table | None:
@@ -190,19 +191,24 @@ def _by_dataset(
     part: Outcome,
     labels: Mapping[System, str] | None = None,
     remarks: Sequence[str] = (),
+    *,
+    averaged: bool = True,
 ) -> Table:
     """Data sets in rows, the systems of `part` in columns, titled by `labels` where given."""
     titles = [part.title(system) if labels is None else labels[system] for system in part.means]
     header = ("Category", "Data set", "C", *titles)
     published = references(name, part.label)
-    levels = {LEVEL_TITLES[task]: tuple(_dataset_rows(part, task, published)) for task in LEVEL_TITLES}
+    levels = {
+        LEVEL_TITLES[task]: tuple(_dataset_rows(part, task, published, averaged=averaged))
+        for task in LEVEL_TITLES
+    }
     sections = tuple(Section(header, rows, 2, level) for level, rows in levels.items() if rows)
     sections = sections or (Section(header, (), 2),)
     lines = (*labelled(labels or {}), "C: number of subsets.", *legend(part, sections), *remarks)
     return Table(name, title, part, sections, lines)
 
 
-def _dataset_rows(part: Outcome, task: Task, published: References) -> Iterator[Row]:
+def _dataset_rows(part: Outcome, task: Task, published: References, *, averaged: bool) -> Iterator[Row]:
     names = [name for name, it in part.expected.items() if task in it.tasks]
     above = ""
     for name in names:
@@ -212,7 +218,7 @@ def _dataset_rows(part: Outcome, task: Task, published: References) -> Iterator[
         labels = ("" if group == above else group, record.title, str(len(record.subsets)))
         yield Row(labels, tuple(ranked(slots)))
         above = group
-    if names:
+    if names and averaged:
         slots = [over_datasets(own, names, task) for own in part.means.values()]
         yield Row(("", "Average", ""), tuple(ranked(slots)))
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from pipeline import catalog
+from pipeline.report.write import averages
 from pipeline.results import CellRow
 from pipeline.tables.write import write_means, write_tables
 
@@ -14,19 +15,19 @@ from .make import EXPECTED, EXTENDED, EXTENDED_EXPECTED, full_run, outcome, row,
 
 SHARES = {"bottle": 0.9, "cable": 0.6, "01": 0.5, "headct": 0.8, "isic": 0.7}
 PAPERS = full_run("clip", SHARES) + full_run("anomalyclip", SHARES)
-HERE = ("ksdd2", "elpv", "bmad_brain", "cvc_300")
-BOTH = EXPECTED | {name: EXTENDED_EXPECTED[name] for name in HERE}
+BOTH = EXPECTED | EXTENDED_EXPECTED
+MEASURED = {"real_iad": 0.3, "mvtec_ad_2": 0.4, "ksdd2": 0.5, "elpv": 0.8, "cvc_300": 0.9}  # others 0.6
 
 
-def extended(method: str, shares: dict[str, float]) -> list[CellRow]:
-    return [row(name, EXTENDED_EXPECTED[name].subsets[0], method, share) for name, share in shares.items()]
+def extended(method: str) -> list[CellRow]:
+    return [
+        row(name, subset, method, MEASURED.get(name, 0.6))
+        for name, it in EXTENDED_EXPECTED.items()
+        for subset in it.subsets
+    ]
 
 
-ROWS = [
-    *PAPERS,
-    *extended("clip", {"ksdd2": 0.5, "elpv": 0.7, "bmad_brain": 0.6, "cvc_300": 0.9}),
-    *extended("anomalyclip", {"ksdd2": 0.8, "elpv": 0.4, "bmad_brain": 0.9, "cvc_300": 0.7}),
-]
+ROWS = [*PAPERS, *extended("clip"), *extended("anomalyclip")]
 
 
 @pytest.fixture(scope="module")
@@ -55,17 +56,24 @@ def test_averages_are_over_the_suite_alone(texts: dict[str, str], tmp_path: Path
     path.write_text(texts[f"{EXTENDED}/industrial.csv"])
     frame = pd.read_csv(path)
     average = frame[(frame["dataset"] == "(average)") & (frame["method"] == "clip")].set_index("metric")
-    assert average.loc["image_auroc", "value"] == pytest.approx(60)  # of 50 and 70
-    assert average.loc["pixel_pro", "value"] == pytest.approx(50)  # ELPV has no masks
-    assert set(frame["dataset"]) == {"ksdd2", "elpv", "(average)"}
+    assert average.loc["image_auroc", "value"] == pytest.approx(50)  # of 30, 40, 50 and 80
+    assert average.loc["pixel_pro", "value"] == pytest.approx(40)  # ELPV has no masks
+    assert set(frame["dataset"]) == {"real_iad", "mvtec_ad_2", "ksdd2", "elpv", "(average)"}
 
 
-def test_what_of_the_closed_list_a_run_lacks_is_said(texts: dict[str, str]) -> None:
-    text = texts[f"{EXTENDED}/medical.md"]
+def test_a_run_without_one_of_the_closed_list_has_no_average_and_says_why(
+    texts: dict[str, str], tmp_path: Path
+) -> None:
     titles = [catalog.record(name).paper_name for name in catalog.names(EXTENDED)]
-    assert f"Suite {EXTENDED}, a closed list: {', '.join(titles)}." in text
-    assert "This run has no Real-IAD, MVTec AD 2, BMAD Liver, BMAD RESC" in text
-    assert "Zero-shot anomaly detection on medical data sets (suite extended-2026.12)" in text
+    assert f"Suite {EXTENDED}, a closed list: {', '.join(titles)}.\n" in texts[f"{EXTENDED}/medical.md"]
+    assert "Zero-shot anomaly detection on medical data sets (suite" in texts[f"{EXTENDED}/medical.md"]
+    rows = [it for it in ROWS if it.dataset != "bmad_liver"]
+    less = write(tmp_path, rows, {name: it for name, it in BOTH.items() if name != "bmad_liver"})
+    assert "This run has no BMAD Liver, and no average without them." in less[f"{EXTENDED}/medical.md"]
+    assert "Average" not in less[f"{EXTENDED}/medical.md"]
+    assert "| Average |" in less[f"{EXTENDED}/industrial.md"]
+    assert f"Average, {EXTENDED}/medical" not in less[f"{EXTENDED}/metrics.md"]
+    assert f"Average, {EXTENDED}/industrial" in less[f"{EXTENDED}/metrics.md"]
 
 
 def test_tables_of_a_suite_that_a_later_run_has_not_are_deleted(tmp_path: Path) -> None:
@@ -85,7 +93,7 @@ def test_dvc_sees_the_means_of_the_suite_beside_the_papers(tmp_path: Path) -> No
         for division in ("industrial", "medical", f"{EXTENDED}/industrial", f"{EXTENDED}/medical")
         for method in ("clip", "anomalyclip")
     }
-    assert means[f"{EXTENDED}/medical/clip.json"]["pixel_auroc"] == pytest.approx(0.75)
+    assert means[f"{EXTENDED}/medical/clip.json"]["pixel_auroc"] == pytest.approx(0.675)  # 3 of 60, one of 90
 
 
 def test_a_suite_is_a_closed_list() -> None:
@@ -99,3 +107,10 @@ def test_a_suite_is_a_closed_list() -> None:
     assert catalog.suites_of("elpv") == ("extended-2026.12",)
     assert catalog.suites_of("mvtec") == ("paper",)
     assert catalog.suites_of("colon_auxiliary") == ()
+
+
+def test_the_report_of_a_run_without_a_whole_division_has_no_average(tmp_path: Path) -> None:
+    rows = [it for it in ROWS if it.dataset == "elpv"]
+    alone = outcome(tmp_path, rows, {"elpv": EXTENDED_EXPECTED["elpv"]})
+    assert alone.divisions == {}
+    assert averages(alone).sections[0].rows == ()
