@@ -51,7 +51,7 @@ FORMATS: Final[Mapping[str, Callable[[Table], str]]] = {
 
 _SUFFIXES: Final = {"markdown": ".md", "latex": ".tex", "csv": ".csv", "html": ".html"}
 _TO_ROWS: Final = "From a number here to its rows and to code, weights and data: docs/results.md."
-_PAPER_TABLES: Final = (
+_TABLES: Final = (
     table1,
     table2,
     table3,
@@ -115,7 +115,7 @@ def _of_track(track: str, outcome: Outcome) -> Iterator[Table]:
 
 def _of_suite(suite: str, outcome: Outcome) -> Iterator[Table]:
     if suite == PAPER:
-        yield from (table for make in _PAPER_TABLES if (table := make(outcome)) is not None)
+        yield from (table for make in _TABLES if (table := make(outcome)) is not None)
         return
     for table in (table for make in _SUITE_TABLES if (table := make(outcome)) is not None):
         yield replace(

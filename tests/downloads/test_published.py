@@ -65,7 +65,8 @@ def test_an_archive_of_the_extended_suite_gives_what_is_in_it(
     archive, entry = extended_archive(name, tmp_path)
     manifest = arrived(entry, archive, server, store, tmp_path / "shards")
     counted = name not in DRAWN
-    assert manifest.build_name == (entry.builds[0].name if counted else None)
+    named = counted and entry.builds[0].digest is None  # what was drawn has another one
+    assert manifest.build_name == (entry.builds[0].name if named else None)
     wanted = {it.name: it.counts if counted else DRAWN[name] for it in entry.subsets}
     assert found(manifest) == wanted
     every_file_is_accounted_for(entry, store.root / name, manifest)
@@ -77,7 +78,6 @@ def test_the_other_rule_of_elpv_reads_the_same_files(server: Server, store: Stor
     other = record("elpv").accepting("probability at least 0.5")
     manifest = prepare(other, store.root / "elpv", tmp_path / "other", [SIDE], other.expected())
     assert found(manifest) == {"solar cell": (1803, 821)}
-    assert manifest.build_name == "probability at least 0.5"
 
 
 @pytest.fixture
