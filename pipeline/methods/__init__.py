@@ -5,8 +5,10 @@ A method is one module of this package, `<name>.py`; its prompts, if it has any,
 point in the group `zsad.methods`: its name and its class.
 """
 
+import sys
 from collections.abc import Mapping
 from difflib import get_close_matches
+from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from inspect import getfile
@@ -41,7 +43,13 @@ _COMPILED = "__pycache__"
 
 def names() -> tuple[str, ...]:
     """Every known method, sorted."""
-    return tuple(sorted(_inside() | {point.name for point in entry_points(group=GROUP)}))
+    return tuple(sorted(_inside() | {point.name for point in _points(tuple(sys.path))}))
+
+
+@cache  # 20 ms of reading every package's file, and every cell asks for its method
+def _points(path: tuple[str, ...]) -> tuple[EntryPoint, ...]:  # noqa: ARG001 - the packages lie there
+    """The entry points of all packages on `sys.path`, which is `path`."""
+    return tuple(entry_points(group=GROUP))
 
 
 def _inside() -> set[str]:
@@ -78,7 +86,7 @@ def origin(name: str) -> str:
 
 def _plug_in(name: str) -> EntryPoint | None:
     """The entry point of a method of another package; None where this package has the method."""
-    points = tuple(entry_points(group=GROUP, name=name))
+    points = [point for point in _points(tuple(sys.path)) if point.name == name]
     owners = [*(["zsad"] if name in _inside() else []), *map(_package, points)]
     if len(owners) > 1:
         raise ParamsError(f"method {name!r} comes from {' and '.join(owners)}; uninstall all but one")
