@@ -106,7 +106,7 @@ def _between(curve: Floats) -> Floats:
 
 def _variance(values: Floats, weights: Floats) -> Floats:
     mean = (values * weights).sum(1)
-    return np.maximum((values**2 * weights).sum(1) - mean**2, 0)
+    return np.asarray(np.maximum((values**2 * weights).sum(1) - mean**2, 0))
 
 
 def _separation(false: Floats, normal: int, anomalous: int) -> Floats:
