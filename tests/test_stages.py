@@ -17,6 +17,22 @@ from stages.entry import named, stage
 from tests.project import ROOT, Project
 
 
+@pytest.mark.parametrize(
+    ("name", "late"),
+    [
+        ("prepare", {"httpx", "prefect", "ray", "torch"}),  # once for every data set
+        ("train", {"prefect", "ray", "torch"}),  # wrong params are told, and Prefect's server starts, before
+        ("evaluate", {"prefect", "ray", "torch"}),
+    ],
+)
+def test_what_takes_long_to_load_is_loaded_late(name: str, late: set[str]) -> None:
+    code = f"import sys, stages.{name}; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert late & set(loaded.stdout.split()) == set()
+
+
 @pytest.fixture
 def _handlers() -> Iterator[None]:
     """`stage` sets handlers of signals; a test gives them back."""
