@@ -14,6 +14,16 @@ from pipeline import catalog
 from pipeline.files import write_json, write_text
 from pipeline.params import Params
 from pipeline.results.parquet import read_metrics
+from pipeline.tables.ablations import (
+    review7,
+    review11,
+    review12,
+    review13,
+    review14,
+    table4,
+    table5,
+    variants,
+)
 from pipeline.tables.all_metrics import all_metrics
 from pipeline.tables.expected import expected_sets
 from pipeline.tables.figures import dot_plots
@@ -24,17 +34,7 @@ from pipeline.tables.legend import build_lines, rule_lines
 from pipeline.tables.markdown import markdown
 from pipeline.tables.model import Table
 from pipeline.tables.outcome import MAIN_TRACK, Outcome, outcome_of
-from pipeline.tables.paper import (
-    figure6,
-    own_table,
-    subsets_table,
-    table1,
-    table2,
-    table3,
-    table4,
-    table5,
-    variants,
-)
+from pipeline.tables.paper import figure6, own_table, subsets_table, table1, table2, table3
 from pipeline.tables.sensitivity import sensitivity
 from pipeline.tables.values import csv_text, is_table
 
@@ -59,6 +59,11 @@ _TABLES: Final = (
     table5,
     figure5,
     figure6,
+    review7,
+    review11,
+    review12,
+    review13,
+    review14,
     variants,
 )
 _MEANS: Final = ("image_auroc", "image_ap", "pixel_auroc", "pixel_pro")  # the paper's metrics

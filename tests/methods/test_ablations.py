@@ -152,7 +152,7 @@ def test_review_table_12_averages_the_logits_of_several_attentions(tower: Tower,
         steps = look(tower, image, start=3, kinds=[kind for kind in kinds if kind != "qk"]).steps
         outputs = [steps.o[6] if kind == "qk" else steps.streams[kind][6] for kind in kinds]
         cosines = [unit(steps.projected(output)) @ text.double().T for output in outputs]
-        patches = torch.softmax(sum(cosines) / len(kinds) / 0.07, dim=-1)
+        patches = torch.softmax(torch.stack(cosines).sum(0) / len(kinds) / 0.07, dim=-1)
         close(found.maps[row], paper_map([patches], tower.size, 1.5))
 
 
