@@ -79,7 +79,7 @@ def _dots(plot: DotPlot) -> Figure:
 
 def _cost(sources: Sources) -> Iterator[Figure]:
     costs = sources.costs
-    if costs is None:
+    if costs is None or not sources.outcome.divisions:
         return
     times = ", ".join(f"{it.system.name} {it.image_ms:.3g} ms" for it in costs.systems)
     yield Figure(

@@ -13,7 +13,6 @@ from pipeline.errors import count
 from pipeline.files import write_text
 from pipeline.params import Params
 from pipeline.results.cost import Costs, SystemCost
-from pipeline.tables.aggregate import SystemMeans
 from pipeline.tables.figures import COLOURS, GRID, MARKERS, canvas
 from pipeline.tables.html import html
 from pipeline.tables.latex import latex
@@ -44,7 +43,7 @@ _REVIEW_GPU: Final = "RTX 3090"
 def write_cost(params: Params, costs: Costs) -> list[Path]:
     """Write `cost` and `review8` as `.md`, `.tex` and `.html`, and `cost.svg`, beside the measurement.
 
-    Where nothing is evaluated yet, there is no accuracy and no picture.
+    Without a division of data sets that is evaluated whole, there is no accuracy and no picture.
 
     Raises:
         ZsadError: a file of the results is damaged; the message names it.
@@ -61,7 +60,7 @@ def write_cost(params: Params, costs: Costs) -> list[Path]:
         write_text(path, text)
     picture = out / "cost.svg"
     picture.unlink(missing_ok=True)
-    if not evaluated:
+    if not outcome.divisions:
         return list(texts)
     draw_cost(outcome, costs, picture)
     return [*texts, picture]
@@ -93,10 +92,10 @@ def cost_table(outcome: Outcome, costs: Costs) -> Table:
 
 def _accuracies(part: Outcome) -> dict[str, list[Slot]]:
     return {
-        f"{domain.capitalize()}: {LEVEL_TITLES[task]}": ranked(
+        f"{division.capitalize()}: {LEVEL_TITLES[task]}": ranked(
             [over_datasets(own, names, task) for own in part.means.values()]
         )
-        for domain, names in part.domains.items()
+        for division, names in part.divisions.items()
         for task in LEVEL_METRICS
         if any(task in part.expected[name].tasks for name in names)
     }
@@ -193,19 +192,27 @@ def _as_printed(value: float | None) -> str:
 
 
 def draw_cost(outcome: Outcome, costs: Costs, path: Path) -> None:
-    """Accuracy over milliseconds of an image, one marker a system, a panel a metric; `.svg` or `.png`."""
+    """Accuracy over milliseconds of an image, one marker a system; `.svg` or `.png`.
+
+    A row of panels for each division of data sets that is averaged.
+    """
     part = outcome.only([it.system for it in costs.systems])
-    with canvas(path, (9, 4.2), part) as figure:
-        every = figure.subplots(1, len(_PLOTTED), squeeze=False)[0]
-        for axes, metric in zip(every, _PLOTTED, strict=True):
-            _draw(axes, part, costs, metric)
-        handles = every[0].get_legend_handles_labels()
+    divisions = part.divisions
+    with canvas(path, (9, 1 + 3.4 * len(divisions)), part) as figure:
+        rows = figure.subplots(len(divisions), len(_PLOTTED), squeeze=False)
+        for (division, names), row in zip(divisions.items(), rows, strict=True):
+            for axes, metric in zip(row, _PLOTTED, strict=True):
+                _draw(axes, part, costs, metric, names)
+                axes.set_ylabel(f"{division.capitalize()}: {METRIC_TITLES[metric]} (%)")
+        for axes in rows[-1]:
+            axes.set_xlabel(f"ms an image, tower and head ({costs.device})")
+        handles = rows[0][0].get_legend_handles_labels()
         figure.legend(*handles, loc="outside lower center", ncols=6, frameon=False)
 
 
-def _draw(axes: Any, part: Outcome, costs: Costs, metric: str) -> None:
+def _draw(axes: Any, part: Outcome, costs: Costs, metric: str, names: Sequence[str]) -> None:
     for index, cost in enumerate(costs.systems):
-        value = _average(part.means[cost.system], part, metric)
+        value = part.means[cost.system].over_datasets(names, metric).value
         axes.plot(
             [] if value is None else [cost.image_ms],
             [] if value is None else [100 * value],
@@ -216,10 +223,4 @@ def _draw(axes: Any, part: Outcome, costs: Costs, metric: str) -> None:
             label=part.title(cost.system),
         )
     axes.set_xscale("log")
-    axes.set_xlabel(f"ms an image, tower and head ({costs.device})")
-    axes.set_ylabel(f"{METRIC_TITLES[metric]} (%), mean over data sets")
     axes.grid(**GRID)
-
-
-def _average(own: SystemMeans, part: Outcome, metric: str) -> float | None:
-    return own.over_datasets(part.expected, metric).value
