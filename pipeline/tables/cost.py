@@ -222,5 +222,5 @@ def _draw(axes: Any, part: Outcome, costs: Costs, metric: str, names: Sequence[s
             markersize=6,
             label=part.title(cost.system),
         )
-    axes.set_xscale("log")
+    axes.set_xlim(left=0)
     axes.grid(**GRID)
