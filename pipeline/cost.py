@@ -34,7 +34,7 @@ from pipeline.plan import ResolvedSystem
 from pipeline.price import count_images
 from pipeline.results.cost import Costs, SystemCost
 from pipeline.speed import machine
-from pipeline.training import AuxiliarySet, collect_features, train
+from pipeline.training import AuxiliarySet, collect_features, fit
 
 _GIGA, _MILLI, _MIB = 1e9, 1e-3, 2**20
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -181,18 +181,18 @@ class _Bench:
 
 
 class _Training:
-    """The tuning of a learnt system on one batch, each of whose epochs is one step."""
+    """The tuning of a learnt system on one batch, so that an epoch is as few steps as there can be."""
 
     def __init__(self, method: Method, auxiliary: str, batch: int) -> None:
         assert isinstance(method, LearntMethod)  # noqa: S101 - of a learnt system
         self._method = method
-        self._settings = method.settings.training_on(auxiliary)
-        count, size = self._settings.batch, method.clip.spec.image_size
+        self._stages = method.settings.training_on(auxiliary)
+        count, size = max(stage.batch for stage in self._stages), method.clip.spec.image_size
         masks = np.zeros((count, size, size), np.uint8)
         masks[: count // 2, : size // 4, : size // 4] = 1
         labels = masks.reshape(count, -1).max(axis=1).astype(np.int64)
-        self._pictures = AuxiliarySet(auxiliary, _noise(count, size), masks, labels, [_CLASS] * count)
-        self._cache = collect_features(method.clip, self._pictures, method.loss_taps, batch=batch)
+        pictures = AuxiliarySet(auxiliary, _noise(count, size), masks, labels, [_CLASS] * count)
+        self._cache = collect_features(method.clip, pictures, method.loss_taps, batch=batch)
 
     @property
     def parameters(self) -> int:
@@ -201,19 +201,21 @@ class _Training:
 
     @property
     def epochs(self) -> int:
-        """Of the whole tuning, and steps of `run`."""
-        return self._settings.epochs
+        """Of all stages."""
+        return sum(stage.epochs for stage in self._stages)
 
     def run(self) -> None:
         """All epochs on the one batch."""
-        train(self._method, self._pictures, self._cache, seed=_SEED)
+        fit(self._method, self._cache, seed=_SEED)
 
     def seconds(self, images: int, tower: float, run: float) -> float | None:
         """Of a tuning on so many images, given the seconds of one in the tower and of `run`."""
         if not self.epochs:
             return None
-        steps = self.epochs * math.ceil(images / self._settings.batch)
-        return images * tower + steps * run / self.epochs
+        return images * tower + run * self._steps(images) / self._steps(len(self._cache))
+
+    def _steps(self, images: int) -> int:
+        return sum(stage.epochs * math.ceil(images / stage.batch) for stage in self._stages)
 
 
 def _noise(count: int, size: int) -> NDArray[np.uint8]:
