@@ -57,6 +57,11 @@ class SystemCost(_Record):
         return System(self.method, self.variant)
 
     @property
+    def label(self) -> str:
+        """What tables call it, be it evaluated or not."""
+        return f"{self.title} ({self.variant})" if self.variant else self.title
+
+    @property
     def image_ms(self) -> float:
         """Milliseconds of an image; its text side is made once a class."""
         return self.tower_ms + self.head_ms

@@ -67,15 +67,14 @@ def write_cost(params: Params, costs: Costs) -> list[Path]:
 
 
 def cost_table(outcome: Outcome, costs: Costs) -> Table:
-    """What every measured system costs, and its averages over the data sets of each domain."""
+    """What every measured system costs, and its averages over the data sets of each division."""
     part = outcome.only([it.system for it in costs.systems])
-    columns = _accuracies(part) if outcome.means else {}
+    columns = _accuracies(part)
     by_row: Sequence[tuple[Slot, ...]] = list(zip(*columns.values(), strict=True)) or [
         () for _ in costs.systems
     ]
     rows = tuple(
-        Row((part.title(it.system), *_printed(it)), slots)
-        for it, slots in zip(costs.systems, by_row, strict=True)
+        Row((it.label, *_printed(it)), slots) for it, slots in zip(costs.systems, by_row, strict=True)
     )
     section = Section((*_HEADER, *columns), rows, text_columns=1)
     lines = (
@@ -220,7 +219,7 @@ def _draw(axes: Any, part: Outcome, costs: Costs, metric: str, names: Sequence[s
             marker=MARKERS[(index + index // len(COLOURS)) % len(MARKERS)],  # no pair comes twice
             color=COLOURS[index % len(COLOURS)],
             markersize=6,
-            label=part.title(cost.system),
+            label=cost.label,
         )
     axes.set_xlim(left=0)
     axes.grid(**GRID)
