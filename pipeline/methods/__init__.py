@@ -1,8 +1,8 @@
 """The methods by name. Importing this package does not import torch; `get` does.
 
-A method is one module of this package whose name stands over its prompts as well: `<name>.py` and
-`prompts/<name>.yaml`. Modules without prompts are helpers. A method of another installed package is found by
-its entry point in the group `zsad.methods`: its name and its class.
+A method is one module of this package, `<name>.py`; its prompts, if it has any, are `prompts/<name>.yaml`.
+`_HELPERS` are the modules that are no methods. A method of another installed package is found by its entry
+point in the group `zsad.methods`: its name and its class.
 """
 
 import sys
@@ -25,6 +25,19 @@ GROUP = "zsad.methods"
 """The group of entry points in which another package names its methods."""
 
 _FOLDER = Path(__file__).parent
+_HELPERS = frozenset(
+    {
+        "__init__",
+        "auxiliary",
+        "base",
+        "layers",
+        "losses",
+        "prompt_data",
+        "prompt_learner",
+        "readout",
+        "text_ensemble",
+    }
+)
 _COMPILED = "__pycache__"
 
 
@@ -40,8 +53,7 @@ def _points(path: tuple[str, ...]) -> tuple[EntryPoint, ...]:  # noqa: ARG001 - 
 
 
 def _inside() -> set[str]:
-    prompts = (_FOLDER / "prompts").glob("*.yaml")
-    return {path.stem for path in prompts if (_FOLDER / f"{path.stem}.py").is_file()}
+    return {path.stem for path in _FOLDER.glob("*.py")} - _HELPERS
 
 
 def get(name: str) -> "type[Method]":
@@ -114,8 +126,13 @@ def build(name: str, values: Mapping[str, Any], clip: "Clip", prompts: Path | No
         ParamsError: the name is unknown, a setting is unknown or impossible (the message names its key), or
             the prompts cannot be read.
     """
-    method = get(name)
-    return method(method.parse(values), clip, prompts)
+    from pipeline.methods.base import LearntMethod
+
+    kind = get(name)
+    method = kind(kind.parse(values), clip, prompts)
+    if isinstance(method, LearntMethod):
+        method.trainable().eval()
+    return method
 
 
 def source_files(name: str) -> tuple[Path, ...]:
