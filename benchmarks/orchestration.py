@@ -48,8 +48,6 @@ _STAGES = {
     "floor": _FLOOR.format(imports="pass"),
     "floor_torch": _FLOOR.format(imports="import torch"),
     "ours": """
-from pipeline.flows.prefect_server import start_server
-start_server()
 from pipeline.execution import backends
 from pipeline.execution.tasks import failed_result
 from pipeline.execution.usage import measured

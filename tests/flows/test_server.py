@@ -9,7 +9,6 @@ from uuid import uuid4
 import psutil
 import pytest
 
-from pipeline.flows import prefect_server
 from pipeline.flows.sub_runs import PARENT_VARIABLE
 from tests.project import Project
 
@@ -21,11 +20,8 @@ import threading
 import time
 
 import psutil
-from pipeline.flows import prefect_server
-
-prefect_server.start_server()  # as a stage does; the run takes this one
 from prefect import flow
-from pipeline.flows import sub_runs
+from pipeline.flows import prefect_server, sub_runs
 
 sub_runs._PARENT_SECONDS = 1
 
@@ -76,17 +72,6 @@ def test_the_result_is_there_without_the_server(project: Project, monkeypatch: p
     project.stop()
     assert "servers killed inside 1" in output
     assert "result: 2" in output
-
-
-def test_no_server_is_started_where_the_environment_names_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[bool] = []
-    monkeypatch.setattr(prefect_server, "own_server", lambda: started.append(True))
-    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
-    prefect_server.start_server()
-    assert started == []
-    monkeypatch.setenv("PREFECT_API_URL", "")
-    prefect_server.start_server()
-    assert started == [True]
 
 
 def test_a_server_that_dies_again_and_again_is_started_anew(project: Project) -> None:
