@@ -142,6 +142,14 @@ def test_real_times_are_positive_and_a_heavier_pass_counts_more(small_params: di
 
 
 @pytest.mark.usefixtures("project")
+def test_a_method_without_a_text_side_has_no_cost_of_it(small_params: dict[str, Any]) -> None:
+    small_params["methods"] = {"uniadet": {"layers": [8], "training": {"epochs": 1}}}
+    (only,) = measured(small_params).systems
+    assert (only.text_ms, only.text_gflop) == (None, None)
+    assert only.image_gflop > 0
+
+
+@pytest.mark.usefixtures("project")
 def test_without_a_gpu_that_is_said(small_params: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ParamsError, match=r"no CUDA device .* take `--device cpu`"):
