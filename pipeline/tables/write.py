@@ -30,6 +30,8 @@ from pipeline.tables.paper import (
     industrial_table,
     medical_table,
     own_table,
+    since_industrial,
+    since_medical,
     subsets_table,
     table1,
     table2,
@@ -54,6 +56,8 @@ _TO_ROWS: Final = "From a number here to its rows and to code, weights and data:
 _TABLES: Final = (
     table1,
     table2,
+    since_industrial,
+    since_medical,
     table3,
     own_table,
     all_metrics,
