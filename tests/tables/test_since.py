@@ -30,20 +30,6 @@ LOGGED = {
     "brainmri",
     "br35h",
 }
-    [
-        "mvtec",
-        "visa",
-        "btad",
-        "dtd_synthetic",
-        "dagm",
-        "isic",
-        "cvc_clinicdb",
-        "cvc_colondb",
-        "kvasir",
-        "brainmri",
-        "br35h",
-    ]
-)
 
 
 def logged_rows(points: float = 0.0) -> list[CellRow]:
