@@ -116,6 +116,7 @@ def _end(process: subprocess.Popen[str], seconds: float) -> None:
 def _refuse(listening: socket) -> None:
     """Tell all who ask that nobody will answer: they would wait there, or ask a closed socket for minutes."""
     with suppress(OSError):
+        listening.setblocking(True)  # the service shares it, and may have set it otherwise
         while True:
             connection, _ = listening.accept()
             with connection, suppress(OSError):

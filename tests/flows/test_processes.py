@@ -1,6 +1,7 @@
 """A command is streamed, and ended for good when the run stops."""
 
 import time
+from collections import deque
 from pathlib import Path
 from socket import socket
 
@@ -129,14 +130,16 @@ def test_a_service_that_ends_is_started_again_and_ended_for_good(module: Path) -
     assert is_gone(second)
 
 
-def test_who_asks_a_service_that_was_given_up_is_told_at_once(tmp_path: Path) -> None:
+def test_who_asks_a_service_that_was_given_up_is_told_at_once(module: Path) -> None:
     """Prefect asks a socket that is closed for a minute, for every event of a run."""
+    module.write_text("import os, sys; os.set_blocking(int(sys.argv[1]), False)")  # as asyncio does
     with socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
         url = "http://{}:{}/".format(*listening.getsockname())
-        service = Kept("the service", ["no_such_module"], {}, tmp_path / "log", listening)
+        command = ["command", str(listening.fileno())]
+        service = Kept("the service", command, {}, module.parent / "log", listening)
         with pytest.raises(ServiceError, match="keeps ending"):
-            service.wait_until_it_answers(url)
+            deque(iter(service.keep_up, None), 0)  # until it is given up
         for _ in range(2):
             assert httpx.get(url, trust_env=False, timeout=5).status_code == httpx.codes.GONE

@@ -59,5 +59,5 @@ def _samples(tree: Tree, subset: str, test: str) -> Iterator[Sample]:
 
 def _named(tree: Tree, table: str) -> list[str]:
     """Names of label images that stand in a `Labels.txt`."""
-    words = tree.open_path(table).read_text(encoding="utf-8", errors="replace").split()
+    words = tree.read(table).decode(errors="replace").split()
     return [word for word in words if stem(word).endswith("_label") and "." in word]

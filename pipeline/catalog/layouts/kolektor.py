@@ -18,6 +18,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
+from pipeline.catalog.images import read_image
 from pipeline.catalog.layouts.base import RESTORE, Layout, Reading, by_stem, find_mask
 from pipeline.catalog.masks import read_mask
 from pipeline.catalog.samples import ANOMALOUS, GOOD, NORMAL, Sample
@@ -80,7 +81,7 @@ def _item(tree: Tree, folder: str, subset: str, pieces: int) -> Iterator[Sample]
         if mask is None:
             raise DataError(f"{image}: no mask {stem(name)}_label beside it, or two; {RESTORE}")
         path = join(folder, mask)
-        marked = np.asarray(read_mask(tree.open_path(path).read_bytes(), path)) > 0
+        marked = np.asarray(read_mask(read_image(tree.open_path(path), path), path)) > 0
         height, width = marked.shape
         cuts = [height * piece // pieces for piece in range(pieces + 1)]
         for top, bottom in pairwise(cuts):
