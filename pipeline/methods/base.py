@@ -4,7 +4,7 @@ A method holds no files, runs no loops over data and knows no devices: it works 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -94,6 +94,11 @@ class LearntSettings(MethodSettings):
     def learns(self) -> bool:
         """Whether there is anything to tune; where not, neither seed nor auxiliary set can move a number."""
         return True
+
+    @property
+    def tuned_otherwise_on(self) -> Iterable[str]:
+        """The auxiliary sets for which `training_on` says something of their own."""
+        return ()
 
     def training_on(self, auxiliary: str) -> Training:  # noqa: ARG002 - VAND's depends on it
         """How the method is tuned on the auxiliary set of that name."""

@@ -10,6 +10,7 @@ import random
 import re
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +29,7 @@ KINDS = {
 }
 """What a victim's command looks like; a worker is one that has a group."""
 
-_SURVIVED = ("worker", "server")  # the command goes on without
+_MOST = {"server": 3}  # kills of a kind in a stage; workers are killed as often as it comes, others once
 _ONE_STAGE = ("worker", "raylet", "gcs")  # there during evaluate only, so they come first
 
 
@@ -44,9 +45,10 @@ def marked(mark: str) -> Iterator[tuple[str, psutil.Process]]:
 class Killer:
     """Kills something every few seconds.
 
-    A worker and a server are killed as often as it comes. What ends the command costs its start and the work
-    of the stage that is under way, so each kind may end each stage once (the instances of one stage count
-    as one), and a run always comes to its end. Kinds that have not been killed yet come first.
+    A run goes on without a worker. What ends it costs its start and the work of the stage that is under way,
+    so each kind is killed once in each stage (the instances of one stage count as one), and a run always
+    comes to its end. A server that dies five times in a row is given up, so it dies three times a stage.
+    Kinds that have not been killed yet come first.
 
     Attributes:
         seed: the same seed makes the same choices; what is there to choose from is a matter of timing.
@@ -63,7 +65,7 @@ class Killer:
     def __post_init__(self) -> None:
         self._chance = random.Random(self.seed)  # noqa: S311 - chooses victims
         self._start = time.monotonic()
-        self._ended: set[tuple[str, str]] = set()
+        self._killed: Counter[tuple[str, str]] = Counter()
 
     def step(self, command: subprocess.Popen[str]) -> None:
         """Wait for some seconds, then kill a process of a kind that is there, if there is one."""
@@ -86,7 +88,9 @@ class Killer:
         """What may be killed now, by kind, each with its command."""
         found = {kind: [it for it in there if pattern.search(it[0])] for kind, pattern in KINDS.items()}
         return {
-            kind: victims for kind, victims in found.items() if victims and (kind, stage) not in self._ended
+            kind: victims
+            for kind, victims in found.items()
+            if victims and (kind == "worker" or self._killed[kind, stage] < _MOST.get(kind, 1))
         }
 
     def _first(self, kinds: list[str]) -> list[str]:
@@ -98,8 +102,7 @@ class Killer:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
             self.kills.append(kind)
-            if kind not in _SURVIVED:
-                self._ended.add((kind, stage))
+            self._killed[kind, stage] += 1
             when = time.monotonic() - self._start
             self.say(f"{when:6.1f} s: {stage or 'no stage'}: killed {kind} {process.pid} ({_short(name)})")
 
