@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.execution.local_ray import ClusterError
+from pipeline.execution.cluster import ClusterError
 from pipeline.execution.worker import Workplace
 from tests.execution import faults
 from tests.execution.running import CELLS, Events, evaluate, forget, use_plain_methods
