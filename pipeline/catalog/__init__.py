@@ -9,6 +9,7 @@ from pipeline.catalog.guess import Guess, guess
 from pipeline.catalog.listing import advice, list_samples
 from pipeline.catalog.record import Build, DatasetRecord, Domain, Source, Subset, Task
 from pipeline.catalog.registry import (
+    PAPER,
     absent,
     auxiliary_names,
     by_step,
@@ -22,6 +23,8 @@ from pipeline.catalog.registry import (
     own_record_path,
     record,
     shipped_names,
+    suites,
+    suites_of,
     what_brings,
 )
 from pipeline.catalog.samples import ANOMALOUS, NORMAL, Counts, Ignored, KnownCounts, Listing, Sample
@@ -29,6 +32,7 @@ from pipeline.catalog.samples import ANOMALOUS, NORMAL, Counts, Ignored, KnownCo
 __all__ = [
     "ANOMALOUS",
     "NORMAL",
+    "PAPER",
     "Build",
     "Counts",
     "DatasetRecord",
@@ -58,5 +62,7 @@ __all__ = [
     "own_record_path",
     "record",
     "shipped_names",
+    "suites",
+    "suites_of",
     "what_brings",
 ]
