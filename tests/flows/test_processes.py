@@ -1,5 +1,7 @@
 """A command is streamed, and ended for good when the run stops."""
 
+import subprocess
+import sys
 import time
 from collections import deque
 from pathlib import Path
@@ -79,6 +81,16 @@ def test_an_exception_ends_it_too(module: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         stream(["command"], {}, fail)
     assert is_gone(pids[0])
+
+
+def test_a_command_ends_with_who_started_it_however_that_ends(module: Path) -> None:
+    module.write_text(DEAF.replace("print(0", "import os; print(os.getpid()"))
+    code = "from pipeline.flows.processes import stream; stream(['command'], {}, lambda it: print(it, flush=True))"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as started:
+        assert started.stdout is not None
+        pid = int(started.stdout.readline())
+        started.kill()
+    assert is_gone(pid)
 
 
 def test_a_service_that_cannot_start_is_given_up_and_says_where_its_reason_is(tmp_path: Path) -> None:
