@@ -85,7 +85,9 @@ def test_an_exception_ends_it_too(module: Path) -> None:
 
 def test_a_command_ends_with_who_started_it_however_that_ends(module: Path) -> None:
     module.write_text(DEAF.replace("print(0", "import os; print(os.getpid()"))
-    code = "from pipeline.flows.processes import stream; stream(['command'], {}, lambda it: print(it, flush=True))"
+    code = (
+        "from pipeline.flows.processes import stream; stream(['command'], {}, lambda it: print(it, flush=1))"
+    )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as started:
         assert started.stdout is not None
         pid = int(started.stdout.readline())
