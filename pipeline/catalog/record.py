@@ -6,6 +6,7 @@ traps, what could not be confirmed, and where it is to be got. How it is fetched
 """
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
@@ -24,6 +25,13 @@ Domain = Literal["industrial", "medical", "own"]
 Status = Literal["confirmed", "reported", "inferred", "accepted"]
 
 _COUNTS = re.compile(r"(\d+)/(\d+)")  # normal/anomalous
+_PAGES = {
+    "gdrive": "https://drive.google.com/file/d/{id}",
+    "gdrive folder": "https://drive.google.com/drive/folders/{id}",
+    "huggingface": "https://huggingface.co/datasets/{id}/resolve/main/{archive}",
+    "kaggle": "https://www.kaggle.com/datasets/{id}",
+    "zenodo": "https://zenodo.org/records/{id}",
+}
 _WITH_ID = frozenset({"gdrive", "figshare", "zenodo", "kaggle", "huggingface"})
 
 
@@ -46,6 +54,7 @@ class Source(_Part):
         build: name of the build that it gives, null for the first one.
         folder: a Google Drive folder, no file.
         keep: the one folder of the archive that belongs to the data set, null for all of it.
+        about: bytes as a page rounds them, where no exact number is known: for plans, not for checks.
         digest_status: `tool` when a maintained tool checks its own download with it, `hint` when from one
             unrelated script, `measured` when computed by whoever gathered the facts.
     """
@@ -61,6 +70,7 @@ class Source(_Part):
     folder: bool = False
     keep: FileName | None = None
     bytes: int | None = Field(default=None, gt=0)
+    about: int | None = Field(default=None, gt=0)
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     md5: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
     digest_status: Literal["tool", "hint", "measured"] | None = None
@@ -77,6 +87,17 @@ class Source(_Part):
     def file_name(self) -> str:
         """What its file is called on disk; of one without a published name, the content tells what it is."""
         return self.archive or "archive.zip"
+
+    @property
+    def size(self) -> int | None:
+        """Bytes, exact where they are known."""
+        return self.bytes or self.about
+
+    @property
+    def address(self) -> str:
+        """What a person opens in a browser."""
+        page = _PAGES.get(f"{self.kind} folder" if self.folder else self.kind, "{id}")
+        return self.url or page.format(id=self.id, archive=self.archive)
 
     @property
     def key(self) -> str:
@@ -110,6 +131,12 @@ class Source(_Part):
         if self.kind == "huggingface" and self.archive is None:
             raise ValueError("huggingface needs the name of the archive")
         return self
+
+
+def known_bytes(archives: Iterable[Source] | None) -> int | None:
+    """Bytes of all `archives` together; None where one is not known, or there are none to take."""
+    sizes = [source.size for source in archives] if archives is not None else [None]
+    return None if None in sizes else sum(size for size in sizes if size is not None)
 
 
 class Subset(_Part):

@@ -65,7 +65,9 @@ def by_hand(source: Source, folder: Path) -> str:
     """What a person has to fetch, or can fetch in a browser, and where to put it."""
     what = source.instructions or "fetch it in a browser"
     more = "".join(f" and {urljoin(source.url or '', name)} at {folder / name}" for name in source.volumes)
-    return f"{what} ({source.url}), put it at {folder / source.file_name}{more}, and run the command again"
+    return (
+        f"{what} ({source.address}), put it at {folder / source.file_name}{more}, and run the command again"
+    )
 
 
 def note_digest(held: Held, store: Store) -> None:

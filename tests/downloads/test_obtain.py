@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.catalog import DatasetRecord
+from pipeline.catalog import DatasetRecord, known_bytes
 from pipeline.downloads import (
     DiskFullError,
     Display,
@@ -20,10 +20,10 @@ from pipeline.downloads import (
     Store,
     obtain,
     obtain_all,
+    to_fetch,
 )
 from pipeline.downloads.display import open_display
 from pipeline.downloads.hosts import routes
-from pipeline.downloads.obtain import bytes_to_fetch
 from pipeline.downloads.store import open_store
 from pipeline.errors import DataError
 from tests.downloads.conftest import PATIENCE
@@ -256,7 +256,7 @@ def test_the_build_that_is_asked_for(server: Server, store: Store) -> None:
 
 def test_no_room_for_what_is_known_to_come(server: Server, store: Store) -> None:
     wanted = record(http(server.put("/w.zip", ZIP), bytes=10**15))
-    assert bytes_to_fetch(wanted, store) == 10**15
+    assert known_bytes(to_fetch(wanted, store)) == 10**15
     with pytest.raises(DiskFullError, match=r"needs about 2\.0 PB, but .* are free in"):
         obtain(wanted, store)
     assert server.asked == []
