@@ -27,9 +27,9 @@ from pipeline.errors import DataError, ParamsError
 from pipeline.files import write_text
 from pipeline.params import Params
 from pipeline.progress import progress
+from pipeline.settings import read_yaml
 from pipeline.shards import Manifest, prepare, read_manifest
 from pipeline.shards.arrays import fill_row
-from pipeline.yaml_files import read_yaml
 
 State = Literal["missing", "there", "prepared", "prepared in part"]
 

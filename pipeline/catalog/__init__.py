@@ -4,7 +4,7 @@ A record (YAML) says everything that is known; a layout reader lists the test sp
 a fingerprint names the build that was found. Nothing here downloads, decodes at scale or writes.
 """
 
-from pipeline.catalog.counts import count_problems
+from pipeline.catalog.builds import count_problems
 from pipeline.catalog.guess import Guess, guess
 from pipeline.catalog.listing import advice, list_samples
 from pipeline.catalog.record import Build, DatasetRecord, Domain, Source, Subset, Task, known_bytes

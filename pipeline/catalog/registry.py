@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from pipeline.catalog.record import DatasetRecord
 from pipeline.errors import DataError
-from pipeline.yaml_files import parse_yaml, read_yaml
+from pipeline.settings import parse_yaml, read_yaml
 
 RECORDS = Path("datasets")
 DATA = Path("data-own")

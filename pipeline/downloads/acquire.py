@@ -11,10 +11,10 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 from pipeline.catalog import Source
-from pipeline.downloads import drive, kaggle
 from pipeline.downloads.digests import Expected, FirstDownload, tree_bytes, tree_digest, verify, verify_tree
 from pipeline.downloads.hosts import PLAIN, remotes
 from pipeline.downloads.http import fetch
+from pipeline.downloads.libraries import fetch_drive_file, fetch_drive_folder, fetch_kaggle
 from pipeline.downloads.retries import DownloadError
 from pipeline.downloads.store import Store
 from pipeline.files import file_digest
@@ -113,9 +113,9 @@ def _by_library(source: Source, folder: Path, store: Store) -> Held:
     """Fetch from Kaggle or Google Drive."""
     path = folder / (_TREE if source.kind == "kaggle" or source.folder else source.file_name)
     if source.kind == "kaggle":
-        bring = kaggle.fetch_dataset
+        bring = fetch_kaggle
     else:
-        bring = drive.fetch_folder if source.folder else drive.fetch_file
+        bring = fetch_drive_folder if source.folder else fetch_drive_file
     bring(str(source.id), path, display=store.display, patience=store.patience)
     try:
         _check(path, store.ledger.expected(source, path.name))

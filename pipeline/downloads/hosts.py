@@ -2,10 +2,9 @@
 
 Routes are tried in the order of the record. A source is a plain address, or an article of figshare or Zenodo,
 which are asked for its files and say their sizes and MD5; nothing is fetched here but those answers. Google
-Drive and Kaggle are reached through libraries of their own, which are an extra of the package.
+Drive and Kaggle are reached through `libraries`.
 """
 
-import importlib
 from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from typing import Any, TypeAlias
@@ -47,18 +46,6 @@ def routes(record: DatasetRecord, build: str | None = None) -> tuple[Route, ...]
         elif source is parts[0]:
             found.append(parts)
     return tuple(found)
-
-
-def load(name: str) -> Any:
-    """Import `gdown` or `kagglehub`.
-
-    Raises:
-        DownloadError: it is not installed; the message says how to install it.
-    """
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError:
-        raise DownloadError(f"{name} is not installed; run: pip install 'zsad[downloads]'") from None
 
 
 def remotes(

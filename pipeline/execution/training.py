@@ -26,9 +26,8 @@ from pipeline.clip import Clip, load_clip
 from pipeline.clip.memory import fitting_batch
 from pipeline.errors import DataError, DiskFullError, ParamsError, TrainingError, ZsadError
 from pipeline.execution.retries import device_is_lost, out_of_memory
-from pipeline.execution.systems import resolve_systems, trained_on
+from pipeline.execution.systems import clear_weights, resolve_systems, trained_on, weights_name, write_status
 from pipeline.execution.tasks import tower_spec
-from pipeline.execution.weights import clear, weights_name, write_status
 from pipeline.files import write_json
 from pipeline.methods.base import LearntMethod
 from pipeline.params import Params
@@ -107,7 +106,7 @@ class Trainer:
 
         What an earlier training wrote is removed first.
         """
-        clear(self._folder)
+        clear_weights(self._folder)
         for tower, items in self._by_tower.items():
             yield from self._tower_jobs(tower, items, watch or _unwatched)
 

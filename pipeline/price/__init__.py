@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeline import catalog, limits
+from pipeline import catalog, process
 from pipeline.clip.weights import find_weights
 from pipeline.datasets import expected_counts, to_download
 from pipeline.errors import ParamsError
@@ -167,7 +167,7 @@ def here(compute: ComputeParams) -> tuple[ComputeParams, str]:
     """What of `compute` this machine can give, and what it is called: without a GPU its processor."""
     import torch
 
-    found, cores = torch.cuda.device_count(), limits.processors()
+    found, cores = torch.cuda.device_count(), process.processors()
     if compute.gpus and found:
         gpus = min(compute.gpus, found)
         name = torch.cuda.get_device_name(0)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from pipeline.catalog import Counts, Task
-from pipeline.catalog.fingerprint import build_digest
+from pipeline.catalog.builds import build_digest
 from pipeline.cells import System
 from pipeline.results import CellRow
 from pipeline.tables.aggregate import SystemMeans

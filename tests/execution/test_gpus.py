@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from pipeline.execution.backends import open_backend
-from pipeline.execution.cluster import Demand
-from pipeline.execution.local_ray import local_ray
+from pipeline.execution.cluster import Demand, local_ray
 from pipeline.execution.retries import LostWorkerError
 from pipeline.execution.worker import Workplace
 from pipeline.params import ComputeParams

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pipeline.execution.backends import open_backend
-from pipeline.execution.local_ray import ClusterError
+from pipeline.execution.cluster import ClusterError
 from pipeline.execution.run import open_run
 from pipeline.execution.store import CellStore
 from pipeline.execution.worker import Workplace

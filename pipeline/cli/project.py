@@ -1,4 +1,4 @@
-"""`zsad doctor`: what would stop a run or make it wrong."""
+"""`zsad init`, `zsad doctor` and `zsad serve`: a project's folder, its health, and its schedule."""
 
 import json
 import sys
@@ -9,6 +9,24 @@ import click
 
 from pipeline.errors import count
 from pipeline.params import load_params
+
+
+@click.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+def init(folder: Path) -> None:
+    """Make a new FOLDER a project of its own: settings, miniature data, and links to the installed code.
+
+    \b
+    Example:
+      zsad init bench
+      cd bench && dvc repro
+    """  # noqa: D301 - click reads the backspace
+    from pipeline.project import create
+
+    create(folder)
+    click.echo(f"{folder}: settings in params.yaml, stages in dvc.yaml, drawn data sets in data/")
+    click.echo(f"run it: cd {folder} && dvc repro")
+    click.echo("`dvc exp run` needs one commit: git add . && git commit -m start")
 
 
 @click.command()
@@ -40,3 +58,21 @@ def doctor(params_file: Path, profile: str | None, as_json: bool, repair: bool) 
         click.echo(f"{count(problems, 'problem')} in {count(len(found), 'check')}")
     if problems:
         sys.exit(1)
+
+
+@click.command()
+@click.option("--port", default=4200, show_default=True, type=click.IntRange(1, 65535), help="Of the pages.")
+@click.option(
+    "--cron", default="0 2 * * *", show_default=True, help="When the nightly run starts, in local time."
+)
+def serve(port: int, cron: str) -> None:
+    """Run the benchmark every night and on demand, and show it in Prefect's pages on this machine.
+
+    Example: zsad serve --cron "30 1 * * 1-5"
+    """
+    from pipeline.flows.request import recover
+    from pipeline.flows.serving import Service
+    from pipeline.flows.serving import serve as keep_serving
+
+    recover()
+    keep_serving(Service(port, cron), click.echo)

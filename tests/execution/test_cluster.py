@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.execution import local_ray
-from pipeline.execution.local_ray import ClusterError
+from pipeline.execution import cluster
+from pipeline.execution.cluster import ClusterError, local_ray
 from pipeline.params import ComputeParams
 from tests.project import Project
 from tests.second_user import as_nobody
@@ -20,7 +20,7 @@ STAYS_UP = """
 import time
 import pipeline.execution
 import ray
-from pipeline.execution.local_ray import local_ray
+from pipeline.execution.cluster import local_ray
 from pipeline.params import ComputeParams
 with local_ray(ComputeParams(backend="ray", cpus=1)):
     assert ray.get(ray.remote(lambda: 42).remote()) == 42
@@ -92,11 +92,11 @@ def test_a_start_that_failed_is_tried_again_and_then_says_what_to_do(
         raise Exception("The current node timed out during startup.\nThis could happen because")
 
     monkeypatch.setattr("ray.init", init)
-    monkeypatch.setattr(local_ray, "_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(cluster, "_PAUSE_SECONDS", 0)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     with (
         pytest.raises(ClusterError, match=r"timed out during startup\.; tried 3 times\): wait until"),
-        local_ray.local_ray(COMPUTE),
+        local_ray(COMPUTE),
     ):
         pass
     assert len(tried) == 3
@@ -105,7 +105,7 @@ def test_a_start_that_failed_is_tried_again_and_then_says_what_to_do(
 
 def test_the_folder_of_a_session_is_ours_alone_and_gone_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", "/var/tmp")  # noqa: S108 - short
-    with local_ray._session_folder() as folder:
+    with cluster._session_folder() as folder:
         folder.mkdir()
         assert folder.parent.parent == Path("/var/tmp")  # noqa: S108
         assert stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
@@ -114,6 +114,6 @@ def test_the_folder_of_a_session_is_ours_alone_and_gone_afterwards(monkeypatch: 
 
 def test_without_a_short_place_it_says_what_to_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / ("y" * 40)))
-    monkeypatch.setattr(local_ray, "_ELSEWHERE", ())
-    with pytest.raises(ClusterError, match="set TMPDIR"), local_ray._session_folder():
+    monkeypatch.setattr(cluster, "_ELSEWHERE", ())
+    with pytest.raises(ClusterError, match="set TMPDIR"), cluster._session_folder():
         pass

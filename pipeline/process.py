@@ -1,15 +1,19 @@
-"""What this process may use of the machine: processors and memory, less what a container or a job leaves it.
+"""This process: what it may use of the machine, and that a helper ends with the process that it helps.
 
 The kernel tells a container how large the machine is, not how much of it is allowed. That stands in the files
-of its control groups: of the process's own group and of each one above it, where the least counts.
+of its control groups: of the process's own group and of each one above it, where the least counts. And a
+child whose parent is killed the kernel gives to another one, and it goes on.
 """
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
 
 _ROOT = Path("/")
 _GROUPS = Path("sys/fs/cgroup")
+_POLL_SECONDS = 0.5
 
 
 def processors() -> int:
@@ -57,3 +61,14 @@ def _folders(controller: str) -> Iterator[Path]:
                 top = _ROOT / _GROUPS / mounted
                 inside = Path(group.lstrip("/"))
                 yield from (top / part for part in (inside, *inside.parents))
+
+
+def end_with(parent: int, end: Callable[[], object] = lambda: os._exit(1)) -> None:
+    """Watch the process `parent`, which started this one, and call `end` in a thread once it is gone."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_POLL_SECONDS)
+        end()
+
+    Thread(target=watch, name="orphans", daemon=True).start()

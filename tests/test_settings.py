@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from pipeline.errors import DataError, ParamsError
-from pipeline.yaml_files import parse_yaml, read_yaml
+from pipeline.settings import parse_yaml, read_yaml
 
 from .project import ROOT
 

@@ -1,13 +1,19 @@
-"""Does a data set on disk have as many test images as it should?
+"""Which build of a data set is this, and has it as many test images as it should?
 
-The caller says what is expected, since the miniature has other counts than the record. Where a subset's
-own counts are not known, the rest of the record's total is checked over those subsets together.
+A build is known by a digest of the evaluated files and of how they are used. Paths count from the folder in
+which the layout was found, so a wrapping folder does not change the digest; files that are not evaluated do
+not matter. Two builds with one digest give the same test split. What counts are expected the caller says,
+since the miniature has other ones than the record. Where a subset's own counts are not known, the rest of the
+record's total is checked over those subsets together.
 """
 
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from pipeline.catalog.record import DatasetRecord
-from pipeline.catalog.samples import Counts, KnownCounts
+from pipeline.catalog.samples import Counts, KnownCounts, Sample
+from pipeline.files import value_digest
 
 
 def count_problems(
@@ -73,3 +79,54 @@ def _advice(record: DatasetRecord, found: Mapping[str, Counts]) -> str:
     if set(found) != set(record.subset_names):
         kind = "incomplete"
     return f"{complete}, or accept this {kind} build in params with `builds: {{{record.name}: {build!r}}}`"
+
+
+@dataclass(frozen=True)
+class FileFact:
+    """Size in bytes and SHA-256 of a file."""
+
+    size: int
+    sha256: str
+
+    @classmethod
+    def of(cls, content: bytes) -> "FileFact":
+        """The facts of a file that has been read."""
+        return cls(len(content), hashlib.sha256(content).hexdigest())
+
+
+def subset_digest(
+    samples: Sequence[Sample],
+    facts: Mapping[str, FileFact],
+    base: str = "",
+    *,
+    mask_above: int = 0,
+    bit_depth: int | None = None,
+) -> str:
+    """Digest of one subset: its files by content, and label, defect and crop of every image.
+
+    Another rule of its masks than the paper's (`Build.mask_above`), or a stated bit depth, makes another one.
+    """
+
+    def inner(path: str | None) -> str | None:
+        return path.removeprefix(f"{base}/") if path and base else path
+
+    files = sorted((str(inner(path)), fact.size, fact.sha256) for path, fact in facts.items())
+    uses = sorted([inner(s.image), inner(s.mask) or "", s.label, s.defect, s.crop or ()] for s in samples)
+    stated = {"mask_above": mask_above, "bit_depth": bit_depth}
+    rule = {key: value for key, value in stated.items() if value}
+    return value_digest({"files": files, "uses": uses} | rule)
+
+
+def build_digest(subsets: Mapping[str, tuple[str, Counts]]) -> str:
+    """Digest of a build from the (digest, counts) of its subsets."""
+    return value_digest({name: [digest, *counts] for name, (digest, counts) in subsets.items()})
+
+
+def build_name(record: DatasetRecord, digest: str, counts: Mapping[str, Counts]) -> str | None:
+    """The name of a known build: by digest, else by counts for a build whose digest is not recorded."""
+    total = (sum(normal for normal, _ in counts.values()), sum(anomalous for _, anomalous in counts.values()))
+    complete = set(counts) == set(record.subset_names)
+    for build in record.builds:
+        if build.digest == digest or (build.digest is None and complete and build.counts == total):
+            return build.name
+    return None
