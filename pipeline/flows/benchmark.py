@@ -107,6 +107,7 @@ def _run_stages(params: Params) -> None:
     before = _changed(run_file)
     gpus = own_gpus(params.compute)
     for stage, instances in stage_order().items():
+        states: list[State[Any]]
         if stage == _TRAIN and min(len(gpus), len(instances)) > 1:
             states = run_side_by_side(instances, gpus)
         else:

@@ -9,7 +9,7 @@ end, too.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas import FlowRun, State
@@ -41,8 +41,7 @@ def cancellable(body: Callable[P, R]) -> Callable[P, R]:
 def result_of(state: State[R]) -> R:
     """The result of a `cancellable` task; what it failed of, or what interrupted it, is raised."""
     if state.is_cancelled():
-        interrupt: BaseException = get_state_exception(state)
-        raise interrupt
+        raise cast("BaseException", get_state_exception(state))  # outside of any event loop
     return state.result()
 
 

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from pipeline.clip import Clip, Global, Local, TowerSpec, load_clip
+from pipeline.clip import Clip, Global, Local, Tap, TowerSpec, load_clip
 from pipeline.clip.architecture import build_model, read_config
 from pipeline.clip.memory import fitting_batch, pass_bytes
 
-TAPS = frozenset({Global(), *(Local("qk", layer) for layer in (6, 12, 18, 24))})
+TAPS: frozenset[Tap] = frozenset({Global(), *(Local("qk", layer) for layer in (6, 12, 18, 24))})
 
 
 @pytest.fixture(scope="module")

@@ -69,7 +69,7 @@ class SlowOverImages(Worker):
             time.sleep(0.25)
             return whole(clip, images, taps)
 
-        Clip.encode_image = encode  # type: ignore[method-assign]
+        Clip.encode_image = encode  # type: ignore[method-assign,assignment]
         return super().run(task)
 
 
