@@ -95,6 +95,13 @@ def test_what_is_not_known_is_said(priced: Price) -> None:
     assert "size of the archives of" in notes
 
 
+def test_sets_that_nobody_has_counted_are_said_to_be_unknown(paper: Params) -> None:
+    wider = paper.model_copy(update={"datasets": (*paper.datasets, "real_iad", "elpv")})
+    notes = "\n".join(price(wider).unknown)
+    assert "real_iad: counted 0 images, not known how many more there are" in notes
+    assert "elpv" not in notes.partition("size of the archives")[0]
+
+
 def test_plan_gives_the_price_of_a_profile_in_a_fresh_clone(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -194,7 +194,8 @@ def _rows(metrics: pd.DataFrame, reasons: list[str]) -> list[CellRow]:
 def _in_order(rows: Iterable[CellRow]) -> list[str]:
     """The data sets of `rows` as the tables of a run have them: in the catalog's order."""
     present = dict.fromkeys(row.dataset for row in rows)
-    return [*(name for name in catalog.names() if name in present), *sorted({*present} - {*catalog.names()})]
+    known = [name for name in catalog.shipped_names() if name in present]
+    return [*known, *sorted({*present} - {*known})]
 
 
 def _builds(rows: Iterable[CellRow]) -> dict[str, str]:

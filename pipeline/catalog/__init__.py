@@ -9,6 +9,7 @@ from pipeline.catalog.guess import Guess, guess
 from pipeline.catalog.listing import advice, list_samples
 from pipeline.catalog.record import Build, DatasetRecord, Domain, Source, Subset, Task, known_bytes
 from pipeline.catalog.registry import (
+    PAPER,
     absent,
     auxiliary_names,
     by_step,
@@ -21,6 +22,8 @@ from pipeline.catalog.registry import (
     own_record_path,
     record,
     shipped_names,
+    suites,
+    suites_of,
     what_brings,
 )
 from pipeline.catalog.samples import ANOMALOUS, NORMAL, Counts, Ignored, KnownCounts, Listing, Sample
@@ -28,6 +31,7 @@ from pipeline.catalog.samples import ANOMALOUS, NORMAL, Counts, Ignored, KnownCo
 __all__ = [
     "ANOMALOUS",
     "NORMAL",
+    "PAPER",
     "Build",
     "Counts",
     "DatasetRecord",
@@ -57,5 +61,7 @@ __all__ = [
     "own_record_path",
     "record",
     "shipped_names",
+    "suites",
+    "suites_of",
     "what_brings",
 ]

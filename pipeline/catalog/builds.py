@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.catalog.record import DatasetRecord
+from pipeline.catalog.record import Build, DatasetRecord
 from pipeline.catalog.samples import Counts, KnownCounts, Sample
 from pipeline.files import value_digest
 
@@ -74,11 +74,17 @@ def _advice(record: DatasetRecord, found: Mapping[str, Counts]) -> str:
     own = record.domain == "own"
     complete = "complete it" if own else "complete it from the published archive"
     total = (sum(normal for normal, _ in found.values()), sum(anomalous for _, anomalous in found.values()))
-    known = next((build.name for build in record.builds if build.counts == total), None)
+    known = next((build.name for build in _read_alike(record) if build.counts == total), None)
     kind, build = ("unknown", f"{total[0]}/{total[1]}") if known is None else ("known", known)
     if set(found) != set(record.subset_names):
         kind = "incomplete"
     return f"{complete}, or accept this {kind} build in params with `builds: {{{record.name}: {build!r}}}`"
+
+
+def _read_alike(record: DatasetRecord) -> Iterable[Build]:
+    """The builds that what was read can be: the first, and those without a layout of their own."""
+    first, *others = record.builds
+    return (first, *(build for build in others if build.layout is None))
 
 
 @dataclass(frozen=True)
@@ -126,7 +132,7 @@ def build_name(record: DatasetRecord, digest: str, counts: Mapping[str, Counts])
     """The name of a known build: by digest, else by counts for a build whose digest is not recorded."""
     total = (sum(normal for normal, _ in counts.values()), sum(anomalous for _, anomalous in counts.values()))
     complete = set(counts) == set(record.subset_names)
-    for build in record.builds:
+    for build in _read_alike(record):
         if build.digest == digest or (build.digest is None and complete and build.counts == total):
             return build.name
     return None

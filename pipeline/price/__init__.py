@@ -182,7 +182,8 @@ def here(compute: ComputeParams) -> tuple[ComputeParams, str]:
 def measurable(priced: Price, params: Params, compute: ComputeParams) -> Iterator[GroupTask]:
     """Groups of a profile as a worker of `compute` gets them, for `pipeline.speed.rates`; nothing is read."""
     for group in priced.groups:
-        subsets = {it.name: it.class_name for it in catalog.record(group.dataset).subsets}
+        record = catalog.record(group.dataset).accepting(params.builds.get(group.dataset))
+        subsets = {it.name: it.class_name for it in record.subsets}
         yield GroupTask(
             tower=tower_spec(params, group.tower),
             dataset=group.dataset,
@@ -208,15 +209,16 @@ def _count(params: Params, dataset: str) -> tuple[dict[str, int], str]:
     known = expected_counts(params, dataset)
     found = {name: sum(count or 0 for count in known[name]) for name in record.subset_names if name in known}
     rest = [name for name in record.subset_names if name not in known]
+    total = record.build().counts
     if rest:
-        left = max(0, sum(count or 0 for count in record.build().counts) - sum(found.values()))
+        left = max(0, sum(count or 0 for count in total) - sum(found.values()))
         shares = [left // len(rest) + (place < left % len(rest)) for place in range(len(rest))]
         found |= dict(zip(rest, shares, strict=True))
-        note = f"{dataset}: {left} images over {len(rest)} subsets whose own counts are not known"
-    elif None in [count for counts in known.values() for count in counts]:
+    note = ""
+    if None in [count for counts in (*known.values(), *([total] if rest else [])) for count in counts]:
         note = f"{dataset}: counted {sum(found.values())} images, not known how many more there are"
-    else:
-        note = ""
+    elif rest:
+        note = f"{dataset}: {left} images over {len(rest)} subsets whose own counts are not known"
     most = params.limit or sys.maxsize
     return {name: min(found[name], most) for name in record.subset_names}, note
 

@@ -1,7 +1,8 @@
 """The paper's tables, and one table for each data set; every function gives None where the run fills none.
 
-- Data sets in rows, methods or variants in columns: Tables 1 to 3, the user's own data sets, and Figure 6 as
-  numbers. A section for each level, image level first; each group named once, the plain average at the end.
+- Data sets in rows, methods or variants in columns: Tables 1 to 3, those of other suites, the user's own data
+  sets, and Figure 6 as numbers. A section for each level, image level first; each group named once, the plain
+  average at the end.
 - Variants in rows, the paper's two data sets in columns: Tables 4 and 5, and all other variants.
 - One data set: a section for each system, its subsets and their mean in rows, metrics in columns.
 """
@@ -91,6 +92,23 @@ def table3(outcome: Outcome) -> Table | None:
     return _by_dataset("table3", title, part, TUNINGS, tuned_on)
 
 
+def industrial_table(outcome: Outcome) -> Table | None:
+    """The industrial data sets of another suite, where there are any."""
+    return _of_domain("industrial", outcome)
+
+
+def medical_table(outcome: Outcome) -> Table | None:
+    """Likewise the medical ones."""
+    return _of_domain("medical", outcome)
+
+
+def _of_domain(domain: Domain, outcome: Outcome) -> Table | None:
+    part = _part(outcome, outcome.methods, domain)
+    title = f"Zero-shot anomaly detection on {domain} data sets"
+    averaged = list(part.expected) in outcome.divisions.values()
+    return _by_dataset(domain, title, part, averaged=averaged) if part.expected else None
+
+
 def own_table(outcome: Outcome) -> Table | None:
     """The user's data sets, where one was run."""
     part = _part(outcome, outcome.methods, "own")
@@ -173,19 +191,24 @@ def _by_dataset(
     part: Outcome,
     labels: Mapping[System, str] | None = None,
     remarks: Sequence[str] = (),
+    *,
+    averaged: bool = True,
 ) -> Table:
     """Data sets in rows, the systems of `part` in columns, titled by `labels` where given."""
     titles = [part.title(system) if labels is None else labels[system] for system in part.means]
     header = ("Category", "Data set", "C", *titles)
     published = references(name, part.label)
-    levels = {LEVEL_TITLES[task]: tuple(_dataset_rows(part, task, published)) for task in LEVEL_TITLES}
+    levels = {
+        LEVEL_TITLES[task]: tuple(_dataset_rows(part, task, published, averaged=averaged))
+        for task in LEVEL_TITLES
+    }
     sections = tuple(Section(header, rows, 2, level) for level, rows in levels.items() if rows)
     sections = sections or (Section(header, (), 2),)
     lines = (*labelled(labels or {}), "C: number of subsets.", *legend(part, sections), *remarks)
     return Table(name, title, part, sections, lines)
 
 
-def _dataset_rows(part: Outcome, task: Task, published: References) -> Iterator[Row]:
+def _dataset_rows(part: Outcome, task: Task, published: References, *, averaged: bool) -> Iterator[Row]:
     names = [name for name, it in part.expected.items() if task in it.tasks]
     above = ""
     for name in names:
@@ -195,7 +218,7 @@ def _dataset_rows(part: Outcome, task: Task, published: References) -> Iterator[
         labels = ("" if group == above else group, record.title, str(len(record.subsets)))
         yield Row(labels, tuple(ranked(slots)))
         above = group
-    if names:
+    if names and averaged:
         slots = [over_datasets(own, names, task) for own in part.means.values()]
         yield Row(("", "Average", ""), tuple(ranked(slots)))
 
