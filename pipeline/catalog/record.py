@@ -30,7 +30,7 @@ _COUNTS = re.compile(r"(\d+)/(\d+)")  # normal/anomalous
 _PAGES = {
     "gdrive": "https://drive.google.com/file/d/{id}",
     "gdrive folder": "https://drive.google.com/drive/folders/{id}",
-    "huggingface": "https://huggingface.co/datasets/{id}/resolve/main/{archive}",
+    "huggingface": "https://huggingface.co/datasets/{id}/resolve/main/{file}",
     "kaggle": "https://www.kaggle.com/datasets/{id}",
     "zenodo": "https://zenodo.org/records/{id}",
 }
@@ -109,7 +109,7 @@ class Source(_Part):
     def address(self) -> str:
         """What a person opens in a browser."""
         page = _PAGES.get(f"{self.kind} folder" if self.folder else self.kind, "{id}")
-        return self.url or page.format(id=self.id, archive=self.archive)
+        return self.url or page.format(id=self.id, file=self.file_name)
 
     @property
     def key(self) -> str:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.catalog import auxiliary_names, names
 from pipeline.catalog import record as catalog_record
+from pipeline.catalog import shipped_names
 from pipeline.downloads import DownloadError, Store, obtain, obtain_all
 from pipeline.downloads.acquire import is_held
 from pipeline.downloads.hosts import routes
@@ -42,7 +42,7 @@ def test_a_person_is_told_of_every_volume(server: Server, store: Store) -> None:
     assert f"{told}, and run the command again" in str(caught.value)
 
 
-@pytest.mark.parametrize("name", sorted({*names(), *auxiliary_names()}))
+@pytest.mark.parametrize("name", shipped_names())
 def test_without_a_network_what_is_brought_to_the_place_that_is_named_is_taken(
     name: str, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
