@@ -56,13 +56,11 @@ def test_without_a_network_what_is_brought_to_the_place_that_is_named_is_taken(
     for _ in tried[0]:  # a route in parts may name one after the other
         (result,) = obtain_all([wanted], store, builds={}, keep=True)
         assert result.error is not None
-        steps = re.findall(r"\((https?://[^ )]+)\), put it at (\S+?),? and", result.error)
-        assert steps, result.error
-        for _, place in steps:
-            Path(place).parent.mkdir(parents=True, exist_ok=True)
-            Path(place).touch()
-            for volume in re.findall(r" and https?://\S+ at (\S+?),", result.error):
-                Path(volume).touch()
+        places = re.findall(r"(?:put it| and https?://\S+) at (\S+?)(?=,| and)", result.error)
+        assert places, result.error
+        for place in map(Path, places):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.touch()
         if any(all(is_held(source, name, store) for source in route) for route in tried):
             return
     raise AssertionError(f"{name}: not taken from where it was to be put")
