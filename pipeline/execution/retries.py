@@ -115,9 +115,8 @@ def attempt(task: GroupTask, once: Once, *, retries: int, record: Record) -> Rep
                     f"{task.label}: out of memory with a batch of one ({error})"
                 ) from error
             task = replace(task, batch=task.batch // 2, fitted_to=task.fitted_to and task.fitted_to / 2)
-            note(
-                "batch_halved", reason=str(error), to=("at most " if task.fitted_to else "") + str(task.batch)
-            )
+            most = f"at most {task.batch}" if task.fitted_to else task.batch
+            note("batch_halved", reason=str(error), to=most)
 
 
 def _noting(record: Record, task: GroupTask, lost: int) -> Record:
