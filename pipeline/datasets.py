@@ -22,7 +22,6 @@ from pipeline.archives.writer import require_free, staged
 from pipeline.catalog import DatasetRecord, Guess, KnownCounts, Sample, Source, registry
 from pipeline.catalog.survey import survey
 from pipeline.catalog.tree import read_tree, some
-from pipeline.downloads.hosts import routes
 from pipeline.errors import DataError, ParamsError
 from pipeline.files import write_text
 from pipeline.params import Params
@@ -299,4 +298,6 @@ def _bytes_below(folder: Path) -> int:
 
 def to_download(record: DatasetRecord, build: str | None) -> tuple[Source, ...] | None:
     """The archives of the first route that needs no person."""
+    from pipeline.downloads.hosts import routes  # late, as an HTTP client comes with it
+
     return next((route for route in routes(record, build) if not any(it.by_hand for it in route)), None)

@@ -21,9 +21,9 @@ def tap_bytes(clip: Clip, tap: Tap) -> int:
     grid, width, joint = clip.vision.grid, clip.vision.width, clip.embed_dim
     match tap:
         case Global():
-            return joint * _FLOAT
+            return (joint if tap.projected else width) * _FLOAT
         case Local():
-            return grid**2 * (joint if tap.projected else width) * _FLOAT
+            return (grid**2 + tap.class_token) * (joint if tap.projected else width) * _FLOAT
         case Windows():
             return (grid - tap.size + 1) ** 2 * joint * _FLOAT
 
