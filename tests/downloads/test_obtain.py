@@ -380,11 +380,16 @@ def test_a_root_that_cannot_be_written(tmp_path: Path, display: Display) -> None
 def test_without_a_network_it_is_said_once_and_what_is_here_is_placed(
     server: Server, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(store.display, "say", said.append)
     monkeypatch.setattr("pipeline.downloads.retries._has_address", lambda _host: False)
     far = [record(http(f"https://nowhere{number}.invalid/w.zip"), name=f"far{number}") for number in (1, 2)]
     here = record(http(server.put("/w.zip", ZIP)), name="here")
     obtain(here, store)
     outcomes = list(obtain_all([*far, here], store, builds={}, keep=False))
     assert [outcome.status for outcome in outcomes] == ["failed", "failed", "present"]
-    (told,) = {outcome.error for outcome in outcomes if outcome.error}
-    assert told.startswith("no network: ")
+    for number, outcome in enumerate(outcomes[:2], start=1):
+        place = store.folder(far[number - 1].sources[0], f"far{number}") / "widgets.zip"
+        told = f"(https://nowhere{number}.invalid/w.zip), put it at {place}, and run the command again"
+        assert outcome.error == f"far{number}: no network; where there is one: fetch it in a browser {told}"
+    assert sum(line.startswith("no network: ") for line in said) == 1
