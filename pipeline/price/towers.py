@@ -62,7 +62,7 @@ def tower_costs(
     costs: dict[str, TowerCost] = {}
     largest = trainings = 0
     for name in dict.fromkeys(group.tower for group in groups):
-        clip, config, numbers = _shapes(params, name)
+        clip, config = _shapes(params, name)
         built = [
             (it, methods.build(it.system.method, it.settings, clip)) for it in systems if it.tower == name
         ]
@@ -82,7 +82,7 @@ def tower_costs(
         costs[name] = TowerCost(
             flop=flop(config["vision_cfg"], config["embed_dim"], clip.spec.image_size, taps),
             features=features,
-            weights=numbers * _FLOAT,
+            weights=sum(tensor.numel() for tensor in clip.weights) * _FLOAT,
             memory=pass_bytes(clip, taps),
             images=sum(group.images for group in groups if group.tower == name),
             tuned=sum(images[auxiliary] for auxiliary in sets) + round(redrawn),
@@ -92,13 +92,12 @@ def tower_costs(
     return costs, largest, trainings
 
 
-def _shapes(params: Params, tower: str) -> tuple[Clip, dict[str, Any], int]:
-    """A tower without values, its config, and how many numbers its weights are."""
+def _shapes(params: Params, tower: str) -> tuple[Clip, dict[str, Any]]:
+    """A tower without values, and its config."""
     spec = tower_spec(params, tower)
     config = read_config(spec.model)
     state = build_model(config, spec.activation, device="meta").state_dict()
-    numbers = sum(tensor.numel() for tensor in state.values())
-    return load_clip(spec, device="meta", state_dict=state), config, numbers
+    return load_clip(spec, device="meta", state_dict=state), config
 
 
 def _redrawn(method: Method, auxiliary: str, images: int) -> float:
