@@ -1,6 +1,7 @@
 """A run does as it should whatever home, temporary folder, language, clock, umask or proxy it is given."""
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -63,9 +64,11 @@ def run_in(
     return done.returncode, done.stdout + done.stderr
 
 
-def test_a_run_in_odd_surroundings(trained: Project) -> None:
+def test_a_run_in_odd_surroundings(trained: Project, prefect_home: Path) -> None:
     """Ray in such has a test of its own (`tests/execution/test_cluster.py`)."""
     use_plain_methods(trained)
+    shutil.copytree(prefect_home, trained.folder / ".prefect")
+    (trained.folder / ".prefect").chmod(0o755)
     code, said = run_in(trained, ODD, lambda: os.umask(0))
     assert code == 0, said
     assert f"cells: {CELLS} run, 0 reused, 0 failed: complete" in said
