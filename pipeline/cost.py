@@ -104,10 +104,10 @@ def _random_tower(spec: TowerSpec, device: str) -> Clip:
 
 
 def operations(resolved: ResolvedSystem, spec: TowerSpec) -> tuple[float, float]:
-    """Operations of an image, tower and head, and of the text side of a class; nothing is computed.
+    """Operations of an image, tower and head, and of the text side of a class, 0 without one.
 
-    A multiplication and an addition are two operations; of anything but matrix products and convolutions
-    there are few, and they are not counted.
+    Nothing is computed. A multiplication and an addition are two operations; of anything but matrix products
+    and convolutions there are few, and they are not counted.
     """
     clip = _random_tower(spec, "meta")
     method = methods.build(resolved.system.method, resolved.settings, clip)
@@ -170,10 +170,10 @@ class _Bench:
             learnt=training.parameters if training else 0,
             frozen=sum(tensor.numel() for tensor in weights),
             image_gflop=of_image / _GIGA,
-            text_gflop=of_text / _GIGA,
+            text_gflop=of_text / _GIGA if of_text else None,
             tower_ms=tower / _MILLI,
             head_ms=head / _MILLI,
-            text_ms=median["text"] / _MILLI,
+            text_ms=median["text"] / _MILLI if of_text else None,
             memory_mib=(held + median["memory"]) / _MIB if "memory" in median else None,
             training_s=training.seconds(images, tower, median["training"]) if training else None,
             epochs=training.epochs if training else None,

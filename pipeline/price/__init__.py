@@ -96,7 +96,10 @@ class Price:
         return {device.name: self._on(device) for device in DEVICES}
 
     def _on(self, device: Device) -> float:
-        towers = sum(it.flop * it.passes / device.rate(it.precision) for it in self.towers.values())
+        towers = sum(
+            it.flop * it.passes / device.rate(it.precision) + it.own / device.rate("float32")
+            for it in self.towers.values()
+        )
         metrics = _COUNT_SECONDS * self.maps + _FINISH_SECONDS * self.cells
         return self._processor + towers + metrics + _STEP_SECONDS * self.steps
 

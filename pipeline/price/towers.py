@@ -36,6 +36,7 @@ class TowerCost:
         images: passes of an image in evaluation.
         tuned: passes of an image for tuning.
         steps: of all trainings.
+        own: operations of what methods do beside the tower in evaluation: adaptors, texts of each image.
         precision: of its blocks.
     """
 
@@ -46,6 +47,7 @@ class TowerCost:
     images: int
     tuned: int
     steps: int
+    own: float
     precision: str
 
     @property
@@ -65,6 +67,7 @@ def tower_costs(
         built = [
             (it, methods.build(it.system.method, it.settings, clip)) for it in systems if it.tower == name
         ]
+        own = {it.system: method.flop for it, method in built}
         tuned = [method for it, method in built if it.learnt and isinstance(method, LearntMethod)]
         learnt = frozenset[Tap]().union(*(method.loss_taps for method in tuned))
         features = sum(tap_bytes(clip, tap) for tap in learnt)
@@ -86,6 +89,12 @@ def tower_costs(
             images=sum(group.images for group in groups if group.tower == name),
             tuned=sum(images[auxiliary] for auxiliary in sets) + round(redrawn),
             steps=steps,
+            own=sum(
+                group.images * own[cell.resolved.system]
+                for group in groups
+                if group.tower == name
+                for cell in group.cells
+            ),
             precision=clip.spec.precision,
         )
     return costs, largest, trainings

@@ -40,6 +40,8 @@ from pipeline.tables.paper import (
     industrial_table,
     medical_table,
     own_table,
+    since_industrial,
+    since_medical,
     subsets_table,
     table1,
     table2,
@@ -61,6 +63,8 @@ _TO_ROWS: Final = "From a number here to its rows and to code, weights and data:
 _TABLES: Final = (
     table1,
     table2,
+    since_industrial,
+    since_medical,
     table3,
     own_table,
     all_metrics,
