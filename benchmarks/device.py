@@ -16,7 +16,7 @@ import torch
 
 from benchmarks.common import facts, table, write_section
 from benchmarks.standin import META, Watch, watched
-from benchmarks.subjects import build, paper_params
+from benchmarks.subjects import blank_set, build, paper_params
 from pipeline import methods
 from pipeline.clip import Clip, TowerSpec, load_clip
 from pipeline.clip.architecture import build_model, read_config
@@ -119,7 +119,8 @@ def steps_of(params: Params) -> Iterator[tuple[str, str, Watch]]:
 
 def _step(method: LearntMethod, home: str) -> Watch:
     """The difference that a third step makes, so that what begins or ends an epoch is left out."""
-    tuned = method.settings.training_on("visa").model_copy(update={"epochs": 1})
+    (first, *_) = method.settings.training_on("visa")
+    tuned = first.model_copy(update={"epochs": 1})
     settings = method.settings.model_copy(update={"training": tuned})
     size = method.clip.spec.image_size
     with watched():
@@ -133,12 +134,12 @@ def _step(method: LearntMethod, home: str) -> Watch:
             {tap: torch.zeros(count, *value.shape[1:], device=home) for tap, value in read.items()},
             torch.zeros(count, dtype=torch.int64, device=home),
             masks.to(home),
-            ["bottle"] * count,
+            blank_set(count, size),
             META,
         )
         twin = type(method)(settings, method.clip, method.prompts)
         with watched() as watch:
-            fit(twin, cache, auxiliary="visa", seed=1)
+            fit(twin, cache, seed=1)
         whole.append(watch)
     return whole[2].less(whole[1])
 

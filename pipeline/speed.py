@@ -165,7 +165,7 @@ class _Bench:
         side = int(_MASK_SHARE * spec.image_size)
         masks[:, :side, :side] = 1
         self._regions = label_masks(masks)
-        self._cells: list[tuple[Method, torch.Tensor]] = []
+        self._cells: list[tuple[Method, torch.Tensor | None]] = []
 
     def __len__(self) -> int:
         return len(self._cells)

@@ -143,6 +143,20 @@ def evaluated_template(trained_template: Path, tmp_path_factory: pytest.TempPath
     return _once(tmp_path_factory, "evaluated", make)
 
 
+@pytest.fixture(scope="session")
+def plain_results(trained_template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The files below `results` of an undisturbed serial run of `use_plain_methods`."""
+    from tests.execution.running import evaluate, use_plain_methods
+
+    def make(folder: Path) -> None:
+        shutil.copytree(trained_template, folder)
+        use_plain_methods(Project(folder))
+        with contextlib.chdir(folder):
+            assert evaluate().complete
+
+    return Project(_once(tmp_path_factory, "plain", make)).files("results")
+
+
 @pytest.fixture
 def evaluated(evaluated_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     """A project with the cells and results of an undisturbed run; the current directory of the test."""

@@ -22,7 +22,7 @@ from pipeline.execution.counts import DeviceMasks, DevicePixels
 from pipeline.execution.examples import small_maps
 from pipeline.metrics import PixelState, label_masks, pixel_draws
 from tests.clip.towers import make_tower
-from tests.execution.running import evaluate, forget, use_plain_methods
+from tests.execution.running import evaluate, use_plain_methods
 from tests.project import Project
 
 DEVICES = [
@@ -241,12 +241,9 @@ def test_smooth_maps_of_the_papers_size_beyond_the_budget() -> None:
 
 
 def test_a_run_that_counts_on_the_device_writes_the_same_bytes(
-    trained: Project, monkeypatch: pytest.MonkeyPatch
+    trained: Project, plain_results: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_plain_methods(trained)
-    assert evaluate().complete
-    files = trained.files("results")
-    forget(trained)
     monkeypatch.setattr(counts, "counts_on", lambda _: True)
     monkeypatch.setattr(scoring, "_WAITING", 2)
     updated: list[int] = []
@@ -259,7 +256,7 @@ def test_a_run_that_counts_on_the_device_writes_the_same_bytes(
     monkeypatch.setattr(DevicePixels, "update", noted)
     assert evaluate().complete
     assert updated
-    assert trained.files("results") == files
+    assert trained.files("results") == plain_results
 
 
 METHODS: dict[str, dict[str, Any]] = {

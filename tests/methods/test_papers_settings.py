@@ -42,7 +42,8 @@ def test_defaults(name: str) -> None:
 def training(name: str, auxiliary: str) -> Training:
     settings = methods.get(name).parse({})
     assert isinstance(settings, LearntSettings)
-    return settings.training_on(auxiliary)
+    (only,) = settings.training_on(auxiliary)
+    return only
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,8 @@ def test_training(name: str, auxiliary: str, epochs: int, batch: int, mosaic: fl
 
 def options(name: str, auxiliary: str) -> tuple[type, dict[str, Any]]:
     """Class and options of the optimiser."""
-    made = training(name, auxiliary).optimiser([torch.nn.Parameter(torch.zeros(1))])
+    chosen = training(name, auxiliary)
+    made = chosen.optimiser([{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": chosen.lr}])
     return type(made), made.param_groups[0]
 
 
@@ -75,7 +77,8 @@ def test_adam_at_a_constant_rate(name: str, auxiliary: str) -> None:
     assert kind is torch.optim.Adam
     assert {key: group[key] for key in wanted} == wanted
     chosen = training(name, auxiliary)
-    assert {chosen.rate(epoch) for epoch in range(chosen.epochs)} == {1e-3}
+    assert chosen.rates == {}
+    assert {chosen.rate(chosen.lr, step, 40) for step in range(40)} == {1e-3}
 
 
 def test_coops_descent() -> None:
