@@ -69,6 +69,8 @@ def test_profiles_compose_to_valid_params(profile: str, committed: bool, values:
         ("ablations", 9, "anomalyclip[object_aware]"),
         ("sweeps", 12, "anomalyclip[context_8]"),
         ("[ablations,sweeps]", 21, "anomalyclip[sigma_0]"),
+        ("appendix", 12, "anomalyclip[h14]"),
+        ("[ablations,appendix]", 18, "anomalyclip[dice_only]"),
     ],
 )
 def test_variants_compose_to_entries_without_an_error(choice: str, variants: int, one: str) -> None:

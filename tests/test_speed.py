@@ -104,7 +104,8 @@ def test_a_damaged_file_is_replaced(trained: Project, counted: list[str], tmp_pa
     assert len(json.loads(path.read_text())) == 1
 
 
-def test_the_estimate_is_near_the_run(trained: Project) -> None:
+def test_the_estimate_is_near_the_run(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "_ENOUGH_SECONDS", 0.2)
     task = max(planned(), key=lambda task: task.images)
     measured = measure(task, counted=False)
     score_group(task)  # loads the tower

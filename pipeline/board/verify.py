@@ -42,10 +42,11 @@ from pipeline.tables import Outcome, expected_sets, outcome_of, table_texts
 from pipeline.tables.values import KEY_COLUMNS
 
 CANNOT: Final = (
-    "not seen by this check: a forgery that is consistent in rows, scores and tables; pixel metrics and "
-    "intervals (maps are not kept); `--rerun N` runs random cells again where data and weights are there"
+    "not seen by this check: a forgery that is consistent in rows, scores and tables; pixel metrics, "
+    "intervals (maps are not kept) and costs; `--rerun N` runs random cells again where data and weights are "
+    "there"
 )
-_PARTS: Final = {"metrics", "scores", "examples", "tables", "report", "run.json"}
+_PARTS: Final = {"metrics", "scores", "examples", "tables", "report", "cost", "run.json"}
 _FILE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,120}")
 _MOST_FILES: Final = 20_000
 _MOST_BYTES: Final = 512 << 20  # of a file

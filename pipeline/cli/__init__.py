@@ -21,6 +21,7 @@ _COMMANDS = (
     methods.methods,
     download.download,
     plan.plan,
+    plan.cost,
     project.serve,
     score.score,
     tables.tables,

@@ -28,8 +28,8 @@ _WIDE = 240
 def tables(params_file: Path, table: str | None, kind: str | None) -> None:
     """Draw the tables of the cells that are finished, complete or not.
 
-    With TABLE (table1 to table5, figure5, figure6, metrics, protocols, or a data set) or --format the table
-    is printed instead.
+    With TABLE (table1 to table5, figure5, figure6, review7, metrics, protocols, or a data set) or --format
+    the table is printed instead.
 
     Example: zsad tables table1 --format latex
     """

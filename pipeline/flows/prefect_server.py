@@ -12,7 +12,6 @@ import secrets
 import socket
 import sys
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,6 @@ from pipeline.process import end_with
 HOST = "127.0.0.1"
 _USER = "zsad"
 _STOP_SECONDS = 3  # for requests that are under way
-# As Prefect starts its own, without pages.
-_OWN = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1"}
 _PAGE = """<!doctype html><title>zsad</title><script>
 localStorage.setItem("prefect-password", btoa(decodeURIComponent(location.hash.slice(1))))
 location.replace("/")
@@ -73,18 +70,6 @@ class Server(Kept):
         """For plain requests."""
         user, _, password = self.secret.partition(":")
         return httpx.Client(base_url=f"{self.address}/api", auth=(user, password), timeout=5, trust_env=False)
-
-
-@cache
-def own_server() -> Server:
-    """The one of this process, on its way up from the first call on; it ends with the process."""
-    return Server(listen(), log=Path(os.environ["PREFECT_HOME"]) / "own-server.log", settings=_OWN)
-
-
-def start_server() -> None:
-    """Let the own server come up while Prefect is loaded, unless the environment names another one."""
-    if not os.environ.get("PREFECT_API_URL"):
-        own_server()
 
 
 def listen(port: int = 0) -> socket.socket:

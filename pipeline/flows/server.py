@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+from pathlib import Path
 from threading import Event, Thread
 
 import httpx
@@ -21,17 +22,20 @@ from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_CLIENT_MAX_RETRIES,
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    PREFECT_HOME,
     temporary_settings,
 )
 
 from pipeline.errors import ZsadError
-from pipeline.flows.prefect_server import Server, own_server
+from pipeline.flows.prefect_server import Server, listen
 from pipeline.flows.processes import ServiceError
 
 _POLL_SECONDS = 0.1
 _STOP_SECONDS = 5
 _TRIES = 2  # to send an event; Prefect waits a second before each one after these
 _PREFECTS_OWN_WORDS = "Failed to reach API"
+# As Prefect starts its own, without pages.
+_SETTINGS = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1"}
 
 
 class ServerGoneError(ZsadError):
@@ -72,7 +76,7 @@ def some_server() -> Iterator[None]:
     if PREFECT_API_URL.value():
         yield
         return
-    server = _kept_up()
+    server = _own_server()
     settings = {
         PREFECT_API_URL: f"{server.address}/api",
         PREFECT_API_AUTH_STRING: server.secret,
@@ -83,11 +87,12 @@ def some_server() -> Iterator[None]:
 
 
 @cache
-def _kept_up() -> Server:
-    """The own one, up. It ends when Prefect has said all that it has to."""
+def _own_server() -> Server:
+    """The one of this process, up. It ends with the process, when Prefect has said all that it has to."""
+    log = Path(PREFECT_HOME.value()) / "own-server.log"
     # While it is started again its socket stays open, so a client that waits between tries waits for nothing.
     EventsWorker.set_client_override(PrefectEventsClient, reconnection_attempts=_TRIES)
-    server, over = own_server(), Event()
+    server, over = Server(listen(), log=log, settings=_SETTINGS), Event()
 
     def keep_up() -> None:
         try:

@@ -96,7 +96,10 @@ class Price:
         return {device.name: self._on(device) for device in DEVICES}
 
     def _on(self, device: Device) -> float:
-        towers = sum(it.flop * it.passes / device.rate(it.precision) for it in self.towers.values())
+        towers = sum(
+            it.flop * it.passes / device.rate(it.precision) + it.own / device.rate("float32")
+            for it in self.towers.values()
+        )
         metrics = _COUNT_SECONDS * self.maps + _FINISH_SECONDS * self.cells
         return self._processor + towers + metrics + _STEP_SECONDS * self.steps
 
@@ -126,7 +129,7 @@ def price(params: Params) -> Price:
     Raises:
         ZsadError: params that cannot be run.
     """
-    counted = {name: _count(params, name) for name in params.every_dataset}
+    counted = {name: count_images(params, name) for name in params.every_dataset}
     images = {name: sum(subsets.values()) for name, (subsets, _) in counted.items()}
     systems = [it for it in resolve_systems(params) if not it.error]
     evaluated = catalog.evaluated(params.every_dataset)
@@ -198,7 +201,7 @@ def measurable(priced: Price, params: Params, compute: ComputeParams) -> Iterato
         )
 
 
-def _count(params: Params, dataset: str) -> tuple[dict[str, int], str]:
+def count_images(params: Params, dataset: str) -> tuple[dict[str, int], str]:
     """Subset to its images, and in words what of it is not known.
 
     Where a subset's own count is not known, the rest of the data set's total is shared out.

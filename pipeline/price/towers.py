@@ -36,6 +36,7 @@ class TowerCost:
         images: passes of an image in evaluation.
         tuned: passes of an image for tuning.
         steps: of all trainings.
+        own: operations of what methods do beside the tower in evaluation: adaptors, texts of each image.
         precision: of its blocks.
     """
 
@@ -46,6 +47,7 @@ class TowerCost:
     images: int
     tuned: int
     steps: int
+    own: float
     precision: str
 
     @property
@@ -61,10 +63,11 @@ def tower_costs(
     costs: dict[str, TowerCost] = {}
     largest = trainings = 0
     for name in dict.fromkeys(group.tower for group in groups):
-        clip, config, numbers = _shapes(params, name)
+        clip, config = _shapes(params, name)
         built = [
             (it, methods.build(it.system.method, it.settings, clip)) for it in systems if it.tower == name
         ]
+        own = {it.system: method.flop for it, method in built}
         tuned = [method for it, method in built if it.learnt and isinstance(method, LearntMethod)]
         learnt = frozenset[Tap]().union(*(method.loss_taps for method in tuned))
         features = sum(tap_bytes(clip, tap) for tap in learnt)
@@ -81,23 +84,28 @@ def tower_costs(
         costs[name] = TowerCost(
             flop=flop(config["vision_cfg"], config["embed_dim"], clip.spec.image_size, taps),
             features=features,
-            weights=numbers * _FLOAT,
+            weights=sum(tensor.numel() for tensor in clip.weights) * _FLOAT,
             memory=pass_bytes(clip, config["vision_cfg"], taps),
             images=sum(group.images for group in groups if group.tower == name),
             tuned=sum(images[auxiliary] for auxiliary in sets) + round(redrawn),
             steps=steps,
+            own=sum(
+                group.images * own[cell.resolved.system]
+                for group in groups
+                if group.tower == name
+                for cell in group.cells
+            ),
             precision=clip.spec.precision,
         )
     return costs, largest, trainings
 
 
-def _shapes(params: Params, tower: str) -> tuple[Clip, dict[str, Any], int]:
-    """A tower without values, its config, and how many numbers its weights are."""
+def _shapes(params: Params, tower: str) -> tuple[Clip, dict[str, Any]]:
+    """A tower without values, and its config."""
     spec = tower_spec(params, tower)
     config = read_config(spec.model)
     state = build_model(config, spec.activation, device="meta").state_dict()
-    numbers = sum(tensor.numel() for tensor in state.values())
-    return load_clip(spec, device="meta", state_dict=state), config, numbers
+    return load_clip(spec, device="meta", state_dict=state), config
 
 
 def _redrawn(method: Method, auxiliary: str, images: int) -> float:

@@ -50,6 +50,7 @@ _SOURCES: Final[dict[Source, str]] = {
     "paper": "the paper",
     "other paper": "the method's own paper",
     "authors' log": "the log that the authors published with their checkpoints",
+    "review thread": "the authors in the public review thread",
 }
 _RULE_TITLES: Final = {
     "track": "track",

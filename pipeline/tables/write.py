@@ -15,6 +15,16 @@ from pipeline.catalog import PAPER
 from pipeline.files import write_json, write_text
 from pipeline.params import Params
 from pipeline.results.parquet import read_metrics
+from pipeline.tables.ablations import (
+    review7,
+    review11,
+    review12,
+    review13,
+    review14,
+    table4,
+    table5,
+    variants,
+)
 from pipeline.tables.all_metrics import all_metrics
 from pipeline.tables.expected import expected_sets
 from pipeline.tables.figures import dot_plots
@@ -30,13 +40,12 @@ from pipeline.tables.paper import (
     industrial_table,
     medical_table,
     own_table,
+    since_industrial,
+    since_medical,
     subsets_table,
     table1,
     table2,
     table3,
-    table4,
-    table5,
-    variants,
 )
 from pipeline.tables.sensitivity import sensitivity
 from pipeline.tables.values import csv_text, is_table
@@ -54,6 +63,8 @@ _TO_ROWS: Final = "From a number here to its rows and to code, weights and data:
 _TABLES: Final = (
     table1,
     table2,
+    since_industrial,
+    since_medical,
     table3,
     own_table,
     all_metrics,
@@ -62,6 +73,11 @@ _TABLES: Final = (
     table5,
     figure5,
     figure6,
+    review7,
+    review11,
+    review12,
+    review13,
+    review14,
     variants,
 )
 _SUITE_TABLES: Final = (industrial_table, medical_table, all_metrics, sensitivity, variants)

@@ -45,6 +45,14 @@ def test_an_honest_copy_is_accepted(honest: Path) -> None:
     assert found.accepted
 
 
+def test_costs_beside_the_results_are_accepted_and_not_checked(folder: Path) -> None:
+    (folder / "cost").mkdir()
+    (folder / "cost" / "cost.json").write_text("{}")
+    assert verify(folder).reasons == ()
+    (folder / "costs").mkdir()
+    assert "costs" in verify(folder).reasons[0]
+
+
 def test_the_rows_of_an_older_release_are_accepted(
     honest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -83,7 +83,7 @@ def most_at_a_time(seen: list[Told]) -> int:
 @pytest.mark.parametrize(
     ("gpus", "shared", "groups"),
     [
-        (2, 1, 20),
+        (2, 1, 10),
         pytest.param(4, 1, 120, marks=pytest.mark.soak),
         pytest.param(2, 2, 60, marks=pytest.mark.soak),
     ],

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.standin import META, watched
+from benchmarks.standin import META, Watch
 from pipeline import methods
 from pipeline.clip import Global, Tap, load_clip
 from pipeline.errors import DataError, TrainingError
@@ -237,7 +237,7 @@ def test_a_step_moves_what_its_loss_reads_and_nothing_else(
 @pytest.mark.parametrize("home", ["cpu", "meta"])
 @pytest.mark.parametrize("name", SETTINGS)
 def test_an_epoch_on_a_device_waits_once_at_its_end(tower: Tower, name: str, home: str) -> None:
-    with watched():
+    with Watch():
         clip = load_clip(tower.clip.spec, device="meta", state_dict=tower.state)
     once = {"training": {"epochs": 1, "batch": 2}}
     real = collect_features(tower.clip, auxiliary_set(tower.size), built(tower, name).loss_taps)
@@ -252,9 +252,9 @@ def test_an_epoch_on_a_device_waits_once_at_its_end(tower: Tower, name: str, hom
     for _ in range(2):  # the first epoch of a process uploads what stays
         method = methods.build(name, SETTINGS[name] | once, clip)
         assert isinstance(method, LearntMethod)
-        with watched() as begun:
+        with Watch() as begun:
             method.reset(torch.Generator().manual_seed(1))
-        with watched() as watch:
+        with Watch() as watch:
             fit(method, cache, seed=1)
         waits.append(watch.waits - begun.waits)
     assert waits[1] == 1

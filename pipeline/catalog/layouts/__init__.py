@@ -6,11 +6,10 @@ from pydantic import Field
 
 from pipeline.catalog.layouts.base import Layout, Reading, locate
 from pipeline.catalog.layouts.csv_files import LabelCsv, SplitCsv
-from pipeline.catalog.layouts.dagm import Dagm
 from pipeline.catalog.layouts.folders import ClassFolders, ImageMaskFolders, LesionsAndNormals
 from pipeline.catalog.layouts.image_list import ImageList
-from pipeline.catalog.layouts.kolektor import Kolektor
 from pipeline.catalog.layouts.mvtec_like import MvtecLike
+from pipeline.catalog.layouts.surfaces import Dagm, Kolektor
 
 AnyLayout: TypeAlias = Annotated[
     MvtecLike
