@@ -108,7 +108,14 @@ def test_outputs_of_two_profiles_do_not_overlap(values: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"compute": {"backend": "ray", "batch": 0}}, "compute.batch: Input should be greater than 0"),
+        (
+            {"compute": {"backend": "ray", "batch": 0}},
+            "compute.batch: a whole number from 1 to 65536",
+        ),
+        (
+            {"compute": {"backend": "ray", "batch": "auto"}},
+            "compute: batch: auto is by the memory of a GPU; give a number where gpus is 0",
+        ),
         ({"compute": {"backend": "ray", "cpus": True}}, "compute.cpus: true is a truth value"),
         ({"compute": {"backend": "ray", "gpus": 10**9}}, "compute.gpus: Input should be less"),
         ({"compute": {"backend": "ray", "time_limit": 1e30}}, "compute.time_limit: Input should be less"),
@@ -135,6 +142,14 @@ def test_a_bad_key_is_named(values: dict[str, Any], change: dict[str, Any], mess
     with pytest.raises(ParamsError) as caught:
         parse_params(values | change)
     assert f"params.yaml: {message}" in str(caught.value)
+
+
+def test_a_batch_by_the_memory_of_a_gpu_is_shared_by_its_workers(values: dict[str, Any]) -> None:
+    compute = {"backend": "ray", "gpus": 1, "batch": "auto", "workers_per_gpu": 2}
+    asked = parse_params(values | {"compute": compute}).compute
+    assert (asked.most_images, asked.fitted_to) == (256, 0.5)
+    fixed = parse_params(values | {"compute": compute | {"batch": 8}}).compute
+    assert (fixed.most_images, fixed.fitted_to) == (8, None)
 
 
 def test_missing_file_says_where_to_run(tmp_path: Path) -> None:

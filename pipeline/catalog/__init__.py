@@ -7,7 +7,7 @@ a fingerprint names the build that was found. Nothing here downloads, decodes at
 from pipeline.catalog.builds import count_problems
 from pipeline.catalog.guess import Guess, guess
 from pipeline.catalog.listing import advice, list_samples
-from pipeline.catalog.record import Build, DatasetRecord, Domain, Source, Subset, Task
+from pipeline.catalog.record import Build, DatasetRecord, Domain, Source, Subset, Task, known_bytes
 from pipeline.catalog.registry import (
     PAPER,
     absent,
@@ -53,6 +53,7 @@ __all__ = [
     "files_of",
     "guess",
     "is_taken",
+    "known_bytes",
     "leave_out",
     "list_samples",
     "names",
