@@ -61,6 +61,9 @@ def measure(
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise ParamsError("this machine has no CUDA device that torch can use: take `--device cpu`")
+    batch = params.compute.batch
+    if batch == "auto":
+        raise ParamsError("params.yaml: compute.batch: costs are compared at one batch; give a number")
     torch.set_num_threads(params.compute.threads)
     systems = [it for it in resolve_systems(params) if it.datasets is None]
     if wrong := next((it.error for it in systems if it.error), None):
@@ -68,7 +71,7 @@ def measure(
     auxiliary = params.protocols[0]
     images = sum(count_images(params, auxiliary)[0].values())
     announce(f"building {len(systems)} systems on random weights")
-    benches = list(_benches(params, systems, device, auxiliary))
+    benches = list(_benches(params, systems, device, batch, auxiliary))
     for number in range(rounds + 1):
         announce(f"round {number} of {rounds}" if number else "a round that counts for nothing")
         for bench in benches:
@@ -78,7 +81,7 @@ def measure(
         device=torch.cuda.get_device_name() if device == "cuda" else str(machine()["processor"]),
         machine=machine(),
         threads=torch.get_num_threads(),
-        batch=params.compute.batch,
+        batch=batch,
         rounds=rounds,
         auxiliary=auxiliary,
         images=images,
@@ -87,14 +90,14 @@ def measure(
 
 
 def _benches(
-    params: Params, systems: Sequence[ResolvedSystem], device: str, auxiliary: str
+    params: Params, systems: Sequence[ResolvedSystem], device: str, batch: int, auxiliary: str
 ) -> Iterator["_Bench"]:
     """Of every system; those of one tower share its weights."""
     towers: dict[str, Clip] = {}
     for resolved in systems:
         if resolved.tower not in towers:
             towers[resolved.tower] = _random_tower(tower_spec(params, resolved.tower), device)
-        yield _Bench(resolved, towers[resolved.tower], params.compute.batch, auxiliary)
+        yield _Bench(resolved, towers[resolved.tower], batch, auxiliary)
 
 
 def _random_tower(spec: TowerSpec, device: str) -> Clip:
