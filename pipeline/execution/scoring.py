@@ -307,7 +307,7 @@ class _CellRun:
         return CellResult(row, image_scores, self.examples.finish())
 
 
-def _interval_columns(intervals: Mapping[str, Interval]) -> dict[str, float]:
+def _interval_columns(intervals: Mapping[str, Interval]) -> dict[str, Any]:
     return {
         column: value
         for metric, interval in intervals.items()

@@ -4,12 +4,12 @@ The variance is the jackknife's (`jackknife`). A few images decide it, most of a
 lucky sample looks certain too; so it is averaged with the variance that the binormal model (`binormal`) has
 at that value, as if more images had been seen: a prior variance as by Smyth (Statistical Applications in
 Genetics and Molecular Biology 3, 2004). For pixel metrics the model is that of AUROC with one pixel an image
-and kind, which is what they come to where images differ more than their pixels; it weighs little there.
+and kind, which is about what they come to where images differ more than their pixels; it weighs little there,
+and is that of four fifths of the images, as AP spreads a little more.
 
-Ends are Student's on a scale of folded powers (Tukey, Exploratory Data Analysis, 1977), whose limit for a
-power of 0 is the logit: near it for pixel metrics; for image metrics the fourth root, as ends on the logit go
-too far near the ceiling, and plain ones fall short. A perfect separation leaves nothing to compute a variance
-from; the model alone says what is credible then. `python -m benchmarks coverage` chose all this.
+Ends are Student's on a scale of folded fourth roots (Tukey, Exploratory Data Analysis, 1977): on the logit
+they go too far near the ceiling, and plain ones fall short. A perfect separation leaves nothing to compute a
+variance from; the model alone says what is credible then. `python -m benchmarks coverage` chose all this.
 """
 
 import statistics
@@ -26,6 +26,7 @@ from pipeline.metrics.sketch import ImageSketch
 
 LEVEL: Final = 0.95
 
+_POWER: Final = 0.25
 _Z: Final = statistics.NormalDist().inv_cdf((1 + LEVEL) / 2)
 _EXACT: Final = 1e-9  # nearer to 0 or 1 than any other order of images comes
 _TAIL: Final = np.geomspace(_EXACT, 0.02, 250)
@@ -47,7 +48,6 @@ class _Prior(NamedTuple):
         law: the model's.
         bound: lowest value that leaves a perfect separation credible.
         images: how many images it weighs as much as.
-        power: of the scale that ends are computed on.
         highest: that a lower end may be: no other sample is surer than one that separates perfectly.
         excess: how far the value of a sample lies above what is meant, in standard errors.
     """
@@ -55,7 +55,6 @@ class _Prior(NamedTuple):
     law: Law
     bound: float
     images: int
-    power: float
     highest: float = 1.0
     excess: float = 0.0
 
@@ -84,8 +83,7 @@ def image_intervals(
     # F1-max is to hold the population's and the mean of samples, which lies above it.
     excess = {"image_f1_max": F1_EXCESS / 2}
     priors = {
-        name: _Prior(laws[name], bounds[name], 240, 0.25, bounds[name], excess.get(name, 0.0))
-        for name in series
+        name: _Prior(laws[name], bounds[name], 240, bounds[name], excess.get(name, 0.0)) for name in series
     }
     found = {
         name: _interval(getattr(values, name), it.variance, priors[name], np.size(labels), 2)
@@ -107,8 +105,9 @@ def pixel_intervals(sketches: Sequence[ImageSketch], values: PixelMetrics) -> di
     series = pixel_series(sketches, values)
     if not series:
         return {}
-    laws, bounds = binormal(len(sketches), sum(sketch.anomalous > 0 for sketch in sketches))
-    prior = _Prior(laws["image_auroc"], bounds["image_auroc"], 30, 0.05)
+    anomalous = sum(sketch.anomalous > 0 for sketch in sketches)
+    laws, bounds = binormal(len(sketches) * 4 // 5, max(anomalous * 4 // 5, 1))
+    prior = _Prior(laws["image_auroc"], bounds["image_auroc"], 30)
     found = {
         name: _interval(
             getattr(values, name), it.variance, prior, len(sketches), sum(part.size > 0 for part in it)
@@ -130,22 +129,22 @@ def _interval(
     quantile = _student(images - kinds)
     believed = float(np.interp(value, prior.law.mean, prior.law.error)) ** 2
     error = ((images * variance + prior.images * believed) / (images + prior.images)) ** 0.5
-    low, high = _ends(value - prior.excess * error, quantile * error, prior.power)
+    low, high = _ends(value - prior.excess * error, quantile * error)
     low = min(low, prior.highest)
     return Interval(max(error, (high - low) / (2 * quantile)), low, high)
 
 
-def _ends(value: float, half: float, power: float) -> tuple[float, float]:
+def _ends(value: float, half: float) -> tuple[float, float]:
     """Ends of an interval whose halves are `half` wide by the slope of the folded scale at `value`."""
     share = min(max(value, _EXACT), 1 - _EXACT)
-    slope = share ** (power - 1) + (1 - share) ** (power - 1)
-    around = _folded(share, power) + np.array([-half, half]) * slope
-    low, high = np.interp(around, _folded(_SHARES, power), _SHARES, 0, 1)
+    slope = share ** (_POWER - 1) + (1 - share) ** (_POWER - 1)
+    around = _folded(share) + np.array([-half, half]) * slope
+    low, high = np.interp(around, _folded(_SHARES), _SHARES, 0, 1)
     return float(low), float(high)
 
 
-def _folded(share: Any, power: float) -> Any:
-    return (share**power - (1 - share) ** power) / power
+def _folded(share: Any) -> Any:
+    return (share**_POWER - (1 - share) ** _POWER) / _POWER
 
 
 def _student(freedom: int) -> float:
