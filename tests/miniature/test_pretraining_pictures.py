@@ -71,7 +71,7 @@ def test_batches_pair_the_twins_and_show_the_defect_through_every_window(pool: P
     for batch in batches(pool, ((6, 48), (2, 72)), 8, seed=3, patch=8):
         side = batch.masks.shape[1]
         assert batch.images.shape == (16, side, side, 3)
-        assert len(batch.captions) == 16
+        assert len(batch.captions) == len(batch.pieces) == 16
         assert batch.masks.any(axis=(1, 2)).all()
         assert max(batch.corner) * 8 + side <= 72
         change = np.abs(batch.images[:8].astype(int) - batch.images[8:]).max(axis=3)
