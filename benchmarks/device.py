@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from benchmarks.common import facts, table, write_section
-from benchmarks.standin import META, Watch, watched
-from benchmarks.subjects import build, paper_params
+from benchmarks.standin import META, Watch
+from benchmarks.subjects import blank_set, build, paper_params
 from pipeline import methods
 from pipeline.clip import Clip, TowerSpec, load_clip
 from pipeline.clip.architecture import build_model, read_config
@@ -86,7 +86,7 @@ def batch_of(params: Params, tower: str) -> tuple[Watch, int]:
     """What the second batch of a tower's widest group does, and the number of its cells."""
     items = [it for it in resolve_systems(params) if it.tower == tower and it.datasets is None]
     spec, batch = tower_spec(params, tower), params.compute.batch
-    with watched(), torch.inference_mode():
+    with Watch(), torch.inference_mode():
         clip = _clip(spec)
         cells = [build(item, clip) for item in items]
         texts = [method.text_features("bottle") for method in cells]
@@ -95,7 +95,7 @@ def batch_of(params: Params, tower: str) -> tuple[Watch, int]:
     images = torch.zeros(batch, spec.image_size, spec.image_size, 3, dtype=torch.uint8)
     regions = label_masks(_masks(batch, spec.image_size))
     for _ in range(2):
-        with watched() as watch, torch.inference_mode():
+        with Watch() as watch, torch.inference_mode():
             masks = DeviceMasks.of(regions, META)
             features = clip.encode_image(images, taps)
             for method, text, state in zip(cells, texts, states, strict=True):
@@ -109,7 +109,7 @@ def steps_of(params: Params) -> Iterator[tuple[str, str, Watch]]:
     """What the second training step of each learnt method does, with features on the GPU and beside it."""
     for item in resolve_systems(params):
         if item.learnt and not item.system.variant:
-            with watched():
+            with Watch():
                 clip = _clip(tower_spec(params, item.tower))
                 method = methods.build(item.system.method, item.settings, clip)
             assert isinstance(method, LearntMethod)  # noqa: S101 - what `learnt` says
@@ -119,10 +119,11 @@ def steps_of(params: Params) -> Iterator[tuple[str, str, Watch]]:
 
 def _step(method: LearntMethod, home: str) -> Watch:
     """The difference that a third step makes, so that what begins or ends an epoch is left out."""
-    tuned = method.settings.training_on("visa").model_copy(update={"epochs": 1})
+    (first, *_) = method.settings.training_on("visa")
+    tuned = first.model_copy(update={"epochs": 1})
     settings = method.settings.model_copy(update={"training": tuned})
     size = method.clip.spec.image_size
-    with watched():
+    with Watch():
         picture = torch.zeros(1, size, size, 3, dtype=torch.uint8)
         read = method.clip.encode_image(picture, method.loss_taps)
     whole = []
@@ -133,12 +134,13 @@ def _step(method: LearntMethod, home: str) -> Watch:
             {tap: torch.zeros(count, *value.shape[1:], device=home) for tap, value in read.items()},
             torch.zeros(count, dtype=torch.int64, device=home),
             masks.to(home),
-            ["bottle"] * count,
+            blank_set(count, size),
             META,
         )
         twin = type(method)(settings, method.clip, method.prompts)
-        with watched() as watch:
-            fit(twin, cache, auxiliary="visa", seed=1)
+        watch = Watch()
+        with watch:
+            fit(twin, cache, seed=1)
         whole.append(watch)
     return whole[2].less(whole[1])
 

@@ -18,9 +18,8 @@ from pipeline.clip import load_clip
 from pipeline.datasets import prepare_dataset
 from pipeline.execution.run import open_run
 from pipeline.execution.store import CellStore
-from pipeline.execution.systems import resolve_systems
+from pipeline.execution.systems import resolve_systems, weights_name
 from pipeline.execution.tasks import GroupTask, tower_spec
-from pipeline.execution.weights import weights_name
 from pipeline.methods.base import LearntMethod
 from pipeline.params import Params, parse_params
 from pipeline.training import save_checkpoint

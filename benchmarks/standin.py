@@ -5,16 +5,11 @@ real device the processor would wait there for all work before it. So is an uplo
 non-blocking, as one from pageable memory is.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
-from unittest.mock import patch
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-
-from pipeline.clip import architecture
 
 META = torch.device("meta")
 _COPY = (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default)
@@ -23,7 +18,7 @@ _COMPOSITE = (torch.ops.aten.to.device, torch.ops.aten.to.dtype, torch.ops.aten.
 
 
 class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts inside `with watched() as watch`.
+    """Counts inside `with Watch() as watch`.
 
     Attributes:
         waits: times that the processor waits for the device.
@@ -73,10 +68,3 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def _bytes(values: Tensor) -> int:
     return values.numel() * values.element_size()
-
-
-@contextmanager
-def watched() -> Iterator[Watch]:
-    """Count inside; `upload` pins nothing, for want of a driver, and waits as little as on a real device."""
-    with patch.object(architecture, "pinned", lambda values: values), Watch() as watch:
-        yield watch

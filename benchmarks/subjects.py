@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
 from torch import Tensor
@@ -15,6 +16,7 @@ from pipeline import methods
 from pipeline.clip import Clip, TowerSpec, load_clip
 from pipeline.clip.architecture import build_model, read_config
 from pipeline.clip.spec import Precision
+from pipeline.methods.auxiliary import AuxiliarySet
 from pipeline.methods.base import Method
 from pipeline.params import Params, parse_params
 from pipeline.plan import ResolvedSystem
@@ -51,6 +53,12 @@ def random_clip(
     """AnomalyCLIP's tower, or a smaller one by the same rules, with random weights."""
     spec = TowerSpec("main", model, "random", size, "bilinear", "quickgelu", precision)
     return load_clip(spec, device=device, state_dict=random_state(model))
+
+
+def blank_set(count: int, size: int) -> AuxiliarySet:
+    """Black images without a defect."""
+    masks = np.zeros((count, size, size), np.uint8)
+    return AuxiliarySet("visa", np.stack([masks] * 3, -1), masks, np.zeros(count, int), ["bottle"] * count)
 
 
 def random_images(count: int, size: int) -> Tensor:

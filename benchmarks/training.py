@@ -19,15 +19,14 @@ from torch import Tensor
 
 from benchmarks.common import facts, interleaved, synchronise, table, write_section
 from benchmarks.miniature import miniature_params, project
-from benchmarks.subjects import build, paper_params, random_clip, random_images
+from benchmarks.subjects import blank_set, build, paper_params, random_clip, random_images
 from pipeline import methods
 from pipeline.clip import Clip, Tap, load_clip
 from pipeline.execution.systems import resolve_systems
 from pipeline.execution.tasks import tower_spec
 from pipeline.execution.training import auxiliary_set
-from pipeline.methods.base import LearntMethod
+from pipeline.methods.base import Batch, LearntMethod
 from pipeline.training import AuxiliarySet, FeatureCache, collect_features
-from pipeline.training.features import Batch
 from pipeline.training.fit import fit
 
 EPOCHS = 15
@@ -85,16 +84,16 @@ def _both_ways(
     states: dict[str, dict[str, Tensor]] = {}
 
     def from_features() -> None:
-        fit(method, collect_features(clip, auxiliary, method.loss_taps), auxiliary=auxiliary.name, seed=111)
+        fit(method, collect_features(clip, auxiliary, method.loss_taps), seed=111)
         states["features"] = method.state()
 
     kept = collect_features(clip, auxiliary, method.loss_taps)
     images = torch.from_numpy(auxiliary.images.copy())
-    tower = ThroughTower({}, kept.labels, kept.masks, kept.class_names, kept.device, clip, images)
+    tower = ThroughTower({}, kept.labels, kept.masks, kept.auxiliary, kept.device, clip, images)
     clock = _clock(clip.device.type)
 
     def through_tower() -> None:
-        fit(method, tower, auxiliary=auxiliary.name, seed=111)
+        fit(method, tower, seed=111)
         states["tower"] = method.state()
 
     seconds = interleaved({"features": from_features, "tower": through_tower}, rounds, clock)
@@ -144,11 +143,11 @@ def paper_shapes(device: str, images: int) -> list[str]:
         {tap: value.expand(BATCH, *value.shape[1:]).contiguous() for tap, value in features.items()},
         masks.flatten(1).any(1).long().to(clip.device),
         masks.to(clip.device),
-        ["bottle"] * BATCH,
+        blank_set(BATCH, SIZE),
         clip.device,
     )
     began = clock()
-    fit(method, cache, auxiliary="visa", seed=111)
+    fit(method, cache, seed=111)
     step = (clock() - began) / EPOCHS
     steps = images / BATCH
     through, cached = EPOCHS * (images * tower + steps * step), images * tower + EPOCHS * steps * step

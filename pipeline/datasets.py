@@ -22,14 +22,13 @@ from pipeline.archives.writer import require_free, staged
 from pipeline.catalog import DatasetRecord, Guess, KnownCounts, Sample, registry
 from pipeline.catalog.survey import survey
 from pipeline.catalog.tree import read_tree, some
-from pipeline.downloads.hosts import routes
 from pipeline.errors import DataError, ParamsError
 from pipeline.files import write_text
 from pipeline.params import Params
 from pipeline.progress import progress
+from pipeline.settings import read_yaml
 from pipeline.shards import Manifest, prepare, read_manifest
 from pipeline.shards.arrays import fill_row
-from pipeline.yaml_files import read_yaml
 
 State = Literal["missing", "there", "prepared", "prepared in part"]
 
@@ -299,6 +298,8 @@ def _bytes_below(folder: Path) -> int:
 
 def bytes_to_download(record: DatasetRecord, build: str | None) -> int | None:
     """Bytes of the archives of the first source that needs no person."""
+    from pipeline.downloads.hosts import routes  # late, as an HTTP client comes with it
+
     for route in routes(record, build):
         sizes = [source.bytes for source in route]
         if not any(source.by_hand for source in route):

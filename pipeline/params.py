@@ -10,11 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
-from pipeline import limits
+from pipeline import process
 from pipeline.errors import ParamsError
 from pipeline.files import read_json
-from pipeline.settings import SettingsRecord, patches_per_side
-from pipeline.yaml_files import read_yaml
+from pipeline.settings import SettingsRecord, patches_per_side, read_yaml
 
 WORKER_BYTES = 1 << 30  # torch, a small tower and a batch; a large tower needs more
 PARAMS_FILE = Path("params.yaml")
@@ -183,7 +182,7 @@ class Params(SettingsRecord):
 
 def _room() -> int:
     """Processors that this process may use, as far as its memory has room for a worker on each."""
-    return max(1, min(limits.processors(), limits.memory() // WORKER_BYTES))
+    return max(1, min(process.processors(), process.memory() // WORKER_BYTES))
 
 
 def _patch(model: str) -> int | None:

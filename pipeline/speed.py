@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline import limits, methods
+from pipeline import methods, process
 from pipeline.clip import load_clip
 from pipeline.clip.architecture import build_model, read_config
 from pipeline.errors import ZsadError
@@ -37,8 +37,8 @@ from pipeline.files import read_json, value_digest, write_json
 from pipeline.methods.base import Method
 from pipeline.metrics import PixelState, label_masks, pixel_draws
 from pipeline.metrics.state import BUDGET
-from pipeline.orphans import end_with
 from pipeline.plan import Rates
+from pipeline.process import end_with
 
 CALIBRATION = Path(".zsad") / "calibration.json"
 
@@ -55,8 +55,8 @@ def machine() -> dict[str, str | int]:
     models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return {
         "processor": models[0] if models else platform.machine(),
-        "cores": limits.processors(),
-        "memory_gib": round(limits.memory() / 2**30),
+        "cores": process.processors(),
+        "memory_gib": round(process.memory() / 2**30),
         "python": platform.python_version(),
         **{library: version(library) for library in _LIBRARIES},
     }
@@ -165,7 +165,7 @@ class _Bench:
         side = int(_MASK_SHARE * spec.image_size)
         masks[:, :side, :side] = 1
         self._regions = label_masks(masks)
-        self._cells: list[tuple[Method, torch.Tensor]] = []
+        self._cells: list[tuple[Method, torch.Tensor | None]] = []
 
     def __len__(self) -> int:
         return len(self._cells)

@@ -15,7 +15,7 @@ from threading import Timer
 from types import FrameType
 
 from pipeline.errors import ZsadError, as_message, log_to_stderr, printable, redacted
-from pipeline.orphans import end_with
+from pipeline.process import end_with
 
 _GRACE_SECONDS = 10
 _DVCS_NAME_OF_IT = "DVC_STAGE"

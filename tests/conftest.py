@@ -57,6 +57,14 @@ def make_project(folder: Path, params: dict[str, Any]) -> Project:
     return made
 
 
+_LONG = ("e2e", "ray", "prefect")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long goes first: a worker that has nothing left takes short tests from another."""
+    items.sort(key=lambda item: not any(item.get_closest_marker(mark) for mark in _LONG))
+
+
 @pytest.fixture(scope="session")
 def reach() -> Reach:
     """What this repository can run; reading its syntax trees takes a second."""
@@ -141,6 +149,26 @@ def evaluated_template(trained_template: Path, tmp_path_factory: pytest.TempPath
             assert evaluate().complete
 
     return _once(tmp_path_factory, "evaluated", make)
+
+
+@pytest.fixture(scope="session")
+def undisturbed_plain(trained_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project after an undisturbed serial run of `use_plain_methods`; to look at, not to change."""
+    from tests.execution.running import evaluate, use_plain_methods
+
+    def make(folder: Path) -> None:
+        shutil.copytree(trained_template, folder)
+        use_plain_methods(Project(folder))
+        with contextlib.chdir(folder):
+            assert evaluate().complete
+
+    return Project(_once(tmp_path_factory, "plain", make))
+
+
+@pytest.fixture(scope="session")
+def plain_results(undisturbed_plain: Project) -> dict[str, bytes]:
+    """The files below `results` of `undisturbed_plain`."""
+    return undisturbed_plain.files("results")
 
 
 @pytest.fixture

@@ -48,6 +48,14 @@ def test_one_word_says_what_learnt_methods_are_tuned_on() -> None:
     assert both.tuned_on("tn3k") == "mvtec"
 
 
+@pytest.mark.parametrize("profile", ["miniature", "paper"])
+def test_one_word_adds_a_suite(profile: str) -> None:
+    usual, wider = composed(f"profile={profile}"), composed(f"profile={profile}", "suite=extended-2026.12")
+    added = catalog.names("extended-2026.12")
+    assert wider == usual | {"datasets": [*catalog.names(), *added, *catalog.auxiliary_names()]}
+    assert parse_params(wider).datasets == tuple(wider["datasets"])
+
+
 @pytest.mark.parametrize(("profile", "committed"), [("miniature", True), ("paper", False)])
 def test_profiles_compose_to_valid_params(profile: str, committed: bool, values: dict[str, Any]) -> None:
     made = composed(f"profile={profile}")
@@ -61,6 +69,8 @@ def test_profiles_compose_to_valid_params(profile: str, committed: bool, values:
         ("ablations", 9, "anomalyclip[object_aware]"),
         ("sweeps", 12, "anomalyclip[context_8]"),
         ("[ablations,sweeps]", 21, "anomalyclip[sigma_0]"),
+        ("appendix", 12, "anomalyclip[h14]"),
+        ("[ablations,appendix]", 18, "anomalyclip[dice_only]"),
     ],
 )
 def test_variants_compose_to_entries_without_an_error(choice: str, variants: int, one: str) -> None:

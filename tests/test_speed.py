@@ -85,7 +85,9 @@ def test_another_gpu_is_measured_anew(
         assert speed.gpu("cpu") is None
 
 
-def test_rates_are_what_evaluation_pays(trained: Project) -> None:
+def test_rates_are_what_evaluation_pays(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "_ENOUGH_SECONDS", 0.1)
+    monkeypatch.setattr(speed, "DRAWS", 20)
     task = replace(max(planned(), key=lambda task: task.images), masks=True)
     kept, counted = (measure(task, counted=counted) for counted in (False, True))
     assert min(kept.pixels, counted.pixels) > 0
@@ -102,7 +104,8 @@ def test_a_damaged_file_is_replaced(trained: Project, counted: list[str], tmp_pa
     assert len(json.loads(path.read_text())) == 1
 
 
-def test_the_estimate_is_near_the_run(trained: Project) -> None:
+def test_the_estimate_is_near_the_run(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "_ENOUGH_SECONDS", 0.2)
     task = max(planned(), key=lambda task: task.images)
     measured = measure(task, counted=False)
     score_group(task)  # loads the tower

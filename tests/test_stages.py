@@ -17,6 +17,13 @@ from stages.entry import named, stage
 from tests.project import ROOT, Project
 
 
+def test_prepare_loads_no_engine_and_no_http_client() -> None:
+    """It is a process for every data set."""
+    command = [sys.executable, "-c", "import sys, stages.prepare; print(*sys.modules)"]
+    loaded = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert {"httpx", "prefect", "ray", "torch"} & set(loaded.stdout.split()) == set()
+
+
 @pytest.fixture
 def _handlers() -> Iterator[None]:
     """`stage` sets handlers of signals; a test gives them back."""

@@ -22,13 +22,11 @@ MOVES_NOTHING = {
     "pipeline/errors.py": "what messages say, and what they hide",
     "pipeline/files.py": "puts on disk what its callers made, and names it by its content",
     "pipeline/flows/*": "shows the work and keeps it going; the work itself is in execution",
-    "pipeline/limits.py": "how many groups run at a time",
-    "pipeline/orphans.py": "how a process ends",
+    "pipeline/process.py": "how many groups run at a time, and how a process ends",
     "pipeline/progress.py": "shows how far the work is",
     "pipeline/execution/backends.py": "where a group runs",
     "pipeline/execution/log.py": "what happened, line by line",
     "pipeline/execution/cluster.py": "where a group runs",
-    "pipeline/execution/local_ray.py": "where a group runs",
     "pipeline/execution/ray.py": "where a group runs",
     "pipeline/execution/retries.py": "whether it is tried again",
     "pipeline/execution/store.py": "keeps finished cells under their keys",
@@ -75,7 +73,9 @@ def dvc() -> dict[str, Any]:
 def files(patterns: Iterable[str]) -> Iterator[str]:
     """The files of this repository under paths of dvc.yaml or of `_SHARED_SOURCES`."""
     for pattern in patterns:
-        for path in ROOT.glob(pattern.replace("${item}", "*")):
+        found = list(ROOT.glob(pattern.replace("${item}", "*")))
+        assert found, f"{pattern}: no such file"
+        for path in found:
             inside = path.rglob("*") if path.is_dir() else [path]
             yield from (it.relative_to(ROOT).as_posix() for it in inside if it.suffix not in ("", ".pyc"))
 

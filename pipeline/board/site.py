@@ -113,7 +113,7 @@ def board_data(entries: Iterable[Entry]) -> dict[str, Any]:
     """JSON-able: metrics, data sets, methods, entries, a number for each mean, a row for each cell."""
     entries = list(entries)
     expected: Expected = {name: it for own in entries for name, it in own.outcome.expected.items()}
-    order = [name for name in (*catalog.names(), *sorted(expected)) if name in expected]
+    order = [name for name in (*catalog.shipped_names(), *sorted(expected)) if name in expected]
     systems = in_order({system for own in entries for system in own.outcome.means})
     numbers = [number for own in entries for number in _numbers(own)]
     return {
@@ -134,7 +134,7 @@ def _dataset(name: str, expected: Expected) -> dict[str, Any]:
         "name": name,
         "title": told.title,
         "full": record.title,
-        "domain": told.domain,
+        "domain": told.division,
         "modality": record.modality,
         "metrics": list(told.metrics),
         "subsets": list(told.subsets),
@@ -194,7 +194,7 @@ def _common(own: Entry, means: SystemMeans, dataset: str) -> dict[str, Any]:
     return {
         "entry": own.name,
         "profile": own.outcome.profile,
-        "domain": own.outcome.expected[dataset].domain,
+        "domain": own.outcome.expected[dataset].division,
         "dataset": dataset,
         "method": means.system.method,
         "variant": means.system.variant,

@@ -42,10 +42,11 @@ from pipeline.tables import Outcome, expected_sets, outcome_of, table_texts
 from pipeline.tables.values import KEY_COLUMNS
 
 CANNOT: Final = (
-    "not seen by this check: a forgery that is consistent in rows, scores and tables; pixel metrics and "
-    "intervals (maps are not kept); `--rerun N` runs random cells again where data and weights are there"
+    "not seen by this check: a forgery that is consistent in rows, scores and tables; pixel metrics, "
+    "intervals (maps are not kept) and costs; `--rerun N` runs random cells again where data and weights are "
+    "there"
 )
-_PARTS: Final = {"metrics", "scores", "examples", "tables", "report", "run.json"}
+_PARTS: Final = {"metrics", "scores", "examples", "tables", "report", "cost", "run.json"}
 _FILE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,120}")
 _MOST_FILES: Final = 20_000
 _MOST_BYTES: Final = 512 << 20  # of a file
@@ -194,7 +195,8 @@ def _rows(metrics: pd.DataFrame, reasons: list[str]) -> list[CellRow]:
 def _in_order(rows: Iterable[CellRow]) -> list[str]:
     """The data sets of `rows` as the tables of a run have them: in the catalog's order."""
     present = dict.fromkeys(row.dataset for row in rows)
-    return [*(name for name in catalog.names() if name in present), *sorted({*present} - {*catalog.names()})]
+    known = [name for name in catalog.shipped_names() if name in present]
+    return [*known, *sorted({*present} - {*known})]
 
 
 def _builds(rows: Iterable[CellRow]) -> dict[str, str]:

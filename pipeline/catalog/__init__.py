@@ -4,11 +4,12 @@ A record (YAML) says everything that is known; a layout reader lists the test sp
 a fingerprint names the build that was found. Nothing here downloads, decodes at scale or writes.
 """
 
-from pipeline.catalog.counts import count_problems
+from pipeline.catalog.builds import count_problems
 from pipeline.catalog.guess import Guess, guess
 from pipeline.catalog.listing import advice, list_samples
 from pipeline.catalog.record import Build, DatasetRecord, Domain, Source, Subset, Task
 from pipeline.catalog.registry import (
+    PAPER,
     absent,
     auxiliary_names,
     by_step,
@@ -21,6 +22,8 @@ from pipeline.catalog.registry import (
     own_record_path,
     record,
     shipped_names,
+    suites,
+    suites_of,
     what_brings,
 )
 from pipeline.catalog.samples import ANOMALOUS, NORMAL, Counts, Ignored, KnownCounts, Listing, Sample
@@ -28,6 +31,7 @@ from pipeline.catalog.samples import ANOMALOUS, NORMAL, Counts, Ignored, KnownCo
 __all__ = [
     "ANOMALOUS",
     "NORMAL",
+    "PAPER",
     "Build",
     "Counts",
     "DatasetRecord",
@@ -56,5 +60,7 @@ __all__ = [
     "own_record_path",
     "record",
     "shipped_names",
+    "suites",
+    "suites_of",
     "what_brings",
 ]

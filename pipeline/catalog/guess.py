@@ -16,8 +16,8 @@ from pydantic import ValidationError
 from pipeline.catalog.guess_folders import Rule, by_label_folders, by_masks, unnamed_folders
 from pipeline.catalog.guess_lists import by_lists
 from pipeline.catalog.layouts.base import MASK_OF_NORMAL, is_empty_mask
+from pipeline.catalog.layouts.folders import ImageMaskFolders
 from pipeline.catalog.layouts.image_list import ImageList
-from pipeline.catalog.layouts.image_mask_folders import ImageMaskFolders
 from pipeline.catalog.listing import examine
 from pipeline.catalog.record import Build, DatasetRecord, Licence, Subset
 from pipeline.catalog.roles import (

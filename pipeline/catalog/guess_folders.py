@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from pipeline.catalog.layouts import AnyLayout
 from pipeline.catalog.layouts.base import is_empty_mask
-from pipeline.catalog.layouts.image_mask_folders import ImageMaskFolders
+from pipeline.catalog.layouts.folders import ImageMaskFolders
 from pipeline.catalog.layouts.mvtec_like import MvtecLike
 from pipeline.catalog.roles import Pictures, likeliest, mask_pattern
 from pipeline.catalog.tree import MANY, Tree, folded, join, some, stem

@@ -17,6 +17,8 @@ from pipeline.errors import DataError
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
+HubPath = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$")]
+
 # Names become folder names of shards and results.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_ -]*$")]
 Task = Literal["image", "pixel"]
@@ -41,6 +43,9 @@ class Source(_Part):
         kind: `form` and `onedrive` need a person; `instructions` say what to do.
         use: false for what is named only to be known: pages, copies that were processed anew, other layouts.
         archive: name of the file; of several RAR volumes the first.
+        files: of a huggingface source, its archives by their paths there; each is unpacked into the folder
+            that it lies in.
+        gated: the hub gives it to those alone who have accepted its terms, and asks for their token.
         volumes: names of the further volumes, beside it.
         part: the part of the data set that is there, null for all of it. Parts together make one set.
         build: name of the build that it gives, null for the first one.
@@ -56,6 +61,8 @@ class Source(_Part):
     use: bool = True
     archive: FileName | None = None
     volumes: tuple[FileName, ...] = ()
+    files: tuple[HubPath, ...] = ()
+    gated: bool = False
     part: str | None = None
     build: str | None = None
     folder: bool = False
@@ -76,7 +83,12 @@ class Source(_Part):
     @property
     def file_name(self) -> str:
         """What its file is called on disk; of one without a published name, the content tells what it is."""
-        return self.archive or "archive.zip"
+        return self.archive or (self.files[0] if self.files else "archive.zip")
+
+    @property
+    def further_files(self) -> tuple[str, ...]:
+        """What its other files are called, below the folder of the first."""
+        return (*self.volumes, *self.files[1:])
 
     @property
     def key(self) -> str:
@@ -107,8 +119,14 @@ class Source(_Part):
             raise ValueError(f"{self.kind} needs the url and the name of the archive")
         if self.kind in _WITH_ID and self.id is None:
             raise ValueError(f"{self.kind} needs an id")
-        if self.kind == "huggingface" and self.archive is None:
+        if self.kind == "huggingface" and not (self.archive or self.files):
             raise ValueError("huggingface needs the name of the archive")
+        return self
+
+    @model_validator(mode="after")
+    def _only_the_hub_has(self) -> Self:
+        if (self.gated or self.files) and self.kind != "huggingface":
+            raise ValueError("`gated` and `files` are of huggingface alone")
         return self
 
 
@@ -135,7 +153,8 @@ class Build(_Part):
     A number of images is null where not known. `mask_above` is the rule of its masks: a pixel is anomalous
     when its grey value lies above. 0 is the paper's rule; 127 leaves out the noise that lossy masks have.
     `bit_depth` is of images that are stored in 16 bits: 12 when white is 4095; null where there are none.
-    A build that reads the files of another one names it (`files_of`) and the `layout` that does so.
+    A build that reads the files of another one names it (`files_of`) and the `layout` that does so. One that
+    was cut anew may have other `subsets`.
     """
 
     name: str
@@ -148,6 +167,7 @@ class Build(_Part):
     bit_depth: int | None = Field(default=None, ge=8, le=16)
     files_of: str | None = None
     layout: AnyLayout | None = None
+    subsets: tuple[Subset, ...] = ()
 
     @property
     def counts(self) -> KnownCounts:
@@ -169,10 +189,10 @@ class DatasetRecord(_Part):
 
     Attributes:
         name: the name used in params, files and tables of this project.
-        paper_name: the name printed in the tables of the paper.
+        paper_name: the name printed in tables, for the 17 that of the paper.
         tasks: `image` when image-level metrics are defined, `pixel` when masks exist.
         subsets: in the order of the publisher.
-        builds: known builds; the first is the one that the paper evaluates.
+        builds: known builds; the first is the one that the paper evaluates, or the one that a suite means.
         layouts: published layouts, the first that fits is read.
         holds_images_of: other data sets that what is tuned on this one must not be evaluated on.
         quirks: traps for whoever reads the files.
@@ -186,8 +206,9 @@ class DatasetRecord(_Part):
     aliases: tuple[str, ...] = ()
     domain: Domain
     group: Literal[
-        "object_and_texture", "object", "texture", "brain", "chest", "skin", "colon", "thyroid", "own"
-    ]
+        "object_and_texture", "object", "texture", "brain", "liver", "retina", "chest", "tissue", "skin",
+        "colon", "thyroid", "own",
+    ]  # fmt: skip
     modality: str
     tasks: Annotated[tuple[Task, ...], Field(min_length=1)]
     subsets: Annotated[tuple[Subset, ...], Field(min_length=1)]
@@ -205,8 +226,6 @@ class DatasetRecord(_Part):
         for names in (self.subset_names, [build.name for build in self.builds], self.tasks):
             if len(set(names)) != len(names):
                 raise ValueError(f"names occur twice: {', '.join(names)}")
-        if len(self.builds) > 1 and len(self.subsets) > 1:
-            raise ValueError("several builds are only described for a set of one subset")
         return self
 
     @model_validator(mode="after")
@@ -258,9 +277,9 @@ class DatasetRecord(_Part):
         chosen = self.build(build)
         if chosen == self.builds[0]:
             return self
-        subsets = (subset.model_copy(update={"normal": None, "anomalous": None}) for subset in self.subsets)
+        uncounted = (it.model_copy(update={"normal": None, "anomalous": None}) for it in self.subsets)
         others = (known for known in self.builds if known != chosen)
-        changes = {"builds": (chosen, *others), "subsets": tuple(subsets)}
+        changes = {"builds": (chosen, *others), "subsets": chosen.subsets or tuple(uncounted)}
         return self.model_copy(update=changes | ({"layouts": (chosen.layout,)} if chosen.layout else {}))
 
     def expected(self) -> dict[str, KnownCounts]:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.catalog.fingerprint import FileFact
+from pipeline.catalog.builds import FileFact
 from pipeline.catalog.images import Values, depth_note, depth_of, open_contents, orientation_of, peak_of
 from pipeline.catalog.layouts import AnyLayout
 from pipeline.catalog.layouts.image_list import ImageList, as_word

@@ -1,4 +1,4 @@
-"""The `zsad` command: the group, its common options, errors as one line, and one module per command.
+"""The `zsad` command: the group, its common options, errors as one line, and its commands.
 
 A command parses and prints. The work is done by the packages below, which every command imports when it runs,
 so that `zsad --help` is quick.
@@ -9,42 +9,28 @@ from pathlib import Path
 
 import click
 
-from pipeline.cli import (
-    board,
-    datasets,
-    diff,
-    doctor,
-    download,
-    import_checkpoint,
-    init,
-    methods,
-    plan,
-    report,
-    score,
-    serve,
-    tables,
-    verify,
-)
+from pipeline.cli import board, datasets, diff, download, methods, plan, project, score, tables
 from pipeline.errors import ZsadError, as_message, printable, redacted
 from pipeline.params import PARAMS_FILE
 
 __all__ = ["main"]
 
 _COMMANDS = (
-    init.init,
+    project.init,
     datasets.datasets,
     methods.methods,
     download.download,
     plan.plan,
-    serve.serve,
+    plan.cost,
+    project.serve,
     score.score,
     tables.tables,
-    report.report,
+    tables.report,
     diff.diff,
-    verify.verify,
+    board.verify,
     board.board,
-    import_checkpoint.import_checkpoint,
-    doctor.doctor,
+    methods.import_checkpoint,
+    project.doctor,
 )
 
 

@@ -2,19 +2,23 @@
 
 import json
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.errors import count
 from pipeline.params import load_params
 
 if TYPE_CHECKING:
     from pipeline.catalog import DatasetRecord
     from pipeline.datasets import Added, DatasetState
+    from pipeline.duplicates import Overlap
 
 _MOST_SUBSETS = 30  # that are listed one by one
 
@@ -74,6 +78,49 @@ def add(folder: Path, name: str | None, normal: str | None, track: bool, leave_a
     if track:
         for file in track_with_dvc([added.folder], [added.record_path]):
             click.echo(f"tracked: {file}, staged in git; `git commit` and `dvc push` share it")
+
+
+@datasets.command()
+@click.option("--json", "as_json", is_flag=True, help="For programs: a list of objects.")
+@click.pass_obj
+def duplicates(params_file: Path, as_json: bool) -> None:
+    """Look for images of the auxiliary sets in the data sets that are evaluated, equal or nearly so.
+
+    Exit code 1 where the run has a cell that they touch: such a cell is measured on what it was tuned on.
+
+    Example: zsad datasets duplicates
+    """
+    from pipeline.duplicates import missing, overlaps
+
+    params = load_params(params_file)
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():  # progress is no JSON
+        found = list(overlaps(params))
+    shared = [overlap for overlap in found if overlap.duplicates]
+    if as_json:
+        plain = [{**asdict(it), "duplicates": [twins._asdict() for twins in it.duplicates]} for it in shared]
+        click.echo(json.dumps(plain, indent=1, ensure_ascii=False))
+    else:
+        for overlap in shared:
+            for line in _overlap_lines(overlap):
+                click.echo(line)
+        if absent := missing(params):
+            click.echo(f"not looked at, for their files are not here: {', '.join(absent)}")
+        click.echo(f"{count(len(found), 'pair')} of data sets compared, {len(shared)} share images")
+    if any(overlap.cells for overlap in shared):
+        sys.exit(1)
+
+
+def _overlap_lines(overlap: "Overlap") -> Iterator[str]:
+    equal = sum(it.bits is None for it in overlap.duplicates)
+    near = len(overlap.duplicates) - equal
+    yield (
+        f"{overlap.dataset} and {overlap.auxiliary}, which is tuned on: {equal} equal and {near} near images"
+    )
+    for it in overlap.duplicates:
+        how = "equal" if it.bits is None else f"near, {it.bits} of 256 bits"
+        yield f"  {how}: {it.place} {it.image} and {it.twin_place} {it.twin}"
+    cells = "; ".join(overlap.cells) or "none; nothing that was tuned there is evaluated here"
+    yield f"  cells that this touches: {cells}"
 
 
 def _say(added: "Added") -> None:

@@ -1,6 +1,7 @@
 """`zsad plan`: what the next evaluate would run, what it costs here, and how long on how many workers.
 
-Before anything is prepared, and for a profile by name, it is the price of everything instead.
+Before anything is prepared, and for a profile by name, it is the price of everything instead. `zsad cost`
+measures what each system costs, whatever of it is here.
 """
 
 import json
@@ -191,3 +192,32 @@ def _price_lines(priced: "Price") -> Iterator[str]:
     yield f"  {decimal(priced.prepared)} prepared, {decimal(priced.features)} of features while tuning"
     yield f"memory of a GPU: about {priced.gpu_memory / 2**30:.1f} GiB, by the shapes"
     yield "time, one after the other"
+
+
+@click.command()
+@click.option("--profile", help="Of another profile than that of params.yaml.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), help="[default: as `compute` in params says]")
+@click.option("--rounds", type=click.IntRange(1, 1000), default=5, show_default=True, help="All take turns.")
+@click.pass_obj
+def cost(params_file: Path, profile: str | None, device: str | None, rounds: int) -> None:
+    """Measure what each method and variant costs: parameters, operations, time, memory, tuning.
+
+    That needs no data and no weights. The numbers go to results/PROFILE/cost, with the machine, as a table
+    beside accuracy where it was evaluated, and as a picture; no other result changes.
+
+    Example: zsad cost --profile paper --device cuda
+    """
+    from pipeline.cost import measure
+    from pipeline.flows.request import composed_params
+    from pipeline.tables.cost import write_cost
+
+    params = composed_params(profile) if profile else load_params(params_file)
+    costs = measure(
+        params,
+        device=device or params.compute.device,
+        rounds=rounds,
+        announce=lambda line: click.echo(line, err=True),
+    )
+    click.echo(costs.write(params.results / "cost"))
+    for path in write_cost(params, costs):
+        click.echo(path)

@@ -134,7 +134,7 @@ def detector_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def _setting(text: str) -> tuple[str, Any]:
     from pipeline.errors import ParamsError
-    from pipeline.yaml_files import parse_yaml
+    from pipeline.settings import parse_yaml
 
     key, equals, value = text.partition("=")
     if not (key and equals):

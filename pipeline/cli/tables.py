@@ -1,4 +1,4 @@
-"""`zsad tables`: draw the tables of a run, or print one."""
+"""`zsad tables` and `zsad report`: what a run came to, drawn, printed, or as one HTML page."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from pipeline.tables import Table
 
-
 _FORMATS = ("terminal", "markdown", "latex", "csv", "html")
 _WIDE = 240
 """Columns of a table that is printed to a file or a pipe, where `COLUMNS` says no other number."""
@@ -29,8 +28,8 @@ _WIDE = 240
 def tables(params_file: Path, table: str | None, kind: str | None) -> None:
     """Draw the tables of the cells that are finished, complete or not.
 
-    With TABLE (table1 to table5, figure5, figure6, metrics, protocols, or a data set) or --format the table
-    is printed instead.
+    With TABLE (table1 to table5, figure5, figure6, review7, metrics, protocols, or a data set) or --format
+    the table is printed instead.
 
     Example: zsad tables table1 --format latex
     """
@@ -67,3 +66,25 @@ def _show(table: "Table", kind: str) -> None:
     console = Console()
     told = console.is_terminal or "COLUMNS" in os.environ
     (console if told else Console(width=_WIDE)).print(terminal(table))
+
+
+@click.command()
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the report.  [default: report/PROFILE]",
+)
+@click.pass_obj
+def report(params_file: Path, out: Path | None) -> None:
+    """Write report.html and the figures of the cells that are finished, complete or not.
+
+    The page is one file that opens from disk, without a network, and says revision, date and machine of the
+    run. DVC's own copy in results/PROFILE/report leaves them out: it is the same in every clone.
+
+    Example: zsad report --out report
+    """
+    from pipeline.report import read_sources, write_report
+
+    params = load_params(params_file)
+    for path in write_report(read_sources(params), out or Path("report") / params.profile):
+        click.echo(path)

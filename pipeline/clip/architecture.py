@@ -155,9 +155,7 @@ def residual_block(block: Any, x: Tensor, *, causal: bool = False) -> Tensor:
 
 def upload(values: Tensor, device: torch.device) -> Tensor:
     """`values` of the CPU on `device`, without waiting for what runs there."""
-    return values if device.type == "cpu" else pinned(values).to(device, non_blocking=True)
-
-
-def pinned(values: Tensor) -> Tensor:
-    """`values` in memory from which a device copies by itself."""
-    return values.pin_memory()
+    if device.type == "cpu":
+        return values
+    held = values.pin_memory() if device.type == "cuda" else values  # from which a GPU copies by itself
+    return held.to(device, non_blocking=True)

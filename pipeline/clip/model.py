@@ -67,6 +67,11 @@ class Clip:
         with _tf32() if self.spec.precision == "tf32" else nullcontext():
             return self.vision.read(images.to(self.device, non_blocking=True), taps)
 
+    @property
+    def weights(self) -> tuple[Tensor, ...]:
+        """Its weights, image and text side."""
+        return tuple(self._state.values())
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the weights' content and of the rules they run under; no path or file format enters."""

@@ -62,14 +62,26 @@ class TowerSpec:
 
 @dataclass(frozen=True)
 class Global:
-    """The class token after the last block, projected: (B, D). `ln_post` as in CLIP; AnomalyCLIP has none."""
+    """The class token of CLIP's own path.
+
+    Attributes:
+        ln_post: Whether it passes the tower's last norm, as in CLIP; AnomalyCLIP's does not.
+        layer: Block whose output is read; None is the last one.
+        projected: To the joint space, (B, D); otherwise (B, width).
+    """
 
     ln_post: bool = True
+    layer: int | None = None
+    projected: bool = True
+
+    def __post_init__(self) -> None:
+        if self.layer is not None and self.layer < 1:
+            raise ValueError(f"there is no block {self.layer}: blocks are counted from 1")
 
 
 @dataclass(frozen=True)
 class Local:
-    """The patch tokens of one stream after one block, class token dropped.
+    """The tokens of one stream after one block.
 
     Attributes:
         stream: `qk` is CLIP's own path. `vv`, `qq` and `kk` are AnomalyCLIP's diagonally prominent attention
@@ -77,20 +89,25 @@ class Local:
             under their own v·v, q·q or k·k similarity, and skips the MLPs.
         layer: Block whose output is read.
         start: First block of the extra stream; 1 for `qk`, which has none.
-        projected: ln_post and projection to the joint space, (B, g·g, D); otherwise raw tokens, (B, g·g,
-            width).
+        projected: ln_post and projection to the joint space, (B, g·g, D); otherwise (B, g·g, width).
+        normed: Whether tokens that are not projected pass ln_post; otherwise they are the block's raw output.
+        class_token: Whether the class token is kept, in front of the patches.
     """
 
     stream: Stream
     layer: int
     start: int = 1
     projected: bool = True
+    normed: bool = False
+    class_token: bool = False
 
     def __post_init__(self) -> None:
         if self.stream == "qk" and self.start != 1:
             raise ValueError("the qk stream has no start: it is the tower's own path")
         if not 1 <= self.start <= self.layer:
             raise ValueError(f"block {self.layer} lies before block {self.start}, where the stream starts")
+        if self.projected and self.normed:
+            raise ValueError("projected tokens always pass ln_post: `normed` is for those that are not")
 
 
 @dataclass(frozen=True)

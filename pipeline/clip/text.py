@@ -32,17 +32,19 @@ def _words(text: str) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Template:
-    """Embedded prompts with room for learnt context after the start token.
+    """Embedded prompts with room for learnt context.
 
     Attributes:
         embeddings: Token embeddings without positions, (n, L, W).
         ends: Position of each end token, (n,).
-        n_ctx: Number of places that learnt vectors take, positions 1 to n_ctx.
+        n_ctx: Number of places that learnt vectors take.
+        first: Position of the first of them: 1 is behind the start token, 0 in front of it.
     """
 
     embeddings: Tensor
     ends: Tensor
     n_ctx: int
+    first: int = 1
 
 
 class TextTower:
@@ -90,18 +92,25 @@ class TextTower:
             parts.append(self._run(template.embeddings, template.ends, ()))
         return torch.cat(parts)
 
-    def template(self, words: Sequence[str], n_ctx: int) -> Template:
+    def template(self, words: Sequence[str], n_ctx: int, *, first: int = 1) -> Template:
         """Embed prompts that begin with `n_ctx` places for learnt vectors.
+
+        Args:
+            words: What stands behind the places.
+            n_ctx: Number of places.
+            first: Of the places: 1 behind the start token, 0 in front of it (AF-CLIP).
 
         Raises:
             ParamsError: a prompt is longer than the context.
         """
         tokens = [self.tokens(" ".join([_PLACEHOLDER] * n_ctx + [text])) for text in words]
+        if first == 0:
+            tokens = [[*ids[1 : 1 + n_ctx], ids[0], *ids[1 + n_ctx :]] for ids in tokens]
         longest = max(len(ids) for ids in tokens)
         padded = torch.tensor([ids + [0] * (longest - len(ids)) for ids in tokens])
         weight: Tensor = self._model.token_embedding.weight
         ends = torch.tensor([len(ids) - 1 for ids in tokens])
-        return Template(weight[upload(padded, weight.device)], upload(ends, weight.device), n_ctx)
+        return Template(weight[upload(padded, weight.device)], upload(ends, weight.device), n_ctx, first)
 
     def encode_template(self, template: Template, context: Tensor, deep: Sequence[Tensor]) -> Tensor:
         """Embeddings of prompts with learnt context, differentiable in `context` and `deep`: (n, D).
@@ -114,9 +123,10 @@ class TextTower:
                 (AnomalyCLIP, Eq. 3). Each goes through float16, as in the reference code, forwards and
                 backwards.
         """
-        embeddings = template.embeddings
+        embeddings, first = template.embeddings, template.first
         context = context.expand(len(embeddings), -1, -1)
-        embeddings = torch.cat([embeddings[:, :1], context, embeddings[:, 1 + template.n_ctx :]], dim=1)
+        behind = embeddings[:, first + template.n_ctx :]
+        embeddings = torch.cat([embeddings[:, :first], context, behind], dim=1)
         return self._run(embeddings, template.ends, deep)
 
     def tokens(self, text: str) -> list[int]:

@@ -60,27 +60,37 @@ class VisionTower:
         return torch.cat([first, patches], dim=1) + self._positions
 
     def _read_blocks(self, x: Tensor, taps: list[Tap]) -> dict[Tap, Tensor]:
-        locals_at: dict[int, list[Local]] = defaultdict(list)
+        read_at: dict[int, list[Global | Local]] = defaultdict(list)
         for tap in taps:
-            if isinstance(tap, Local):
-                locals_at[tap.layer].append(tap)
-        globals_wanted = [tap for tap in taps if isinstance(tap, Global)]
-        last = self.depth if globals_wanted else max(locals_at)
-        streams = _Streams(tap for found in locals_at.values() for tap in found)
+            if not isinstance(tap, Windows):
+                read_at[tap.layer or self.depth].append(tap)
+        streams = _Streams(tap for tap in taps if isinstance(tap, Local))
         features: dict[Tap, Tensor] = {}
-        for number, block in enumerate(self._blocks[:last], start=1):
+        for number, block in enumerate(self._blocks[: max(read_at)], start=1):
             qkv = project(block.attn, block.ln_1(x))
             streams.advance(number, block, x, qkv)
             x = x + mix(block.attn, qkv)
             x = x + feed_forward(block, x)
-            for tap in locals_at[number]:
-                tokens = x if tap.stream == "qk" else streams.tokens(tap)
-                features[tap] = self._finish(tokens)[:, 1:] if tap.projected else tokens[:, 1:]
-        for head in globals_wanted:
-            features[head] = self._finish(x[:, 0]) if head.ln_post else x[:, 0] @ self._visual.proj
+            for tap in read_at[number]:
+                if isinstance(tap, Global):
+                    features[tap] = self._head(x, tap)
+                else:
+                    features[tap] = self._tokens(x if tap.stream == "qk" else streams.tokens(tap), tap)
         return features
 
-    def _finish(self, tokens: Tensor) -> Tensor:
+    def _head(self, x: Tensor, tap: Global) -> Tensor:
+        token: Tensor = self._visual.ln_post(x[:, 0]) if tap.ln_post else x[:, 0]
+        return token @ self._visual.proj if tap.projected else token
+
+    def _tokens(self, tokens: Tensor, tap: Local) -> Tensor:
+        if tap.projected:
+            tokens = self.to_joint(tokens)
+        elif tap.normed:
+            tokens = self._visual.ln_post(tokens)
+        return tokens if tap.class_token else tokens[:, 1:]
+
+    def to_joint(self, tokens: Tensor) -> Tensor:
+        """ln_post and the projection to the joint space, (..., width) to (..., D); differentiable."""
         output: Tensor = self._visual.ln_post(tokens) @ self._visual.proj
         return output
 
@@ -98,7 +108,7 @@ class VisionTower:
         x: Tensor = self._visual.ln_pre(sequences)
         for block in self._blocks:
             x = residual_block(block, x)
-        return self._finish(x[:, 0])
+        return self.to_joint(x[:, 0])
 
 
 @lru_cache

@@ -118,6 +118,11 @@ def fetched_weights(model: str, tag: str) -> Path:
         return Path(pretrained.download_pretrained(pretrained.get_pretrained_cfg(model, tag)))
     except Exception as error:  # every network stack below raises its own classes
         raise WeightsError(
-            f"weights {tag!r} of {model} cannot be downloaded ({error}): `zsad download --weights` fetches "
-            f"them from {known.url or known.hub}, or put the file at {known.path}"
+            f"weights {tag!r} of {model} cannot be downloaded ({error}): {_remedy(known)}"
         ) from error
+
+
+def _remedy(known: Published) -> str:
+    if not known.url:  # it has no name of its own to be put under
+        return f"bring a file of {known.hub} on the hub, and write its path under `weights` of the tower"
+    return f"`zsad download --weights` fetches them from {known.url}, or put the file at {known.path}"

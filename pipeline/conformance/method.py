@@ -10,6 +10,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from pipeline import methods
 from pipeline.clip import Clip, Features, TowerSpec, load_clip
 from pipeline.conformance.failures import require, run_checks
 from pipeline.methods.base import LearntMethod, Method, Scores
+from pipeline.training import AuxiliarySet, FeatureCache, collect_features, fit
 
 _SIZE: Final = 56  # px, 7 patches a side; small, so that a suite takes a second
 _BATCH: Final = 3
@@ -64,6 +66,15 @@ def _images(count: int) -> Tensor:
     return (smooth * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
 
+def _cache(method: LearntMethod) -> FeatureCache:
+    """A tiny auxiliary set, its last image anomalous in a corner."""
+    masks = np.zeros((_BATCH, _SIZE, _SIZE), np.uint8)
+    masks[-1, : _SIZE // 2, : _SIZE // 2] = 1
+    labels = np.array([0] * (_BATCH - 1) + [1])
+    auxiliary = AuxiliarySet("mvtec", _images(_BATCH).numpy(), masks, labels, [_CLASS] * _BATCH)
+    return collect_features(method.clip, auxiliary, method.loss_taps)
+
+
 def _scored(method: Method, images: Tensor) -> Scores:
     return method.score(method.clip.encode_image(images, method.taps), method.text_features(_CLASS))
 
@@ -82,12 +93,20 @@ def has_name_title_and_docstring(method: Method) -> None:
     require(kind.learnt == isinstance(method, LearntMethod), "`learnt` is for subclasses of LearntMethod")
 
 
-def text_side_is_two_unit_rows(method: Method) -> None:
-    """Row 0 is normal, row 1 abnormal, both of length 1."""
-    text, expected = method.text_features(_CLASS), (2, method.clip.embed_dim)
-    require(tuple(text.shape) == expected, f"text_features: shape {tuple(text.shape)}, not {expected}")
+def text_side_is_pairs_of_unit_rows(method: Method) -> None:
+    """Row 0 of a pair is normal, row 1 abnormal, both of length 1; other widths are the method's own."""
+    text, width = method.text_features(_CLASS), method.clip.embed_dim
+    if text is None:
+        return
+    require(text.dtype == torch.float32, f"text_features: {text.dtype}, not float32")
+    require(bool(text.isfinite().all()), "text_features: a value is not finite")
+    if text.shape[-1] != width:
+        return
+    paired = text.dim() > 1 and text.shape[-2] == 2
+    require(paired, f"text_features: shape {tuple(text.shape)}, not (..., 2, {width})")
     lengths = text.norm(dim=-1)
-    require(torch.allclose(lengths, torch.ones(2), atol=1e-5), f"text_features: lengths {lengths.tolist()}")
+    unit = torch.allclose(lengths, torch.ones_like(lengths), atol=1e-5)
+    require(unit, f"text_features: lengths {lengths.tolist()}")
 
 
 def scores_are_finite_float32(method: Method) -> None:
@@ -126,7 +145,8 @@ def scoring_leaves_no_trace(method: Method) -> None:
     with torch.enable_grad():
         text = method.text_features(_CLASS)
         first, second = method.score(features, text), method.score(features, text)
-    for name, value in (("text_features", text), ("image", first.image), ("maps", first.maps)):
+    sides = {} if text is None else {"text_features": text}
+    for name, value in {**sides, "image": first.image, "maps": first.maps}.items():
         require(not value.requires_grad, f"{name} has a gradient; decorate with torch.no_grad()")
     require(torch.equal(first.maps, second.maps), "score: other maps the second time")
     kept = all(torch.equal(value, before[tap]) for tap, value in features.items())
@@ -144,7 +164,8 @@ def global_randomness_is_untouched(method: Method) -> None:
 
 def class_aware_tells_the_truth(method: Method) -> None:
     """Text sides of two classes differ exactly where `class_aware` says so."""
-    differs = not torch.equal(method.text_features(_CLASS), method.text_features(_OTHER_CLASS))
+    one, other = (method.text_features(name) for name in (_CLASS, _OTHER_CLASS))
+    differs = one is not None and other is not None and not torch.equal(one, other)
     said = f"class_aware is {method.class_aware}"
     does = "differ" if differs else "are the same"
     require(differs == method.class_aware, f"{said}, but the text sides of two classes {does}")
@@ -190,9 +211,12 @@ def loss_taps_are_what_the_loss_reads(method: Method) -> None:
     taps = method.loss_taps
     extra = ", ".join(map(str, taps - method.taps))
     require(not extra, f"loss_taps: {extra} is not among taps")
-    recorder = _Recorder(method.clip.encode_image(_images(2), taps))
-    masks = torch.zeros(2, _SIZE, _SIZE, dtype=torch.bool)
-    method.loss(recorder, torch.zeros(2, dtype=torch.int64), masks, [_CLASS] * 2)
+    cache = _cache(method)
+    (batch,) = cache.batches(_BATCH, taps)
+    recorder = _Recorder(batch.features)
+    for stage in range(len(method.settings.training_on(cache.auxiliary.name))):
+        method.prepare(cache.batches(_BATCH, taps), stage)
+        method.loss(recorder, batch.labels, batch.masks, batch.class_names)
     unread = ", ".join(map(str, taps - recorder.seen))
     require(recorder.seen == taps, f"loss_taps: {unread} is named and never read")
 
@@ -207,7 +231,27 @@ def learning_follows_the_seed(method: Method) -> None:
         states.append(method.state())
     for name, value in states[0].items():
         require(torch.equal(value, states[1][name]), f"reset: {name} differs under the same seed")
-        require(not torch.equal(value, states[2][name]), f"reset: {name} is the same under another seed")
+    moved = any(not torch.equal(value, states[2][name]) for name, value in states[0].items())
+    require(moved, "reset: every parameter is the same under another seed")
+
+
+def training_follows_the_seed(method: Method) -> None:
+    """The same seed gives the same parameters; scores are then those of a method that loads them."""
+    if not isinstance(method, LearntMethod):
+        return
+    cache, states = _cache(method), []
+    before = torch.random.get_rng_state()
+    for _ in range(2):
+        fit(method, cache, seed=6)
+        states.append(method.state())
+    for name, value in states[0].items():
+        require(torch.equal(value, states[1][name]), f"loss: {name} differs under the same seed")
+    untouched = torch.equal(before, torch.random.get_rng_state())
+    require(untouched, "loss: torch's global random state was drawn from")
+    twin = type(method)(method.settings, method.clip, method.prompts)
+    twin.load_state(states[0])
+    same = _close(_scored(twin, _images(1)), _scored(method, _images(1)))
+    require(same, "a method that loads what was learnt gives other scores; keep all of it in `trainable`")
 
 
 def learnt_state_comes_back(method: Method) -> None:
@@ -228,7 +272,7 @@ def learnt_state_comes_back(method: Method) -> None:
 
 METHOD_CHECKS: Final[tuple[Callable[[Method], None], ...]] = (
     has_name_title_and_docstring,
-    text_side_is_two_unit_rows,
+    text_side_is_pairs_of_unit_rows,
     scores_are_finite_float32,
     batch_does_not_matter,
     order_does_not_matter,
@@ -239,6 +283,7 @@ METHOD_CHECKS: Final[tuple[Callable[[Method], None], ...]] = (
     taps_are_what_is_read,
     loss_taps_are_what_the_loss_reads,
     learning_follows_the_seed,
+    training_follows_the_seed,
     learnt_state_comes_back,
 )
 """The rules of a method; each function raises `ConformanceError` when its rule is broken."""

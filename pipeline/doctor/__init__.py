@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from pipeline.doctor.finding import Finding, Level
-from pipeline.doctor.machine import environment, hardware, services
+from pipeline.doctor.machine import Finding, Level, environment, hardware, services
 from pipeline.doctor.stored import stored_files
 from pipeline.params import Params
 

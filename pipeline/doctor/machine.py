@@ -9,15 +9,18 @@ import resource
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Literal
 
 from packaging.requirements import Requirement
 
-from pipeline import limits
-from pipeline.doctor.finding import Finding, Level
+from pipeline import process
 from pipeline.errors import count, redacted
 from pipeline.params import WORKER_BYTES, ComputeParams
+
+Level = Literal["ok", "note", "problem"]
 
 _ENVIRONMENT, _MACHINE, _SERVICES = "environment", "machine", "services"
 _LOCK = Path("requirements.lock")
@@ -26,6 +29,20 @@ _SHOWN = 5
 _FREE_BYTES = 2 * 2**30  # cells, results and features of the miniature many times over
 _OPEN_FILES = 1024
 _SHARED_BYTES = 75 * 2**20  # Ray's object store on this machine; beside it Ray would use slower files
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at, and what was found.
+
+    `area` and `name` say what was looked at, `text` what was found and, for a problem, the next step. A
+    `note` is worth knowing and stops nothing; a `problem` would stop a run or make it wrong.
+    """
+
+    area: str
+    name: str
+    level: Level
+    text: str
 
 
 def _wanted() -> list[Requirement]:
@@ -97,7 +114,7 @@ def _gpu(compute: ComputeParams) -> Finding:
 
 
 def _threads(compute: ComputeParams) -> Finding:
-    cores, asked = limits.processors(), compute.workers * compute.threads
+    cores, asked = process.processors(), compute.workers * compute.threads
     text = f"{compute.workers} workers of {compute.threads} threads on {cores} cores"
     if asked > cores:
         return Finding(_MACHINE, "threads", "note", f"{text}: they wait for each other")
@@ -105,7 +122,7 @@ def _threads(compute: ComputeParams) -> Finding:
 
 
 def _memory(compute: ComputeParams) -> Finding:
-    total = limits.memory()
+    total = process.memory()
     text = f"{total / 2**30:.1f} GiB for {count(compute.workers, 'worker')}"
     if total < compute.workers * WORKER_BYTES:
         return Finding(_MACHINE, "memory", "note", f"{text}, 1 GiB each is advised: lower compute.cpus")

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from pipeline import catalog
-from pipeline.doctor.finding import Finding, Level
+from pipeline.doctor.machine import Finding, Level
 from pipeline.errors import BusyError, DataError, ZsadError
 from pipeline.execution.store import TEXTS, CellStore, only_run
 from pipeline.params import Params, TowerParams

@@ -11,10 +11,10 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 from pipeline.catalog import Source
-from pipeline.downloads import drive, kaggle
 from pipeline.downloads.digests import Expected, FirstDownload, tree_bytes, tree_digest, verify, verify_tree
-from pipeline.downloads.hosts import PLAIN, remotes
+from pipeline.downloads.hosts import PLAIN, remotes, token
 from pipeline.downloads.http import fetch
+from pipeline.downloads.libraries import fetch_drive_file, fetch_drive_folder, fetch_kaggle
 from pipeline.downloads.retries import DownloadError
 from pipeline.downloads.store import Store
 from pipeline.files import file_digest
@@ -30,11 +30,18 @@ class Held:
         source: the source.
         path: an archive, or a folder of files.
         fetched: it was fetched, now or earlier, and not put there by a person.
+        below: the folder of the data set that it belongs into; "" is the top.
     """
 
     source: Source
     path: Path
     fetched: bool
+    below: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the source calls it."""
+        return f"{self.below}/{self.path.name}" if self.below else self.path.name
 
 
 def acquire(source: Source, dataset: str, store: Store) -> tuple[Held, ...]:
@@ -57,7 +64,7 @@ def acquire(source: Source, dataset: str, store: Store) -> tuple[Held, ...]:
 def is_held(source: Source, dataset: str, store: Store) -> bool:
     """Whether an archive, all its volumes, or the folder of a source is there already."""
     folder = store.folder(source, dataset)
-    archives = all((folder / name).exists() for name in (source.file_name, *source.volumes))
+    archives = all((folder / name).exists() for name in (source.file_name, *source.further_files))
     return archives or (folder / _TREE).exists()
 
 
@@ -77,13 +84,13 @@ def note_digest(held: Held, store: Store) -> None:
             return FirstDownload(bytes=tree_bytes(path), sha256=tree_digest(path))
         return FirstDownload(bytes=path.stat().st_size, sha256=file_digest(path))
 
-    store.ledger.note(held.source, path.name, measure)
+    store.ledger.note(held.source, held.name, measure)
 
 
 def _held(source: Source, folder: Path, store: Store) -> Held | None:
     """What is there already of a source with one archive or one folder."""
     for path in (folder / _TREE, folder / source.file_name):
-        if path.exists() and not source.volumes:
+        if path.exists() and not source.further_files:
             _check(path, store.ledger.expected(source, path.name))
             return Held(source, path, _is_fetched(path))
     return None
@@ -100,20 +107,27 @@ def _plain(source: Source, folder: Path, store: Store) -> Iterator[Held]:
     for remote in found:
         target = folder / remote.name
         if not target.exists():
-            fetch(remote, target, client=store.client, display=store.display, patience=store.patience)
+            fetch(
+                remote,
+                target,
+                client=store.client,
+                display=store.display,
+                patience=store.patience,
+                token=token(source),
+            )
             _mark(target)
         else:
             _check(target, remote.expected)
-        yield Held(source, target, _is_fetched(target))
+        yield Held(source, target, _is_fetched(target), remote.name.rpartition("/")[0])
 
 
 def _by_library(source: Source, folder: Path, store: Store) -> Held:
     """Fetch from Kaggle or Google Drive."""
     path = folder / (_TREE if source.kind == "kaggle" or source.folder else source.file_name)
     if source.kind == "kaggle":
-        bring = kaggle.fetch_dataset
+        bring = fetch_kaggle
     else:
-        bring = drive.fetch_folder if source.folder else drive.fetch_file
+        bring = fetch_drive_folder if source.folder else fetch_drive_file
     bring(str(source.id), path, display=store.display, patience=store.patience)
     try:
         _check(path, store.ledger.expected(source, path.name))
@@ -131,8 +145,9 @@ def remove(held: Held) -> None:
     else:
         held.path.unlink()
     _marker(held.path).unlink(missing_ok=True)
-    if not any(held.path.parent.iterdir()):
-        held.path.parent.rmdir()
+    for folder in (held.path.parent, held.path.parent.parent)[: 2 if held.below else 1]:
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _marker(path: Path) -> Path:

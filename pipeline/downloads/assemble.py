@@ -78,7 +78,9 @@ def _add(held: Held, part: Path, tree: Path) -> None:
         extract(held.path, part, verified=bool(held.source.sha256 or held.source.md5))
     if held.source.keep is not None:
         _keep(part, held.source.keep)
-    _merge(part, tree)
+    if held.below:
+        (tree / held.below).mkdir(parents=True, exist_ok=True)
+    _merge(part, tree / held.below)
 
 
 def _keep(part: Path, name: str) -> None:

@@ -18,7 +18,7 @@ from pipeline.catalog import Source
 from pipeline.downloads.retries import DownloadError
 from pipeline.errors import DataError
 from pipeline.files import file_digest, only_one, value_digest, write_text
-from pipeline.yaml_files import read_yaml
+from pipeline.settings import read_yaml
 
 _CHUNK = 1 << 20
 _PAGE = (b"<!doctype html", b"<html", b"<head", b"<script")

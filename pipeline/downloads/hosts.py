@@ -2,10 +2,10 @@
 
 Routes are tried in the order of the record. A source is a plain address, or an article of figshare or Zenodo,
 which are asked for its files and say their sizes and MD5; nothing is fetched here but those answers. Google
-Drive and Kaggle are reached through libraries of their own, which are an extra of the package.
+Drive and Kaggle are reached through `libraries`.
 """
 
-import importlib
+import os
 from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from typing import Any, TypeAlias
@@ -15,7 +15,7 @@ import httpx
 
 from pipeline.catalog import DatasetRecord, Source
 from pipeline.downloads.digests import Expected
-from pipeline.downloads.http import Remote, get_json
+from pipeline.downloads.http import TOKEN, Remote, get_json
 from pipeline.downloads.retries import DownloadError, Patience
 
 Route: TypeAlias = tuple[Source, ...]
@@ -49,18 +49,6 @@ def routes(record: DatasetRecord, build: str | None = None) -> tuple[Route, ...]
     return tuple(found)
 
 
-def load(name: str) -> Any:
-    """Import `gdown` or `kagglehub`.
-
-    Raises:
-        DownloadError: it is not installed; the message says how to install it.
-    """
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError:
-        raise DownloadError(f"{name} is not installed; run: pip install 'zsad[downloads]'") from None
-
-
 def remotes(
     source: Source,
     expected: Callable[[str], Expected],
@@ -76,8 +64,11 @@ def remotes(
     """
     name = source.file_name
     if source.kind == "huggingface":
-        url = f"{services['huggingface']}/datasets/{source.id}/resolve/main/{quote(name)}"
-        return (Remote(name, url, expected(name)),)
+        home = f"{services['huggingface']}/datasets/{source.id}"
+        return tuple(
+            Remote(file, f"{home}/resolve/main/{quote(file)}", expected(file))
+            for file in source.files or (name,)
+        )
     if source.kind == "figshare":
         article = get_json(
             f"{services['figshare']}/v2/articles/{source.id}", client=client, patience=patience
@@ -95,6 +86,26 @@ def remotes(
         held = ", ".join(remote.name for remote in found) or "no files"
         raise DownloadError(f"{source.kind} {source.id}: no {source.archive} there but {held}")
     return chosen
+
+
+def token(source: Source) -> str | None:
+    """What opens a gated source, from the environment; None for any other.
+
+    Raises:
+        DownloadError: it is not there, or is none that can be sent.
+    """
+    if not source.gated:
+        return None
+    page = f"{SERVICES['huggingface']}/datasets/{source.id}"
+    found = os.environ.get(TOKEN, "").strip()
+    if not found:
+        raise DownloadError(
+            f"{source.key} is for those who have accepted its terms: accept them on {page}, "
+            f"make a token there and put it into {TOKEN} of the environment"
+        )
+    if not (found.isascii() and found.isprintable() and " " not in found):
+        raise DownloadError(f"{TOKEN} of the environment holds no token; copy it once more")
+    return found
 
 
 def _files(article: Any) -> list[Mapping[str, Any]]:

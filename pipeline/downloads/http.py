@@ -26,6 +26,9 @@ from pipeline.downloads.retries import DownloadError, Patience, TransientError, 
 from pipeline.errors import DiskFullError, is_full
 from pipeline.files import sync_folder, write_json
 
+TOKEN = "HF_TOKEN"  # noqa: S105 - a name
+"""Of the environment: what opens gated data sets of Hugging Face."""
+
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _SECONDS = 5.0  # that somebody waits who only asks whether a file is there
 _LONGEST_JSON = 4 << 20  # bytes; an article with a thousand files has a tenth of that
@@ -119,7 +122,9 @@ def _refuse(url: str, response: httpx.Response) -> None:
     if status in _AGAIN:
         raise TransientError(f"HTTP {status}", retry_after(response.headers.get("Retry-After")))
     if status not in (httpx.codes.OK, httpx.codes.PARTIAL_CONTENT, _NO_SUCH_PIECE):
-        raise DownloadError(f"{url}: HTTP {status} {response.reason_phrase}")
+        sent = "Authorization" in response.request.headers
+        step = f"; the account of {TOKEN} must have accepted the terms of the data set" if sent else ""
+        raise DownloadError(f"{url}: HTTP {status} {response.reason_phrase}{step}")
     plain = [hop.url.host for hop in (*response.history, response) if hop.url.scheme != "https"]
     if url.startswith("https:") and plain:
         raise DownloadError(f"{url}: redirects to {plain[0]} without encryption, which is not followed")
@@ -249,9 +254,17 @@ class Remote:
 
 
 def fetch(
-    remote: Remote, target: Path, *, client: httpx.Client, display: Display, patience: Patience
+    remote: Remote,
+    target: Path,
+    *,
+    client: httpx.Client,
+    display: Display,
+    patience: Patience,
+    token: str | None = None,
 ) -> None:
     """Bring `remote` to `target`, on top of what an earlier try left in `<target>.part`.
+
+    The token goes to the host of the address alone: a redirect to another host does not get it.
 
     Raises:
         DiskFullError: no room; the part stays.
@@ -262,7 +275,7 @@ def fetch(
     retrying(
         remote.url,
         patience,
-        lambda: _attempt(remote, part, client, display),
+        lambda: _attempt(remote, part, client, display, token),
         reached=lambda: part.size,
         say=display.say,
     )
@@ -274,11 +287,12 @@ def fetch(
     part.finish()
 
 
-def _attempt(remote: Remote, part: Part, client: httpx.Client, display: Display) -> None:
+def _attempt(remote: Remote, part: Part, client: httpx.Client, display: Display, token: str | None) -> None:
     note = part.resume(remote.url)
     if note is not None and note.get("total") == part.size:
         return  # cut between the last byte and the rename
-    with answer(client, remote.url, _range(note, part.size)) as response:
+    opening = {} if token is None else {"Authorization": f"Bearer {token}"}
+    with answer(client, remote.url, _range(note, part.size) | opening) as response:
         if response.status_code == httpx.codes.OK:
             note = _describe(remote.url, response)
             _refuse_wrong_size(remote, note["total"])

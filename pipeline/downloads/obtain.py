@@ -207,7 +207,7 @@ def obtain_all(
         }
         for held in obtained.held:
             if held.fetched and not keep and held.source.key not in needed:
-                with store.lock(held.path.parent.name):
+                with store.lock(store.folder(held.source, obtained.dataset).name):
                     remove(held)
         yield obtained
 

@@ -23,8 +23,7 @@ from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline.errors import ZsadError
-from pipeline.execution.cluster import Demand, last_line, ray_session, refusal, width
-from pipeline.execution.local_ray import first_line
+from pipeline.execution.cluster import Demand, first_line, last_line, ray_session, refusal, width
 from pipeline.execution.retries import (
     GroupFailedError,
     LostWorkerError,

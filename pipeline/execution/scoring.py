@@ -208,8 +208,8 @@ class _Group:
         return tuple(self._results[cell.content_key] for cell in self._task.cells)
 
 
-def _text(task: GroupTask, cell: CellTask, method: Method) -> Tensor:
-    """The text side of a cell, encoded by the first worker of the project that needs it."""
+def _text(task: GroupTask, cell: CellTask, method: Method) -> Tensor | None:
+    """The text side of a cell; one pair of features is encoded by the first worker of the project alone."""
     made_by = [method.name, *(cell.columns[name] for name in ("code", "weights", "params"))]
     class_name = task.class_name if method.class_aware else None
     key = value_digest([*made_by, class_name, task.device, task.threads, *_arithmetic()])
@@ -217,6 +217,8 @@ def _text(task: GroupTask, cell: CellTask, method: Method) -> Tensor:
     if (known := store.get(key, shape)) is not None:
         return torch.tensor(known, device=method.clip.device)
     text = method.text_features(task.class_name)
+    if text is None:
+        return None
     if tuple(text.shape) == shape and text.dtype == torch.float32 and text.isfinite().all():
         store.put(key, text.cpu().numpy())
     return text
@@ -255,7 +257,7 @@ class _CellRun:
 
     task: CellTask
     method: Method
-    text: torch.Tensor
+    text: Tensor | None
     examples: ExampleSelection
     pixels: PixelState | DevicePixels
     image_scores: list[NDArray[np.float32]] = field(default_factory=list)

@@ -16,8 +16,8 @@ import pipeline
 from pipeline import catalog
 from pipeline.clip.spec import TowerSpec
 from pipeline.errors import DataError, printable, redacted
+from pipeline.execution.systems import WeightsShelf
 from pipeline.execution.usage import Usage
-from pipeline.execution.weights import WeightsShelf
 from pipeline.files import file_digest, value_digest
 from pipeline.methods import source_files
 from pipeline.params import Params
@@ -36,7 +36,6 @@ _SHARED_SOURCES = (
     "results/examples.py",
     "training/checkpoint.py",
     "settings.py",
-    "yaml_files.py",
 )
 
 

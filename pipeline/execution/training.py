@@ -25,15 +25,14 @@ from pipeline.cells import System
 from pipeline.clip import Clip, load_clip
 from pipeline.errors import DataError, DiskFullError, ParamsError, TrainingError, ZsadError
 from pipeline.execution.retries import device_is_lost, out_of_memory
-from pipeline.execution.systems import resolve_systems, trained_on
+from pipeline.execution.systems import clear_weights, resolve_systems, trained_on, weights_name, write_status
 from pipeline.execution.tasks import tower_spec
-from pipeline.execution.weights import clear, weights_name, write_status
 from pipeline.files import write_json
 from pipeline.methods.base import LearntMethod
 from pipeline.params import Params
 from pipeline.plan import ResolvedSystem
 from pipeline.shards import open_subset, read_manifest, verify_subset
-from pipeline.training import AuxiliarySet, FeatureCache, History, collect_features, save_checkpoint, train
+from pipeline.training import AuxiliarySet, FeatureCache, History, collect_features, fit, save_checkpoint
 
 _FEATURES = Path(".zsad") / "features"
 
@@ -106,7 +105,7 @@ class Trainer:
 
         What an earlier training wrote is removed first.
         """
-        clear(self._folder)
+        clear_weights(self._folder)
         for tower, items in self._by_tower.items():
             yield from self._tower_jobs(tower, items, watch or _unwatched)
 
@@ -144,7 +143,7 @@ class Trainer:
                 for seed in self._params.seeds:
                     name = weights_name(system, seed)
                     told = partial(watch, f"epochs of {Path(name).stem}")
-                    yield name, partial(self._tune, system, method, seed, auxiliary, cache, told)
+                    yield name, partial(self._tune, system, method, seed, cache, told)
 
     def _built(self, items: list[ResolvedSystem], clip: Clip) -> dict[System, LearntMethod]:
         """The methods that can be built on `clip`; the others are written down."""
@@ -164,13 +163,12 @@ class Trainer:
         system: System,
         method: LearntMethod,
         seed: int,
-        auxiliary: AuxiliarySet,
         cache: FeatureCache,
         told: Callable[[int, int], None],
     ) -> History:
         name = weights_name(system, seed)
         with self._written_down(name):
-            history = train(method, auxiliary, cache, seed=seed, progress=told)
+            history = fit(method, cache, seed=seed, progress=told)
         provenance = {"auxiliary": self._auxiliary, "seed": seed, "variant": system.variant}
         save_checkpoint(self._folder / name, method, provenance)
         kept = {**system._asdict(), "seed": seed, **asdict(history)}

@@ -122,7 +122,7 @@ def _choice(names: Sequence[str]) -> FieldInfo:
 
 _Profile = Annotated[str, _choice(profiles())]
 _Method = Annotated[str, _choice(methods.names())]
-_Dataset = Annotated[str, _choice((*catalog.names(), *catalog.own_names()))]
+_Dataset = Annotated[str, _choice((*catalog.evaluated(catalog.shipped_names()), *catalog.own_names()))]
 
 
 @flow(

@@ -7,6 +7,7 @@ auxiliary set are tuned one after the other, on the one device.
 
 import time
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, cast
@@ -173,4 +174,5 @@ def _train(params: Params, auxiliary: str) -> "Trainer":
 
 def train(params: Params, auxiliary: str) -> "Trainer":
     """Tune every learnt system of `params` on `auxiliary` with every seed, and write the weights."""
+    Thread(target=import_module, args=("pipeline.execution.training",), name="imports").start()
     return run_in_parent(_train, params=params, auxiliary=auxiliary)

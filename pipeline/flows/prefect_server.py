@@ -19,7 +19,7 @@ import httpx
 
 from pipeline.files import make_private
 from pipeline.flows.processes import Kept
-from pipeline.orphans import end_with
+from pipeline.process import end_with
 
 HOST = "127.0.0.1"
 _USER = "zsad"

@@ -24,6 +24,7 @@ from pipeline.errors import ZsadError
 _POLL_SECONDS = 0.5
 _GRACE_SECONDS = 12  # a stage allows itself 10 (stages/entry.py)
 _START_SECONDS, _NOTICE_SECONDS = 600, 30  # a new database on a busy machine
+_ANSWER_SECONDS = 5  # then it is looked whether the service has ended: its socket is ours and stays open
 _QUICK_SECONDS, _QUICK_ENDS = 30, 5  # a service that ends so soon, so often, will not stay up
 
 _GONE = b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -189,7 +190,7 @@ class Kept:
             ServiceError: it does not.
         """
         begun = told = time.monotonic()
-        with httpx.Client(trust_env=False) as client:  # never through a proxy
+        with httpx.Client(trust_env=False, timeout=_ANSWER_SECONDS) as client:  # never through a proxy
             while time.monotonic() - begun < _START_SECONDS:
                 self.keep_up()
                 with suppress(httpx.HTTPError):

@@ -21,6 +21,7 @@ from prefect.settings import (
     PREFECT_API_AUTH_STRING,
     PREFECT_API_URL,
     PREFECT_CLIENT_MAX_RETRIES,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
     PREFECT_HOME,
     temporary_settings,
 )
@@ -76,7 +77,11 @@ def some_server() -> Iterator[None]:
         yield
         return
     server = _own_server()
-    settings = {PREFECT_API_URL: f"{server.address}/api", PREFECT_API_AUTH_STRING: server.secret}
+    settings = {
+        PREFECT_API_URL: f"{server.address}/api",
+        PREFECT_API_AUTH_STRING: server.secret,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,  # it ends with the run; up to a second to stop beating
+    }
     with temporary_settings(settings):
         yield
 

@@ -3,18 +3,21 @@
 Both are children with logs under `.prefect/`. A server that dies is started again at once, on the same
 database: a run that is under way goes on and finds it back. Ctrl-C cancels that run as the Cancel button
 does, waits for its end, and then ends both. The pages ask for a password, which is made for the life of the
-service. Prefect is not loaded here; its server gets plain requests.
+service. Prefect is loaded in the children alone; its server gets plain requests. The runner, `python -m
+pipeline.flows.serving CRON PARENT`, ends with its parent, and cancels its run then as when interrupted.
 """
 
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING, cast
 
 import httpx
 
@@ -22,6 +25,10 @@ from pipeline.errors import ZsadError
 from pipeline.files import only_one, write_private, write_text
 from pipeline.flows.prefect_server import HOST, Server, listen
 from pipeline.flows.processes import Kept
+from pipeline.process import end_with
+
+if TYPE_CHECKING:
+    from prefect.deployments.runner import RunnerDeployment
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _POLL_SECONDS = 0.5
@@ -58,7 +65,7 @@ class Service:
 
     def start_runner(self, server: Server) -> Kept:
         """The process that starts what is due."""
-        command = ["pipeline.flows.deployments", self.cron, str(os.getpid())]
+        command = ["pipeline.flows.serving", self.cron, str(os.getpid())]
         return Kept("the runner", command, server.for_clients, self.home / "runner.log")
 
 
@@ -177,3 +184,42 @@ def _under_way(client: httpx.Client) -> list[str]:
     wanted = {"state": {"type": {"any_": _UNDER_WAY}}, "deployment_id": {"is_null_": False}}
     answer = client.post("/flow_runs/filter", json={"flow_runs": wanted}).raise_for_status()
     return [str(run["id"]) for run in answer.json()]
+
+
+def run_due(cron: str) -> None:
+    """Register both deployments with the server of `PREFECT_API_URL` and run what is due, until stopped.
+
+    `nightly` has the schedule, `on-demand` is for the button. They share one place, so that never two runs
+    want the one GPU and the one DVC project.
+    """
+    from prefect import serve as run_deployments
+    from prefect.schedules import Cron
+    from prefect.types.entrypoint import EntrypointType
+    from tzlocal import get_localzone_name
+
+    from pipeline.flows.benchmark import benchmark
+
+    nightly = benchmark.to_deployment(
+        "nightly",
+        schedule=Cron(cron, timezone=get_localzone_name() or "UTC"),
+        description="params.yaml as it stands, on a schedule",
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+    on_demand = benchmark.to_deployment(
+        "on-demand",
+        description="the profile, methods and data sets that you choose; params.yaml as it stands for none",
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+    # Called outside of any event loop, both are deployments and not coroutines.
+    run_deployments(
+        cast("RunnerDeployment", nightly),
+        cast("RunnerDeployment", on_demand),
+        limit=1,
+        pause_on_shutdown=False,
+        print_starting_message=False,
+    )
+
+
+if __name__ == "__main__":
+    end_with(int(sys.argv[2]), lambda: os.kill(os.getpid(), signal.SIGINT))
+    run_due(sys.argv[1])

@@ -1,12 +1,14 @@
 """The methods by name. Importing this package does not import torch; `get` does.
 
-A method is one module of this package whose name stands over its prompts as well: `<name>.py` and
-`prompts/<name>.yaml`. Modules without prompts are helpers. A method of another installed package is found by
-its entry point in the group `zsad.methods`: its name and its class.
+A method is one module of this package, `<name>.py`; its prompts, if it has any, are `prompts/<name>.yaml`.
+`_HELPERS` are the modules that are no methods. A method of another installed package is found by its entry
+point in the group `zsad.methods`: its name and its class.
 """
 
+import sys
 from collections.abc import Mapping
 from difflib import get_close_matches
+from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from inspect import getfile
@@ -23,17 +25,35 @@ GROUP = "zsad.methods"
 """The group of entry points in which another package names its methods."""
 
 _FOLDER = Path(__file__).parent
+_HELPERS = frozenset(
+    {
+        "__init__",
+        "auxiliary",
+        "base",
+        "layers",
+        "losses",
+        "prompt_data",
+        "prompt_learner",
+        "readout",
+        "text_ensemble",
+    }
+)
 _COMPILED = "__pycache__"
 
 
 def names() -> tuple[str, ...]:
     """Every known method, sorted."""
-    return tuple(sorted(_inside() | {point.name for point in entry_points(group=GROUP)}))
+    return tuple(sorted(_inside() | {point.name for point in _points(tuple(sys.path))}))
+
+
+@cache  # 20 ms of reading every package's file, and every cell asks for its method
+def _points(path: tuple[str, ...]) -> tuple[EntryPoint, ...]:  # noqa: ARG001 - the packages lie there
+    """The entry points of all packages on `sys.path`, which is `path`."""
+    return tuple(entry_points(group=GROUP))
 
 
 def _inside() -> set[str]:
-    prompts = (_FOLDER / "prompts").glob("*.yaml")
-    return {path.stem for path in prompts if (_FOLDER / f"{path.stem}.py").is_file()}
+    return {path.stem for path in _FOLDER.glob("*.py")} - _HELPERS
 
 
 def get(name: str) -> "type[Method]":
@@ -66,7 +86,7 @@ def origin(name: str) -> str:
 
 def _plug_in(name: str) -> EntryPoint | None:
     """The entry point of a method of another package; None where this package has the method."""
-    points = tuple(entry_points(group=GROUP, name=name))
+    points = [point for point in _points(tuple(sys.path)) if point.name == name]
     owners = [*(["zsad"] if name in _inside() else []), *map(_package, points)]
     if len(owners) > 1:
         raise ParamsError(f"method {name!r} comes from {' and '.join(owners)}; uninstall all but one")
@@ -106,8 +126,13 @@ def build(name: str, values: Mapping[str, Any], clip: "Clip", prompts: Path | No
         ParamsError: the name is unknown, a setting is unknown or impossible (the message names its key), or
             the prompts cannot be read.
     """
-    method = get(name)
-    return method(method.parse(values), clip, prompts)
+    from pipeline.methods.base import LearntMethod
+
+    kind = get(name)
+    method = kind(kind.parse(values), clip, prompts)
+    if isinstance(method, LearntMethod):
+        method.trainable().eval()
+    return method
 
 
 def source_files(name: str) -> tuple[Path, ...]:

@@ -2,24 +2,41 @@
 
 The settings cover the paper's ablations. Table 4: Base is attention qk, n_ctx 0, deep_layers 0; +T1 sets
 attention vv; +T2 sets n_ctx 12; +T3 sets deep_layers 8. Table 5: global_weight and local_weight, 0 where a
-loss is off. Figure 5: prompts object_aware. Figure 6: attention qq and kk. The class token skips ln_post, as
-in the public code.
+loss is off. Figure 5: prompts object_aware. Figure 6: attention qq and kk. The authors' review thread:
+shared_context, several kinds of attention, focal_weight or dice_weight 0 (its Tables 11, 12 and 14). The
+class token skips ln_post, as in the public code.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 import torch
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from pipeline.clip import Clip, Features, Global, Local
-from pipeline.methods.base import Block, Blocks, LearntSettings, Losses, MethodSettings, Temperature, Weight
+from pipeline.clip import Clip, Features, Global, Local, Stream
+from pipeline.methods.base import (
+    Block,
+    Blocks,
+    LearntSettings,
+    Losses,
+    MethodSettings,
+    Temperature,
+    Weight,
+    each_once,
+)
 from pipeline.methods.losses import dice, focal, total
 from pipeline.methods.prompt_learner import PromptLearner, PromptTuned, choose_words
-from pipeline.methods.readout import MAX_SIGMA, Readout, probabilities, similarities, to_grid, upsample
+from pipeline.methods.readout import MAX_SIGMA, Readout, similarities, to_grid, upsample
+
+
+def _listed(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Attention = Annotated[tuple[Stream, ...], BeforeValidator(_listed), AfterValidator(each_once)]
 
 
 class AnomalyClipSettings(LearntSettings):
@@ -28,30 +45,37 @@ class AnomalyClipSettings(LearntSettings):
     Attributes:
         prompts: Name of a pair in `prompts/anomalyclip.yaml`.
         n_ctx: Learnt vectors in front of the words (the paper's E); 0 leaves the words alone.
+        shared_context: Whether both prompts have the same learnt vectors (V = W).
         deep_tokens: Tokens that a deep tensor overwrites.
         deep_layers: Deep tensors, before text blocks 2, 3, ...
-        attention: Of the local path; qk is CLIP's own, without DPAM.
-        dpam_start: First image block of the local path; no meaning with qk.
+        attention: Of the local path, one kind or several, whose logits are averaged; qk is CLIP's own,
+            without DPAM.
+        dpam_start: First image block of the local path; no meaning with qk alone.
         layers: Blocks whose patch tokens make the map (the paper's set M).
         temperature: Of the softmax over the two classes.
         sigma: Of the Gaussian on the map, in pixels.
         global_weight: Weight of the image-level cross-entropy.
         local_weight: Weight of focal and dice (the paper's λ).
+        focal_weight: Weight of focal beside dice, within λ.
+        dice_weight: Likewise of both dice.
     """
 
     scoring_only: ClassVar[frozenset[str]] = frozenset({"sigma"})
 
     prompts: str = "object"
     n_ctx: int = Field(default=12, ge=0, le=77)
+    shared_context: bool = False
     deep_tokens: int = Field(default=4, ge=1, le=77)
     deep_layers: int = Field(default=8, ge=0, le=256)  # as `Block`
-    attention: Literal["vv", "qq", "kk", "qk"] = "vv"
+    attention: Attention = ("vv",)
     dpam_start: Block = 6
     layers: Blocks = (24,)
     temperature: Temperature = 0.07
     sigma: float = Field(default=4.0, ge=0, le=MAX_SIGMA)
     global_weight: Weight = 1.0
     local_weight: Weight = 4.0
+    focal_weight: Weight = 1.0
+    dice_weight: Weight = 1.0
 
     @property
     def learns(self) -> bool:
@@ -73,19 +97,26 @@ class AnomalyClip(PromptTuned):
         self._check()
         words = choose_words(self, settings.prompts, settings.n_ctx)
         self.class_aware = words.class_aware
-        start = 1 if settings.attention == "qk" else settings.dpam_start
-        patches = tuple(Local(settings.attention, layer, start) for layer in settings.layers)
+        patches = tuple(
+            Local(stream, layer, 1 if stream == "qk" else settings.dpam_start)
+            for layer in settings.layers
+            for stream in settings.attention
+        )
         size = clip.spec.image_size
         self._readout = Readout(Global(ln_post=False), patches, settings.temperature, size, settings.sigma)
+        contexts = 1 if settings.shared_context else 2
         self._learner = PromptLearner(
-            clip, words, context=(2, settings.n_ctx), deep=(settings.deep_layers, settings.deep_tokens)
+            clip,
+            words,
+            context=(contexts, settings.n_ctx),
+            deep=(settings.deep_layers, settings.deep_tokens),
         )
         self.reset(torch.Generator().manual_seed(0))
 
     def _check(self) -> None:
         settings, vision, text = self.settings, self.clip.vision, self.clip.text
         self.require_layers(settings.layers)
-        if settings.attention != "qk":
+        if settings.attention != ("qk",):
             start = settings.dpam_start
             self.require(
                 start <= vision.depth, "dpam_start", f"{start}, but the image tower has {vision.depth} blocks"
@@ -112,8 +143,7 @@ class AnomalyClip(PromptTuned):
         text: Tensor = self._learner(class_names)
         logits = similarities(features[readout.head], text) / settings.temperature
         layers = [
-            upsample(to_grid(probabilities(features[tap], text, settings.temperature)), readout.size)
-            for tap in readout.patches
+            upsample(to_grid(patches), readout.size) for patches in readout.patch_layers(features, text)
         ]
         parts = {
             "global": cross_entropy(logits, labels),
@@ -121,5 +151,6 @@ class AnomalyClip(PromptTuned):
             "dice_abnormal": total(dice(maps[:, 1], masks) for maps in layers),
             "dice_normal": total(dice(maps[:, 0], ~masks) for maps in layers),
         }
-        local = parts["focal"] + parts["dice_abnormal"] + parts["dice_normal"]
+        local = settings.focal_weight * parts["focal"] + settings.dice_weight * parts["dice_abnormal"]
+        local = local + settings.dice_weight * parts["dice_normal"]
         return Losses(settings.global_weight * parts["global"] + settings.local_weight * local, parts)

@@ -4,7 +4,7 @@ A method holds no files, runs no loops over data and knows no devices: it works 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from pipeline.clip import Clip, Features, Tap
 from pipeline.errors import ParamsError, WeightsError
+from pipeline.methods.auxiliary import AuxiliarySet, Picture, draw_mosaic
 from pipeline.methods.prompt_data import published_prompts
 from pipeline.settings import SettingsRecord
 
@@ -26,6 +27,8 @@ Rate = Annotated[float, Field(gt=0, le=10)]  # of learning; Adam moves each numb
 Weight = Annotated[
     float, Field(ge=0, le=1e4)
 ]  # of a part of a loss; beside more, float32 loses the other part
+
+Share = Annotated[float, Field(ge=0, le=1)]
 
 Block = Annotated[int, Field(ge=1, le=256)]  # of a tower, from 1; the largest CLIP has 48
 
@@ -67,15 +70,44 @@ class Training(SettingsRecord):
     epochs: Epochs = 15
     batch: BatchSize = 8
     lr: Rate = 1e-3
-    mosaic: float = Field(default=0.0, ge=0, le=1)
+    mosaic: Share = 0.0
 
-    def optimiser(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
-        """A fresh optimiser."""
-        return torch.optim.Adam(parameters, lr=self.lr, betas=(0.5, 0.999))
+    @property
+    def rates(self) -> Mapping[str, float]:
+        """Learning rates of groups of parameters, by the first part of their names in `trainable`.
 
-    def rate(self, epoch: int) -> float:  # noqa: ARG002 - CoOp's depends on it
-        """Learning rate of an epoch, counted from 0."""
-        return self.lr
+        Parameters outside every group are left alone. Empty: all parameters are one group, at `lr`.
+        """
+        return {}
+
+    def optimiser(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        """A fresh optimiser of torch's parameter groups, each with `params` and `lr`."""
+        return torch.optim.Adam(groups, betas=(0.5, 0.999))
+
+    @property
+    def redrawn(self) -> float:
+        """Share of the images that `redraw` replaces; each costs a pass through the tower."""
+        return self.mosaic
+
+    def redraw(
+        self, rows: Sequence[int], auxiliary: AuxiliarySet, generator: torch.Generator
+    ) -> dict[int, Picture]:
+        """New pictures for some places of a batch; each takes a pass through the tower.
+
+        Args:
+            rows: Of the batch in `auxiliary`.
+            auxiliary: The whole set.
+            generator: Of all chance.
+        """
+        if not self.mosaic:
+            return {}
+        chosen = torch.nonzero(torch.rand(len(rows), generator=generator) < self.mosaic).flatten().tolist()
+        names = auxiliary.class_names
+        return {place: draw_mosaic(auxiliary, names[rows[place]], generator) for place in chosen}
+
+    def rate(self, lr: float, step: int, steps: int) -> float:  # noqa: ARG002 - CoOp's depends on them
+        """Learning rate at a step, counted from 0, of all `steps` of a group whose rate is `lr`."""
+        return lr
 
 
 class LearntSettings(MethodSettings):
@@ -95,9 +127,9 @@ class LearntSettings(MethodSettings):
         """Whether there is anything to tune; where not, neither seed nor auxiliary set can move a number."""
         return True
 
-    def training_on(self, auxiliary: str) -> Training:  # noqa: ARG002 - VAND's depends on it
-        """How the method is tuned on the auxiliary set of that name."""
-        return self.training
+    def training_on(self, auxiliary: str) -> tuple[Training, ...]:  # noqa: ARG002 - VAND's depends on it
+        """How the method is tuned on the auxiliary set of that name: its stages, one after another."""
+        return (self.training,)
 
 
 @dataclass(frozen=True)
@@ -110,6 +142,23 @@ class Scores:
 
     image: Tensor
     maps: Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some images of an auxiliary set, on the tower's device.
+
+    Attributes:
+        features: `loss_taps` of B images.
+        labels: (B,), 0 normal and 1 anomalous.
+        masks: Bool (B, S, S), true where anomalous.
+        class_names: B names.
+    """
+
+    features: dict[Tap, Tensor]
+    labels: Tensor
+    masks: Tensor
+    class_names: list[str]
 
 
 @dataclass(frozen=True)
@@ -128,6 +177,7 @@ class Method(ABC):
         title: As in the paper's tables.
         learnt: Whether it is tuned on an auxiliary set.
         class_aware: Whether its text side reads the class name. A setting may change it for one instance.
+        text_per_image: Whether `score` runs the text tower for every image, which costs time.
         Settings: Its settings class.
         prompts: File of its prompts.
     """
@@ -135,7 +185,8 @@ class Method(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     learnt: ClassVar[bool] = False
-    class_aware: bool
+    class_aware: bool = False
+    text_per_image: ClassVar[bool] = False
     Settings: ClassVar[type[MethodSettings]]
 
     def __init__(self, settings: Any, clip: Clip, prompts: Path | None = None) -> None:
@@ -184,12 +235,16 @@ class Method(ABC):
     def taps(self) -> frozenset[Tap]:
         """What the tower must read for it."""
 
-    @abstractmethod
-    def text_features(self, class_name: str) -> Tensor:
-        """The text side of a class: (2, D), rows L2-normalised, 0 normal and 1 abnormal; no gradient."""
+    def text_features(self, class_name: str) -> Tensor | None:  # noqa: ARG002 - not every method has a text side
+        """The text side of a class, float32, no gradient; None where there is no text side.
+
+        (2, D), or (..., 2, D) for several pairs: rows L2-normalised, 0 normal and 1 abnormal. A tensor of any
+        other shape is the method's own, such as what it makes a text of each image from.
+        """
+        return None
 
     @abstractmethod
-    def score(self, features: Features, text: Tensor) -> Scores:
+    def score(self, features: Features, text: Any) -> Scores:
         """Scores of the images whose taps are given, against `text_features` of their class; no gradient."""
 
 
@@ -206,6 +261,15 @@ class LearntMethod(Method):
     @abstractmethod
     def trainable(self) -> nn.Module:
         """The module that holds the parameters; there may be none under some settings."""
+
+    def prepare(self, batches: Iterable[Batch], stage: int) -> None:
+        """Called before the first step of each stage; a method with several stages notes which one it is.
+
+        Args:
+            batches: The whole auxiliary set once, in order, unaltered; read only where it is iterated. What
+                is made of it, such as a memory, is kept in buffers of `trainable`.
+            stage: Number of the stage in `LearntSettings.training_on`, from 0.
+        """
 
     @property
     def loss_taps(self) -> frozenset[Tap]:
@@ -231,12 +295,16 @@ class LearntMethod(Method):
         return {name: value.detach().cpu().clone() for name, value in self.trainable().state_dict().items()}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Take over what an equal method learnt.
+        """Take over what an equal method learnt. A buffer becomes as long as what was kept in it.
 
         Raises:
             WeightsError: names or shapes differ from this method's settings.
         """
-        own = self.trainable().state_dict()
+        module = self.trainable()
+        for name, buffer in module.named_buffers():
+            if name in state and buffer.shape[1:] == state[name].shape[1:]:
+                buffer.resize_(state[name].shape)
+        own = module.state_dict()
         for name in sorted(own.keys() | state.keys()):
             expected, found = (
                 tuple(side[name].shape) if name in side else "missing" for side in (own, state)
@@ -245,4 +313,5 @@ class LearntMethod(Method):
                 raise WeightsError(
                     f"{self.name}: learnt weight {name} is {found}, these settings need {expected}"
                 )
-        self.trainable().load_state_dict(dict(state))
+        module.load_state_dict(dict(state))
+        module.eval()

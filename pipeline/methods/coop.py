@@ -8,11 +8,11 @@ few points.
 from collections.abc import Sequence
 from math import cos, pi
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from pipeline.clip import Clip, Features, Global, Local, Tap
@@ -43,13 +43,14 @@ class CoOpTraining(Training):
     lr: Rate = 2e-3
     warmup_lr: Rate = 1e-5
 
-    def optimiser(self, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
-        """A fresh optimiser."""
-        return torch.optim.SGD(parameters, lr=self.lr, momentum=0.9, weight_decay=5e-4)
+    def optimiser(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        """Stochastic gradient descent."""
+        return torch.optim.SGD(groups, momentum=0.9, weight_decay=5e-4)
 
-    def rate(self, epoch: int) -> float:
-        """Learning rate of an epoch, counted from 0; the cosine starts with the second."""
-        return self.lr * 0.5 * (1 + cos(pi * (epoch - 1) / self.epochs)) if epoch else self.warmup_lr
+    def rate(self, lr: float, step: int, steps: int) -> float:
+        """Constant within an epoch; the cosine starts with the second."""
+        epoch = step * self.epochs // steps
+        return lr * 0.5 * (1 + cos(pi * (epoch - 1) / self.epochs)) if epoch else self.warmup_lr
 
 
 class CoOpSettings(LearntSettings):
@@ -89,7 +90,7 @@ class CoOp(PromptTuned):
         patches = tuple(Local("qk", layer) for layer in settings.layers)
         size = clip.spec.image_size
         self._readout = Readout(Global(ln_post=True), patches, settings.temperature, size, settings.sigma)
-        self._learner = PromptLearner(clip, words, context=(1, settings.n_ctx), deep=(0, 0))
+        self._learner = PromptLearner(clip, words, context=(1, settings.n_ctx))
         self.reset(torch.Generator().manual_seed(0))
 
     @property

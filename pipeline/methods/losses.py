@@ -1,9 +1,10 @@
-"""The segmentation losses of AnomalyCLIP and VAND, as their public code has them (paper Eq. 2)."""
+"""Losses of maps as the public codes have them: AnomalyCLIP's and VAND's (paper Eq. 2), and AF-CLIP's."""
 
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor
+from torch.nn.functional import binary_cross_entropy
 
 _EPSILON = 1e-5  # smooths the labels inside the focal loss
 _GAMMA = 2
@@ -39,6 +40,49 @@ def dice(maps: Tensor, masks: Tensor) -> Tensor:
     p, y = maps.flatten(1), masks.flatten(1).to(maps.dtype)
     overlap = (2 * (p * y).sum(1) + _SMOOTH) / (p.sum(1) + y.sum(1) + _SMOOTH)
     return 1 - overlap.mean()
+
+
+def binary_focal(p: Tensor, target: Tensor, gamma: float) -> Tensor:
+    """Cross-entropy times (1 − q)^γ with q = p·t + (1 − p)(1 − t), mean over all values.
+
+    Args:
+        p: Probabilities, of any shape.
+        target: Of the same shape and type, in [0, 1].
+        gamma: γ.
+    """
+    q = p * target + (1 - p) * (1 - target)
+    return (binary_cross_entropy(p, target, reduction="none") * (1 - q) ** gamma).mean()
+
+
+def focal_as_coded(p: Tensor, target: Tensor, gamma: float) -> Tensor:
+    """`binary_focal` with the gradient that AF-CLIP's public training follows.
+
+    Its alignment overwrites the targets 0 by −1, in the memory that the focal loss has kept for its backward
+    pass: there the gradient is p^(γ−1) (1 + p) / (1 − p) − 2γ p^(γ−1) log(1 − p), and not
+    p^γ / (1 − p) − γ p^(γ−1) log(1 − p).
+    """
+    held, normal = p.detach(), target == 0
+    rest = 1 - held
+    slope = (1 + held) / rest.clamp(min=1e-12) - 2 * gamma * rest.log().clamp(min=-100)
+    surrogate = (p - held) * held ** (gamma - 1) * slope * normal
+    return binary_focal(torch.where(normal, held, p), target, gamma) + surrogate.mean()
+
+
+def patch_alignment(tokens: Tensor, target: Tensor) -> Tensor:
+    """Mean cosine of unlike pairs of patches less that of like pairs, not below 0 (AF-CLIP).
+
+    Pairs are within an image and pooled over the batch, each patch with itself included; a patch whose target
+    is neither 0 nor 1 has none. 0 where there is no unlike pair. A mean over pairs is one of sums of tokens.
+
+    Args:
+        tokens: (B, N, D), L2-normalised.
+        target: (B, N).
+    """
+    sides = torch.stack([target == 0, target == 1], dim=1).to(tokens.dtype)
+    sums, counts = sides @ tokens, sides.sum(-1)
+    unlike, pairs = 2 * (sums[:, 0] * sums[:, 1]).sum(), 2 * (counts[:, 0] * counts[:, 1]).sum()
+    alike = (sums**2).sum() / (counts**2).sum().clamp(min=1)
+    return torch.where(pairs > 0, (unlike / pairs.clamp(min=1) - alike).clamp(min=0), 0 * alike)
 
 
 def total(losses: Iterable[Tensor]) -> Tensor:

@@ -11,7 +11,7 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.errors import ParamsError
-from pipeline.yaml_files import read_yaml
+from pipeline.settings import read_yaml
 
 _FOLDER = Path(__file__).parent / "prompts"
 

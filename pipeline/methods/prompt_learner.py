@@ -16,7 +16,7 @@ from pipeline.methods.base import LearntMethod, Method, Scores
 from pipeline.methods.prompt_data import Pair, pairs
 from pipeline.methods.readout import Readout
 
-_STD = 0.02  # of the initial vectors
+_STD = 0.02  # of the initial vectors, unless a method says otherwise
 
 
 class PromptLearner(nn.Module):
@@ -27,7 +27,16 @@ class PromptLearner(nn.Module):
         deep: Tensors (deep_tokens, W), shared by both prompts, one a text block from the second on.
     """
 
-    def __init__(self, clip: Clip, words: Pair, *, context: tuple[int, int], deep: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        clip: Clip,
+        words: Pair,
+        *,
+        context: tuple[int, int],
+        deep: tuple[int, int] = (0, 0),
+        first: int = 1,
+        std: float = _STD,
+    ) -> None:
         """Make a learner with undrawn parameters.
 
         Args:
@@ -35,20 +44,22 @@ class PromptLearner(nn.Module):
             words: The fixed words.
             context: Number of contexts (1 or 2) and of vectors in each.
             deep: Number of deep tensors and of tokens in each.
+            first: Position of the first vector, as in `TextTower.template`.
+            std: Of the initial vectors.
         """
         super().__init__()
         width = clip.text.width
         self._clip = clip
-        self._words = words
+        self._words, self._first, self._std = words, first, std
         self.context = nn.Parameter(torch.zeros(*context, width, device=clip.device))
         tensors = [nn.Parameter(torch.zeros(deep[1], width, device=clip.device)) for _ in range(deep[0])]
         self.deep = nn.ParameterList(tensors)
 
     def reset(self, generator: torch.Generator) -> None:
-        """Draw every vector from N(0, 0.02²)."""
+        """Draw every vector from a normal distribution around 0."""
         with torch.no_grad():
             for parameter in self.parameters():
-                parameter.copy_(torch.randn(parameter.shape, generator=generator) * _STD)
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * self._std)
 
     def forward(self, class_names: Sequence[str]) -> Tensor:
         """Normalised text features, one pass for all distinct classes: (n, 2, D)."""
@@ -56,7 +67,7 @@ class PromptLearner(nn.Module):
         wanted = [name.replace("_", " ") if self._words.class_aware else "" for name in class_names]
         distinct = sorted(set(wanted))
         words = [text for name in distinct for text in self._words.fill(name)]
-        template = self._clip.text.template(words, n_ctx=self.context.shape[1])
+        template = self._clip.text.template(words, self.context.shape[1], first=self._first)
         context = self.context.repeat(len(words) // len(self.context), 1, 1)
         pooled = self._clip.text.encode_template(template, context, list(self.deep))
         features = normalize(pooled, dim=-1).view(len(distinct), 2, -1)

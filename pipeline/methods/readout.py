@@ -6,6 +6,7 @@ both are linear and separable, so a map is A·grid·Aᵀ: deterministic on every
 product for both, made once for a device.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -73,7 +74,7 @@ class Readout:
 
     Attributes:
         head: The class token.
-        patches: The patch tokens, one tap a block.
+        patches: The patch tokens; of several taps of a block the logits are averaged.
         temperature: Of the softmax over the two classes.
         size: Side of the maps.
         sigma: Of the Gaussian on the map, in pixels.
@@ -91,18 +92,29 @@ class Readout:
         return frozenset([self.head, *self.patches])
 
     def score(self, features: Features, text: Tensor) -> Scores:
-        """Abnormal probability of the class token; patch probabilities upsampled, summed and smoothed.
+        """Abnormal probability of the class token; `patch_layers` upsampled, summed and smoothed.
 
         Args:
             features: At least `taps`, of B images.
             text: (2, D), normalised, normal first.
 
         Returns:
-            Image scores in [0, 1], maps from 0 to the number of `patches`.
+            Image scores in [0, 1], maps from 0 to the number of blocks.
         """
         image = probabilities(features[self.head], text, self.temperature)[:, 1]
-        layers = [probabilities(features[tap], text, self.temperature) for tap in self.patches]
-        return Scores(image, anomaly_maps(layers, self.size, self.sigma))
+        return Scores(image, anomaly_maps(self.patch_layers(features, text), self.size, self.sigma))
+
+    def patch_layers(self, features: Features, text: Tensor) -> list[Tensor]:
+        """Probabilities of the patches of each block, (B, g·g, 2): softmax of the mean logits of its taps.
+
+        Args:
+            features: At least `patches`, of B images.
+            text: (2, D), or (B, 2, D) with a text side an image; normalised, normal first.
+        """
+        logits: dict[int, list[Tensor]] = defaultdict(list)
+        for tap in self.patches:
+            logits[tap.layer].append(similarities(features[tap], text) / self.temperature)
+        return [torch.stack(taps).mean(dim=0).softmax(dim=-1) for taps in logits.values()]
 
 
 @lru_cache(maxsize=64)

@@ -23,6 +23,7 @@ from pipeline.methods.base import (
     Temperature,
     Training,
 )
+from pipeline.methods.layers import draw_uniform, undrawn
 from pipeline.methods.losses import dice, focal, total
 from pipeline.methods.readout import probabilities, similarities, to_grid, upsample
 from pipeline.methods.text_ensemble import choose_templates, ensemble_features
@@ -48,9 +49,9 @@ class VandSettings(LearntSettings):
         default_factory=lambda: {"mvtec": Training(epochs=3, mosaic=0.2)}
     )
 
-    def training_on(self, auxiliary: str) -> Training:
+    def training_on(self, auxiliary: str) -> tuple[Training, ...]:
         """3 epochs with mosaics on MVTec AD, `training` elsewhere, as the public code's scripts."""
-        return self.training_by_auxiliary.get(auxiliary, self.training)
+        return (self.training_by_auxiliary.get(auxiliary, self.training),)
 
 
 class Projections(nn.Module):
@@ -63,16 +64,12 @@ class Projections(nn.Module):
     def __init__(self, clip: Clip, layers: int) -> None:
         super().__init__()
         sides = (clip.vision.width, clip.embed_dim)
-        made = [nn.Linear(*sides, device="meta").to_empty(device=clip.device) for _ in range(layers)]
-        self.fc = nn.ModuleList(made)
-        self._bound = clip.vision.width**-0.5
+        self.fc = nn.ModuleList(undrawn(lambda: nn.Linear(*sides), clip.device) for _ in range(layers))
 
     def reset(self, generator: torch.Generator) -> None:
-        """Draw weights and biases from U(−1/√width, 1/√width), torch's default for linear layers."""
-        with torch.no_grad():
-            for parameter in self.parameters():
-                uniform = torch.rand(parameter.shape, generator=generator)
-                parameter.copy_((2 * uniform - 1) * self._bound)
+        """Draw every layer as torch does by default."""
+        for layer in self.fc:
+            draw_uniform(layer, generator)
 
 
 class Vand(LearntMethod):

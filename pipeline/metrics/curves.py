@@ -20,8 +20,17 @@ from pipeline.metrics.arrays import Floats, Ints, to_numpy
 
 PRO_LIMIT = 0.3
 """PRO is integrated up to this false positive rate (Bergmann et al., MVTec AD, IJCV 2021, section 5.2)."""
+PRO_LIMIT_005 = 0.05
+"""Likewise where few false alarms are tolerated (Heckler-Kram et al., MVTec AD 2, arXiv 2503.21622)."""
 
-PIXEL_METRICS = ("pixel_auroc", "pixel_ap", "pixel_f1_max", "pixel_pro", "pixel_pro_exact")
+PIXEL_METRICS = (
+    "pixel_auroc",
+    "pixel_ap",
+    "pixel_f1_max",
+    "pixel_pro",
+    "pixel_pro_exact",
+    "pixel_pro_exact_005",
+)
 """The fields of `PixelMetrics` that are metrics, and the keys of draws."""
 
 
@@ -38,7 +47,8 @@ class ImageMetrics:
 class PixelMetrics:
     """Ranking of all pixels of a subset. All None without an anomalous or without a normal pixel.
 
-    `pixel_pro` is the paper's PRO on 200 thresholds, `pixel_pro_exact` the area over all thresholds.
+    `pixel_pro` is the paper's PRO on 200 thresholds, `pixel_pro_exact` the area over all thresholds and
+    `pixel_pro_exact_005` likewise up to a false positive rate of 0.05.
     `pro_points` says how many of the 200 thresholds the paper's rule kept and `pro_fpr_max` the false
     positive rate where its curve ends; far below 0.3, `pixel_pro` says little (`pipeline.metrics.protocol`).
     """
@@ -48,6 +58,7 @@ class PixelMetrics:
     pixel_f1_max: float | None
     pixel_pro: float | None
     pixel_pro_exact: float | None
+    pixel_pro_exact_005: float | None
     n_regions: int
     pro_points: int
     pro_fpr_max: float | None
@@ -83,16 +94,16 @@ def f1_max(fp: npt.NDArray[np.number], tp: npt.NDArray[np.number]) -> Floats:
     return np.asarray((2 * tp / (tp[..., -1:] + tp + fp)).max(-1))
 
 
-def pro_exact(fp: npt.NDArray[np.number], cover: npt.NDArray[np.number]) -> Floats:
-    """Area under mean region coverage against false positive rate up to `PRO_LIMIT`, divided by it.
+def pro_exact(fp: npt.NDArray[np.number], cover: npt.NDArray[np.number], limit: float = PRO_LIMIT) -> Floats:
+    """Area under mean region coverage against false positive rate up to `limit`, divided by it.
 
     All thresholds; the curve is interpolated linearly where it crosses the limit.
     """
     x, y = fp / fp[..., -1:], cover / cover[..., -1:]
     x0, x1, y0, y1 = x[..., :-1], x[..., 1:], y[..., :-1], y[..., 1:]
-    width = np.clip(x1, None, PRO_LIMIT) - np.clip(x0, None, PRO_LIMIT)
+    width = np.clip(x1, None, limit) - np.clip(x0, None, limit)
     part = np.divide(width, x1 - x0, out=np.zeros_like(width), where=x1 > x0)
-    return np.asarray((width * (y0 + part * (y1 - y0) / 2)).sum(-1) / PRO_LIMIT)
+    return np.asarray((width * (y0 + part * (y1 - y0) / 2)).sum(-1) / limit)
 
 
 def image_metrics(labels: npt.ArrayLike, scores: npt.ArrayLike) -> ImageMetrics:

@@ -182,6 +182,7 @@ def _curve_values(sums: Floats, edges: _Scores, ends: tuple[_Scores, _Scores]) -
         "pixel_f1_max": curves.f1_max(fp, tp),
         "pixel_pro": _protocol(edges, ends, fp / fp[:, -1:], cover / cover[:, -1:]),
         "pixel_pro_exact": curves.pro_exact(fp, cover),
+        "pixel_pro_exact_005": curves.pro_exact(fp, cover, curves.PRO_LIMIT_005),
     }
 
 

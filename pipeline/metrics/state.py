@@ -134,7 +134,7 @@ class PixelState:
         """The values of all images so far; all None when no pixel, or every pixel, is anomalous."""
         ranking = self._ranking()
         if ranking.positives in {0, ranking.pixels}:
-            return PixelMetrics(None, None, None, None, None, ranking.regions, 0, None)
+            return PixelMetrics(None, None, None, None, None, None, ranking.regions, 0, None)
         curve = ranking.curve()
         pro, points, fpr_max = self._protocol(ranking)
         return PixelMetrics(
@@ -143,6 +143,7 @@ class PixelState:
             pixel_f1_max=float(curves.f1_max(curve.fp, curve.tp)),
             pixel_pro=pro,
             pixel_pro_exact=float(curves.pro_exact(curve.fp, curve.cover)),
+            pixel_pro_exact_005=float(curves.pro_exact(curve.fp, curve.cover, curves.PRO_LIMIT_005)),
             n_regions=ranking.regions,
             pro_points=points,
             pro_fpr_max=fpr_max,

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeline import catalog, limits
+from pipeline import catalog, process
 from pipeline.clip.weights import find_weights
 from pipeline.datasets import bytes_to_download, expected_counts
 from pipeline.errors import ParamsError
@@ -126,7 +126,7 @@ def price(params: Params) -> Price:
     Raises:
         ZsadError: params that cannot be run.
     """
-    counted = {name: _count(params, name) for name in params.every_dataset}
+    counted = {name: count_images(params, name) for name in params.every_dataset}
     images = {name: sum(subsets.values()) for name, (subsets, _) in counted.items()}
     systems = [it for it in resolve_systems(params) if not it.error]
     evaluated = catalog.evaluated(params.every_dataset)
@@ -166,7 +166,7 @@ def here(compute: ComputeParams) -> tuple[ComputeParams, str]:
     """What of `compute` this machine can give, and what it is called: without a GPU its processor."""
     import torch
 
-    found, cores = torch.cuda.device_count(), limits.processors()
+    found, cores = torch.cuda.device_count(), process.processors()
     if compute.gpus and found:
         gpus = min(compute.gpus, found)
         name = torch.cuda.get_device_name(0)
@@ -181,7 +181,8 @@ def here(compute: ComputeParams) -> tuple[ComputeParams, str]:
 def measurable(priced: Price, params: Params, compute: ComputeParams) -> Iterator[GroupTask]:
     """Groups of a profile as a worker of `compute` gets them, for `pipeline.speed.rates`; nothing is read."""
     for group in priced.groups:
-        subsets = {it.name: it.class_name for it in catalog.record(group.dataset).subsets}
+        record = catalog.record(group.dataset).accepting(params.builds.get(group.dataset))
+        subsets = {it.name: it.class_name for it in record.subsets}
         yield GroupTask(
             tower=tower_spec(params, group.tower),
             dataset=group.dataset,
@@ -197,7 +198,7 @@ def measurable(priced: Price, params: Params, compute: ComputeParams) -> Iterato
         )
 
 
-def _count(params: Params, dataset: str) -> tuple[dict[str, int], str]:
+def count_images(params: Params, dataset: str) -> tuple[dict[str, int], str]:
     """Subset to its images, and in words what of it is not known.
 
     Where a subset's own count is not known, the rest of the data set's total is shared out.
@@ -206,15 +207,16 @@ def _count(params: Params, dataset: str) -> tuple[dict[str, int], str]:
     known = expected_counts(params, dataset)
     found = {name: sum(count or 0 for count in known[name]) for name in record.subset_names if name in known}
     rest = [name for name in record.subset_names if name not in known]
+    total = record.build().counts
     if rest:
-        left = max(0, sum(count or 0 for count in record.build().counts) - sum(found.values()))
+        left = max(0, sum(count or 0 for count in total) - sum(found.values()))
         shares = [left // len(rest) + (place < left % len(rest)) for place in range(len(rest))]
         found |= dict(zip(rest, shares, strict=True))
-        note = f"{dataset}: {left} images over {len(rest)} subsets whose own counts are not known"
-    elif None in [count for counts in known.values() for count in counts]:
+    note = ""
+    if None in [count for counts in (*known.values(), *([total] if rest else [])) for count in counts]:
         note = f"{dataset}: counted {sum(found.values())} images, not known how many more there are"
-    else:
-        note = ""
+    elif rest:
+        note = f"{dataset}: {left} images over {len(rest)} subsets whose own counts are not known"
     most = params.limit or sys.maxsize
     return {name: min(found[name], most) for name in record.subset_names}, note
 

@@ -61,7 +61,7 @@ def tower_costs(
     costs: dict[str, TowerCost] = {}
     largest = trainings = 0
     for name in dict.fromkeys(group.tower for group in groups):
-        clip, config, numbers = _shapes(params, name)
+        clip, config = _shapes(params, name)
         built = [
             (it, methods.build(it.system.method, it.settings, clip)) for it in systems if it.tower == name
         ]
@@ -69,10 +69,11 @@ def tower_costs(
         learnt = frozenset[Tap]().union(*(method.loss_taps for method in tuned))
         features = sum(tap_bytes(clip, tap) for tap in learnt)
         sets: set[str] = set()
-        steps = 0
+        steps, redrawn = 0, 0.0
         for resolved, method in built:
             for auxiliary in trained_on(params, resolved):
                 sets.add(auxiliary)
+                redrawn += len(params.seeds) * _redrawn(method, auxiliary, images[auxiliary])
                 trainings += len(params.seeds)
                 steps += len(params.seeds) * _steps(method, auxiliary, images[auxiliary])
         largest = max([largest, *(images[auxiliary] * features for auxiliary in sets)])
@@ -80,30 +81,37 @@ def tower_costs(
         costs[name] = TowerCost(
             flop=flop(config["vision_cfg"], config["embed_dim"], clip.spec.image_size, taps),
             features=features,
-            weights=numbers * _FLOAT,
+            weights=sum(tensor.numel() for tensor in clip.weights) * _FLOAT,
             memory=pass_bytes(clip, config["vision_cfg"], taps),
             images=sum(group.images for group in groups if group.tower == name),
-            tuned=sum(images[auxiliary] for auxiliary in sets),
+            tuned=sum(images[auxiliary] for auxiliary in sets) + round(redrawn),
             steps=steps,
             precision=clip.spec.precision,
         )
     return costs, largest, trainings
 
 
-def _shapes(params: Params, tower: str) -> tuple[Clip, dict[str, Any], int]:
-    """A tower without values, its config, and how many numbers its weights are."""
+def _shapes(params: Params, tower: str) -> tuple[Clip, dict[str, Any]]:
+    """A tower without values, and its config."""
     spec = tower_spec(params, tower)
     config = read_config(spec.model)
     state = build_model(config, spec.activation, device="meta").state_dict()
-    numbers = sum(tensor.numel() for tensor in state.values())
-    return load_clip(spec, device="meta", state_dict=state), config, numbers
+    return load_clip(spec, device="meta", state_dict=state), config
+
+
+def _redrawn(method: Method, auxiliary: str, images: int) -> float:
+    """Images that a training passes through the tower again because it redraws them."""
+    if not isinstance(method.settings, LearntSettings):
+        return 0.0
+    stages = method.settings.training_on(auxiliary)
+    return sum(training.epochs * training.redrawn * images for training in stages)
 
 
 def _steps(method: Method, auxiliary: str, images: int) -> int:
     if not isinstance(method.settings, LearntSettings):
         return 0
-    training = method.settings.training_on(auxiliary)
-    return training.epochs * math.ceil(images / training.batch)
+    stages = method.settings.training_on(auxiliary)
+    return sum(training.epochs * math.ceil(images / training.batch) for training in stages)
 
 
 def flop(vision: Mapping[str, Any], joint: int, image_size: int, taps: frozenset[Tap]) -> float:
@@ -147,9 +155,9 @@ def tap_bytes(clip: Clip, tap: Tap) -> int:
     grid, width, joint = clip.vision.grid, clip.vision.width, clip.embed_dim
     match tap:
         case Global():
-            return joint * _FLOAT
+            return (joint if tap.projected else width) * _FLOAT
         case Local():
-            return grid**2 * (joint if tap.projected else width) * _FLOAT
+            return (grid**2 + tap.class_token) * (joint if tap.projected else width) * _FLOAT
         case Windows():
             return (grid - tap.size + 1) ** 2 * joint * _FLOAT
 

@@ -50,7 +50,7 @@ def page_index(sources: Sources) -> dict[str, Any]:
             {
                 "name": name,
                 "title": record.title,
-                "domain": record.domain,
+                "domain": record.division,
                 "metrics": [METRICS.index(metric) for metric in record.metrics],
                 "subsets": list(record.subsets),
                 "masks": "pixel" in record.tasks,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pipeline.cells import System
 from pipeline.report.pictures import draw_panels, panels
 from pipeline.report.sources import History, ImageScores, Sources
+from pipeline.tables.cost import draw_cost
 from pipeline.tables.figures import BLUE, COLOURS, GRID, ORANGE, DotPlot, canvas, dot_plots
 from pipeline.tables.outcome import Outcome
 from pipeline.tables.paper import TUNINGS
@@ -63,6 +64,7 @@ def report_figures(sources: Sources) -> Iterator[Figure]:
     yield from map(_dots, found.values())
     yield from _distributions(sources)
     yield from _training(sources)
+    yield from _cost(sources)
 
 
 def _dots(plot: DotPlot) -> Figure:
@@ -72,6 +74,21 @@ def _dots(plot: DotPlot) -> Figure:
         "One row for each data set, one marker for each series, a little apart so that none hides another.",
         _words(plot),
         plot.draw,
+    )
+
+
+def _cost(sources: Sources) -> Iterator[Figure]:
+    costs = sources.costs
+    if costs is None or not sources.outcome.divisions:
+        return
+    times = ", ".join(f"{it.system.name} {it.image_ms:.3g} ms" for it in costs.systems)
+    yield Figure(
+        "cost",
+        "Accuracy over time",
+        f"Milliseconds of an image on {costs.device}, as `zsad cost` measured them; the table is in the "
+        "folder `cost` of the results. One marker for each method and variant that has the mean.",
+        f"Two plots, image and pixel AUROC over the time of an image: {times}.",
+        lambda path: draw_cost(sources.outcome, costs, path),
     )
 
 

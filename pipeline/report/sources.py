@@ -19,6 +19,7 @@ from pipeline.errors import ZsadError
 from pipeline.files import read_json
 from pipeline.params import Params
 from pipeline.results import CellRow, Role
+from pipeline.results.cost import Costs, read_costs
 from pipeline.results.parquet import read_examples, read_scores
 from pipeline.tables import Outcome, read_outcome
 
@@ -70,6 +71,7 @@ class Sources:
         shards: folder of the prepared data sets, for the pictures.
         histories: of all trainings.
         run: revision, machine, libraries and time from `run.json`; empty without one, or when left out.
+        costs: what `zsad cost` measured; None where it did not, or when left out with `run`.
     """
 
     outcome: Outcome
@@ -78,6 +80,7 @@ class Sources:
     shards: Path
     histories: tuple[History, ...]
     run: Mapping[str, Any]
+    costs: Costs | None = None
 
     @cached_property
     def rows(self) -> list[CellRow]:
@@ -98,7 +101,7 @@ def read_sources(params: Params, *, with_run: bool = True) -> Sources:
 
     Args:
         params: name the profile and its data sets.
-        with_run: whether to read `run.json`, which differs from machine to machine and from run to run.
+        with_run: whether to read `run.json` and costs, which differ from machine to machine and run to run.
 
     Raises:
         ZsadError: there are no results, or a file is damaged; the message names it.
@@ -110,6 +113,7 @@ def read_sources(params: Params, *, with_run: bool = True) -> Sources:
         shards=params.shards,
         histories=tuple(_histories(params.weights)),
         run=(_json(params.results / "run.json") or {}) if with_run else {},
+        costs=read_costs(params.results / "cost") if with_run else None,
     )
 
 

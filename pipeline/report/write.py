@@ -133,20 +133,20 @@ def _failures(sources: Sources) -> list[str]:
 
 
 def averages(outcome: Outcome) -> Table:
-    """The plain average over the data sets of a domain, method by method."""
+    """The plain average over the data sets of a division, method by method."""
     part = outcome.only(outcome.methods)
     columns = [
-        (domain, names, task)
-        for domain, names in part.domains.items()
+        (division, names, task)
+        for division, names in part.divisions.items()
         for task in LEVEL_TITLES
         if any(task in part.expected[name].tasks for name in names)
     ]
     by_column = [
         ranked([over_datasets(own, names, task) for own in part.means.values()]) for _, names, task in columns
     ]
-    by_row = zip(*by_column, strict=True)
-    rows = tuple(Row((part.title(system),), slots) for system, slots in zip(part.means, by_row, strict=True))
-    titles = (f"{domain.capitalize()}, {task} level" for domain, _, task in columns)
+    by_row = zip(*by_column, strict=True)  # nothing where no division is whole
+    rows = tuple(Row((part.title(system),), slots) for system, slots in zip(part.means, by_row, strict=False))
+    titles = (f"{division.capitalize()}, {task} level" for division, _, task in columns)
     section = Section(("Method", *titles), rows, text_columns=1)
     return Table("averages", "Average over data sets", part, (section,))
 

@@ -93,6 +93,7 @@ class CellRow(RuleColumns, IntervalColumns):
     pixel_f1_max: float | None = None
     pixel_pro: float | None = None
     pixel_pro_exact: float | None = None
+    pixel_pro_exact_005: float | None = None
     pro_points: int | None = None
     pro_fpr_max: float | None = None
     limit: int | None = None

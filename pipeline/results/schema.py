@@ -15,10 +15,17 @@ import pyarrow as pa
 from pipeline.errors import ZsadError
 from pipeline.results.examples import EXAMPLE_COLUMNS
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 
 IMAGE_METRICS: Final = ("image_auroc", "image_ap", "image_f1_max")
-PIXEL_METRICS: Final = ("pixel_auroc", "pixel_ap", "pixel_f1_max", "pixel_pro", "pixel_pro_exact")
+PIXEL_METRICS: Final = (
+    "pixel_auroc",
+    "pixel_ap",
+    "pixel_f1_max",
+    "pixel_pro",
+    "pixel_pro_exact",
+    "pixel_pro_exact_005",
+)
 METRICS: Final = IMAGE_METRICS + PIXEL_METRICS
 
 Status = Literal["ok", "failed"]
@@ -80,8 +87,6 @@ RULE_WORDS: Final[dict[str, tuple[str, ...]]] = {
     "epochs_rule": ("last", "chosen", "unknown", "none"),
     "chosen_on_target": ("yes", "no", "unknown"),
 }
-SINCE: Final = {"title": 3, "limit": 4, **dict.fromkeys(RULE_COLUMNS, 4)}
-"""Columns that files of older versions lack; they are read as null."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +117,9 @@ class IntervalColumns:
     pixel_pro_exact_se: float | None = None
     pixel_pro_exact_low: float | None = None
     pixel_pro_exact_high: float | None = None
+    pixel_pro_exact_005_se: float | None = None
+    pixel_pro_exact_005_low: float | None = None
+    pixel_pro_exact_005_high: float | None = None
 
     def spread(self, metric: str) -> Spread | None:
         """Standard error and interval of `metric`, `None` where they are undefined."""
@@ -125,6 +133,15 @@ def spread_columns(metric: str) -> tuple[str, str, str]:
 
 
 INTERVAL_COLUMNS = tuple(field.name for field in fields(IntervalColumns))
+
+_NEW_IN_5: Final = ("pixel_pro_exact_005", *spread_columns("pixel_pro_exact_005"))
+SINCE: Final = {
+    "title": 3,
+    "limit": 4,
+    **dict.fromkeys(RULE_COLUMNS, 4),
+    **dict.fromkeys(_NEW_IN_5, 5),
+}
+"""Columns that files of older versions lack; they are read as null."""
 
 
 def _required(name: str, kind: pa.DataType) -> pa.Field:

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image, ImageChops
 
 from pipeline.catalog import ANOMALOUS, DatasetRecord, Sample
-from pipeline.catalog.fingerprint import FileFact
+from pipeline.catalog.builds import FileFact
 from pipeline.catalog.images import decode
 from pipeline.catalog.masks import SAME_SHAPE, read_mask
 from pipeline.catalog.samples import Box

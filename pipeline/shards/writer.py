@@ -25,7 +25,7 @@ from pipeline.catalog import (
     count_problems,
     list_samples,
 )
-from pipeline.catalog.fingerprint import build_digest, build_name, subset_digest
+from pipeline.catalog.builds import build_digest, build_name, subset_digest
 from pipeline.errors import DataError
 from pipeline.files import atomic_path
 from pipeline.shards.arrays import Arrays, Done, create_arrays, fill_row

@@ -24,7 +24,7 @@ from pipeline.tables.model import AVERAGE, Number, Row, Section, Slot, Table, ra
 from pipeline.tables.outcome import Outcome
 
 FALSE_POSITIVES: Final = 0.05
-SEVEN: Final = tuple(metric for metric in METRICS if metric != "pixel_pro_exact")
+SEVEN: Final = tuple(metric for metric in METRICS if not metric.startswith("pixel_pro_exact"))
 
 _Scores = Mapping[tuple[str, str, int | None], pd.DataFrame]
 """Method, data set and seed to the rows of its images."""
@@ -51,9 +51,9 @@ def _rows(part: Outcome, carried: "Carried") -> Iterator[Row]:
     for dataset, record in part.expected.items():
         slots = [_slots(own, dataset, carried) for own in part.means.values()]
         yield from _labelled(part, record.title, slots)
-    for domain, names in part.domains.items():
-        slots = [_averages(own, names) for own in part.means.values()]
-        yield from _labelled(part, f"Average, {domain}", slots)
+    for division, names in part.divisions.items():
+        slots = [_averages(own, division, names) for own in part.means.values()]
+        yield from _labelled(part, f"Average, {division}", slots)
 
 
 def _labelled(part: Outcome, label: str, slots: Sequence[Sequence[Slot]]) -> Iterator[Row]:
@@ -69,10 +69,9 @@ def _slots(own: SystemMeans, dataset: str, carried: "Carried") -> list[Slot]:
     return [(Number(own.system, dataset, metric, mean),) for metric, mean in means.items()]
 
 
-def _averages(own: SystemMeans, datasets: Sequence[str]) -> list[Slot]:
+def _averages(own: SystemMeans, division: str, datasets: Sequence[str]) -> list[Slot]:
     means = {metric: own.over_datasets(datasets, metric) for metric in SEVEN} | {CARRIED_F1: Mean(None)}
-    domain = own.expected(datasets[0]).domain
-    return [(Number(own.system, AVERAGE, metric, mean, domain),) for metric, mean in means.items()]
+    return [(Number(own.system, AVERAGE, metric, mean, division),) for metric, mean in means.items()]
 
 
 def threshold(normal: NDArray[np.float64], share: float = FALSE_POSITIVES) -> float:

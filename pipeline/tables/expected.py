@@ -20,13 +20,14 @@ class ExpectedSet:
 
     Attributes:
         title: name in the paper's tables, such as `MVTec AD`.
-        domain: which table it belongs to.
+        domain: which of a suite's tables it belongs to.
         group: category in that table, such as `object_and_texture`.
         tasks: what it is measured on; a data set without masks has no pixel task.
         subsets: in the order of the per-subset tables.
         counts: (normal, anomalous) test images of the build that the paper evaluates, by subset, where known.
         total: likewise of the whole data set.
         build: the build that params ask for; None where the catalog names none.
+        suites: which it is in; the user's own data sets are in none.
     """
 
     title: str
@@ -37,6 +38,12 @@ class ExpectedSet:
     counts: Mapping[str, KnownCounts] = field(default_factory=dict)
     total: KnownCounts = (None, None)
     build: catalog.Build | None = None
+    suites: tuple[str, ...] = (catalog.PAPER,)
+
+    @property
+    def division(self) -> str:
+        """Those that it is averaged with, such as `industrial`, `extended-2026.12/medical` or `own`."""
+        return division(self.suites[0] if self.suites else catalog.PAPER, self.domain)
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -45,6 +52,20 @@ class ExpectedSet:
 
 
 Expected = Mapping[str, ExpectedSet]
+
+
+def division(suite: str, domain: Domain) -> str:
+    """What the data sets of a domain in a suite are called together; the paper's by the domain alone."""
+    return domain if suite == catalog.PAPER else f"{suite}/{domain}"
+
+
+def lacking(suite: str, domain: Domain, expected: Expected) -> list[str]:
+    """The data sets of a domain in a closed suite that a run does not have: then there is no average.
+
+    The paper's suite is averaged over what a run has of it.
+    """
+    every = () if suite == catalog.PAPER else catalog.names(suite)
+    return [name for name in every if name not in expected and catalog.record(name).domain == domain]
 
 
 def expected_sets(names: Iterable[str], builds: Mapping[str, str] | None = None) -> dict[str, ExpectedSet]:
@@ -65,10 +86,11 @@ def expected_sets(names: Iterable[str], builds: Mapping[str, str] | None = None)
             domain=record.domain,
             group=record.group,
             tasks=record.tasks,
-            subsets=record.subset_names,
+            subsets=record.accepting(chosen.get(name)).subset_names,
             counts=record.expected(),
             total=record.build().counts,
             build=record.build(chosen.get(name)),
+            suites=catalog.suites_of(name),
         )
         for name, record in records.items()
     }

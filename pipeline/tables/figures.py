@@ -21,12 +21,12 @@ from pipeline.tables.paper import ATTENTIONS
 BLUE: Final = "#0072B2"
 ORANGE: Final = "#D55E00"
 COLOURS: Final = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS: Final = "osD^vPX"
 INK: Final = "#111111"  # the page of the report knows these colours, and has others for its dark theme
 GRID: Final = {"color": "#dddddd", "linewidth": 0.6}
 
 _OVERVIEW_METRIC: Final = "pixel_auroc"
 _ATTENTION_METRICS: Final = ("image_auroc", "pixel_auroc")  # what the paper compares the strategies by
-_MARKERS: Final = "osD^vPX"
 _SPREAD: Final = 0.64  # of a row, from the first series to the last: equal values do not hide each other
 _STYLE: Final = {
     "svg.hashsalt": "zsad",
@@ -141,7 +141,7 @@ def _draw_series(axes: Any, series: Series, *, signed: bool) -> None:
             [value for value, _ in points],
             [row for _, row in points],
             linestyle="none",
-            marker=_MARKERS[index % len(_MARKERS)],
+            marker=MARKERS[index % len(MARKERS)],
             color=COLOURS[index % len(COLOURS)],
             markersize=5,
             label=title,

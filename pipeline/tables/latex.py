@@ -36,6 +36,7 @@ _LETTERS: Final = {
     "✓": r"$\checkmark$",
     "†": r"$^\dagger$",
     "‡": r"$^\ddagger$",
+    "§": r"\textsuperscript{\S}",
     "²": "$^2$",
 }
 _MINUS: Final = re.compile(r"(?<![\w.-])-(?=\d)")

@@ -9,12 +9,13 @@ files, both from the rows, so they are true of what was measured.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from pipeline import catalog
 from pipeline.catalog import Counts, Task
-from pipeline.catalog.fingerprint import build_digest
+from pipeline.catalog.builds import build_digest
 from pipeline.cells import System
 from pipeline.results import CellRow
 from pipeline.tables.aggregate import SystemMeans
-from pipeline.tables.expected import ExpectedSet
+from pipeline.tables.expected import Expected, ExpectedSet
 from pipeline.tables.mean import MEASURED_FROM
 from pipeline.tables.model import AVERAGE, SOURCE_MARKS, Section, Slot, numbers_of
 from pipeline.tables.outcome import Outcome
@@ -30,6 +31,7 @@ METRIC_TITLES: Final = {
     "pixel_f1_max": "pixel F1-max",
     "pixel_pro": "PRO (200 steps)",
     "pixel_pro_exact": "PRO (exact)",
+    "pixel_pro_exact_005": "PRO (exact, 0.05)",
 }
 CARRIED_F1: Final = "image_f1_carried"
 """Not of a row: F1 at a threshold from another set; see `pipeline.tables.all_metrics`."""
@@ -48,6 +50,7 @@ _SOURCES: Final[dict[Source, str]] = {
     "paper": "the paper",
     "other paper": "the method's own paper",
     "authors' log": "the log that the authors published with their checkpoints",
+    "review thread": "the authors in the public review thread",
 }
 _RULE_TITLES: Final = {
     "track": "track",
@@ -144,6 +147,14 @@ def rule_lines(outcome: Outcome) -> list[str]:
         return []
     told = [f"{title} {_words(rows, column)}" for column, title in _RULE_TITLES.items()]
     return [f"Rule (docs/protocol.md#the-rule): {'; '.join(told)}."]
+
+
+def suite_line(suite: str, expected: Expected) -> str:
+    """What is in a suite, and what of it a run does not have."""
+    titles = {name: catalog.record(name).paper_name for name in catalog.names(suite)}
+    absent = [title for name, title in titles.items() if name not in expected]
+    without = f" This run has no {', '.join(absent)}, and no average without them." if absent else ""
+    return f"Suite {suite}, a closed list: {', '.join(titles.values())}.{without}"
 
 
 def _words(rows: Sequence[CellRow], column: str) -> str:

@@ -23,8 +23,13 @@ AVERAGE: Final = "(average)"
 MEAN: Final = "(mean)"
 BEST: Final = 1
 SECOND: Final = 2
-SOURCE_MARKS: Final[Mapping[Source, str]] = {"paper": "", "other paper": "†", "authors' log": "‡"}
-"""What marks a published number that is not of the paper's own experiments; † as in its Table 1."""
+SOURCE_MARKS: Final[Mapping[Source, str]] = {
+    "paper": "",
+    "other paper": "†",
+    "authors' log": "‡",
+    "review thread": "§",
+}
+"""What marks a published number that is not of the paper itself, or not its own; † as in its Table 1."""
 
 
 def printed(value: float) -> str:

@@ -16,12 +16,12 @@ from typing import Final, get_args
 
 import pandas as pd
 
-from pipeline.catalog import Domain
+from pipeline.catalog import PAPER, Domain, suites
 from pipeline.cells import CellKey, System, by_reason
 from pipeline.results import CellRow, ResultsError
 from pipeline.results.parquet import cell_rows
 from pipeline.tables.aggregate import SystemMeans, why_absent
-from pipeline.tables.expected import Expected
+from pipeline.tables.expected import Expected, division, lacking
 from pipeline.tables.published import PRINTED_NAMES
 
 PAPER_PROFILE: Final = "paper"
@@ -81,13 +81,26 @@ class Outcome:
         return sorted(rows, key=lambda row: (*row.key[:4], -1 if row.seed is None else row.seed))
 
     @property
-    def domains(self) -> dict[Domain, list[str]]:
-        """The data sets of each domain that has any."""
+    def suites(self) -> dict[str, "Outcome"]:
+        """The part of each suite; the paper's, with which the user's own sets stand, is always there."""
         found = {
-            domain: [name for name, it in self.expected.items() if it.domain == domain]
-            for domain in get_args(Domain)
+            suite: [name for name, it in self.expected.items() if suite in (it.suites or (PAPER,))]
+            for suite in suites()
         }
-        return {domain: names for domain, names in found.items() if names}
+        return {
+            suite: self.only(self.means, names) for suite, names in found.items() if names or suite == PAPER
+        }
+
+    @property
+    def divisions(self) -> dict[str, list[str]]:
+        """The data sets that are averaged, by what they are called together; of a suite all or none."""
+        found = {
+            division(suite, domain): [name for name, it in part.expected.items() if it.domain == domain]
+            for suite, part in self.suites.items()
+            for domain in get_args(Domain)
+            if not lacking(suite, domain, part.expected)
+        }
+        return {title: names for title, names in found.items() if names}
 
     def has_variant(self, systems: Iterable[System]) -> bool:
         """Whether a variant among `systems` was run; a method itself does not count."""

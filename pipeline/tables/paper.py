@@ -1,20 +1,21 @@
-"""The paper's tables, and one table for each data set; every function gives None where the run fills none.
+"""The paper's tables by data set, and one table for each; every function gives None where the run fills none.
 
-- Data sets in rows, methods or variants in columns: Tables 1 to 3, the user's own data sets, and Figure 6 as
-  numbers. A section for each level, image level first; each group named once, the plain average at the end.
-- Variants in rows, the paper's two data sets in columns: Tables 4 and 5, and all other variants.
+- Data sets in rows, methods or variants in columns: Tables 1 to 3, those of other suites, the user's own data
+  sets, and Figure 6 as numbers. A section for each level, image level first; each group named once, the plain
+  average at the end.
 - One data set: a section for each system, its subsets and their mean in rows, metrics in columns.
+
+Tables with variants in rows are in `ablations`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, TypeVar
+from typing import Final
 
 from pipeline import catalog
 from pipeline.catalog import Domain, Task
 from pipeline.cells import System
 from pipeline.results import METRICS
 from pipeline.tables.aggregate import SystemMeans
-from pipeline.tables.gains import OBJECT_AWARE
 from pipeline.tables.legend import (
     LEVEL_TITLES,
     METRIC_TITLES,
@@ -26,15 +27,8 @@ from pipeline.tables.legend import (
     published_lines,
 )
 from pipeline.tables.model import MEAN, Row, Section, Table, numbers_of, ranked
-from pipeline.tables.outcome import Outcome, in_order
+from pipeline.tables.outcome import Outcome
 from pipeline.tables.verdicts import References, references
-
-_T = TypeVar("_T")
-
-
-def _of_anomalyclip(labels: Mapping[str, _T]) -> dict[System, _T]:
-    return {System("anomalyclip", variant): label for variant, label in labels.items()}
-
 
 # A variant is known here by its name alone; what it sets is the business of `params.yaml`.
 TUNINGS: Final = {
@@ -45,20 +39,12 @@ TUNINGS: Final = {
 }
 """Table 3: what a method is tuned on."""
 
-ATTENTIONS: Final = _of_anomalyclip({"": "V-V", "qq": "Q-Q", "kk": "K-K"})
+ATTENTIONS: Final = {
+    System("anomalyclip", variant): label for variant, label in {"": "V-V", "qq": "Q-Q", "kk": "K-K"}.items()
+}
 """Figure 6: attention of the local path."""
 
-# Table 4, from the top down; each row adds a module to the one above.
-_MODULES: Final = _of_anomalyclip({"base": ("Base",), "t1": ("+ T1",), "t2": ("+ T2",), "": ("+ T3",)})
-# Table 5: the local loss, the global loss.
-_LOSSES: Final = _of_anomalyclip(
-    {"untrained": ("✗", "✗"), "global_only": ("✗", "✓"), "local_only": ("✓", "✗"), "": ("✓", "✓")}
-)
-_COMPARED: Final = frozenset({*TUNINGS, *_MODULES, *_LOSSES, OBJECT_AWARE, *ATTENTIONS})
-
 _TUNED_ON: Final = "colon_auxiliary"  # the medical variants of Table 3
-_ABLATED_ON: Final = ("mvtec", "visa")
-_ABLATED_TASKS: Final[tuple[Task, ...]] = ("pixel", "image")
 
 
 def table1(outcome: Outcome) -> Table:
@@ -91,6 +77,23 @@ def table3(outcome: Outcome) -> Table | None:
     return _by_dataset("table3", title, part, TUNINGS, tuned_on)
 
 
+def industrial_table(outcome: Outcome) -> Table | None:
+    """The industrial data sets of another suite, where there are any."""
+    return _of_domain("industrial", outcome)
+
+
+def medical_table(outcome: Outcome) -> Table | None:
+    """Likewise the medical ones."""
+    return _of_domain("medical", outcome)
+
+
+def _of_domain(domain: Domain, outcome: Outcome) -> Table | None:
+    part = _part(outcome, outcome.methods, domain)
+    title = f"Zero-shot anomaly detection on {domain} data sets"
+    averaged = list(part.expected) in outcome.divisions.values()
+    return _by_dataset(domain, title, part, averaged=averaged) if part.expected else None
+
+
 def own_table(outcome: Outcome) -> Table | None:
     """The user's data sets, where one was run."""
     part = _part(outcome, outcome.methods, "own")
@@ -104,45 +107,6 @@ def figure6(outcome: Outcome) -> Table | None:
         return None
     part = _part(outcome, ATTENTIONS, "industrial", "medical")
     return _by_dataset("figure6", "Figure 6. Attention of DPAM in AnomalyCLIP", part, ATTENTIONS)
-
-
-def table4(outcome: Outcome) -> Table | None:
-    """Table 4."""
-    remark = (
-        "Each row adds to the one above: T1 is DPAM, T2 the learnt object-agnostic prompts, T3 the learnt "
-        "tokens in the text tower. The paper does not say which prompts stand behind Base and + T1."
-    )
-    title = "Table 4. Module ablation of AnomalyCLIP"
-    return _by_variant("table4", title, outcome, ("Module",), _MODULES, remark)
-
-
-def table5(outcome: Outcome) -> Table | None:
-    """Table 5."""
-    remark = "✗ ✗ keeps the parameters as drawn; the paper does not say what stands behind this row."
-    title = "Table 5. Context optimisation of AnomalyCLIP"
-    return _by_variant("table5", title, outcome, ("Local", "Global"), _LOSSES, remark)
-
-
-def variants(outcome: Outcome) -> Table | None:
-    """Every variant that no table or figure of the paper compares, such as those of a sweep, and its method.
-
-    A section for each data set that one of them ran on, with its pairs of levels in columns.
-    """
-    others = [
-        system
-        for system, own in outcome.means.items()
-        if system.variant and system not in _COMPARED and system.variant != own.protocol
-    ]
-    if not others:
-        return None
-    ran = [name for name in outcome.expected if any(outcome.means[it].ran_on(name) for it in others)]
-    part = outcome.only(in_order({*others, *(System(other.method) for other in others)}), ran)
-    sections = [_variants_of(outcome, part, dataset) for dataset in part.expected]
-    remark = (
-        "What a variant sets stands under `variants` in params.yaml, what it is tuned on under `retuned`."
-    )
-    lines = (remark, *legend(part, sections))
-    return Table("variants", "Other variants", part, tuple(sections), lines)
 
 
 def subsets_table(dataset: str, outcome: Outcome) -> Table:
@@ -173,19 +137,24 @@ def _by_dataset(
     part: Outcome,
     labels: Mapping[System, str] | None = None,
     remarks: Sequence[str] = (),
+    *,
+    averaged: bool = True,
 ) -> Table:
     """Data sets in rows, the systems of `part` in columns, titled by `labels` where given."""
     titles = [part.title(system) if labels is None else labels[system] for system in part.means]
     header = ("Category", "Data set", "C", *titles)
     published = references(name, part.label)
-    levels = {LEVEL_TITLES[task]: tuple(_dataset_rows(part, task, published)) for task in LEVEL_TITLES}
+    levels = {
+        LEVEL_TITLES[task]: tuple(_dataset_rows(part, task, published, averaged=averaged))
+        for task in LEVEL_TITLES
+    }
     sections = tuple(Section(header, rows, 2, level) for level, rows in levels.items() if rows)
     sections = sections or (Section(header, (), 2),)
     lines = (*labelled(labels or {}), "C: number of subsets.", *legend(part, sections), *remarks)
     return Table(name, title, part, sections, lines)
 
 
-def _dataset_rows(part: Outcome, task: Task, published: References) -> Iterator[Row]:
+def _dataset_rows(part: Outcome, task: Task, published: References, *, averaged: bool) -> Iterator[Row]:
     names = [name for name, it in part.expected.items() if task in it.tasks]
     above = ""
     for name in names:
@@ -195,55 +164,9 @@ def _dataset_rows(part: Outcome, task: Task, published: References) -> Iterator[
         labels = ("" if group == above else group, record.title, str(len(record.subsets)))
         yield Row(labels, tuple(ranked(slots)))
         above = group
-    if names:
+    if names and averaged:
         slots = [over_datasets(own, names, task) for own in part.means.values()]
         yield Row(("", "Average", ""), tuple(ranked(slots)))
-
-
-def _by_variant(
-    name: str,
-    title: str,
-    outcome: Outcome,
-    header: tuple[str, ...],
-    labels: Mapping[System, tuple[str, ...]],
-    remark: str,
-) -> Table | None:
-    """Systems in rows, by `labels` under `header`, all of them once one of the variants was run."""
-    if not outcome.has_variant(labels):
-        return None
-    part = outcome.only(labels, [name for name in _ABLATED_ON if name in outcome.expected])
-    columns = [
-        (dataset, task)
-        for dataset, record in part.expected.items()
-        for task in _ABLATED_TASKS
-        if task in record.tasks
-    ]
-    titles = [f"{part.expected[dataset].title}: {LEVEL_TITLES[task]}" for dataset, task in columns]
-    published = references(name, part.label)
-    by_column = [
-        ranked([over_subsets(own, dataset, task, published) for own in part.means.values()])
-        for dataset, task in columns
-    ]
-    by_row = zip(*by_column, strict=True)
-    rows = tuple(Row(labels[system], slots) for system, slots in zip(part.means, by_row, strict=False))
-    section = Section((*header, *titles), rows, text_columns=len(header))
-    names = labelled({system: " ".join(label) for system, label in labels.items()})
-    lines = (*names, remark, *legend(part, [section]))
-    return Table(name, title, part, (section,), lines)
-
-
-def _variants_of(outcome: Outcome, part: Outcome, dataset: str) -> Section:
-    """The methods and variants that ran on `dataset`, in rows."""
-    record = part.expected[dataset]
-    tasks = [task for task in LEVEL_TITLES if task in record.tasks]
-    ran = {system: own for system, own in part.means.items() if own.ran_on(dataset)}
-    by_task = [ranked([over_subsets(own, dataset, task, {}) for own in ran.values()]) for task in tasks]
-    rows = tuple(
-        Row((outcome.title(System(system.method)), system.variant or "as it is"), slots)
-        for system, slots in zip(ran, zip(*by_task, strict=True), strict=True)
-    )
-    titles = (LEVEL_TITLES[task] for task in tasks)
-    return Section(("Method", "Variant", *titles), rows, text_columns=2, title=record.title)
 
 
 def _system_section(title: str, dataset: str, own: SystemMeans, published: References) -> Section:

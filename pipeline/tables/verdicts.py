@@ -25,7 +25,12 @@ from pipeline.tables.aggregate import SystemMeans
 from pipeline.tables.expected import ExpectedSet
 from pipeline.tables.mean import Mean, Z
 from pipeline.tables.outcome import PAPER_PROFILE
-from pipeline.tables.published import PublishedValue, published_subsets, published_table
+from pipeline.tables.published import (
+    PublishedValue,
+    published_review,
+    published_subsets,
+    published_table,
+)
 
 ROUNDING: Final = 0.05
 OTHER_MACHINES: Final = 0.2
@@ -57,15 +62,17 @@ class Comparison:
 
 
 def references(table: str, profile: str) -> References:
-    """The published values of a table such as `table1`, or of `subsets`.
+    """The published values of a table such as `table1` or `review7`, or of `subsets`.
 
     None for another profile than the paper's, for a smoke run (`profile` is the label of the outcome), and
-    for what the paper does not print as a table.
+    for what was not published as a table.
     """
-    if profile != PAPER_PROFILE or not table.startswith(("table", "subsets")):
+    if profile != PAPER_PROFILE or not table.startswith(("table", "subsets", "review")):
         return {}
     if table == "subsets":
         values = published_subsets()
+    elif table.startswith("review"):
+        values = published_review(int(table.removeprefix("review")))
     elif table == "table3":  # its methods as they stand in Table 2, beside those tuned on medical images
         values = (*published_table(2), *published_table(3))
     else:

@@ -11,29 +11,39 @@ from pathlib import Path
 from typing import Final
 
 from pipeline import catalog
+from pipeline.catalog import PAPER
 from pipeline.files import write_json, write_text
 from pipeline.params import Params
 from pipeline.results.parquet import read_metrics
+from pipeline.tables.ablations import (
+    review7,
+    review11,
+    review12,
+    review13,
+    review14,
+    table4,
+    table5,
+    variants,
+)
 from pipeline.tables.all_metrics import all_metrics
 from pipeline.tables.expected import expected_sets
 from pipeline.tables.figures import dot_plots
 from pipeline.tables.gains import figure5
 from pipeline.tables.html import html
 from pipeline.tables.latex import latex
-from pipeline.tables.legend import build_lines, rule_lines
+from pipeline.tables.legend import build_lines, rule_lines, suite_line
 from pipeline.tables.markdown import markdown
 from pipeline.tables.model import Table
 from pipeline.tables.outcome import MAIN_TRACK, Outcome, outcome_of
 from pipeline.tables.paper import (
     figure6,
+    industrial_table,
+    medical_table,
     own_table,
     subsets_table,
     table1,
     table2,
     table3,
-    table4,
-    table5,
-    variants,
 )
 from pipeline.tables.sensitivity import sensitivity
 from pipeline.tables.values import csv_text, is_table
@@ -59,8 +69,14 @@ _TABLES: Final = (
     table5,
     figure5,
     figure6,
+    review7,
+    review11,
+    review12,
+    review13,
+    review14,
     variants,
 )
+_SUITE_TABLES: Final = (industrial_table, medical_table, all_metrics, sensitivity, variants)
 _MEANS: Final = ("image_auroc", "image_ap", "pixel_auroc", "pixel_pro")  # the paper's metrics
 
 KEPT: Final = Path("results/last-run")
@@ -86,8 +102,8 @@ def read_outcome(params: Params) -> Outcome:
 def build_tables(outcome: Outcome) -> dict[str, Table]:
     """Every table that a run fills, by name, such as `table1` or `subsets/<data set>`.
 
-    A track other than the main one has tables of its own, such as `batch/table1`: nothing there is ranked
-    among the others.
+    A suite other than the paper's has tables of its own, such as `extended-2026.12/medical`, and so has a
+    track other than the main one, such as `batch/table1`: nothing there is ranked or averaged among others.
     """
     tables = [table for track, part in outcome.tracks.items() for table in _of_track(track, part)]
     return {
@@ -101,12 +117,25 @@ def build_tables(outcome: Outcome) -> dict[str, Table]:
 
 
 def _of_track(track: str, outcome: Outcome) -> Iterator[Table]:
-    tables = [table for make in _TABLES if (table := make(outcome)) is not None]
+    tables = [table for suite, part in outcome.suites.items() for table in _of_suite(suite, part)]
     for table in (*tables, *(subsets_table(dataset, outcome) for dataset in outcome.expected)):
         if track == MAIN_TRACK:
             yield table
         else:
             yield replace(table, name=f"{track}/{table.name}", title=f"{table.title} ({track} track)")
+
+
+def _of_suite(suite: str, outcome: Outcome) -> Iterator[Table]:
+    if suite == PAPER:
+        yield from (table for make in _TABLES if (table := make(outcome)) is not None)
+        return
+    for table in (table for make in _SUITE_TABLES if (table := make(outcome)) is not None):
+        yield replace(
+            table,
+            name=f"{suite}/{table.name}",
+            title=f"{table.title} (suite {suite})",
+            legend=(*table.legend, suite_line(suite, outcome.expected)),
+        )
 
 
 def write_tables(outcome: Outcome, out: Path) -> list[Path]:
@@ -118,13 +147,13 @@ def write_tables(outcome: Outcome, out: Path) -> list[Path]:
 
     Returns:
         The files, sorted: the tables of `build_tables` as `.md`, `.tex`, `.csv` and `.html`, and
-        `pixel_auroc.svg`; figures whose variants were run also as `.svg`. Tables that an earlier run left in
-        their place are deleted.
+        `pixel_auroc.svg`; figures whose variants were run also as `.svg`, all of the paper's suite. Tables
+        that an earlier run left in their place are deleted.
     """
     texts = {out / name: text for name, text in table_texts(outcome).items()}
     for path, text in texts.items():
         write_text(path, text)
-    drawings = {out / f"{plot.name}.svg": plot for plot in dot_plots(outcome)}
+    drawings = {out / f"{plot.name}.svg": plot for plot in dot_plots(outcome.suites[PAPER])}
     for path, plot in drawings.items():
         plot.draw(path)
     _delete_others(out, {*texts, *drawings})
@@ -141,17 +170,17 @@ def table_texts(outcome: Outcome) -> dict[str, str]:
 
 
 def write_means(outcome: Outcome, out: Path) -> list[Path]:
-    """Write what `dvc metrics` shows and compares: `<domain>/<system>.json`, the paper's metrics of a system.
+    """Write what `dvc metrics` shows and compares: `<division>/<system>.json`, the paper's metrics.
 
-    Plain means over the data sets of the domain that have the metric, shares rounded to four decimals; null
+    Plain means over the data sets of the division that have the metric, shares rounded to four decimals; null
     where one of these has no value; `limit` where only so many images a subset were evaluated. A variant has
-    a file where it was run, a method one for each domain. Files that an earlier run left are deleted.
+    a file where it was run, a method one for each division. Files that an earlier run left are deleted.
     """
     files = {
-        out / domain / f"{'.'.join(filter(None, system))}.json": {
+        out / division / f"{'.'.join(filter(None, system))}.json": {
             metric: _rounded(own.over_datasets(datasets, metric).value) for metric in _MEANS
         }
-        for domain, datasets in outcome.domains.items()
+        for division, datasets in outcome.divisions.items()
         for system, own in outcome.means.items()
         if not system.variant or any(own.ran_on(dataset) for dataset in datasets)
     }
@@ -185,12 +214,12 @@ def _rounded(value: float | None) -> float | None:
 
 
 def _delete_others(out: Path, written: set[Path]) -> None:
-    """Each table in `subsets` and beside it that is not among `written`, its CSV file last."""
+    """Each table below `out` that is not among `written`, its CSV file last."""
     for suffix in _SUFFIXES.values():
         for path in (out / "subsets").glob(f"*{suffix}"):
             if path not in written:
                 path.unlink()
-    for table in out.glob("*.csv"):
+    for table in out.rglob("*.csv"):
         if table not in written and is_table(table):
             for suffix in (".svg", ".md", ".tex", ".html", ".csv"):
                 table.with_suffix(suffix).unlink(missing_ok=True)

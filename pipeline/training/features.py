@@ -6,63 +6,21 @@ which the system keeps in memory what fits.
 """
 
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.clip import Clip, Tap
 from pipeline.clip.architecture import upload
-from pipeline.errors import DataError, DiskFullError
+from pipeline.errors import DiskFullError
+from pipeline.methods.auxiliary import AuxiliarySet
+from pipeline.methods.base import Batch
 
 MEMORY = 2 * 2**30
 """Bytes of features in memory. One V-V tap of MVTec AD at 518 px is 7.3 GB, VAND's four are 39 GB."""
-
-
-@dataclass(frozen=True)
-class AuxiliarySet:
-    """One data set at one resolution; arrays may be memory-mapped.
-
-    Attributes:
-        name: Of the data set.
-        images: uint8 (N, S, S, 3) RGB.
-        masks: (N, S, S), non-zero where anomalous.
-        labels: (N,), 0 normal and 1 anomalous.
-        class_names: N names, as the prompts use them.
-
-    Raises:
-        DataError: the set is empty or the parts differ in length.
-    """
-
-    name: str
-    images: NDArray[np.uint8]
-    masks: NDArray[np.uint8]
-    labels: NDArray[np.integer]
-    class_names: Sequence[str]
-
-    def __post_init__(self) -> None:
-        lengths = {len(self.images), len(self.masks), len(self.labels), len(self.class_names)}
-        if len(lengths) != 1 or not lengths.pop():
-            raise DataError(
-                f"auxiliary set {self.name}: images, masks, labels and class names must be equally many"
-            )
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Some images of an auxiliary set, on the tower's device."""
-
-    features: dict[Tap, Tensor]
-    labels: Tensor
-    masks: Tensor
-    class_names: list[str]
 
 
 @dataclass(frozen=True)
@@ -73,14 +31,14 @@ class FeatureCache:
         features: One tensor a tap, (N, ...), on `device` or on the CPU, as labels and masks are.
         labels: (N,) int64.
         masks: (N, S, S) bool.
-        class_names: N names.
+        auxiliary: The pictures that they are of.
         device: Where batches go.
     """
 
     features: dict[Tap, Tensor]
     labels: Tensor
     masks: Tensor
-    class_names: Sequence[str]
+    auxiliary: AuxiliarySet
     device: torch.device
 
     def __len__(self) -> int:
@@ -92,8 +50,13 @@ class FeatureCache:
             {tap: self._taken(self.features[tap], rows) for tap in taps},
             self._taken(self.labels, rows),
             self._taken(self.masks, rows),
-            [self.class_names[row] for row in rows.tolist()],
+            [self.auxiliary.class_names[row] for row in rows.tolist()],
         )
+
+    def batches(self, size: int, taps: frozenset[Tap]) -> Iterator[Batch]:
+        """All images in order, `size` at a time."""
+        for rows in torch.split(torch.arange(len(self)), size):
+            yield self.batch(rows, taps)
 
     def _taken(self, values: Tensor, rows: Tensor) -> Tensor:
         """Rows of `values`; the next ones are gathered while the device works on these."""
@@ -140,7 +103,7 @@ def collect_features(
     home = next(iter(features.values())).device
     labels = torch.from_numpy(auxiliary.labels.astype("int64")).to(home)
     masks = torch.from_numpy(auxiliary.masks != 0).to(home)
-    return FeatureCache(features, labels, masks, list(auxiliary.class_names), clip.device)
+    return FeatureCache(features, labels, masks, auxiliary, clip.device)
 
 
 def _room(device: torch.device) -> int:

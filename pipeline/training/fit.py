@@ -1,29 +1,24 @@
-"""Tuning one learnt method: gradient descent on cached features, with mosaics where it asks for them.
+"""Tuning one learnt method: its stages one after another, gradient descent on cached features.
 
-Same seed, same parameters, bit for bit on the same machine: all chance comes from one CPU generator;
-torch's global generators are neither read nor moved. A mosaic (VAND's augmentation: four images of a class
-in place of one) is another picture, so it takes its own pass through the tower. The public code makes
-mosaics of the images as published and draws a defect type first, then an image; here the four are drawn
-among all images of the class, at the tower's resolution.
+Same seed, same parameters, bit for bit on the same machine: all chance comes from one CPU generator; torch's
+global ones, from which its own layers draw (dropout), are seeded alike meanwhile and put back. A picture that
+replaces another one (VAND's mosaics) takes its own pass through the tower.
 """
 
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
-from pipeline.clip import Clip
 from pipeline.errors import TrainingError
-from pipeline.methods.base import LearntMethod, Losses
-from pipeline.training.features import AuxiliarySet, Batch, FeatureCache
+from pipeline.methods.base import Batch, LearntMethod, Losses, Training
+from pipeline.training.features import FeatureCache
 
-Augment = Callable[[Batch, Tensor, torch.Generator], Batch]
 Progress = Callable[[int, int], None]
 
 
@@ -35,15 +30,25 @@ class History:
 
 
 @contextmanager
-def _deterministic() -> Iterator[None]:
+def _repeatable(method: LearntMethod, seed: int) -> Iterator[None]:
+    """Deterministic kernels, seeded global generators, gradients and the method in training mode inside."""
     before = (
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
     )
+    device, module = method.clip.device, method.trainable()
     torch.use_deterministic_algorithms(True, warn_only=True)
+    module.train()
     try:
-        yield
+        with (
+            torch.random.fork_rng([device] if device.type == "cuda" else []),
+            torch.inference_mode(mode=False),
+            torch.enable_grad(),
+        ):
+            torch.manual_seed(seed)
+            yield
     finally:
+        module.requires_grad_(True).eval()
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
@@ -67,125 +72,109 @@ class _Mean:
         return {name: value / self._count for name, value in sums.items()}
 
 
-def fit(
-    method: LearntMethod,
-    cache: FeatureCache,
-    *,
-    auxiliary: str,
-    seed: int,
-    augment: Augment | None = None,
-    progress: Progress | None = None,
-) -> History:
+def fit(method: LearntMethod, cache: FeatureCache, *, seed: int, progress: Progress | None = None) -> History:
     """Draw the method's parameters from `seed` and tune them; the method is changed in place.
 
-    Args:
-        method: A learnt method.
-        cache: Features of the auxiliary set, with at least the method's `loss_taps`.
-        auxiliary: Name of the set; the settings may depend on it.
-        seed: Of initial parameters, order and augmentation.
-        augment: Called with each batch, its row numbers and the generator.
-        progress: Called with epochs done and epochs in all.
-
-    Returns:
-        The losses; no epochs where the settings leave nothing to tune.
-
-    Raises:
-        TrainingError: the loss of an epoch is not finite.
-    """
-    training = method.settings.training_on(auxiliary)
-    generator = torch.Generator().manual_seed(seed)
-    method.reset(generator)
-    parameters = [parameter for parameter in method.trainable().parameters() if parameter.numel()]
-    epochs: list[dict[str, float]] = []
-    if not parameters:
-        return History(())
-    optimiser = training.optimiser(parameters)
-    with _deterministic(), torch.inference_mode(mode=False), torch.enable_grad():
-        for epoch in range(training.epochs):
-            for group in optimiser.param_groups:
-                group["lr"] = training.rate(epoch)
-            mean = _Mean()
-            for rows in torch.split(torch.randperm(len(cache), generator=generator), training.batch):
-                batch = cache.batch(rows, method.loss_taps)
-                if augment:
-                    batch = augment(batch, rows, generator)
-                losses = method.loss(batch.features, batch.labels, batch.masks, batch.class_names)
-                optimiser.zero_grad()
-                torch.autograd.backward(losses.total)
-                optimiser.step()
-                mean.add(losses, len(rows))
-            epochs.append(mean.values(epoch))
-            if progress:
-                progress(epoch + 1, training.epochs)
-    return History(tuple(epochs))
-
-
-def train(
-    method: LearntMethod,
-    auxiliary: AuxiliarySet,
-    cache: FeatureCache,
-    *,
-    seed: int,
-    progress: Progress | None = None,
-) -> History:
-    """Tune `method` in place; its scores are those of its saved and loaded checkpoint.
+    Its scores are then those of its saved and loaded checkpoint.
 
     Args:
         method: On the tower that made `cache`.
-        auxiliary: The images, at the tower's resolution.
-        cache: Their features, with at least the method's `loss_taps`.
+        cache: The auxiliary set with at least the method's `loss_taps`.
         seed: Of everything drawn.
         progress: Called with epochs done and epochs in all.
+
+    Returns:
+        The losses, stage after stage; no epochs where the settings leave nothing to tune.
+
+    Raises:
+        TrainingError: the loss of an epoch is not finite, or a rate is for no group of parameters.
     """
-    share = method.settings.training_on(auxiliary.name).mosaic
-    augment = Mosaics(method.clip, auxiliary, share) if share else None
-    return fit(method, cache, auxiliary=auxiliary.name, seed=seed, augment=augment, progress=progress)
+    generator = torch.Generator().manual_seed(seed)
+    method.reset(generator)
+    stages = method.settings.training_on(cache.auxiliary.name)
+    total = sum(training.epochs for training in stages)
+    history: list[dict[str, float]] = []
+    with _repeatable(method, seed):
+        for number, training in enumerate(stages):
+            method.prepare(cache.batches(training.batch, method.loss_taps), number)
+            for mean in _epochs(method, training, cache, generator):
+                history.append(mean.values(len(history)))
+                if progress:
+                    progress(len(history), total)
+    return History(tuple(history))
 
 
-class Mosaics:
-    """Replaces images of a batch by mosaics."""
+def _epochs(
+    method: LearntMethod, training: Training, cache: FeatureCache, generator: torch.Generator
+) -> Iterator[_Mean]:
+    """Every epoch of a stage; none where it has nothing to tune."""
+    groups = _groups(method, training)
+    if not groups:
+        return
+    optimiser = training.optimiser(groups)
+    rates = [group["lr"] for group in groups]
+    step, steps = 0, training.epochs * math.ceil(len(cache) / training.batch)
+    for _ in range(training.epochs):
+        mean = _Mean()
+        for rows in torch.split(torch.randperm(len(cache), generator=generator), training.batch):
+            for group, lr in zip(optimiser.param_groups, rates, strict=True):
+                group["lr"] = training.rate(lr, step, steps)
+            mean.add(_step(method, optimiser, _batch(method, training, cache, rows, generator)), len(rows))
+            step += 1
+        yield mean
 
-    def __init__(self, clip: Clip, auxiliary: AuxiliarySet, share: float) -> None:
-        self._clip = clip
-        self._auxiliary = auxiliary
-        self._share = share
-        self._members = {
-            name: [row for row, other in enumerate(auxiliary.class_names) if other == name]
-            for name in set(auxiliary.class_names)
-        }
 
-    def __call__(self, batch: Batch, rows: Tensor, generator: torch.Generator) -> Batch:
-        """A batch in which each image was replaced with the probability of the constructor."""
-        chosen = torch.nonzero(torch.rand(len(rows), generator=generator) < self._share).flatten().tolist()
-        if not chosen:
-            return batch
-        made = [self._make(batch.class_names[place], generator) for place in chosen]
-        images = torch.from_numpy(np.stack([image for image, _ in made]))
-        masks = torch.from_numpy(np.stack([mask for _, mask in made])).to(batch.masks.device)
-        passed = self._clip.encode_image(images, frozenset(batch.features))
-        features = {tap: _replaced(old, chosen, passed[tap]) for tap, old in batch.features.items()}
-        labels = _replaced(batch.labels, chosen, masks.flatten(1).any(1).to(batch.labels.dtype))
-        return Batch(features, labels, _replaced(batch.masks, chosen, masks), batch.class_names)
+def _groups(method: LearntMethod, training: Training) -> list[dict[str, Any]]:
+    """The groups of parameters that a stage tunes, in torch's form; all others are frozen while it lasts.
 
-    def _make(
-        self, class_name: str, generator: torch.Generator
-    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Four images of a class in a square, shrunk to one: image (S, S, 3) and mask (S, S)."""
-        members = self._members[class_name]
-        rows = [members[index] for index in torch.randint(len(members), (4,), generator=generator).tolist()]
-        size = self._auxiliary.images.shape[1]
-        image = Image.fromarray(_square([self._auxiliary.images[row] for row in rows]))
-        mask = Image.fromarray(
-            _square([(self._auxiliary.masks[row] != 0).astype(np.uint8) * 255 for row in rows])
+    Raises:
+        TrainingError: a rate is for a group that the method does not have.
+    """
+    named: dict[str, list[nn.Parameter]] = {}
+    for name, parameter in method.trainable().named_parameters():
+        group = name.partition(".")[0] if training.rates else ""
+        parameter.requires_grad_(group in (training.rates or {""}))
+        if parameter.numel():
+            named.setdefault(group, []).append(parameter)
+    rates = training.rates or dict.fromkeys(named, training.lr)
+    if strangers := sorted(rates.keys() - named.keys()):
+        known = ", ".join(sorted(named))
+        raise TrainingError(
+            f"{method.name}: {strangers[0]!r} is no group of its parameters; there are {known}"
         )
-        small = np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))
-        small_mask = np.asarray(mask.resize((size, size), Image.Resampling.BILINEAR))
-        return small, small_mask > 0.5 * 255
+    return [{"params": named[name], "lr": lr} for name, lr in rates.items()]
 
 
-def _square(parts: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    top, bottom = np.concatenate(parts[:2], axis=1), np.concatenate(parts[2:], axis=1)
-    return np.concatenate([top, bottom])
+def _step(method: LearntMethod, optimiser: torch.optim.Optimizer, batch: Batch) -> Losses:
+    losses = method.loss(batch.features, batch.labels, batch.masks, batch.class_names)
+    optimiser.zero_grad()
+    torch.autograd.backward(losses.total)
+    optimiser.step()
+    return losses
+
+
+def _batch(
+    method: LearntMethod,
+    training: Training,
+    cache: FeatureCache,
+    rows: Tensor,
+    generator: torch.Generator,
+) -> Batch:
+    """The images of `rows`, some of them redrawn."""
+    batch = cache.batch(rows, method.loss_taps)
+    pictures = training.redraw(rows.tolist(), cache.auxiliary, generator)
+    if not pictures:
+        return batch
+    places = list(pictures)
+    images = torch.from_numpy(np.stack([image for image, _ in pictures.values()]))
+    masks = torch.from_numpy(np.stack([mask for _, mask in pictures.values()])).to(batch.masks.device)
+    passed = method.clip.encode_image(images, frozenset(batch.features))
+    return Batch(
+        {tap: _replaced(old, places, passed[tap]) for tap, old in batch.features.items()},
+        _replaced(batch.labels, places, masks.flatten(1).any(1).to(batch.labels.dtype)),
+        _replaced(batch.masks, places, masks),
+        batch.class_names,
+    )
 
 
 def _replaced(values: Tensor, places: list[int], new: Tensor) -> Tensor:

@@ -253,12 +253,13 @@ def published_archive(name: str, folder: Path) -> tuple[Path, DatasetRecord]:
 
 def write_archive(path: Path, files: Files) -> Path:
     """Files as a zip or a tar archive, by the suffix."""
-    if path.suffix == ".zip":
+    if path.suffix in {".zip", ".whl"}:
         with zipfile.ZipFile(path, "w") as archive:
             for name, content in files:
                 archive.writestr(zipfile.ZipInfo(name), content)
         return path
-    with tarfile.open(path, "w:xz", preset=0) if path.suffix == ".xz" else tarfile.open(path, "w:") as tar:
+    packed = {".xz": "w:xz", ".gz": "w:gz"}.get(path.suffix, "w:")
+    with tarfile.open(path, packed, **({"preset": 0} if packed == "w:xz" else {})) as tar:  # type: ignore[call-overload]
         for name, content in files:
             info = tarfile.TarInfo(name)
             info.size = len(content)

@@ -3,7 +3,7 @@ import shutil
 from pathlib import Path
 
 from pipeline.catalog import Build, list_samples, record
-from pipeline.catalog.fingerprint import build_name
+from pipeline.catalog.builds import build_name
 
 from . import trees
 

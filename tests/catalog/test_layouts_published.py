@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.catalog import ANOMALOUS, NORMAL, Listing, Sample, list_samples, record
-from pipeline.catalog.layouts import kolektor
+from pipeline.catalog.layouts import surfaces
 
 from . import trees
 from .trees import listed
@@ -174,7 +174,7 @@ class TestKolektor:
 
         normal = [Sample("s", f"{number}", None, NORMAL, "good") for number in range(1143)]
         _, kept = train_test_split(list(range(1143)), test_size=0.25, random_state=42)
-        drawn = [int(sample.image) for sample in kolektor.draw(normal)]
+        drawn = [int(sample.image) for sample in surfaces.draw(normal)]
         assert drawn == kept
         assert len(drawn) == 286
 

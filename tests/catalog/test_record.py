@@ -50,10 +50,8 @@ def test_a_source_of_an_unknown_build() -> None:
     assert changed("sdd", sources=[source | {"build": "paper"}]).sources[0].build == "paper"
 
 
-def test_several_builds_are_of_one_subset() -> None:
+def test_every_build_has_a_name_of_its_own() -> None:
     builds = record("sdd").model_dump()["builds"]
-    with pytest.raises(ValidationError, match="several builds are only described for a set of one subset"):
-        changed("btad", builds=builds)
     with pytest.raises(ValidationError, match="names occur twice: paper, paper"):
         changed("sdd", builds=[builds[0], builds[0]])
 
@@ -73,6 +71,14 @@ def test_another_build_takes_the_place_of_the_first() -> None:
     assert [build.name for build in counted.builds] == ["467/1257", "published"]
     assert counted.build().status == "accepted"
     assert counted.expected() == {}
+
+
+def test_a_build_that_was_cut_anew_has_subsets_of_its_own() -> None:
+    entry = record("dagm").accepting("Bayes-PFL copy")
+    assert entry.subset_names == tuple(f"Fabric{number}" for number in (1, 2, 3, 4, 5, 7, 8))
+    assert [layout.kind for layout in entry.layouts] == ["mvtec_like"]
+    normal, anomalous = (sum(pair[label] or 0 for pair in entry.expected().values()) for label in (0, 1))
+    assert (normal, anomalous) == entry.build().counts == (1350, 1350)
 
 
 def test_a_build_by_counts_is_read_as_the_first_one() -> None:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from pipeline.catalog import DatasetRecord, Source, auxiliary_names, evaluated, names, record
+from pipeline.catalog import DatasetRecord, Source, auxiliary_names, evaluated, names, record, shipped_names
 from pipeline.errors import DataError
 
 FACTS: dict[str, dict[str, Any]] = yaml.safe_load(
@@ -27,8 +27,7 @@ def raw(name: str) -> dict[str, object]:
 def test_the_17_in_table_order() -> None:
     assert names() == tuple(FACTS)
     folder = files("pipeline.catalog") / "records"
-    every = (*names(), *auxiliary_names())
-    assert {entry.name for entry in folder.iterdir()} == {f"{name}.yaml" for name in every}
+    assert {entry.name for entry in folder.iterdir()} == {f"{name}.yaml" for name in shipped_names()}
 
 
 def test_what_is_only_tuned_on_is_known_and_not_evaluated() -> None:
@@ -41,8 +40,12 @@ def test_what_is_only_tuned_on_is_known_and_not_evaluated() -> None:
 
 
 def test_a_set_that_holds_images_of_another_says_so() -> None:
-    held = {name: record(name).holds_images_of for name in (*names(), *auxiliary_names())}
-    assert {name: others for name, others in held.items() if others} == {"colon_auxiliary": ("cvc_colondb",)}
+    held = {name: record(name).holds_images_of for name in shipped_names()}
+    assert {name: others for name, others in held.items() if others} == {
+        "colon_auxiliary": ("cvc_colondb", "cvc_300"),
+        "cvc_colondb": ("cvc_300",),
+        "cvc_300": ("cvc_colondb",),
+    }
 
 
 @pytest.mark.parametrize("name", names())
@@ -89,7 +92,7 @@ def test_counts_of_subsets_sum_up(name: str) -> None:
         assert known == []
 
 
-@pytest.mark.parametrize("name", [*names(), *auxiliary_names()])
+@pytest.mark.parametrize("name", shipped_names())
 def test_facts_can_be_traced(name: str) -> None:
     references = yaml.safe_load((files("pipeline.catalog") / "references.yaml").read_text("utf-8"))
     assert record(name).facts_from
@@ -99,7 +102,7 @@ def test_facts_can_be_traced(name: str) -> None:
 
 def test_aliases_are_unique_and_resolve() -> None:
     seen: dict[str, str] = {}
-    for name in (*names(), *auxiliary_names()):
+    for name in shipped_names():
         for label in {label.casefold() for label in (name, record(name).paper_name, *record(name).aliases)}:
             assert seen.setdefault(label, name) == name, label
             assert record(label).name == name

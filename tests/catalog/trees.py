@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.catalog import Counts, Listing, list_samples, record
-from pipeline.catalog.fingerprint import FileFact, build_digest, subset_digest
+from pipeline.catalog.builds import FileFact, build_digest, subset_digest
 
 Built = dict[str, Counts]
 

@@ -12,14 +12,12 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 from click.testing import CliRunner
 
-from pipeline import methods
 from pipeline.cli import main
 from tests.clip import hostile, hostile_archives, hostile_headers  # noqa: F401 - they add to the corpus
 from tests.execution.folder_files import write_pictures, write_tower
@@ -106,7 +104,6 @@ def run(folder: Path) -> None:
         (folder / door).mkdir()
         for name, write in files.items():
             write(folder / door / name)
-    methods.entry_points = cache(methods.entry_points)  # type: ignore[assignment, attr-defined]  # a third of the time
     _attack(
         ["score", pictures, "--method", "clip", *sound, "--weights", "nothing.pt"]
     )  # imports what is needed

@@ -13,9 +13,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from pipeline.clip import Global, Local, Tap, TowerSpec, load_clip
-from pipeline.clip.architecture import build_model, read_config
+from pipeline.clip.architecture import build_model, import_open_clip, read_config
 from pipeline.clip.spec import Precision
 from pipeline.clip.vision import VisionTower
+from pipeline.clip.weights import fetched_weights
 from pipeline.errors import ParamsError, WeightsError
 
 from .towers import SMALL, make_tower, random_images, random_state
@@ -200,6 +201,19 @@ def test_unknown_models_and_tags_are_named(tmp_path: Path) -> None:
         load_clip(TowerSpec("main", "ViT-L-14-336", "nobody", 518, "bilinear", "quickgelu"))
 
 
+def test_without_a_network_weights_that_only_the_hub_has_get_a_path_of_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(import_open_clip().pretrained, "download_pretrained", broken)
+    with pytest.raises(WeightsError, match=r"bring a file of laion/CLIP-ViT-H-14.* under `weights` of the"):
+        fetched_weights("ViT-H-14", "laion2b_s32b_b79k")
+    with pytest.raises(WeightsError, match=r"or put the file at pretrained/ViT-L-14-336px\.pt$"):
+        fetched_weights("ViT-L-14-336", "openai")
+
+
 def test_a_config_in_a_published_models_wrapping_is_unwrapped(tmp_path: Path) -> None:
     (tmp_path / "wrapped.json").write_text(json.dumps({"model_cfg": SMALL.config(), "preprocess_cfg": {}}))
     assert read_config(str(tmp_path / "wrapped.json")) == SMALL.config()
@@ -219,7 +233,7 @@ def test_configs_beyond_plain_clip_are_refused(tmp_path: Path) -> None:
         read_config(str(tmp_path / "partial.json"))
 
 
-@pytest.mark.parametrize("name", ["ViT-L-14-336", "ViT-B-16-plus-240"])
+@pytest.mark.parametrize("name", ["ViT-L-14-336", "ViT-B-16-plus-240", "ViT-H-14"])
 def test_the_papers_models_are_plain(name: str) -> None:
     model = build_model(read_config(name), "quickgelu", device="meta")
     if name == "ViT-L-14-336":

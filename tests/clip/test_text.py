@@ -10,7 +10,7 @@ from pipeline.clip.architecture import build_model, import_open_clip
 from pipeline.clip.text import Template
 from pipeline.errors import ParamsError
 
-from .reference import close, doubled, text_features
+from .reference import block, close, doubled, layer_norm, text_features
 from .towers import SMALL, Tower, make_tower
 
 # Token ids of AnomalyCLIP's two prompts in the official code.
@@ -81,6 +81,21 @@ def test_nothing_is_kept_while_the_tower_may_be_in_training(tmp_path: Path) -> N
         before = clip.text.encode(["a bolt"])
         clip.text._model.text_projection.mul_(2)
     torch.testing.assert_close(clip.text.encode(["a bolt"]), 2 * before)
+
+
+def test_context_in_front_of_the_start_token(tower: Tower) -> None:
+    context, _ = learnt(tower, 5, 0)
+    template = tower.clip.text.template(["object.", "damaged object."], 5, first=0)
+    got = tower.clip.text.encode_template(template, context, [])
+    words = [[49406, *ids, 49407] for ids in ([14115, 269], [13568, 14115, 269])]
+    w = doubled(tower.state)
+    for row, ids in enumerate(words):
+        plain = w["token_embedding.weight"][torch.tensor(ids)]
+        x = torch.cat([context[row].double(), plain]) + w["positional_embedding"][: 5 + len(ids)]
+        for number in range(tower.shape.text_blocks):
+            head_width = tower.shape.text_width // tower.shape.text_heads
+            x = block(x, w, f"transformer.resblocks.{number}", head_width, "quickgelu", causal=True)
+        close(got[row], layer_norm(x[-1], w, "ln_final") @ w["text_projection"])
 
 
 def test_many_prompts_equal_one_at_a_time(tower: Tower) -> None:

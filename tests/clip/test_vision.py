@@ -45,6 +45,41 @@ def test_own_path_matches_written_out_forward(tmp_path: Path, activation: Activa
         close(got[projected][row], expected.projected(expected.o[6]))
 
 
+def test_class_tokens_and_ends_of_any_block_match_written_out_forward(tmp_path: Path) -> None:
+    tower = make_tower(tmp_path)
+    images, w = random_images(2, tower.size), doubled(tower.state)
+
+    def normed(tokens: torch.Tensor) -> torch.Tensor:
+        return layer_norm(tokens, w, "visual.ln_post")
+
+    def ends(one: ImagePass) -> dict[Tap, torch.Tensor]:
+        projection, vv = w["visual.proj"], one.streams["vv"][5]
+        return {
+            Global(layer=3): normed(one.o[3][0]) @ projection,
+            Global(ln_post=False, layer=6): one.o[6][0] @ projection,
+            Global(layer=2, projected=False): normed(one.o[2][0]),
+            Global(ln_post=False, layer=4, projected=False): one.o[4][0],
+            Local("qk", 3, class_token=True): normed(one.o[3]) @ projection,
+            Local("qk", 4, projected=False, class_token=True): one.o[4],
+            Local("qk", 5, projected=False, normed=True): normed(one.o[5][1:]),
+            Local("vv", 5, START, projected=False, normed=True, class_token=True): normed(vv),
+        }
+
+    expected = [ends(one) for one in passes(tower, images, START)]
+    got = tower.clip.encode_image(images, frozenset(expected[0]))
+    for row, wanted in enumerate(expected):
+        for tap, value in wanted.items():
+            close(got[tap][row], value)
+
+
+def test_an_inner_class_token_runs_no_block_above_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tower = make_tower(tmp_path)
+    for block in tower.clip.vision._blocks[4:]:
+        monkeypatch.setattr(block, "ln_1", None)  # would be called
+    taps: frozenset[Tap] = frozenset([Global(layer=4), Local("qk", 3)])
+    assert tower.clip.encode_image(random_images(1, tower.size), taps).keys() == taps
+
+
 @pytest.mark.parametrize("stream", ["vv", "qq", "kk"])
 def test_extra_streams_match_written_out_forward(tmp_path: Path, stream: str) -> None:
     tower = make_tower(tmp_path)
@@ -140,3 +175,7 @@ def test_impossible_taps_are_refused() -> None:
         Local("qk", 6, 3)
     with pytest.raises(ValueError, match="block 2 lies before block 3"):
         Local("vv", 2, 3)
+    with pytest.raises(ValueError, match="no block 0"):
+        Global(layer=0)
+    with pytest.raises(ValueError, match="always pass ln_post"):
+        Local("qk", 6, normed=True)

@@ -19,6 +19,7 @@ class Page:
         ranges: whether `Range` is honoured.
         careless: whether a piece is sent although `If-Range` names another version.
         length: whether the size is announced.
+        token: what must be sent to get the file.
         holds: after how many bytes the connection goes silent, until the server stops.
     """
 
@@ -32,6 +33,7 @@ class Page:
     ranges: bool = True
     careless: bool = False
     length: bool = True
+    token: str | None = None
     holds: int | None = None
 
 
@@ -43,6 +45,7 @@ class Server:
     pages: dict[str, Page] = field(default_factory=dict)
     asked: list[tuple[str, str | None]] = field(default_factory=list)
     conditions: list[str | None] = field(default_factory=list)
+    opened: list[str | None] = field(default_factory=list)
     sent: dict[str, int] = field(default_factory=dict)
     stopped: threading.Event = field(default_factory=threading.Event)
 
@@ -64,9 +67,12 @@ class _Handler(BaseHTTPRequestHandler):
         state = self.state
         state.asked.append((self.path, self.headers.get("Range")))
         state.conditions.append(self.headers.get("If-Range"))
+        state.opened.append(self.headers.get("Authorization"))
         page = state.pages.get(self.path) or state.pages.get(urlsplit(self.path).path)
         if page is None:
             self._status(404, {})
+        elif page.token not in (None, (self.headers.get("Authorization") or "").removeprefix("Bearer ")):
+            self._status(401, {})
         elif page.answers:
             self._status(*page.answers.pop(0))
         else:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.downloads import DiskFullError, Display, DownloadError
-from pipeline.downloads.drive import fetch_file, fetch_folder
+from pipeline.downloads.libraries import fetch_drive_file, fetch_drive_folder
 from tests.downloads.conftest import PATIENCE
 from tests.downloads.server import Server
 from tests.downloads.sets import zipped
@@ -55,7 +55,7 @@ def test_a_file_behind_the_warning_page_cut_at_40_percent(
 ) -> None:
     large = np.random.default_rng(3).bytes(2_000_000)
     offer(server, ID, large, cuts=[800_000])
-    fetch_file(ID, tmp_path / "archive.zip", display=display, patience=PATIENCE)
+    fetch_drive_file(ID, tmp_path / "archive.zip", display=display, patience=PATIENCE)
     assert (tmp_path / "archive.zip").read_bytes() == large
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["archive.zip"]
     assert [piece for _, piece in server.asked if piece] == ["bytes=524288-"]  # whole pieces of 512 KiB
@@ -67,7 +67,7 @@ def test_what_an_earlier_run_left_is_not_mixed_with_another_version(
     old = tmp_path / "archive.zip.incomingabcdefgh.part"
     old.write_bytes(b"old" * 1000)
     offer(server, ID, CONTENT)
-    fetch_file(ID, tmp_path / "archive.zip", display=display, patience=PATIENCE)
+    fetch_drive_file(ID, tmp_path / "archive.zip", display=display, patience=PATIENCE)
     assert (tmp_path / "archive.zip").read_bytes() == CONTENT
     assert not old.exists()
 
@@ -75,7 +75,7 @@ def test_what_an_earlier_run_left_is_not_mixed_with_another_version(
 def test_a_file_that_too_many_have_viewed(server: Server, display: Display, tmp_path: Path) -> None:
     server.put(f"/uc?id={ID}", QUOTA, type="text/html")
     with pytest.raises(DownloadError, match=r"Too many users.*when it opens in a browser, save it as .*zip"):
-        fetch_file(ID, tmp_path / "archive.zip", display=display, patience=PATIENCE)
+        fetch_drive_file(ID, tmp_path / "archive.zip", display=display, patience=PATIENCE)
     assert list(tmp_path.glob("*.zip")) == []
 
 
@@ -84,14 +84,14 @@ def test_a_file_that_is_gone(server: Server, display: Display, tmp_path: Path, s
     headers = {"Content-Type": "application/json", "Content-Disposition": "attachment"}
     server.put(f"/uc?id={ID}", b"", answers=[(status, headers)])
     with pytest.raises(DownloadError, match=f"HTTP {status} from Google Drive"):
-        fetch_file(ID, tmp_path / "archive.zip", display=display, patience=PATIENCE)
+        fetch_drive_file(ID, tmp_path / "archive.zip", display=display, patience=PATIENCE)
 
 
 def test_rate_limit(server: Server, display: Display, tmp_path: Path) -> None:
     offer(server, ID, CONTENT)
     headers = {"Content-Type": "text/plain", "Content-Disposition": "attachment", "Retry-After": "1"}
     server.pages[f"/uc?id={ID}"].answers.append((429, headers))
-    fetch_file(ID, tmp_path / "archive.zip", display=display, patience=PATIENCE)
+    fetch_drive_file(ID, tmp_path / "archive.zip", display=display, patience=PATIENCE)
     assert (tmp_path / "archive.zip").read_bytes() == CONTENT
 
 
@@ -118,12 +118,12 @@ def test_a_folder_appears_when_all_of_it_is_there(server: Server, display: Displ
     server.put(last, QUOTA, type="text/html")
     target = tmp_path / "files"
     with pytest.raises(DownloadError, match=r"inner/b\.png"):
-        fetch_folder(ID, target, display=display, patience=PATIENCE)
+        fetch_drive_folder(ID, target, display=display, patience=PATIENCE)
     assert not target.exists()
     server.pages[last] = page
     server.asked.clear()
     (tmp_path / "files.incoming" / "inner" / "b.pngabcdefgh.part").write_bytes(b"a piece of another version")
-    fetch_folder(ID, target, display=display, patience=PATIENCE)
+    fetch_drive_folder(ID, target, display=display, patience=PATIENCE)
     found = {path.relative_to(target).as_posix(): path for path in target.rglob("*") if path.is_file()}
     assert {name: path.read_bytes() for name, path in found.items()} == files
     downloads = [path for path, _ in server.asked if path.startswith("/download")]
@@ -133,7 +133,7 @@ def test_a_folder_appears_when_all_of_it_is_there(server: Server, display: Displ
 
 def test_a_private_folder(server: Server, display: Display, tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match="status code 404"):
-        fetch_folder(ID, tmp_path / "files", display=display, patience=PATIENCE)
+        fetch_drive_folder(ID, tmp_path / "files", display=display, patience=PATIENCE)
     assert not (tmp_path / "files").exists()
 
 
@@ -143,10 +143,10 @@ def test_a_full_disk(display: Display, tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr("gdown.download", full)
     with pytest.raises(DiskFullError, match="the disk is full; make room"):
-        fetch_file(ID, tmp_path / "archive.zip", display=display, patience=PATIENCE)
+        fetch_drive_file(ID, tmp_path / "archive.zip", display=display, patience=PATIENCE)
 
 
 def test_without_gdown(display: Display, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gdown", None)
     with pytest.raises(DownloadError, match=r"gdown is not installed; run: pip install 'zsad\[downloads\]'"):
-        fetch_file(ID, tmp_path / "archive.zip", display=display, patience=PATIENCE)
+        fetch_drive_file(ID, tmp_path / "archive.zip", display=display, patience=PATIENCE)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.downloads import DiskFullError, Display, DownloadError
-from pipeline.downloads.kaggle import fetch_dataset
+from pipeline.downloads.libraries import fetch_kaggle
 from tests.downloads.conftest import PATIENCE
 from tests.downloads.server import Page, Server
 from tests.downloads.sets import FILES, zipped
@@ -40,7 +40,7 @@ def kaggle(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> P
 def bring(tmp_path: Path, display: Display) -> Path:
     target = tmp_path / "kaggle-owner-widgets" / "files"
     target.parent.mkdir(exist_ok=True)
-    fetch_dataset("owner/widgets", target, display=display, patience=PATIENCE)
+    fetch_kaggle("owner/widgets", target, display=display, patience=PATIENCE)
     return target
 
 

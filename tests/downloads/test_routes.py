@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from pipeline.catalog import Source, auxiliary_names, names, record
+from pipeline.catalog import Source, record, shipped_names
 from pipeline.downloads import DownloadError, Store
 from pipeline.downloads.hosts import routes
 from pipeline.downloads.http import open_client
 from tests.downloads.sets import http
 from tests.downloads.sets import record as widgets
 
-EVERY = (*names(), *auxiliary_names())
+EVERY = shipped_names()
 NEEDS_A_PERSON = {"colon_auxiliary"}
 
 
@@ -25,10 +25,11 @@ def test_every_data_set_has_a_way(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_copies_that_were_processed_anew_are_never_used(name: str) -> None:
+def test_copies_that_were_processed_anew_are_used_for_builds_of_their_name_alone(name: str) -> None:
+    usual = record(name).builds[0].name
     for source in record(name).sources:
-        if "AdaCLIP" in source.note or source.note.startswith("page of"):
-            assert not source.use or source.by_hand
+        if "AdaCLIP" in source.note or "Bayes-PFL" in source.note or source.note.startswith("page of"):
+            assert not source.use or source.by_hand or source.build not in (None, usual)
 
 
 def test_no_two_sources_share_a_place(store: Store) -> None:
@@ -60,9 +61,20 @@ def test_a_build_without_sources_of_its_own_is_in_the_usual_files() -> None:
     assert routes(record("brainmri"), "85/68") == routes(record("brainmri"))
 
 
-def test_one_archive_for_three_polyp_sets(store: Store) -> None:
-    keys = {routes(record(name))[0][0].key for name in ("cvc_colondb", "cvc_clinicdb", "kvasir")}
+def test_one_archive_for_four_polyp_sets() -> None:
+    keys = {routes(record(name))[0][0].key for name in ("cvc_colondb", "cvc_clinicdb", "kvasir", "cvc_300")}
     assert keys == {"figshare:21221579"}
+
+
+def test_one_archive_for_the_six_sets_of_bmad_and_one_for_two_copies_of_bayes_pfl() -> None:
+    bmad = [name for name in EVERY if name.startswith("bmad_")]
+    assert len({routes(record(name))[0][0].key for name in bmad}) == 1
+    assert len({routes(record(name))[0][0].keep for name in bmad}) == len(bmad) == 6
+    copies = [routes(record(name), "Bayes-PFL copy") for name in ("dagm", "ksdd2")]
+    assert {way[0].key for (way,) in copies} == {"gdrive:1JrTddHh2THBytMzv8O5Ru8AiRSJDHXIi"}
+    assert [way[0].id for way in routes(record("brainmri"), "AdaCLIP copy")] == [
+        "1JLYyzcPG3ULY2J_aw1SY9esNujYm9GKd"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ from tests.execution import running
 from tests.execution.folder_files import write_pictures
 from tests.project import ROOT
 
+AUXILIARY = "colon_auxiliary"  # only tuned on
 KINDS = {"open": 1, "read": 2, "write": 3, "fsync": 4, "rename": 5, "mkdir": 6}
 COUNTED = ("all", 0, 0)  # no fault, and calls of every kind are counted
 ERRORS = (errno.EIO, errno.ENOSPC, errno.EMFILE, errno.EROFS)
@@ -51,7 +52,7 @@ def _prepare() -> None:
 
 
 def _train() -> None:
-    trainer = Trainer(load_params(), "btad")
+    trainer = Trainer(load_params(), AUXILIARY)
     for _, tune in trainer.jobs():
         with suppress(TrainingError):
             tune()
@@ -199,9 +200,11 @@ def _templates(
     values = read_small_params()
     values["methods"] = {name: values["methods"][name] for name in ("clip", "anomalyclip")}
     values["methods"]["anomalyclip"]["training"] = {"epochs": 1}
-    values["datasets"] = ["btad", "sdd", "headct"]
+    values |= {"datasets": ["sdd", "headct", AUXILIARY], "protocol": AUXILIARY}
+    values |= {key: [AUXILIARY] for key in ("auxiliaries", "auxiliary")}
     template = home / "template"
     make_project(template, values)
+    shutil.copytree(ROOT / "samples" / AUXILIARY, template / "samples" / AUXILIARY)
     (template / "data").mkdir()
     for dataset in values["datasets"]:
         shutil.move(template / "samples" / dataset, template / "data" / dataset)

@@ -17,7 +17,7 @@ from pipeline.cells import System
 from pipeline.clip import load_clip
 from pipeline.clip.architecture import build_model, read_config
 from pipeline.clip.spec import TowerSpec
-from pipeline.execution.weights import weights_name
+from pipeline.execution.systems import weights_name
 from pipeline.methods.base import LearntMethod
 from pipeline.training import save_checkpoint
 from tests.catalog import published

@@ -64,7 +64,7 @@ def run_in(
 
 
 def test_a_run_in_odd_surroundings(trained: Project) -> None:
-    """Ray in such has a test of its own (`tests/execution/test_local_ray.py`)."""
+    """Ray in such has a test of its own (`tests/execution/test_cluster.py`)."""
     use_plain_methods(trained)
     code, said = run_in(trained, ODD, lambda: os.umask(0))
     assert code == 0, said

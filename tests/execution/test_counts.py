@@ -13,7 +13,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.standin import META, watched
+from benchmarks.standin import META, Watch
 from pipeline import methods
 from pipeline.clip import load_clip
 from pipeline.errors import ZsadError
@@ -22,7 +22,7 @@ from pipeline.execution.counts import DeviceMasks, DevicePixels
 from pipeline.execution.examples import small_maps
 from pipeline.metrics import PixelState, label_masks, pixel_draws
 from tests.clip.towers import make_tower
-from tests.execution.running import evaluate, forget, use_plain_methods
+from tests.execution.running import evaluate, use_plain_methods
 from tests.project import Project
 
 DEVICES = [
@@ -241,12 +241,9 @@ def test_smooth_maps_of_the_papers_size_beyond_the_budget() -> None:
 
 
 def test_a_run_that_counts_on_the_device_writes_the_same_bytes(
-    trained: Project, monkeypatch: pytest.MonkeyPatch
+    trained: Project, plain_results: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_plain_methods(trained)
-    assert evaluate().complete
-    files = trained.files("results")
-    forget(trained)
     monkeypatch.setattr(counts, "counts_on", lambda _: True)
     monkeypatch.setattr(scoring, "_WAITING", 2)
     updated: list[int] = []
@@ -259,7 +256,7 @@ def test_a_run_that_counts_on_the_device_writes_the_same_bytes(
     monkeypatch.setattr(DevicePixels, "update", noted)
     assert evaluate().complete
     assert updated
-    assert trained.files("results") == files
+    assert trained.files("results") == plain_results
 
 
 METHODS: dict[str, dict[str, Any]] = {
@@ -275,14 +272,14 @@ def test_a_batch_waits_for_nothing_and_brings_nothing_back(tmp_path: Path) -> No
     tower = make_tower(tmp_path)
     images = torch.zeros(4, tower.size, tower.size, 3, dtype=torch.uint8)
     regions = label_masks(np.stack([masks_of(np.random.default_rng(0), (tower.size, tower.size))] * 4))
-    with watched():
+    with Watch():
         clip = load_clip(tower.clip.spec, device="meta", state_dict=tower.state)
     for name, settings in METHODS.items():
         method, state = methods.build(name, settings, clip), DevicePixels(LARGE)
-        with watched(), torch.inference_mode():
+        with Watch(), torch.inference_mode():
             text = method.text_features("bottle")
         for first in (True, False):  # the first batch of a process uploads what stays
-            with watched() as watch, torch.inference_mode():
+            with Watch() as watch, torch.inference_mode():
                 masks = DeviceMasks.of(regions, META)
                 scores = method.score(clip.encode_image(images, method.taps), text)
                 small_maps(scores.maps)
@@ -291,6 +288,6 @@ def test_a_batch_waits_for_nothing_and_brings_nothing_back(tmp_path: Path) -> No
             assert first or watch.waits == 0, name
             assert images.nbytes <= watch.up
             assert first or watch.up < 4 * images.nbytes
-        with watched() as watch:
+        with Watch() as watch:
             state._kept[0].keys.cpu()
         assert (watch.waits, watch.down) == (1, 4 * tower.size**2 * 4)  # what is counted is seen

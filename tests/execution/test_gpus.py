@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from pipeline.execution.backends import open_backend
-from pipeline.execution.cluster import Demand
-from pipeline.execution.local_ray import local_ray
+from pipeline.execution.cluster import Demand, local_ray
 from pipeline.execution.retries import LostWorkerError
 from pipeline.execution.worker import Workplace
 from pipeline.params import ComputeParams
@@ -84,7 +83,7 @@ def most_at_a_time(seen: list[Told]) -> int:
 @pytest.mark.parametrize(
     ("gpus", "shared", "groups"),
     [
-        (2, 1, 20),
+        (2, 1, 10),
         pytest.param(4, 1, 120, marks=pytest.mark.soak),
         pytest.param(2, 2, 60, marks=pytest.mark.soak),
     ],

@@ -118,7 +118,7 @@ def test_a_training_repeats_bit_for_bit_and_keeps_its_features_there(tmp_path: P
     assert {values.device.type for values in cache.features.values()} == {"cuda"}
     histories, states = [], []
     for _ in range(2):
-        histories.append(fit(method, cache, auxiliary="visa", seed=1))
+        histories.append(fit(method, cache, seed=1))
         states.append(method.state())
     assert histories[0] == histories[1]
     for key, value in states[0].items():

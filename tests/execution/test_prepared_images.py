@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from pipeline.execution.weights import read_status
+from pipeline.execution.systems import read_status
 from tests.execution.running import evaluate, train
 from tests.project import Project
 

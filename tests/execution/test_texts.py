@@ -15,7 +15,7 @@ from pipeline.methods.anomalyclip import AnomalyClip
 from pipeline.methods.base import Method
 from pipeline.methods.clip import ClipMethod
 from pipeline.params import load_params
-from tests.execution.running import evaluate, forget, train
+from tests.execution.running import evaluate, train
 from tests.project import Project
 
 CELLS = 6 * 3
@@ -57,10 +57,8 @@ def test_text_is_encoded_once_for_all_groups_and_runs(
     assert trained.files("results") == before
 
 
-def test_damaged_text_is_encoded_again(trained: Project, encoded: list[tuple[str, str]]) -> None:
-    evaluate()
-    before = trained.files("results")
-    encoded.clear()
+def test_damaged_text_is_encoded_again(evaluated: Project, encoded: list[tuple[str, str]]) -> None:
+    before = evaluated.files("results")
     for folder in (".zsad/cells", "results"):
         shutil.rmtree(folder)
     for path in Path(".zsad/texts").rglob("*.f32"):
@@ -69,24 +67,24 @@ def test_damaged_text_is_encoded_again(trained: Project, encoded: list[tuple[str
         path.write_bytes(content)
     evaluate()
     assert encoded
-    assert trained.files("results") == before
+    assert evaluated.files("results") == before
 
 
-def test_text_of_other_weights_is_not_taken(trained: Project, encoded: list[tuple[str, str]]) -> None:
-    evaluate()
-    trained.set_param("methods.anomalyclip.training.epochs", 3)
+def test_text_of_other_weights_is_not_taken(evaluated: Project, encoded: list[tuple[str, str]]) -> None:
+    evaluated.set_param("methods.anomalyclip.training.epochs", 3)
     for auxiliary in ("btad", "sdd"):
         train(auxiliary)
-    encoded.clear()
     evaluate()
     assert Counter(method for method, _ in encoded) == {"anomalyclip": 2}
-    before = trained.files("results")
+    before = evaluated.files("results")
     shutil.rmtree(".zsad")
     evaluate()
-    assert trained.files("results") == before
+    assert evaluated.files("results") == before
 
 
-def test_weights_that_are_replaced_during_a_run_give_no_number(trained: Project) -> None:
+def test_weights_that_are_replaced_during_a_run_give_no_number(
+    trained: Project, evaluated_template: Path
+) -> None:
     run, weights = open_run(load_params(), CellStore()), Path("weights/miniature")
     before = (weights / "btad/anomalyclip-seed111.safetensors").read_bytes()
     shutil.copy(
@@ -103,7 +101,4 @@ def test_weights_that_are_replaced_during_a_run_give_no_number(trained: Project)
     assert all("its weights were replaced during the run" in reason for _, reason in summary.failures)
     (weights / "btad/anomalyclip-seed111.safetensors").write_bytes(before)
     assert evaluate().complete
-    found = trained.files("results")
-    forget(trained)
-    evaluate()
-    assert trained.files("results") == found
+    assert trained.files("results") == Project(evaluated_template).files("results")

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.cells import CellKey, System
 from pipeline.errors import ZsadError
-from pipeline.execution.weights import WeightsShelf, clear, weights_name, write_status
+from pipeline.execution.systems import WeightsShelf, clear_weights, weights_name, write_status
 from pipeline.files import file_digest
 from pipeline.plan import Cell, ResolvedSystem
 
@@ -74,5 +74,5 @@ def test_what_an_earlier_training_left_is_cleared_and_nothing_else(tmp_path: Pat
         "mine.safetensors",
     ):
         (tmp_path / name).touch()
-    clear(tmp_path)
+    clear_weights(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.safetensors", "notes.txt"]

@@ -7,8 +7,8 @@ import pytest
 import yaml
 from prefect.utilities.callables import parameter_schema
 
-from pipeline.flows import deployments
 from pipeline.flows.benchmark import benchmark
+from pipeline.flows.serving import run_due
 from tests.project import ROOT
 
 
@@ -23,8 +23,8 @@ def test_the_form_offers_what_there_is() -> None:
 
 def test_both_offer_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     served: list[Any] = []
-    monkeypatch.setattr(deployments, "serve", lambda *given, **_: served.extend(given))
-    deployments.main("0 2 * * *")
+    monkeypatch.setattr("prefect.serve", lambda *given, **_: served.extend(given))
+    run_due("0 2 * * *")
     written = yaml.safe_load((ROOT / "prefect.yaml").read_text())
     assert written["prefect-version"] == metadata.version("prefect")
     for one, other in zip(written["deployments"], served, strict=True):

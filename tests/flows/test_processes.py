@@ -129,8 +129,11 @@ def test_a_service_that_ends_is_started_again_and_ended_for_good(module: Path) -
     assert is_gone(second)
 
 
-def test_who_asks_a_service_that_was_given_up_is_told_at_once(tmp_path: Path) -> None:
+def test_who_asks_a_service_that_was_given_up_is_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Prefect asks a socket that is closed for a minute, for every event of a run."""
+    monkeypatch.setattr(processes, "_ANSWER_SECONDS", 0.2)
     with socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()

@@ -9,17 +9,25 @@ import torch
 import yaml
 
 from pipeline import methods
+from pipeline.clip import Local
 from pipeline.methods.anomalyclip import AnomalyClip
 from pipeline.methods.base import Scores
 from tests.clip.reference import close, unit
 from tests.clip.towers import Tower, make_tower, random_images
 
-from .reference import text_side
+from .reference import look, paper_map, text_side
 from .test_methods_reference import tokens
 
 FULL: dict[str, Any] = {"layers": [6], "dpam_start": 3, "deep_layers": 4, "sigma": 1.5}
-SHIPPED = (files("pipeline") / "conf/variants/ablations.yaml").read_text("utf-8")
-VARIANTS: dict[str, dict[str, Any]] = yaml.safe_load(SHIPPED)["anomalyclip"]
+
+
+def shipped(name: str) -> dict[str, Any]:
+    values: dict[str, Any] = yaml.safe_load((files("pipeline") / f"conf/{name}.yaml").read_text("utf-8"))
+    return values
+
+
+VARIANTS: dict[str, dict[str, Any]] = shipped("variants/ablations")["anomalyclip"]
+REVIEW: dict[str, dict[str, Any]] = shipped("variants/appendix")["variants"]["anomalyclip"]
 BASE, T1, T2 = (VARIANTS[row] for row in ("base", "t1", "t2"))
 
 
@@ -89,7 +97,12 @@ def test_figure_5_twin_reads_the_class_name(tower: Tower) -> None:
 def test_figure_6_attentions_differ_on_the_map_only(tower: Tower) -> None:
     kinds = [{}, VARIANTS["qq"], VARIANTS["kk"], {"attention": "qk"}]
     found = [scores(tower, changes) for changes in kinds]
-    assert [built(tower, changes).settings.attention for changes in kinds] == ["vv", "qq", "kk", "qk"]
+    assert [built(tower, changes).settings.attention for changes in kinds] == [
+        ("vv",),
+        ("qq",),
+        ("kk",),
+        ("qk",),
+    ]
     for one in range(4):
         for other in range(one):
             assert torch.equal(found[one].image, found[other].image)
@@ -111,6 +124,55 @@ def test_appendix_sweeps_run_and_differ(tower: Tower, sweep: list[dict[str, Any]
     found = [scores(tower, changes).maps for changes in sweep]
     assert (found[0] - found[1]).abs().max() > 1e-6
     assert (found[1] - found[2]).abs().max() > 1e-6
+
+
+def test_what_both_files_name_is_one_thing() -> None:
+    both = VARIANTS.keys() & REVIEW.keys()
+    assert both == {"object_aware", "t2", "global_only"}
+    assert {name: VARIANTS[name] for name in both} == {name: REVIEW[name] for name in both}
+
+
+def test_review_table_11_both_prompts_have_one_context(tower: Tower) -> None:
+    width = tower.shape.text_width
+    method = built(tower, REVIEW["shared_context"])
+    assert learnt_values(method) == (12 + 16) * width
+    context, deep = method.state()["context"], [method.state()[f"deep.{number}"] for number in range(4)]
+    ids = [[49406, *[343] * 12, *tokens(text), 49407] for text in ("object.", "damaged object.")]
+    wanted = text_side(tower, ids, context.expand(2, -1, -1), deep)
+    close(method.text_features("screw"), unit(wanted))
+
+
+@pytest.mark.parametrize("variant", ["three_attentions", "four_attentions"])
+def test_review_table_12_averages_the_logits_of_several_attentions(tower: Tower, variant: str) -> None:
+    method, kinds = built(tower, REVIEW[variant]), REVIEW[variant]["attention"]
+    images = random_images(2, tower.size)
+    text = method.text_features("screw")
+    found = method.score(tower.clip.encode_image(images, method.taps), text)
+    for row, image in enumerate(images):
+        steps = look(tower, image, start=3, kinds=[kind for kind in kinds if kind != "qk"]).steps
+        outputs = [steps.o[6] if kind == "qk" else steps.streams[kind][6] for kind in kinds]
+        cosines = [unit(steps.projected(output)) @ text.double().T for output in outputs]
+        patches = torch.softmax(torch.stack(cosines).sum(0) / len(kinds) / 0.07, dim=-1)
+        close(found.maps[row], paper_map([patches], tower.size, 1.5))
+
+
+def test_review_table_14_switches_parts_of_the_local_loss(tower: Tower) -> None:
+    images, labels = random_images(3, tower.size), torch.tensor([0, 1, 1])
+    masks = torch.zeros(3, tower.size, tower.size, dtype=torch.bool)
+    masks[1:, :9] = True
+    features = tower.clip.encode_image(images, built(tower, {}).taps)
+    for variant, kept in (("focal_only", ("focal",)), ("dice_only", ("dice_abnormal", "dice_normal"))):
+        losses = built(tower, REVIEW[variant]).loss(features, labels, masks, ["x"] * 3)
+        wanted = losses.parts["global"] + 4 * sum(losses.parts[part] for part in kept)
+        assert losses.total.item() == pytest.approx(wanted.item(), rel=1e-6)
+
+
+def test_review_table_7_leaves_one_module_out(tower: Tower) -> None:
+    method = built(tower, REVIEW["no_dpam"])
+    assert [type(tap).__name__ for tap in method.taps].count("Local") == 1
+    assert Local("qk", 6) in method.taps
+    assert learnt_values(method) == learnt_values(built(tower, {}))
+    assert built(tower, REVIEW["lambda_1"]).settings.local_weight == 1
 
 
 def test_all_variants_ride_on_one_pass(tmp_path: Path, tower: Tower) -> None:

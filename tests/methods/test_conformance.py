@@ -10,7 +10,9 @@ from pipeline import methods
 from pipeline.conformance import METHOD_CHECKS, build_method
 from pipeline.methods.base import Method
 
-SETTINGS = yaml.safe_load((files("pipeline") / "conf/profile/miniature.yaml").read_text("utf-8"))["methods"]
+PARTS = ("profile/miniature", "by_profile/extended_miniature")
+CONF = [yaml.safe_load((files("pipeline") / f"conf/{part}.yaml").read_text("utf-8")) for part in PARTS]
+SETTINGS = {name: values for conf in CONF for name, values in conf["methods"].items()}
 
 
 @pytest.mark.parametrize("check", METHOD_CHECKS, ids=lambda check: check.__name__)

@@ -92,6 +92,7 @@ def ensemble(tower: Tower, name: str, templates: str, *, each: bool) -> tuple[Te
 
 def scored(method: Method, tower: Tower, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     text = method.text_features(CLASS)
+    assert text is not None
     scores = method.score(tower.clip.encode_image(images, method.taps), text)
     assert scores.image.dtype == scores.maps.dtype == torch.float32
     return text, scores.image, scores.maps

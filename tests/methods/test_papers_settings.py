@@ -24,10 +24,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "n_ctx": 12,
         "deep_tokens": 4,
         "deep_layers": 8,
-        "attention": "vv",
+        "shared_context": False,
+        "attention": ("vv",),
         "dpam_start": 6,
         "global_weight": 1.0,
         "local_weight": 4.0,
+        "focal_weight": 1.0,
+        "dice_weight": 1.0,
         **MAP,
     },
 }
@@ -42,7 +45,8 @@ def test_defaults(name: str) -> None:
 def training(name: str, auxiliary: str) -> Training:
     settings = methods.get(name).parse({})
     assert isinstance(settings, LearntSettings)
-    return settings.training_on(auxiliary)
+    (only,) = settings.training_on(auxiliary)
+    return only
 
 
 @pytest.mark.parametrize(
@@ -62,7 +66,8 @@ def test_training(name: str, auxiliary: str, epochs: int, batch: int, mosaic: fl
 
 def options(name: str, auxiliary: str) -> tuple[type, dict[str, Any]]:
     """Class and options of the optimiser."""
-    made = training(name, auxiliary).optimiser([torch.nn.Parameter(torch.zeros(1))])
+    chosen = training(name, auxiliary)
+    made = chosen.optimiser([{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": chosen.lr}])
     return type(made), made.param_groups[0]
 
 
@@ -75,7 +80,8 @@ def test_adam_at_a_constant_rate(name: str, auxiliary: str) -> None:
     assert kind is torch.optim.Adam
     assert {key: group[key] for key in wanted} == wanted
     chosen = training(name, auxiliary)
-    assert {chosen.rate(epoch) for epoch in range(chosen.epochs)} == {1e-3}
+    assert chosen.rates == {}
+    assert {chosen.rate(chosen.lr, step, 40) for step in range(40)} == {1e-3}
 
 
 def test_coops_descent() -> None:

@@ -6,8 +6,8 @@ curve; only the path between them is unknown, and both coordinates grow along it
 (fp0, tp0) to (fp1, tp1), with P anomalous and N normal pixels in all.
 
 - AUROC, PRO: the true curve stays inside the row's rectangle and ours is its diagonal, so the area is off by
-  at most half the rectangle (all of it for the row that the limit 0.3 cuts). For AUROC that is less than half
-  the largest share of normal pixels in one row.
+  at most half the rectangle (all of it for the row that the limit, 0.3 or 0.05, cuts). For AUROC that is less
+  than half the largest share of normal pixels in one row.
 - F1: our maximum is attained, so it is a lower bound; within a row F1 <= 2 tp1 / (P + tp1 + fp0).
 - AP: the k-th anomalous pixel of a row of h has precision at least (tp0 + k) / (tp0 + k + fp1), which is
   concave in k, so at least the mean of k = 1 and k = h on average; and at most tp1 / (tp1 + fp0).
@@ -25,7 +25,7 @@ import numpy as np
 
 from pipeline.metrics import PixelState, curves
 from pipeline.metrics.arrays import Floats, Keys, threshold_keys
-from pipeline.metrics.curves import PIXEL_METRICS, PRO_LIMIT, Curve
+from pipeline.metrics.curves import PIXEL_METRICS, PRO_LIMIT, PRO_LIMIT_005, Curve
 from pipeline.metrics.protocol import protocol_pro, protocol_thresholds
 from pipeline.metrics.ranking import Ranking
 
@@ -67,13 +67,13 @@ def f1_max_bracket(curve: Curve) -> Bracket:
     return float(curves.f1_max(curve.fp, curve.tp)), highest
 
 
-def pro_exact_bracket(curve: Curve) -> Bracket:
+def pro_exact_bracket(curve: Curve, limit: float = PRO_LIMIT) -> Bracket:
     """Bracket of `curves.pro_exact`."""
     x, y = curve.fp / curve.fp[-1], curve.cover / curve.cover[-1]
-    width = np.diff(np.minimum(x, PRO_LIMIT))
-    share = np.where(x[1:] > PRO_LIMIT, 1.0, 0.5)
+    width = np.diff(np.minimum(x, limit))
+    share = np.where(x[1:] > limit, 1.0, 0.5)
     return _around(
-        float(curves.pro_exact(curve.fp, curve.cover)), float((width * share) @ np.diff(y)) / PRO_LIMIT
+        float(curves.pro_exact(curve.fp, curve.cover, limit)), float((width * share) @ np.diff(y)) / limit
     )
 
 
@@ -113,6 +113,7 @@ def counted_brackets(ranking: Ranking, thresholds: Keys) -> dict[str, Bracket]:
             (low.fp / negatives, high.fp / negatives), (low.cover / regions, high.cover / regions)
         ),
         "pixel_pro_exact": pro_exact_bracket(curve),
+        "pixel_pro_exact_005": pro_exact_bracket(curve, PRO_LIMIT_005),
     }
 
 

@@ -24,6 +24,7 @@ class Reference:
     pixel_f1_max: float
     pixel_pro: float | None
     pixel_pro_exact: float
+    pixel_pro_exact_005: float
     n_regions: int
 
 
@@ -36,6 +37,7 @@ def reference(maps: Maps, masks: Masks) -> Reference:
         f1_max(truth, scores),
         protocol(maps, numbers),
         exact_pro(maps, numbers),
+        exact_pro(maps, numbers, 0.05),
         int(numbers.max()),
     )
 

@@ -33,6 +33,7 @@ def values(ranking: Ranking, thresholds: Floats) -> dict[str, float]:
         "pixel_ap": float(curves.average_precision(curve.fp, curve.tp)),
         "pixel_f1_max": float(curves.f1_max(curve.fp, curve.tp)),
         "pixel_pro_exact": float(curves.pro_exact(curve.fp, curve.cover)),
+        "pixel_pro_exact_005": float(curves.pro_exact(curve.fp, curve.cover, 0.05)),
     } | ({} if pro is None else {"pixel_pro": pro})
 
 

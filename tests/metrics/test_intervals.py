@@ -182,7 +182,7 @@ def test_how_many_are_worked_on_at_a_time_changes_nothing(monkeypatch: pytest.Mo
 
 
 def test_undefined_metrics_have_no_series() -> None:
-    nothing = PixelMetrics(None, None, None, None, None, 0, 0, None)
+    nothing = PixelMetrics(None, None, None, None, None, None, 0, 0, None)
     assert pixel_draws([], nothing) == {}
     assert image_draws([1, 1], [0.1, 0.2]) == {}
     state = PixelState()

@@ -57,7 +57,7 @@ def test_another_seed_draws_another_data_set_of_the_same_layout(tmp_path: Path) 
     assert all(drawn[path] != committed[path] for path in drawn if path.endswith(".png"))
 
 
-@pytest.mark.parametrize("name", [*catalog.names(), *catalog.auxiliary_names()])
+@pytest.mark.parametrize("name", catalog.shipped_names())
 def test_the_catalog_reads_what_was_drawn(name: str) -> None:
     listing = catalog.list_samples(catalog.record(name), SAMPLES / name)
     assert not listing.problems

@@ -17,7 +17,7 @@ from pipeline.miniature.datasets.studio import Studio, generator
 
 def test_every_data_set_of_the_catalog_is_specified_with_all_its_subsets() -> None:
     known = specification()
-    every = {*catalog.names(), *catalog.auxiliary_names()}
+    every = set(catalog.shipped_names())
     assert set(known) == every == set(WRITERS) == set(expected_counts())
     for name, spec in known.items():
         assert set(spec.subsets) == set(catalog.record(name).subset_names) == set(expected_counts()[name])

@@ -36,6 +36,9 @@ MEDICAL_EXPECTED: dict[str, ExpectedSet] = {
     name: it for name, it in expected_sets(catalog.names()).items() if it.domain == "medical"
 }
 
+EXTENDED: str = "extended-2026.12"
+EXTENDED_EXPECTED: dict[str, ExpectedSet] = expected_sets(catalog.names(EXTENDED))
+
 
 def rule(*, learnt: bool) -> dict[str, Any]:
     """The columns about the rule, as a run has them."""
@@ -52,7 +55,7 @@ def rule(*, learnt: bool) -> dict[str, Any]:
 def row(dataset: str, subset: str, method: str, share: float, **changes: Any) -> CellRow:
     """An ok row in which every metric that the data set has is `share`, but for `changes`."""
     learnt = method == "anomalyclip"
-    defined = (EXPECTED | ABLATION_EXPECTED | MEDICAL_EXPECTED)[dataset].metrics
+    defined = (EXPECTED | ABLATION_EXPECTED | MEDICAL_EXPECTED | EXTENDED_EXPECTED)[dataset].metrics
     values: dict[str, Any] = {
         "profile": "miniature",
         "seed": 111 if learnt else None,

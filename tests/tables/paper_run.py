@@ -9,6 +9,7 @@ from pipeline import catalog
 from pipeline.cells import System
 from pipeline.results import CellRow, spread_columns
 from pipeline.tables import expected_sets, published_table
+from pipeline.tables.published import published_review
 
 from .make import rule
 
@@ -30,11 +31,24 @@ def published_values() -> dict[tuple[System, str], dict[str, float]]:
     return found
 
 
-def paper_rows(move: Move = lambda _system, _dataset, _metric: 0.0, seed: int = 111) -> list[CellRow]:
+def review_values() -> dict[tuple[System, str], dict[str, float]]:
+    """Likewise of the review thread."""
+    found: dict[tuple[System, str], dict[str, float]] = {}
+    for number in (7, 11, 12, 13, 14):
+        for value in published_review(number):
+            found.setdefault((value.system, value.dataset), {})[value.metric] = value.percent
+    return found
+
+
+def paper_rows(
+    move: Move = lambda _system, _dataset, _metric: 0.0,
+    seed: int = 111,
+    published: Callable[[], dict[tuple[System, str], dict[str, float]]] = published_values,
+) -> list[CellRow]:
     """A row a subset: the published value of its data set, with noise over subsets that sums to zero."""
     rng = np.random.default_rng(5)
     rows = []
-    for (system, dataset), values in published_values().items():
+    for (system, dataset), values in published().items():
         subsets = EXPECTED[dataset].subsets
         percents = {
             metric: percent + move(system, dataset, metric) + _noise(rng, len(subsets), percent)

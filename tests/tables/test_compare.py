@@ -77,7 +77,7 @@ def test_the_tolerance_is_in_printed_points_and_includes_its_edge(tmp_path: Path
     )
     assert compare_tables(before, after, 0.05) == []
     cells = [it for it in compare_tables(before, after, 0.0499) if "btad, 01" in it.name]
-    assert len(cells) == 8
+    assert len(cells) == 9
 
 
 def test_a_folder_without_tables_is_an_error(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.catalog.fingerprint import build_digest
+from pipeline.catalog.builds import build_digest
 from pipeline.cells import System
 from pipeline.errors import DataError
 from pipeline.tables import ExpectedSet, expected_sets

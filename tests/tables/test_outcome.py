@@ -107,7 +107,7 @@ def test_a_part_has_its_systems_in_their_order_and_those_that_were_not_run(tmp_p
     run = outcome(tmp_path, full_run("clip", SHARES) + full_run("coop", SHARES))
     part = run.only([System("vand"), System("coop")], ["isic", "btad"])
     assert list(part.means) == [System("vand"), System("coop")]
-    assert part.domains == {"industrial": ["btad"], "medical": ["isic"]}
+    assert part.divisions == {"industrial": ["btad"], "medical": ["isic"]}
     assert part.means[System("vand")].over_subsets("btad", "image_ap").missing == "not run"
     assert part.means[System("coop")].over_subsets("btad", "image_ap").value == SHARES["01"]
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from pipeline import methods
 from pipeline.errors import WeightsError
 from pipeline.methods.base import LearntMethod
-from pipeline.training import collect_features, load_checkpoint, read_checkpoint, save_checkpoint, train
+from pipeline.training import collect_features, fit, load_checkpoint, read_checkpoint, save_checkpoint
 from tests.clip.towers import Tower, make_tower, random_images
 
 from .test_fit import SETTINGS, auxiliary_set
@@ -27,7 +27,7 @@ def tower(tmp_path_factory: pytest.TempPathFactory) -> Tower:
 def trained(tower: Tower, name: str) -> LearntMethod:
     method = fresh(tower, name)
     auxiliary = auxiliary_set(tower.size)
-    train(method, auxiliary, collect_features(tower.clip, auxiliary, method.taps), seed=3)
+    fit(method, collect_features(tower.clip, auxiliary, method.taps), seed=3)
     return method
 
 
@@ -120,7 +120,7 @@ def test_settings_that_only_scoring_reads_may_differ(
     changed = other(tower, name, sigma=0.5, **changes)
     assert load_checkpoint(path, changed) == PROVENANCE
     auxiliary = auxiliary_set(tower.size)
-    train(changed, auxiliary, collect_features(tower.clip, auxiliary, changed.taps), seed=3)
+    fit(changed, collect_features(tower.clip, auxiliary, changed.taps), seed=3)
     assert all(torch.equal(value, changed.state()[key]) for key, value in method.state().items())
 
 

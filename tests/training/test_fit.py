@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.standin import META, watched
+from benchmarks.standin import META, Watch
 from pipeline import methods
 from pipeline.clip import Global, Tap, load_clip
 from pipeline.errors import DataError, TrainingError
-from pipeline.methods.base import LearntMethod
-from pipeline.training import AuxiliarySet, FeatureCache, History, collect_features, fit, train
-from pipeline.training.features import Batch
-from pipeline.training.fit import Mosaics
+from pipeline.methods.auxiliary import draw_mosaic
+from pipeline.methods.base import Batch, LearntMethod, Training
+from pipeline.training import AuxiliarySet, FeatureCache, History, collect_features, fit
+from pipeline.training.fit import _batch
 from tests.clip.reference import close
 from tests.clip.towers import Tower, make_tower, random_images
 
@@ -54,14 +54,15 @@ def cached(tower: Tower, method: LearntMethod, count: int = 9) -> FeatureCache:
 @pytest.mark.parametrize("name", SETTINGS)
 def test_cached_features_train_as_a_loop_through_the_tower(tower: Tower, name: str) -> None:
     method, auxiliary = built(tower, name), auxiliary_set(tower.size)
-    train(method, auxiliary, cached(tower, method), seed=3)
+    fit(method, cached(tower, method), seed=3)
     other = built(tower, name)
-    training = other.settings.training_on("visa")
+    (training,) = other.settings.training_on("visa")
     generator = torch.Generator().manual_seed(3)
     other.reset(generator)
-    optimiser = training.optimiser(list(other.trainable().parameters()))
+    optimiser = training.optimiser([{"params": list(other.trainable().parameters()), "lr": training.lr}])
+    each = -(-9 // training.batch)
     for epoch in range(training.epochs):
-        optimiser.param_groups[0]["lr"] = training.rate(epoch)
+        optimiser.param_groups[0]["lr"] = training.rate(training.lr, epoch * each, training.epochs * each)
         order = torch.randperm(9, generator=generator)
         for start in range(0, 9, training.batch):
             rows = order[start : start + training.batch]
@@ -85,7 +86,7 @@ def test_same_seed_same_bits_and_global_generators_untouched(tower: Tower, name:
     before = torch.random.get_rng_state()
     states, histories = [], []
     for seed in (1, 1, 2):
-        histories.append(fit(method, cache, auxiliary="visa", seed=seed))
+        histories.append(fit(method, cache, seed=seed))
         states.append(method.state())
     assert torch.equal(before, torch.random.get_rng_state())
     assert histories[0] == histories[1]
@@ -98,7 +99,7 @@ def test_same_seed_same_bits_and_global_generators_untouched(tower: Tower, name:
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_last_batch_of_one_image_works(tower: Tower, name: str) -> None:
     method = built(tower, name, training={"epochs": 2, "batch": 4})
-    history = fit(method, cached(tower, method, 5), auxiliary="visa", seed=0)
+    history = fit(method, cached(tower, method, 5), seed=0)
     assert len(history.epochs) == 2
     assert all(np.isfinite(list(epoch.values())).all() for epoch in history.epochs)
 
@@ -109,7 +110,6 @@ def test_the_loss_falls(tower: Tower) -> None:
     history = fit(
         method,
         cached(tower, method),
-        auxiliary="visa",
         seed=0,
         progress=lambda done, total: calls.append((done, total)),
     )
@@ -124,7 +124,7 @@ def test_the_loss_falls(tower: Tower) -> None:
 @pytest.mark.parametrize("changes", [{"n_ctx": 0, "deep_layers": 0}, {"training": {"epochs": 0}}])
 def test_nothing_to_tune_leaves_the_initial_parameters(tower: Tower, changes: dict[str, Any]) -> None:
     method = built(tower, "anomalyclip", **changes)
-    assert fit(method, cached(tower, method), auxiliary="visa", seed=6) == History(())
+    assert fit(method, cached(tower, method), seed=6) == History(())
     state = method.state()
     method.reset(torch.Generator().manual_seed(6))
     for key, value in method.state().items():
@@ -133,7 +133,7 @@ def test_nothing_to_tune_leaves_the_initial_parameters(tower: Tower, changes: di
 
 def test_losses_of_weight_zero_tune_nothing(tower: Tower) -> None:
     method = built(tower, "anomalyclip", global_weight=0, local_weight=0)
-    fit(method, cached(tower, method), auxiliary="visa", seed=6)
+    fit(method, cached(tower, method), seed=6)
     state = method.state()
     method.reset(torch.Generator().manual_seed(6))
     assert all(torch.equal(value, state[key]) for key, value in method.state().items())
@@ -145,7 +145,7 @@ def test_a_loss_that_is_not_finite_is_refused(tower: Tower) -> None:
     for features in cache.features.values():
         features.fill_(float("nan"))
     with pytest.raises(TrainingError, match="the loss of epoch 1 is not finite"):
-        fit(method, cache, auxiliary="visa", seed=6)
+        fit(method, cache, seed=6)
 
 
 def test_training_works_inside_inference_mode(tower: Tower) -> None:
@@ -154,8 +154,8 @@ def test_training_works_inside_inference_mode(tower: Tower) -> None:
     expected = built(tower, "anomalyclip")
     cache = cached(tower, method)
     with torch.no_grad():
-        fit(method, cache, auxiliary="visa", seed=1)
-    fit(expected, cache, auxiliary="visa", seed=1)
+        fit(method, cache, seed=1)
+    fit(expected, cache, seed=1)
     assert all(torch.equal(value, expected.state()[key]) for key, value in method.state().items())
 
 
@@ -222,14 +222,14 @@ def test_a_step_moves_what_its_loss_reads_and_nothing_else(
         return gather(self, rows, taps)
 
     monkeypatch.setattr(FeatureCache, "batch", noted)
-    losses = fit(method, cache, auxiliary="visa", seed=1)
+    losses = fit(method, cache, seed=1)
     state = method.state()
     heads = frozenset(tap for tap in method.taps if isinstance(tap, Global))
     wanted = {"anomalyclip": method.taps, "coop": heads, "vand": method.taps - heads}[name]
     assert set(moved) == {wanted}
     least = collect_features(tower.clip, auxiliary_set(tower.size), method.loss_taps)
     assert least.features.keys() == wanted
-    assert fit(method, least, auxiliary="visa", seed=1) == losses
+    assert fit(method, least, seed=1) == losses
     for key, value in method.state().items():
         assert torch.equal(value, state[key])
 
@@ -237,7 +237,7 @@ def test_a_step_moves_what_its_loss_reads_and_nothing_else(
 @pytest.mark.parametrize("home", ["cpu", "meta"])
 @pytest.mark.parametrize("name", SETTINGS)
 def test_an_epoch_on_a_device_waits_once_at_its_end(tower: Tower, name: str, home: str) -> None:
-    with watched():
+    with Watch():
         clip = load_clip(tower.clip.spec, device="meta", state_dict=tower.state)
     once = {"training": {"epochs": 1, "batch": 2}}
     real = collect_features(tower.clip, auxiliary_set(tower.size), built(tower, name).loss_taps)
@@ -245,17 +245,17 @@ def test_an_epoch_on_a_device_waits_once_at_its_end(tower: Tower, name: str, hom
         {tap: values.to(home) for tap, values in real.features.items()},
         real.labels.to(home),
         real.masks.to(home),
-        real.class_names,
+        real.auxiliary,
         META,
     )
     waits = []
     for _ in range(2):  # the first epoch of a process uploads what stays
         method = methods.build(name, SETTINGS[name] | once, clip)
         assert isinstance(method, LearntMethod)
-        with watched() as begun:
+        with Watch() as begun:
             method.reset(torch.Generator().manual_seed(1))
-        with watched() as watch:
-            fit(method, cache, auxiliary="visa", seed=1)
+        with Watch() as watch:
+            fit(method, cache, seed=1)
         waits.append(watch.waits - begun.waits)
     assert waits[1] == 1
 
@@ -270,34 +270,36 @@ def test_unequal_parts_are_refused() -> None:
 
 def test_vand_trains_on_mvtec_for_three_epochs_with_mosaics(tower: Tower) -> None:
     method = built(tower, "vand")
-    settings = method.settings
-    assert (settings.training_on("mvtec").epochs, settings.training_on("mvtec").mosaic) == (3, 0.2)
-    assert (settings.training_on("visa").epochs, settings.training_on("visa").mosaic) == (2, 0.0)
-    cache = cached(tower, method)
-    with_mosaics = train(method, auxiliary_set(tower.size, name="mvtec"), cache, seed=2)
+    on = {name: method.settings.training_on(name) for name in ("mvtec", "visa")}
+    assert [(stage.epochs, stage.mosaic) for stage in on["mvtec"]] == [(3, 0.2)]
+    assert [(stage.epochs, stage.mosaic) for stage in on["visa"]] == [(2, 0.0)]
+    auxiliary = auxiliary_set(tower.size, name="mvtec")
+    cache = collect_features(tower.clip, auxiliary, method.taps)
+    with_mosaics = fit(method, cache, seed=2)
     assert len(with_mosaics.epochs) == 3
-    again = train(method, auxiliary_set(tower.size, name="mvtec"), cache, seed=2)
-    assert with_mosaics == again
-    assert with_mosaics != fit(method, cache, auxiliary="mvtec", seed=2)
+    assert fit(method, cache, seed=2) == with_mosaics
+    plain = built(tower, "vand", training_by_auxiliary={}, training={"epochs": 3})
+    assert fit(plain, cache, seed=2) != with_mosaics
 
 
-def whole_batch(cache: FeatureCache, taps: frozenset[Tap]) -> Batch:
-    return cache.batch(torch.arange(len(cache)), taps)
+def redrawn(method: LearntMethod, auxiliary: AuxiliarySet, share: float) -> tuple[Batch, Batch]:
+    """The whole set as a batch, and the same with mosaics."""
+    cache = collect_features(method.clip, auxiliary, method.taps)
+    rows = torch.arange(len(auxiliary))
+    made = _batch(method, Training(mosaic=share), cache, rows, torch.Generator().manual_seed(0))
+    return cache.batch(rows, method.loss_taps), made
 
 
-def test_mosaics_are_four_images_of_the_class(tower: Tower) -> None:
+def test_a_batch_of_mosaics_has_their_features_masks_and_labels(tower: Tower) -> None:
     auxiliary = auxiliary_set(tower.size)
-    method = built(tower, "vand")
-    batch = whole_batch(cached(tower, method), method.taps)
-    mosaics = Mosaics(tower.clip, auxiliary, 1.0)
-    made = mosaics(batch, torch.arange(9), torch.Generator().manual_seed(0))
+    batch, made = redrawn(built(tower, "vand"), auxiliary, 1.0)
     assert made.class_names == batch.class_names
     for tap, value in batch.features.items():
         assert made.features[tap].shape == value.shape
         assert not torch.equal(made.features[tap], value)
     assert torch.equal(made.labels == 1, made.masks.flatten(1).any(1))
-    none = Mosaics(tower.clip, auxiliary, 0.0)(batch, torch.arange(9), torch.Generator().manual_seed(0))
-    assert none is batch
+    batch, same = redrawn(built(tower, "vand"), auxiliary, 0.0)
+    assert all(torch.equal(value, same.features[tap]) for tap, value in batch.features.items())
 
 
 def plain_set(levels: list[int], class_names: list[str], size: int) -> AuxiliarySet:
@@ -310,18 +312,16 @@ def plain_set(levels: list[int], class_names: list[str], size: int) -> Auxiliary
 
 def test_mosaics_stay_within_the_class(tower: Tower) -> None:
     auxiliary = plain_set([0, 0, 255, 255, 255], ["dark"] * 2 + ["bright"] * 3, tower.size)
-    method = built(tower, "vand")
-    batch = whole_batch(collect_features(tower.clip, auxiliary, method.taps), method.taps)
-    made = Mosaics(tower.clip, auxiliary, 1.0)(batch, torch.arange(5), torch.Generator().manual_seed(0))
+    batch, made = redrawn(built(tower, "vand"), auxiliary, 1.0)
     assert made.labels.tolist() == [0, 0, 1, 1, 1]
     for tap, value in batch.features.items():
         close(made.features[tap], value.double())
 
 
-def test_a_mosaic_holds_its_images_row_by_row(tower: Tower) -> None:
+def test_a_mosaic_holds_its_images_row_by_row() -> None:
     levels = [10, 21, 30, 41, 50, 61]
-    mosaics = Mosaics(tower.clip, plain_set(levels, ["cup"] * 6, 48), 1.0)
-    image, mask = mosaics._make("cup", torch.Generator().manual_seed(0))
+    auxiliary = plain_set(levels, ["cup"] * 6, 48)
+    image, mask = draw_mosaic(auxiliary, "cup", torch.Generator().manual_seed(0))
     drawn = torch.randint(6, (4,), generator=torch.Generator().manual_seed(0)).tolist()
     assert len(set(drawn)) == 4
     places = [(12, 12), (12, 36), (36, 12), (36, 36)]
@@ -329,24 +329,21 @@ def test_a_mosaic_holds_its_images_row_by_row(tower: Tower) -> None:
     assert [int(mask[place]) for place in places] == [levels[row] % 2 for row in drawn]
 
 
-def test_a_mosaic_of_one_image_is_that_image_four_times(tmp_path: Path) -> None:
-    tower = make_tower(tmp_path, size=48)
-    parts = auxiliary_set(tower.size, 3)
+def test_a_mosaic_of_one_image_is_that_image_four_times() -> None:
+    size = 48
+    parts = auxiliary_set(size, 3)
     auxiliary = AuxiliarySet("mvtec", parts.images[2:], parts.masks[2:], parts.labels[2:], ["only"])
-    method = built(tower, "vand")
-    cache = collect_features(tower.clip, auxiliary, method.taps)
-    made = Mosaics(tower.clip, auxiliary, 1.0)(
-        whole_batch(cache, method.taps), torch.arange(1), torch.Generator().manual_seed(0)
-    )
-    share = made.masks.float().mean().item()
-    assert share == pytest.approx((parts.masks[2] > 0).mean(), rel=0.1)
-    half = tower.size // 2
-    assert torch.equal(made.masks[0, :half, :half], made.masks[0, -half:, -half:])
+    _, mask = draw_mosaic(auxiliary, "only", torch.Generator().manual_seed(0))
+    assert mask.mean() == pytest.approx((parts.masks[2] > 0).mean(), rel=0.1)
+    half = size // 2
+    assert np.array_equal(mask[:half, :half], mask[-half:, -half:])
 
 
 def test_coops_schedule() -> None:
     training = methods.get("coop").parse({"training": {"epochs": 10}}).training  # type: ignore[attr-defined]
-    rates = [training.rate(epoch) for epoch in range(10)]
+    rates = [training.rate(2e-3, step, 70) for step in range(70)]  # 7 steps an epoch
+    assert all(len(set(rates[start : start + 7])) == 1 for start in range(0, 70, 7))
+    rates = rates[::7]
     assert rates[0] == 1e-5
     assert rates[1] == 2e-3
     assert rates[6] == pytest.approx(1e-3)

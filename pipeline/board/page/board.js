@@ -65,7 +65,9 @@ const label = (own) => [h("a", { href: route("method", own.method) }, own.title)
 
 function boardPage() {
   const metric = chosen.metric;
-  const sets = INDEX.datasets.filter((it) => it.metrics.includes(metric) && (chosen.domain === "all" || it.domain === chosen.domain));
+  // A suite beside the paper's (suite/domain) has means of its own: all are those of the paper's.
+  const inDomain = (it) => (chosen.domain === "all" ? !it.domain.includes("/") : it.domain === chosen.domain);
+  const sets = INDEX.datasets.filter((it) => it.metrics.includes(metric) && inDomain(it));
   const found = systems(metric);
   const means = found.map(({ numbers }) => meanOf(sets.map((it) => numbers.get(it.name)?.value ?? null)));
   const meanRank = ranks(means);

@@ -1,4 +1,4 @@
-"""The 17 data sets in miniature: drawn pictures in the published layouts.
+"""The data sets of the suites in miniature: drawn pictures in the published layouts.
 
 `specification.yaml` says what every subset shows, `layouts` how each data set lies on disk, `counts.yaml`
 what a reader should find. They are committed as plain files in `samples/`.

@@ -1,6 +1,6 @@
 """The specification of the miniature data sets as frozen, validated records.
 
-The YAML beside this file says what every subset shows; how a data set lies on disk is decided by the
+The YAML files beside this one say what every subset shows; how a data set lies on disk is decided by the
 writers in `layouts`.
 """
 
@@ -20,7 +20,9 @@ SURFACE = "surface"
 FEWER = "fewer"
 """The defect of a picture that shows one item less than it should: logical, no place on it looks wrong."""
 
-_PATH = Path(__file__).with_suffix(".yaml")
+_PATHS = tuple(
+    Path(__file__).with_name(f"{name}.yaml") for name in ("specification", "specification_extended")
+)
 _Side = Annotated[int, Field(ge=48, le=512)]
 _Count = Annotated[int, Field(ge=0, le=100)]
 _Share = Annotated[float, Field(ge=0, le=1)]
@@ -97,16 +99,20 @@ class DatasetSpec(BaseModel):
 
 @cache
 def specification() -> dict[str, DatasetSpec]:
-    """Every data set by its name, in the order of the file.
+    """Every data set by its name, in the order of the files: the paper's, then those of the extended suite.
 
     Raises:
-        DataError: the file does not say what this module expects.
+        DataError: a file does not say what this module expects.
     """
-    content = yaml.safe_load(_PATH.read_text(encoding="utf-8"))
+    return {name: entry for path in _PATHS for name, entry in _read(path).items()}
+
+
+def _read(path: Path) -> dict[str, DatasetSpec]:
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
     try:
         return {name: DatasetSpec.model_validate(entry) for name, entry in content.items()}
     except ValidationError as error:
         first = error.errors()[0]
         raise DataError(
-            f"{_PATH.name}: {'.'.join(map(str, first['loc']))}: {first['msg']}; correct it"
+            f"{path.name}: {'.'.join(map(str, first['loc']))}: {first['msg']}; correct it"
         ) from error

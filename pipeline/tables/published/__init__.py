@@ -2,7 +2,7 @@
 
 Files are described, with their sources, in the README beside them. What the paper leaves blank has no row.
 The `appendix/` folder keeps numbers from outside the five tables as they were found; those by subset and
-metric are read here, the others by nobody.
+those of the review thread are read here.
 """
 
 import csv
@@ -46,6 +46,48 @@ _VARIANTS: Final = {
     },
 }
 
+# Likewise the tables of the review thread: file, and its first column.
+_REVIEW: Final[Mapping[int, tuple[str, Mapping[str, str]]]] = {
+    7: (
+        "leave_one_module_out",
+        {
+            "none": "",
+            "T1 DPAM": "no_dpam",
+            "T2 object-agnostic prompts": "object_aware",
+            "T3 textual prompt tuning": "t2",
+            "T4 multi-layer local features": "lambda_1",
+        },
+    ),
+    11: ("shared_vs_unshared_context", {"unshared (default)": "", "shared V=W": "shared_context"}),
+    12: (
+        "attention_ensembles",
+        {
+            "V-V (default)": "",
+            "Q-K only (no DPAM)": "no_dpam",
+            "mean logits of Q-Q + K-K + V-V": "three_attentions",
+            "mean logits of Q-K + Q-Q + K-K + V-V": "four_attentions",
+        },
+    ),
+    13: ("backbones", {"ViT-B/16+": "b16plus", "ViT-L/14@336": "", "ViT-H/14": "h14"}),
+    14: (
+        "focal_dice",
+        {
+            "none (global only)": "global_only",
+            "dice only": "dice_only",
+            "focal only": "focal_only",
+            "focal + dice": "",
+        },
+    ),
+}
+_REVIEW_COSTS: Final = {
+    "CLIP": System("clip"),
+    "WinCLIP": System("winclip"),
+    "CoOp": System("coop"),
+    "AnomalyCLIP without DPAM": System("anomalyclip", "no_dpam"),
+    "AnomalyCLIP": System("anomalyclip"),
+}
+_REVIEWED_ON: Final = ("mvtec", "visa")
+
 _PROTOCOLS: Final = {3: {"protocol": "own"}}  # tuned on ColonDB
 # Values in Table 1 that the paper takes from the methods' own papers (README).
 _TAKEN_OVER: Final = {(method, dataset) for method in ("winclip", "vand") for dataset in ("mvtec", "visa")}
@@ -63,7 +105,7 @@ _WINCLIP_METRICS: Final = {
     "pixel_f1_max": "reported_pixel_f1max",
 }
 
-Source = Literal["paper", "authors' log", "other paper"]
+Source = Literal["paper", "authors' log", "other paper", "review thread"]
 
 
 @dataclass(frozen=True)
@@ -71,15 +113,16 @@ class PublishedValue(RuleColumns):
     """One printed number, with what is known of it by the rule; `track` is the main one for all.
 
     Attributes:
-        table: 1 to 5, `None` for a value by subset.
+        table: 1 to 5 of the paper, `None` for a value from elsewhere.
         method: such as `anomalyclip`.
-        variant: row of an ablation table (4 and 5, all of AnomalyCLIP), "" elsewhere.
+        variant: row of an ablation table (4 and 5, all of AnomalyCLIP); of the review thread the variant in
+            params; "" elsewhere.
         dataset: name in the catalog.
         metric: name of a metric.
         percent: the value as printed, in [0, 100].
         subset: name of the subset, "" for the mean over all.
-        source: who says so: the paper, the log that its authors published with their checkpoints, or the
-            paper of another method.
+        source: who says so: the paper, its authors in the log that they published with their checkpoints
+            or in the review thread, or the paper of another method.
     """
 
     table: int | None
@@ -136,6 +179,43 @@ def _rule(source: Source, method: str, dataset: str) -> dict[str, str]:
 @cache
 def _known_rules() -> dict[tuple[str, str], dict[str, str]]:
     return {(line.pop("source"), line.pop("method")): line for line in _lines("rule.csv")}
+
+
+def published_review(number: int) -> tuple[PublishedValue, ...]:
+    """The values of Table `number` (7, 11 to 14) of the review thread, all of AnomalyCLIP."""
+    name, variants = _REVIEW[number]
+    lines = _lines(f"appendix/openreview_table{number}_{name}.csv")
+    return tuple(
+        PublishedValue(
+            table=None,
+            method="anomalyclip",
+            variant=variants[next(iter(line.values()))],
+            dataset=dataset,
+            metric=metric,
+            percent=float(printed),
+            source="review thread",
+            **_rule("review thread", "anomalyclip", dataset),
+        )
+        for line in lines
+        for dataset in _REVIEWED_ON
+        for metric in METRICS
+        if (printed := line.get(f"{dataset}_{metric}"))
+    )
+
+
+def published_costs() -> dict[System, tuple[float | None, float | None]]:
+    """Table 8 of the review thread: images a second, and minutes of an epoch on MVTec AD, on an RTX 3090."""
+    return {
+        _REVIEW_COSTS[line["method"]]: (
+            _known(line["inference_fps"]),
+            _known(line["train_minutes_per_epoch_on_mvtec_test_1725_images"]),
+        )
+        for line in _lines("appendix/openreview_table8_computation_overhead.csv")
+    }
+
+
+def _known(text: str) -> float | None:
+    return float(text) if text else None
 
 
 def published_subsets() -> tuple[PublishedValue, ...]:

@@ -7,7 +7,7 @@ is not.
 
 from collections.abc import Callable
 
-from pipeline.miniature.datasets.layouts import industrial, medical
+from pipeline.miniature.datasets.layouts import extended, industrial, medical
 from pipeline.miniature.datasets.studio import Counts, Job
 
 WRITERS: dict[str, Callable[[Job], Counts]] = {
@@ -29,6 +29,17 @@ WRITERS: dict[str, Callable[[Job], Counts]] = {
     "endo": medical.write_endo,
     "tn3k": medical.write_tn3k,
     "colon_auxiliary": medical.write_colon_auxiliary,
+    "real_iad": extended.write_real_iad,
+    "mvtec_ad_2": extended.write_mvtec_ad_2,
+    "ksdd2": extended.write_ksdd2,
+    "elpv": extended.write_elpv,
+    "bmad_brain": extended.write_bmad_with_masks,
+    "bmad_liver": extended.write_bmad_with_masks,
+    "bmad_resc": extended.write_bmad_with_masks,
+    "bmad_oct2017": extended.write_bmad_without_masks,
+    "bmad_chest": extended.write_bmad_without_masks,
+    "bmad_histopathology": extended.write_bmad_without_masks,
+    "cvc_300": extended.write_cvc_300,
 }
 """The writer of every data set."""
 

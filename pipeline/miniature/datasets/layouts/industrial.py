@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.catalog.layouts.kolektor import NORMAL_SHARE, PIECES
+from pipeline.catalog.layouts.surfaces import NORMAL_SHARE, PIECES
 from pipeline.files import write_bytes, write_text
 from pipeline.miniature.datasets.studio import (
     NOTE,

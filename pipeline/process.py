@@ -1,0 +1,74 @@
+"""This process: what it may use of the machine, and that a helper ends with the process that it helps.
+
+The kernel tells a container how large the machine is, not how much of it is allowed. That stands in the files
+of its control groups: of the process's own group and of each one above it, where the least counts. And a
+child whose parent is killed the kernel gives to another one, and it goes on.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Thread
+
+_ROOT = Path("/")
+_GROUPS = Path("sys/fs/cgroup")
+_POLL_SECONDS = 0.5
+
+
+def processors() -> int:
+    """How many processors this process may keep busy, at least 1; a share of one counts as none."""
+    allowed = [quota for quota in _quotas() if quota > 0]
+    return max(1, int(min([len(os.sched_getaffinity(0)), *allowed])))
+
+
+def memory() -> int:
+    """Bytes of memory that this process and its children may have together."""
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    found = [*_numbers("", "memory.max"), *_numbers("memory", "memory.limit_in_bytes")]
+    return min([physical, *(limit for limit, *_ in found if limit > 0)])
+
+
+def _quotas() -> Iterator[float]:
+    for parts in _numbers("", "cpu.max"):
+        if len(parts) == 2 and parts[1] > 0:
+            yield parts[0] / parts[1]
+    pairs = zip(_numbers("cpu", "cpu.cfs_quota_us"), _numbers("cpu", "cpu.cfs_period_us"), strict=False)
+    yield from (quota / period for (quota, *_), (period, *_) in pairs if period > 0)
+
+
+def _numbers(controller: str, name: str) -> Iterator[list[int]]:
+    """What the file `name` holds in the groups of `controller` ("" in version 2), where it holds a limit."""
+    for folder in _folders(controller):
+        try:
+            found = [int(word) for word in (folder / name).read_text(encoding="ascii").split()]
+        except (OSError, ValueError):  # not there, or `max`
+            continue
+        if found:
+            yield found
+
+
+def _folders(controller: str) -> Iterator[Path]:
+    """The group of this process, and those above it. A container may see its own as the topmost."""
+    try:
+        lines = (_ROOT / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, group = (*line.split(":", 2), "", "")[:3]
+        if controller in controllers.split(","):
+            for mounted in dict.fromkeys((controllers, controller, "" if controllers else "unified")):
+                top = _ROOT / _GROUPS / mounted
+                inside = Path(group.lstrip("/"))
+                yield from (top / part for part in (inside, *inside.parents))
+
+
+def end_with(parent: int, end: Callable[[], object] = lambda: os._exit(1)) -> None:
+    """Watch the process `parent`, which started this one, and call `end` in a thread once it is gone."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_POLL_SECONDS)
+        end()
+
+    Thread(target=watch, name="orphans", daemon=True).start()
