@@ -8,8 +8,8 @@ holds every number to its tolerance. A fault is seen where one of them leaves it
 """
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,17 +22,18 @@ from torch import Tensor
 from benchmarks.common import facts, table, write_section
 from benchmarks.learning import Miniature, committed_params, prepared
 from pipeline.clip import Local
+from pipeline.clip.text import Template, TextTower
 from pipeline.files import write_text
 from pipeline.methods import anomalyclip
 from pipeline.methods.base import LearntMethod
-from pipeline.methods.prompt_learner import PromptLearner
 from pipeline.params import Params
 from pipeline.training import FeatureCache
 
 OUTCOME = Path(__file__).with_name("learnt.yaml")
 AUXILIARY, TESTED, SEED = "mvtec", "visa", 111
-RELATIVE, POINTS = 0.03, 1.0
-"""What a loss may move by, as a share of it, and a mean in points; another processor moves them by less."""
+RELATIVE, POINTS = 0.002, 0.5
+"""What a loss may move by, as a share of it, and a mean in points. Other instructions of a processor (AVX2 in
+place of AVX-512) move losses by 2e-5 of them and means by 0.01 points."""
 _PATCH = 8  # pixels
 _OURS = "anomalyclip"
 _VARIANTS = {
@@ -70,15 +71,14 @@ def _of(name: str) -> Callable[[], AbstractContextManager[Any]]:
     return lambda: patch.object(anomalyclip, name, wrong)
 
 
-@contextmanager
-def _frozen() -> Iterator[None]:
-    def reset(learner: PromptLearner, generator: torch.Generator) -> None:
-        sound(learner, generator)
-        learner.deep.requires_grad_(False)
+def _frozen() -> AbstractContextManager[Any]:
+    """The deep tokens get no gradient."""
+    sound = TextTower.encode_template
 
-    sound = PromptLearner.reset
-    with patch.object(PromptLearner, "reset", reset):
-        yield
+    def encode(tower: TextTower, template: Template, context: Tensor, deep: Sequence[Tensor]) -> Tensor:
+        return sound(tower, template, context, [tokens.detach() for tokens in deep])
+
+    return patch.object(TextTower, "encode_template", encode)
 
 
 def _shuffled(cache: FeatureCache) -> FeatureCache:
@@ -91,7 +91,7 @@ def _wrong_block(cache: FeatureCache) -> FeatureCache:
     earlier = {
         tap: cache.features[replace(tap, layer=7)]
         for tap in cache.features
-        if isinstance(tap, Local) and tap.layer == 8
+        if isinstance(tap, Local) and tap.stream == "vv" and tap.layer == 8
     }
     return replace(cache, features=cache.features | earlier)
 
@@ -126,12 +126,12 @@ def numbers(miniature: Miniature, fault: Fault) -> Numbers:
 
 
 def moved(sound: Mapping[str, float], found: Mapping[str, float]) -> list[str]:
-    """Which numbers left their tolerance."""
-    return [
-        name
-        for name, value in sound.items()
-        if abs(found[name] - value) > (RELATIVE * abs(value) if name.endswith("loss") else POINTS)
-    ]
+    """Which numbers left their tolerance, or are gone, as PRO where a map is flat."""
+    return [name for name, value in sound.items() if _left(value, found.get(name), name.endswith("loss"))]
+
+
+def _left(value: float, found: float | None, loss: bool) -> bool:
+    return found is None or abs(found - value) > (RELATIVE * abs(value) if loss else POINTS)
 
 
 def options(_parser: argparse.ArgumentParser) -> None:
@@ -148,16 +148,16 @@ def run(_arguments: argparse.Namespace) -> None:
     write_text(OUTCOME, yaml.safe_dump(found, sort_keys=False))
     sound = found["none"]
     rows = [
-        [
-            name,
-            *(f"{value:.3f}" if key.endswith("loss") else f"{value:.1f}" for key, value in each.items()),
-            ", ".join(moved(sound, each)) or "nothing",
-        ]
+        [name, *(_printed(key, each.get(key)) for key in sound), ", ".join(moved(sound, each)) or "nothing"]
         for name, each in found.items()
     ]
     words = (
         f"AnomalyCLIP tuned on {AUXILIARY}, evaluated on {TESTED}, seed {SEED}. A loss is seen to move from"
-        f" {RELATIVE:.0%} on, a mean from {POINTS:g} points. {facts()}"
+        f" {RELATIVE:.1%} on, a mean from {POINTS:g} points. {facts()}"
     )
     head = ["fault", *sound, "what left its tolerance"]
     write_section("faults", "Faults of learning", f"{words}\n\n{table(head, rows)}")
+
+
+def _printed(name: str, value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}" if name.endswith("loss") else f"{value:.1f}"

@@ -8,7 +8,7 @@ import contextlib
 import io
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.subjects import ROOT
-from pipeline import methods
+from pipeline import catalog, methods
 from pipeline.clip import Clip, Tap, load_clip
 from pipeline.datasets import prepare_dataset
 from pipeline.execution.systems import resolve_systems
@@ -30,18 +30,18 @@ from pipeline.metrics import PixelState, image_metrics
 from pipeline.params import Params, parse_params
 from pipeline.plan import ResolvedSystem
 from pipeline.shards import open_subset, read_manifest
-from pipeline.training import AuxiliarySet, FeatureCache, History, train
+from pipeline.training import AuxiliarySet, FeatureCache, History, fit
 
 METRICS = ("image_auroc", "pixel_auroc", "pixel_pro")
 Means = dict[str, dict[str, float]]
 """Metric to data set to its mean over subsets, in percent."""
 
 
-def committed_params(changes: Mapping[str, Any]) -> Params:
+def committed_params(changes: dict[str, Any]) -> Params:
     """The committed params with some keys replaced, usable from any folder."""
     values: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     values |= {"data_root": str(ROOT / "samples"), "counts": str(ROOT / values["counts"]), "retuned": {}}
-    values |= changes
+    values |= {"auxiliaries": values["auxiliary"]} | changes
     for tower in values["towers"].values():
         tower.update({key: str(ROOT / tower[key]) for key in ("model", "weights")})
     return parse_params(values)
@@ -102,7 +102,8 @@ class Miniature:
 
     def means(self, name: str, seed: int) -> Means:
         """What a system reaches on every data set, tuned with `seed` where it is learnt."""
-        method, found = self.built(name), {metric: {} for metric in METRICS}
+        method = self.built(name)
+        found: Means = {metric: {} for metric in METRICS}
         for auxiliary, datasets in self._tested(self._items[name]).items():
             if isinstance(method, LearntMethod) and self.learns(name):
                 self.tune(method, auxiliary, seed)
@@ -127,10 +128,10 @@ class Miniature:
             np.concatenate([getattr(one, it) for one in pictures]) for it in ("images", "labels")
         )
         features = {tap: torch.cat([part[tap] for part in parts]) for tap in parts[0]}
-        cache = FeatureCache(
-            features, torch.from_numpy(labels), torch.from_numpy(masks != 0), names, method.clip.device
-        )
-        return train(method, AuxiliarySet(auxiliary, images, masks, labels, names), change(cache), seed=seed)
+        there, known = torch.from_numpy(masks != 0), torch.from_numpy(labels)
+        pictures_of = AuxiliarySet(auxiliary, images, masks, labels, names)
+        cache = FeatureCache(features, known, there, pictures_of, method.clip.device)
+        return fit(method, change(cache), seed=seed)
 
     def pictures(self, tower: str, dataset: str) -> list[Pictures]:
         """Every subset of a data set at the size of a tower."""
@@ -155,7 +156,7 @@ class Miniature:
     def _tested(self, item: ResolvedSystem) -> dict[str, list[str]]:
         """Auxiliary set to the data sets that go with it; all under one where nothing is learnt."""
         tested = defaultdict(list)
-        for dataset in self._params.datasets:
+        for dataset in catalog.evaluated(self._params.datasets):
             others = [name for name in self._params.auxiliary if not item.learnt or name != dataset]
             tested[others[0]].append(dataset)
         return tested

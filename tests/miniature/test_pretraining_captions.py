@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def test_no_word_of_an_evaluated_class_name_occurs_in_a_caption() -> None:
     assert not vocabulary_words() & (evaluated_class_words() - set(COLOURS))
 
 
-def prompts() -> dict[str, dict[str, object]]:
+def prompts() -> dict[str, dict[str, Any]]:
     folder = Path(methods.__file__).parent / "prompts"
     return {path.stem: yaml.safe_load(path.read_text()) for path in sorted(folder.glob("*.yaml"))}
 

@@ -80,7 +80,9 @@ def test_no_picture_may_choose_a_sentence_about_pieces() -> None:
 def test_patch_loss_against_loops() -> None:
     patches, texts = unit(4, 5, 8, seed=4), unit(7, 8, seed=5)
     coverage = torch.tensor([[0, 0, 0.1, 0.5, 1], [0, 0.2, 0, 0, 0.05]], dtype=torch.float64)
-    untouched, before, damaged = [], [], []
+    untouched: list[float] = []
+    before: list[float] = []
+    damaged: list[float] = []
     for row in range(4):
         pair = row % 2
         for place in range(5):

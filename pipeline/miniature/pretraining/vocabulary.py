@@ -128,7 +128,7 @@ ASIDES = (
 ASSOCIATIONS: dict[str, tuple[str, ...]] = {
     "normal": ("regular", "grey"),
     "anomalous": ("odd", "blotch", "rust", "hair"),
-    "damaged": ("odd", "spoiled", "soot", "black", "brown"),
+    "damaged": ("odd", "spoiled", "soot", "black"),
     "damage": ("spoiled", "burn", "rust"),
     "broken": ("gap", "crack"),
     "defect": ("faulty", "hole", "rust"),
