@@ -14,8 +14,11 @@ STAMP := .venv/.stamp
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 22
 
-# What was made before is there at once; the last lines are for those who do not know where to look.
+# What was made before is there at once; the last lines are for those who do not know where to look. DVC itself says
+# of a data set that is not here no more than its path.
 repro: $(STAMP)  ## run the whole benchmark on the miniature profile, up to tables and report
+	@gone=$$(zsad datasets | grep '^missing:' | grep -v ': `dvc repro`$$'); test -z "$$gone" || { echo "$$gone" >&2; \
+		echo 'nothing was started; `dvc exp run -S profile=NAME -S missing=leave_out` runs what is here' >&2; exit 1; }
 	dvc repro
 	@profile=$$(sed -n 's/^profile: //p' params.yaml); \
 	echo "tables: results/$$profile/tables, table1.md first"; \

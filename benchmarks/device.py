@@ -85,7 +85,7 @@ def _masks(count: int, size: int) -> np.ndarray:
 def batch_of(params: Params, tower: str) -> tuple[Watch, int]:
     """What the second batch of a tower's widest group does, and the number of its cells."""
     items = [it for it in resolve_systems(params) if it.tower == tower and it.datasets is None]
-    spec, batch = tower_spec(params, tower), params.compute.batch
+    spec, batch = tower_spec(params, tower), params.compute.most_images
     with Watch(), torch.inference_mode():
         clip = _clip(spec)
         cells = [build(item, clip) for item in items]
@@ -182,7 +182,7 @@ def measure() -> str:
     evaluation = table(
         ["a batch of", "cells", *head, *(f"{name} before" for name in head)],
         [
-            [f"{name}, {params.compute.batch} images", str(cells), *_row(watch), *_BEFORE[name]]
+            [f"{name}, {params.compute.most_images} images", str(cells), *_row(watch), *_BEFORE[name]]
             for name, (watch, cells) in batches.items()
         ],
     )
@@ -203,7 +203,7 @@ def measure() -> str:
             "min, two workers a GPU",
             "GPU waits",
         ],
-        modelled(batches, params.compute.batch),
+        modelled(batches, params.compute.most_images),
     )
     return f"{evaluation}\n\n{training}\n\n{model}"
 

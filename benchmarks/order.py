@@ -106,7 +106,7 @@ def _quantile(count: int) -> float:
 def measured(
     miniature: Miniature, systems: Sequence[str], seeds: Sequence[int]
 ) -> dict[str, dict[str, list[float]]]:
-    """`Values` of the systems: under the first few seeds where these suffice, once where nothing is learnt."""
+    """`Values` of the systems: of the first few seeds where these suffice, one where nothing is learnt."""
     values: dict[str, dict[str, list[float]]] = {}
     for name in systems:
         chosen = (seeds if name in _MANY else seeds[:_FEW]) if miniature.learns(name) else seeds[:1]

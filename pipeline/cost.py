@@ -61,6 +61,9 @@ def measure(
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise ParamsError("this machine has no CUDA device that torch can use: take `--device cpu`")
+    batch = params.compute.batch
+    if batch == "auto":
+        raise ParamsError("params.yaml: compute.batch: costs are compared at one batch; give a number")
     torch.set_num_threads(params.compute.threads)
     systems = [it for it in resolve_systems(params) if it.datasets is None]
     if wrong := next((it.error for it in systems if it.error), None):
@@ -68,7 +71,7 @@ def measure(
     auxiliary = params.protocols[0]
     images = sum(count_images(params, auxiliary)[0].values())
     announce(f"building {len(systems)} systems on random weights")
-    benches = list(_benches(params, systems, device, auxiliary))
+    benches = list(_benches(params, systems, device, batch, auxiliary))
     for number in range(rounds + 1):
         announce(f"round {number} of {rounds}" if number else "a round that counts for nothing")
         for bench in benches:
@@ -78,7 +81,7 @@ def measure(
         device=torch.cuda.get_device_name() if device == "cuda" else str(machine()["processor"]),
         machine=machine(),
         threads=torch.get_num_threads(),
-        batch=params.compute.batch,
+        batch=batch,
         rounds=rounds,
         auxiliary=auxiliary,
         images=images,
@@ -87,14 +90,14 @@ def measure(
 
 
 def _benches(
-    params: Params, systems: Sequence[ResolvedSystem], device: str, auxiliary: str
+    params: Params, systems: Sequence[ResolvedSystem], device: str, batch: int, auxiliary: str
 ) -> Iterator["_Bench"]:
     """Of every system; those of one tower share its weights."""
     towers: dict[str, Clip] = {}
     for resolved in systems:
         if resolved.tower not in towers:
             towers[resolved.tower] = _random_tower(tower_spec(params, resolved.tower), device)
-        yield _Bench(resolved, towers[resolved.tower], params.compute.batch, auxiliary)
+        yield _Bench(resolved, towers[resolved.tower], batch, auxiliary)
 
 
 def _random_tower(spec: TowerSpec, device: str) -> Clip:
@@ -104,10 +107,10 @@ def _random_tower(spec: TowerSpec, device: str) -> Clip:
 
 
 def operations(resolved: ResolvedSystem, spec: TowerSpec) -> tuple[float, float]:
-    """Operations of an image, tower and head, and of the text side of a class; nothing is computed.
+    """Operations of an image, tower and head, and of the text side of a class, 0 without one.
 
-    A multiplication and an addition are two operations; of anything but matrix products and convolutions
-    there are few, and they are not counted.
+    Nothing is computed. A multiplication and an addition are two operations; of anything but matrix products
+    and convolutions there are few, and they are not counted.
     """
     clip = _random_tower(spec, "meta")
     method = methods.build(resolved.system.method, resolved.settings, clip)
@@ -170,10 +173,10 @@ class _Bench:
             learnt=training.parameters if training else 0,
             frozen=sum(tensor.numel() for tensor in weights),
             image_gflop=of_image / _GIGA,
-            text_gflop=of_text / _GIGA,
+            text_gflop=of_text / _GIGA if of_text else None,
             tower_ms=tower / _MILLI,
             head_ms=head / _MILLI,
-            text_ms=median["text"] / _MILLI,
+            text_ms=median["text"] / _MILLI if of_text else None,
             memory_mib=(held + median["memory"]) / _MIB if "memory" in median else None,
             training_s=training.seconds(images, tower, median["training"]) if training else None,
             epochs=training.epochs if training else None,

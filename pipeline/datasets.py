@@ -19,7 +19,7 @@ import yaml
 
 from pipeline import catalog
 from pipeline.archives.writer import require_free, staged
-from pipeline.catalog import DatasetRecord, Guess, KnownCounts, Sample, registry
+from pipeline.catalog import DatasetRecord, Guess, KnownCounts, Sample, Source, registry
 from pipeline.catalog.survey import survey
 from pipeline.catalog.tree import read_tree, some
 from pipeline.errors import DataError, ParamsError
@@ -256,7 +256,7 @@ def _state(params: Params, record: DatasetRecord) -> DatasetState:
         problems=tuple(manifest.errors.values()) if manifest else (),
         folder=str(folder),
         bytes_on_disk=_bytes_below(folder) if there else None,
-        bytes_to_download=None if there else bytes_to_download(record, build.name),
+        bytes_to_download=None if there else catalog.known_bytes(to_download(record, build.name)),
         licence=record.licence.name,
         how=catalog.what_brings(record.name, params.data_root),
     )
@@ -296,12 +296,8 @@ def _bytes_below(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def bytes_to_download(record: DatasetRecord, build: str | None) -> int | None:
-    """Bytes of the archives of the first source that needs no person."""
+def to_download(record: DatasetRecord, build: str | None) -> tuple[Source, ...] | None:
+    """The archives of the first route that needs no person."""
     from pipeline.downloads.hosts import routes  # late, as an HTTP client comes with it
 
-    for route in routes(record, build):
-        sizes = [source.bytes for source in route]
-        if not any(source.by_hand for source in route):
-            return None if None in sizes else sum(size for size in sizes if size is not None)
-    return None
+    return next((route for route in routes(record, build) if not any(it.by_hand for it in route)), None)

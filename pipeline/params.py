@@ -20,6 +20,9 @@ PARAMS_FILE = Path("params.yaml")
 
 BOTH_PROTOCOLS = "both"
 
+_MOST_IMAGES = 65536  # a pass of more fits no memory
+_AUTO_IMAGES = 256  # a GPU is busy with fewer
+
 # Names become file names and DVC stage names.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]*$")]
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**32)]  # what every random generator takes
@@ -63,9 +66,22 @@ class ComputeParams(SettingsRecord):
     gpus: int = Field(default=0, ge=0, le=1024)  # no cluster of one job has more
     workers_per_gpu: int = Field(default=1, gt=0, le=64)  # more get no share worth having
     threads: int = Field(default=1, gt=0, le=1024)  # of torch, in each worker; no machine has more
-    batch: int = Field(default=16, gt=0, le=65536)  # a pass of more fits no memory
+    batch: int | Literal["auto"] = 16  # images in a pass; auto: what the memory of a GPU holds
     retries: int = Field(default=3, ge=0, le=100)  # of a group whose worker died; more hide a fault
     time_limit: float | None = Field(default=None, gt=0, le=31_536_000)  # seconds of a group; None: any
+
+    @field_validator("batch", mode="before")
+    @classmethod
+    def _is_a_batch(cls, value: Any) -> Any:
+        if value != "auto" and not (type(value) is int and 0 < value <= _MOST_IMAGES):
+            raise ValueError(f"a whole number from 1 to {_MOST_IMAGES} is meant, or auto")
+        return value
+
+    @model_validator(mode="after")
+    def _fits_a_gpu(self) -> "ComputeParams":
+        if self.batch == "auto" and not self.gpus:
+            raise ValueError("batch: auto is by the memory of a GPU; give a number where gpus is 0")
+        return self
 
     @model_validator(mode="after")
     def _enforceable(self) -> "ComputeParams":
@@ -77,6 +93,16 @@ class ComputeParams(SettingsRecord):
     def device(self) -> str:
         """The torch device of a worker."""
         return "cuda" if self.gpus else "cpu"
+
+    @property
+    def most_images(self) -> int:
+        """Images that go through a tower at once, at most."""
+        return _AUTO_IMAGES if self.batch == "auto" else self.batch
+
+    @property
+    def fitted_to(self) -> float | None:
+        """Share of a GPU that `most_images` are cut down to; None: they are to go through as they are."""
+        return 1 / self.workers_per_gpu if self.batch == "auto" else None
 
     @property
     def workers(self) -> int:

@@ -29,6 +29,7 @@ import torch
 from pipeline import methods, process
 from pipeline.clip import load_clip
 from pipeline.clip.architecture import build_model, read_config
+from pipeline.clip.memory import fitting_batch
 from pipeline.errors import ZsadError
 from pipeline.execution.counts import DevicePixels, masks_on, pixel_state
 from pipeline.execution.scoring import DRAWS
@@ -128,7 +129,7 @@ def _key(task: GroupTask) -> str:
             "code": sorted({code_digest(it.cell.key.method) for it in task.cells}),
             "tower": asdict(task.tower),
             "cells": cells,
-            "compute": [task.device, task.threads, task.batch],
+            "compute": [task.device, task.threads, task.batch, task.fitted_to],
             "counted": [task.masks, is_counted(task)],
         }
     )
@@ -184,6 +185,12 @@ class _Bench:
         self._taps = frozenset().union(*(method.taps for method, _ in self._cells))
         self._states = [pixel_state(self._clip.device, len(self)) for _ in self._cells]
 
+    @property
+    def most(self) -> int:
+        """Images that go through the tower at once."""
+        task = self._task
+        return fitting_batch(self._clip, self._taps, share=task.fitted_to, most=task.batch)
+
     def encode(self, count: int) -> None:
         """One pass of `count` images."""
         self._features = self._clip.encode_image(self._images[:count], self._taps)
@@ -233,7 +240,7 @@ def measure(task: GroupTask, *, counted: bool) -> Rates:
     build = _seconds(bench.build)
     with torch.inference_mode():
         bench.encode(1)  # loads what the first pass loads; it says nothing of the next
-        count = 1 if _seconds(lambda: bench.encode(1)) > _ENOUGH_SECONDS else task.batch
+        count = 1 if _seconds(lambda: bench.encode(1)) > _ENOUGH_SECONDS else bench.most
         image = _mean_seconds(lambda: bench.encode(count)) / count
         score = _mean_seconds(lambda: bench.score(count)) / count
         pixels, finish = _pixel_seconds(bench, count, counted=counted) if task.masks else (0.0, 0.0)

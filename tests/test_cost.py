@@ -136,9 +136,17 @@ def test_real_times_are_positive_and_a_heavier_pass_counts_more(small_params: di
     small_params["methods"] = {"anomalyclip": small_params["methods"]["anomalyclip"]}
     plain, deep = measured(small_params, seeds=[1, 2]).systems
     assert (plain.variant, deep.variant) == ("", "deep")
-    assert min(plain.tower_ms, plain.head_ms, plain.text_ms, plain.training_s or 0) > 0
+    assert min(plain.tower_ms, plain.head_ms, plain.text_ms or 0, plain.training_s or 0) > 0
     assert deep.image_gflop > plain.image_gflop
     assert deep.text_gflop == plain.text_gflop
+
+
+@pytest.mark.usefixtures("project")
+def test_a_method_without_a_text_side_has_no_cost_of_it(small_params: dict[str, Any]) -> None:
+    small_params["methods"] = {"uniadet": {"layers": [8], "training": {"epochs": 1}}}
+    (only,) = measured(small_params).systems
+    assert (only.text_ms, only.text_gflop) == (None, None)
+    assert only.image_gflop > 0
 
 
 @pytest.mark.usefixtures("project")

@@ -13,6 +13,7 @@ from pipeline.errors import ParamsError
 from pipeline.execution.systems import resolve_systems
 from pipeline.params import Params, load_params, parse_params
 from pipeline.tables import published_table
+from pipeline.tables.published import SINCE
 from tests.project import ROOT
 
 
@@ -63,6 +64,19 @@ def test_profiles_compose_to_valid_params(profile: str, committed: bool, values:
     assert (made == values) is committed
 
 
+@pytest.mark.parametrize("profile", ["miniature", "paper"])
+def test_one_word_adds_the_methods_since_2024_behind_the_papers(profile: str) -> None:
+    six = composed(f"profile={profile}")
+    wider = composed(f"profile={profile}", "systems=extended")
+    names = list(wider["methods"])
+    assert names[:6] == list(six["methods"])
+    assert {"af_clip", "uniadet"} <= set(names[6:]) <= set(SINCE)
+    assert {key: value for key, value in wider.items() if key != "methods"} == {
+        key: value for key, value in six.items() if key != "methods"
+    }
+    assert not [item.error for item in resolve_systems(parse_params(wider)) if item.error]
+
+
 @pytest.mark.parametrize(
     ("choice", "variants", "one"),
     [
@@ -108,7 +122,14 @@ def test_outputs_of_two_profiles_do_not_overlap(values: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"compute": {"backend": "ray", "batch": 0}}, "compute.batch: Input should be greater than 0"),
+        (
+            {"compute": {"backend": "ray", "batch": 0}},
+            "compute.batch: a whole number from 1 to 65536",
+        ),
+        (
+            {"compute": {"backend": "ray", "batch": "auto"}},
+            "compute: batch: auto is by the memory of a GPU; give a number where gpus is 0",
+        ),
         ({"compute": {"backend": "ray", "cpus": True}}, "compute.cpus: true is a truth value"),
         ({"compute": {"backend": "ray", "gpus": 10**9}}, "compute.gpus: Input should be less"),
         ({"compute": {"backend": "ray", "time_limit": 1e30}}, "compute.time_limit: Input should be less"),
@@ -135,6 +156,14 @@ def test_a_bad_key_is_named(values: dict[str, Any], change: dict[str, Any], mess
     with pytest.raises(ParamsError) as caught:
         parse_params(values | change)
     assert f"params.yaml: {message}" in str(caught.value)
+
+
+def test_a_batch_by_the_memory_of_a_gpu_is_shared_by_its_workers(values: dict[str, Any]) -> None:
+    compute = {"backend": "ray", "gpus": 1, "batch": "auto", "workers_per_gpu": 2}
+    asked = parse_params(values | {"compute": compute}).compute
+    assert (asked.most_images, asked.fitted_to) == (256, 0.5)
+    fixed = parse_params(values | {"compute": compute | {"batch": 8}}).compute
+    assert (fixed.most_images, fixed.fitted_to) == (8, None)
 
 
 def test_missing_file_says_where_to_run(tmp_path: Path) -> None:

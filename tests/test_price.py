@@ -91,6 +91,18 @@ def test_an_estimate_is_operations_at_half_of_the_peak(priced: Price) -> None:
     assert priced.estimates["H100 SXM 80 GB"] == pytest.approx(by_hand, rel=0.002)
 
 
+def test_what_a_method_does_beside_the_tower_is_counted_apart(paper: Params, priced: Price) -> None:
+    """AF-CLIP's adaptor is 141 GFLOP an image; UniADet passes half of its epochs' images again."""
+    methods = {**paper.methods, "af_clip": {}, "uniadet": {}}
+    wider = price(paper.model_copy(update={"methods": methods}))
+    before, after = priced.towers["main"], wider.towers["main"]
+    assert before.own == 0
+    assert after.own == pytest.approx(before.images * 140.9e9, rel=1e-3)
+    assert after.flop == pytest.approx(before.flop, rel=0.01)
+    assert after.tuned - before.tuned == round(15 * 0.5 * (1725 + 2162))
+    assert after.images == before.images
+
+
 def test_what_is_not_known_is_said(priced: Price) -> None:
     notes = "\n".join(priced.unknown)
     assert "dagm: 8050 images over 10 subsets whose own counts are not known" in notes

@@ -7,7 +7,7 @@ a fingerprint names the build that was found. Nothing here downloads, decodes at
 from pipeline.catalog.builds import count_problems
 from pipeline.catalog.guess import Guess, guess
 from pipeline.catalog.listing import advice, list_samples
-from pipeline.catalog.record import Build, DatasetRecord, Domain, Source, Subset, Task
+from pipeline.catalog.record import Build, DatasetRecord, Domain, Source, Subset, Task, known_bytes
 from pipeline.catalog.registry import (
     PAPER,
     absent,
@@ -15,6 +15,7 @@ from pipeline.catalog.registry import (
     by_step,
     evaluated,
     files_of,
+    is_import,
     is_taken,
     leave_out,
     names,
@@ -52,7 +53,9 @@ __all__ = [
     "evaluated",
     "files_of",
     "guess",
+    "is_import",
     "is_taken",
+    "known_bytes",
     "leave_out",
     "list_samples",
     "names",

@@ -6,6 +6,7 @@ traps, what could not be confirmed, and where it is to be got. How it is fetched
 """
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
@@ -26,6 +27,13 @@ Domain = Literal["industrial", "medical", "own"]
 Status = Literal["confirmed", "reported", "inferred", "accepted"]
 
 _COUNTS = re.compile(r"(\d+)/(\d+)")  # normal/anomalous
+_PAGES = {
+    "gdrive": "https://drive.google.com/file/d/{id}",
+    "gdrive folder": "https://drive.google.com/drive/folders/{id}",
+    "huggingface": "https://huggingface.co/datasets/{id}/resolve/main/{file}",
+    "kaggle": "https://www.kaggle.com/datasets/{id}",
+    "zenodo": "https://zenodo.org/records/{id}",
+}
 _WITH_ID = frozenset({"gdrive", "figshare", "zenodo", "kaggle", "huggingface"})
 
 
@@ -51,6 +59,7 @@ class Source(_Part):
         build: name of the build that it gives, null for the first one.
         folder: a Google Drive folder, no file.
         keep: the one folder of the archive that belongs to the data set, null for all of it.
+        about: bytes as a page rounds them, where no exact number is known: for plans, not for checks.
         digest_status: `tool` when a maintained tool checks its own download with it, `hint` when from one
             unrelated script, `measured` when computed by whoever gathered the facts.
     """
@@ -68,6 +77,7 @@ class Source(_Part):
     folder: bool = False
     keep: FileName | None = None
     bytes: int | None = Field(default=None, gt=0)
+    about: int | None = Field(default=None, gt=0)
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     md5: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
     digest_status: Literal["tool", "hint", "measured"] | None = None
@@ -89,6 +99,17 @@ class Source(_Part):
     def further_files(self) -> tuple[str, ...]:
         """What its other files are called, below the folder of the first."""
         return (*self.volumes, *self.files[1:])
+
+    @property
+    def size(self) -> int | None:
+        """Bytes, exact where they are known."""
+        return self.bytes or self.about
+
+    @property
+    def address(self) -> str:
+        """What a person opens in a browser."""
+        page = _PAGES.get(f"{self.kind} folder" if self.folder else self.kind, "{id}")
+        return self.url or page.format(id=self.id, file=self.file_name)
 
     @property
     def key(self) -> str:
@@ -128,6 +149,12 @@ class Source(_Part):
         if (self.gated or self.files) and self.kind != "huggingface":
             raise ValueError("`gated` and `files` are of huggingface alone")
         return self
+
+
+def known_bytes(archives: Iterable[Source] | None) -> int | None:
+    """Bytes of all `archives` together; None where one is not known, or there are none to take."""
+    sizes = [source.size for source in archives] if archives is not None else [None]
+    return None if None in sizes else sum(size for size in sizes if size is not None)
 
 
 class Subset(_Part):

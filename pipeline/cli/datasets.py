@@ -25,20 +25,23 @@ _MOST_SUBSETS = 30  # that are listed one by one
 
 @click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="For programs: a list of objects.")
+@click.option("--profile", help="Those of this profile, not of params.yaml.")
 @click.pass_context
-def datasets(ctx: click.Context, as_json: bool) -> None:
+def datasets(ctx: click.Context, as_json: bool, profile: str | None) -> None:
     """List every data set: what it is, whether it is there and prepared, and how to get it.
 
     \b
     Example:
       zsad datasets
+      zsad datasets --profile paper
       zsad datasets add photos/widgets
     """  # noqa: D301 - click reads the backspace
     if ctx.invoked_subcommand is not None:
         return
     from pipeline.datasets import overview
+    from pipeline.flows.request import composed_params
 
-    states = overview(load_params(ctx.obj))
+    states = overview(composed_params(profile) if profile else load_params(ctx.obj))
     if as_json:
         click.echo(json.dumps([asdict(state) for state in states], indent=1, ensure_ascii=False))
     else:

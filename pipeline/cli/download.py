@@ -105,7 +105,7 @@ def _weights(profile: str, ledger: Path, *, track: bool) -> None:
             try:
                 paths.append(obtain_file(known.url, known.sha256, store))
             except DataError as error:
-                failed.append(f"{error}; or put the file at {known.path}")
+                failed.append(f"{error}; or fetch {known.url} elsewhere and put it at {known.path}")
                 continue
             display.say(f"{model}, {tag}: {paths[-1]}")
     if track and paths:
@@ -139,8 +139,10 @@ def _dvc_file(root: Path) -> Path:
 
 def _refuse_import(root: Path) -> None:
     """DVC writes what it imports anew, and everything else in that folder would be lost."""
+    from pipeline import catalog
+
     path = _dvc_file(root)
-    if path.exists() and "\ndeps:" in path.read_text(encoding="utf-8"):
+    if path.exists() and catalog.is_import(path):
         raise DataError(f"{root}: an import of {path}, which DVC writes anew; choose another --root")
 
 
@@ -171,15 +173,18 @@ def _announcement(
     """One line per data set with its terms and size, and one on the room that all need."""
     from rich.filesize import decimal
 
-    from pipeline.downloads import bytes_to_fetch
+    from pipeline.catalog import known_bytes
+    from pipeline.downloads import to_fetch
 
-    total = 0
+    sizes: dict[str, int] = {}  # one archive may be of several data sets
     for record in records:
-        size = bytes_to_fetch(record, store, builds.get(record.name))
+        archives = to_fetch(record, store, builds.get(record.name))
         there = (store.root / record.name).exists()
-        total += 0 if there else size or 0
+        sizes |= {source.key: source.size or 0 for source in archives or () if not there}
+        size = known_bytes(archives)
         known = "size not known" if size is None else f"{decimal(size)} to fetch"
         yield f"{record.name}: {_terms(record)}; {'already there' if there else known}"
+    total = sum(sizes.values())
     free = f"{decimal(shutil.disk_usage(store.root).free)} are free in {store.root}"
     need = f"{decimal(total)} to fetch where the size is known, about twice that while it is unpacked"
     yield f"{need}; {free}" if total else free

@@ -36,6 +36,7 @@ class Clip:
         vision: The image tower.
         text: The text tower.
         embed_dim: Channels of the joint space.
+        mlp_ratio: How many times as wide as a token the wide layer of an image block is.
         device: Where the weights lie and every result appears.
     """
 
@@ -45,6 +46,7 @@ class Clip:
         self.text = TextTower(model)
         self.embed_dim = int(model.text_projection.shape[1])
         self.device: torch.device = model.text_projection.device
+        self.mlp_ratio = float(config["vision_cfg"].get("mlp_ratio", 4))
         self._config = {key: config[key] for key in ("vision_cfg", "text_cfg")}
         self._state: dict[str, Tensor] = model.state_dict()
 

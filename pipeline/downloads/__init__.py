@@ -6,7 +6,7 @@ Drive and Kaggle through their libraries); `assemble` unpacks, checks and places
 
 from pipeline.downloads.display import Display, open_display
 from pipeline.downloads.http import file_size
-from pipeline.downloads.obtain import Obtained, bytes_to_fetch, obtain, obtain_all, obtain_file
+from pipeline.downloads.obtain import Obtained, obtain, obtain_all, obtain_file, to_fetch
 from pipeline.downloads.retries import DownloadError
 from pipeline.downloads.store import Store, open_store
 from pipeline.errors import DiskFullError
@@ -17,11 +17,11 @@ __all__ = [
     "DownloadError",
     "Obtained",
     "Store",
-    "bytes_to_fetch",
     "file_size",
     "obtain",
     "obtain_all",
     "obtain_file",
     "open_display",
     "open_store",
+    "to_fetch",
 ]

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from urllib.parse import urljoin
 
 from pipeline.catalog import Source
 from pipeline.downloads.digests import Expected, FirstDownload, tree_bytes, tree_digest, verify, verify_tree
@@ -71,8 +70,11 @@ def is_held(source: Source, dataset: str, store: Store) -> bool:
 def by_hand(source: Source, folder: Path) -> str:
     """What a person has to fetch, or can fetch in a browser, and where to put it."""
     what = source.instructions or "fetch it in a browser"
-    more = "".join(f" and {urljoin(source.url or '', name)} at {folder / name}" for name in source.volumes)
-    return f"{what} ({source.url}), put it at {folder / source.file_name}{more}, and run the command again"
+    there = source.address.removesuffix(source.file_name)
+    more = "".join(f" and {there}{name} at {folder / name}" for name in source.further_files)
+    return (
+        f"{what} ({source.address}), put it at {folder / source.file_name}{more}, and run the command again"
+    )
 
 
 def note_digest(held: Held, store: Store) -> None:

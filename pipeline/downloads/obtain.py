@@ -73,11 +73,10 @@ def obtain(record: DatasetRecord, store: Store, build: str | None = None) -> Obt
         raise DownloadError(_nothing_worked(record, ways, failures, store))
 
 
-def bytes_to_fetch(record: DatasetRecord, store: Store, build: str | None = None) -> int | None:
-    """Bytes that the first route that can be tried has still to bring, None where the record does not say."""
+def to_fetch(record: DatasetRecord, store: Store, build: str | None = None) -> Route | None:
+    """What of the first route that can be tried is still to be brought, None where there is none."""
     for route in _ordered(record, routes(record, build), store):
-        missing = [source.bytes for source in route if not is_held(source, record.name, store)]
-        return None if None in missing else sum(size for size in missing if size is not None)
+        return tuple(source for source in route if not is_held(source, record.name, store))
     return None
 
 
@@ -134,8 +133,8 @@ def _locked(record: DatasetRecord, route: Route, store: Store, build: str | None
 
 def _require_room(record: DatasetRecord, route: Route, store: Store) -> None:
     """Archives and, of images that hardly pack, as much again for what is in them."""
-    known = sum(source.bytes or 0 for source in route)
-    missing = sum(source.bytes or 0 for source in route if not is_held(source, record.name, store))
+    known = sum(source.size or 0 for source in route)
+    missing = sum(source.size or 0 for source in route if not is_held(source, record.name, store))
     free = shutil.disk_usage(store.root).free
     if free < known + missing:
         raise DiskFullError(
@@ -175,6 +174,17 @@ def _nothing_worked(
     return "\n  ".join(lines)
 
 
+def _from_elsewhere(record: DatasetRecord, store: Store, build: str | None) -> str:
+    """What to do without a network: bring the files of the first route that can be tried."""
+    route = _ordered(record, routes(record, build), store)[0]
+    steps = [
+        by_hand(source, store.folder(source, record.name))
+        for source in route
+        if not is_held(source, record.name, store)
+    ]
+    return f"{record.name}: no network; where there is one: {'; and '.join(steps)}"
+
+
 def obtain_all(
     records: Sequence[DatasetRecord], store: Store, *, builds: Mapping[str, str], keep: bool
 ) -> Iterator[Obtained]:
@@ -194,8 +204,14 @@ def obtain_all(
             if offline and _needs_network(record, store, builds.get(record.name)):
                 raise offline
             obtained = obtain(record, store, builds.get(record.name))
+        except NoNetworkError as error:
+            if offline is None:
+                store.display.say(str(error))
+            offline = error
+            steps = _from_elsewhere(record, store, builds.get(record.name))
+            yield Obtained(record.name, "failed", store.root / record.name, error=steps)
+            continue
         except DataError as error:
-            offline = error if isinstance(error, NoNetworkError) else offline
             yield Obtained(record.name, "failed", store.root / record.name, error=str(error))
             continue
         del waiting[record.name]

@@ -73,8 +73,7 @@ def require_network(reason: str) -> None:
     """
     if _UNRESOLVED.search(reason) and not any(map(_has_address, _WELL_KNOWN)):
         raise NoNetworkError(
-            f"no network: {', '.join(_WELL_KNOWN)} have no address here; run the command again with one, "
-            "or bring the archives by hand (docs/how-to/downloads.md)"
+            f"no network: {', '.join(_WELL_KNOWN)} have no address here; run the command again with one"
         )
 
 

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from pipeline.execution.retries import GroupFailedError, LostWorkerError, StoppedError
 from pipeline.execution.tasks import GroupTask, Report
-from pipeline.execution.usage import Place, here
+from pipeline.execution.usage import Place, Scored, here, unheard
 from pipeline.params import ComputeParams
 
 _PER_WORKER = 2
@@ -30,12 +30,13 @@ class Backend(Protocol):
     def workers(self) -> int:
         """How many groups it can run at the same time, now."""
 
-    def run(self, task: GroupTask, started: Callable[[Place], None]) -> Report:
+    def run(self, task: GroupTask, started: Callable[[Place], None], scored: Scored = unheard) -> Report:
         """The report of a group, tried once.
 
         Args:
             task: the group.
             started: is told where it runs, as soon as it does.
+            scored: is told now and then how many of its images are scored.
 
         Raises:
             LostWorkerError: its process or node is gone.
@@ -62,7 +63,7 @@ class SerialBackend:
         """See `Backend.workers`."""
         return 1
 
-    def run(self, task: GroupTask, started: Callable[[Place], None]) -> Report:
+    def run(self, task: GroupTask, started: Callable[[Place], None], scored: Scored = unheard) -> Report:
         """See `Backend.run`."""
         from pipeline.execution.worker import run_here
 
@@ -72,7 +73,7 @@ class SerialBackend:
             if self._lost is None:
                 started(here())
                 try:
-                    return run_here(task)
+                    return run_here(task, scored)
                 except LostWorkerError as error:
                     self._lost = error  # the next run has another process
             raise GroupFailedError(f"{task.label}: {self._lost}; run again") from self._lost

@@ -32,11 +32,12 @@ from pipeline.execution.retries import (
     TimeLimitError,
 )
 from pipeline.execution.tasks import GroupTask, Report
-from pipeline.execution.usage import Place, here
+from pipeline.execution.usage import Place, Scored, here, unheard
 from pipeline.execution.worker import Worker, Workplace, WorkplaceError, kill_worker, stopped_workers
 from pipeline.params import ComputeParams
 
 _POLL_SECONDS = 0.5
+_AT_ANY_TIME = "at any time"
 _UNPLACED_SECONDS = 30
 """How long a group may wait while no node could take it: a node that died is often back soon."""
 _STOPPED_SECONDS = 60.0
@@ -58,7 +59,9 @@ class _Crew:
     def __init__(self, demand: Demand, workplace: Workplace) -> None:
         self._demand, self._workplace = demand, workplace
         # No retries by Ray: it would not say so, and would not know when to halve the batch.
-        self._hire = ray.remote(Worker).options(num_cpus=demand.cpus, num_gpus=demand.gpu_share)
+        # In its group of calls a worker answers how far it is, whatever it is at.
+        actor = ray.remote(concurrency_groups={_AT_ANY_TIME: 1})(Worker)
+        self._hire = actor.options(num_cpus=demand.cpus, num_gpus=demand.gpu_share)
         self._free: SimpleQueue[_Hired] = SimpleQueue()
         self._hired = 0  # those that start included
         self._lock = Lock()
@@ -104,11 +107,11 @@ class RayBackend:
         """See `Backend.workers`."""
         return width(self._demand)
 
-    def run(self, task: GroupTask, started: Callable[[Place], None]) -> Report:
+    def run(self, task: GroupTask, started: Callable[[Place], None], scored: Scored = unheard) -> Report:
         """See `Backend.run`."""
         worker, lives = self._free_worker(task), False
         try:
-            report = self._report(worker, task, started)
+            report = self._report(worker, task, started, scored)
             lives = True
             return report
         except RayError as error:
@@ -120,13 +123,15 @@ class RayBackend:
         finally:
             (self._crew.give if lives else self._crew.dismiss)(worker)
 
-    def _report(self, worker: _Hired, task: GroupTask, started: Callable[[Place], None]) -> Report:
+    def _report(
+        self, worker: _Hired, task: GroupTask, started: Callable[[Place], None], scored: Scored
+    ) -> Report:
         place = worker.entered.result()
         started(place)
         self._moved = self._running[str(place)] = time.monotonic()
         try:
             coming = worker.actor.run.options(name=task.label).remote(task)
-            self._wait_for(coming, task, place)
+            self._wait_for(coming, task, place, _asking(worker.actor, scored))
             report: Report = ray.get(coming)
             return report
         finally:
@@ -157,11 +162,12 @@ class RayBackend:
             if str(here() | {"pid": pid}) not in known:
                 kill_worker(pid)
 
-    def _wait_for(self, coming: Any, task: GroupTask, place: Place) -> None:
+    def _wait_for(self, coming: Any, task: GroupTask, place: Place, asked: Iterator[None]) -> None:
         start, limit, notice = time.monotonic(), self._most(task), _NOTICE_SECONDS
         while not ray.wait([coming], timeout=_POLL_SECONDS)[0]:
             if self._stopped.is_set():
                 raise StoppedError
+            next(asked)
             seconds = time.monotonic() - start
             if seconds > limit:
                 _kill(place)
@@ -190,6 +196,16 @@ def ray_backend(compute: ComputeParams) -> Iterator[RayBackend]:
     """Ray on the cluster of `RAY_ADDRESS` or on this machine; left or stopped at the end."""
     with ray_session(compute) as workplace:
         yield RayBackend(compute, workplace)
+
+
+def _asking(actor: Any, scored: Scored) -> Iterator[None]:
+    """Each time: tell `scored` what the worker has answered, and ask it again; nobody waits for an answer."""
+    while True:
+        answer = actor.scored.options(concurrency_group=_AT_ANY_TIME).remote()
+        while not ray.wait([answer], timeout=0)[0]:
+            yield
+        scored(ray.get(answer))
+        yield
 
 
 def _kill(place: Place) -> None:

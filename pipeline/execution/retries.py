@@ -114,8 +114,9 @@ def attempt(task: GroupTask, once: Once, *, retries: int, record: Record) -> Rep
                 raise GroupFailedError(
                     f"{task.label}: out of memory with a batch of one ({error})"
                 ) from error
-            task = replace(task, batch=task.batch // 2)
-            note("batch_halved", reason=str(error), to=task.batch)
+            task = replace(task, batch=task.batch // 2, fitted_to=task.fitted_to and task.fitted_to / 2)
+            most = f"at most {task.batch}" if task.fitted_to else task.batch
+            note("batch_halved", reason=str(error), to=most)
 
 
 def _noting(record: Record, task: GroupTask, lost: int) -> Record:

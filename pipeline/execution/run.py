@@ -7,6 +7,7 @@ flow's business.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from pipeline import catalog
@@ -17,7 +18,7 @@ from pipeline.execution.retries import Record, attempt
 from pipeline.execution.store import CellStore
 from pipeline.execution.systems import resolve_systems
 from pipeline.execution.tasks import CellTask, GroupTask, TaskBuilder, failed_result, known_columns
-from pipeline.execution.usage import Usage, together
+from pipeline.execution.usage import Scored, Usage, together, unheard
 from pipeline.params import Params
 from pipeline.plan import Refused, Subset, make_plan
 from pipeline.results import LEFT_OUT, CellResult, CellRow, ResultsError, write_results
@@ -98,12 +99,14 @@ class Run:
     notes: list[str] = field(default_factory=list)
     usages: list[Usage] = field(default_factory=list)
 
-    def do(self, task: GroupTask, backend: Backend) -> tuple[CellResult, ...]:
-        """Run one group, keep its finished cells at once, and return the results of all of them."""
+    def do(self, task: GroupTask, backend: Backend, scored: Scored = unheard) -> tuple[CellResult, ...]:
+        """Run one group, keep its finished cells at once, and return the results of all of them.
+
+        `scored` is told now and then how many of its images are scored.
+        """
+        once = partial(backend.run, scored=scored)
         try:
-            results, usage = attempt(
-                task, backend.run, retries=self.params.compute.retries, record=self._record
-            )
+            results, usage = attempt(task, once, retries=self.params.compute.retries, record=self._record)
         except ZsadError as error:
             results = tuple(failed_result(cell.columns, str(error)) for cell in task.cells)
         else:

@@ -24,13 +24,14 @@ from torch import Tensor
 
 from pipeline import methods
 from pipeline.clip import Clip, Features, Tap, TowerSpec, load_clip
+from pipeline.clip.memory import fitting_batch
 from pipeline.errors import ZsadError, as_message
 from pipeline.execution.counts import DevicePixels, Masks, masks_on, pixel_state
 from pipeline.execution.examples import ExampleSelection, small_maps
 from pipeline.execution.retries import LostWorkerError, OutOfMemoryError, device_is_lost, out_of_memory
 from pipeline.execution.store import TextStore
 from pipeline.execution.tasks import CellTask, GroupTask, failed_result, tower_digest, weights_digest
-from pipeline.execution.usage import phase
+from pipeline.execution.usage import phase, scored
 from pipeline.files import file_digest, value_digest
 from pipeline.methods.base import LearntMethod, Method, Scores
 from pipeline.metrics import (
@@ -192,7 +193,8 @@ class _Group:
 
     def score(self, shard: SubsetShard, clip: Clip) -> None:
         taps: frozenset[Tap] = frozenset().union(*(run.method.taps for run in self.runs))
-        batches = read_batches(shard, self._task.batch, clip.device)
+        size = fitting_batch(clip, taps, share=self._task.fitted_to, most=self._task.batch)
+        batches, done = read_batches(shard, size, clip.device), 0
         for batch in ahead(batches) if taps else ():
             features = clip.encode_image(batch.images, taps)
             for run in tuple(self.runs):
@@ -200,6 +202,7 @@ class _Group:
                     run.score(features, batch.masks, batch.names)
             if not self.runs:
                 return
+            scored(done := done + len(batch.names))
 
     def finish(self, shard: SubsetShard) -> tuple[CellResult, ...]:
         for run in tuple(self.runs):

@@ -59,7 +59,11 @@ class CellTask:
 
 @dataclass(frozen=True)
 class GroupTask:
-    """Cells that one pass of a subset's images serves. `shards` is the folder of the prepared data set."""
+    """Cells that one pass of a subset's images serves.
+
+    `shards` is the folder of the prepared data set. At most `batch` images go through the tower at once, and
+    with `fitted_to` as many of them as that share of a GPU holds.
+    """
 
     tower: TowerSpec
     dataset: str
@@ -72,6 +76,7 @@ class GroupTask:
     threads: int
     batch: int
     cells: tuple[CellTask, ...]
+    fitted_to: float | None = None
 
     @property
     def label(self) -> str:
@@ -146,8 +151,9 @@ class TaskBuilder:
             shards=params.shards / group.dataset,
             device=params.compute.device,
             threads=params.compute.threads,
-            batch=params.compute.batch,
+            batch=params.compute.most_images,
             cells=cells,
+            fitted_to=params.compute.fitted_to,
         )
 
     def cell_task(self, cell: Cell) -> CellTask:

@@ -23,6 +23,7 @@ import torch
 from pipeline import methods
 from pipeline.cells import System
 from pipeline.clip import Clip, load_clip
+from pipeline.clip.memory import fitting_batch
 from pipeline.errors import DataError, DiskFullError, ParamsError, TrainingError, ZsadError
 from pipeline.execution.retries import device_is_lost, out_of_memory
 from pipeline.execution.systems import clear_weights, resolve_systems, trained_on, weights_name, write_status
@@ -123,13 +124,13 @@ class Trainer:
             return
         taps = frozenset().union(*(method.loss_taps for method in built.values()))
         with _features_folder() as folder:
-            batch = self._params.compute.batch
+            compute = self._params.compute
             try:
                 cache = collect_features(
                     clip,
                     auxiliary,
                     taps,
-                    batch=batch,
+                    batch=fitting_batch(clip, taps, share=compute.fitted_to, most=compute.most_images),
                     folder=Path(folder),
                     progress=partial(watch, f"images through the tower {tower}"),
                 )

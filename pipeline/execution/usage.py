@@ -1,20 +1,29 @@
-"""What groups cost where they ran: seconds by phase and memory high-water marks.
+"""What groups cost where they run, and how far they are: seconds by phase, memory, images scored.
 
-Phases are named where they happen (`with phase("tower"):`) and gathered for the group that runs in this
-thread, so that the code between them knows nothing of it. Torch is asked on a GPU only: whoever hands groups
-out needs not load it.
+Phases are named where they happen (`with phase("tower"):`), images counted where they are scored, and both
+gathered for the group that runs in this thread, so that the code between knows nothing of it. Torch is asked
+on a GPU only: whoever hands groups out needs not load it.
 """
 
 import os
 import platform
 import resource
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+Scored = Callable[[int], None]
+"""Is told how many images of a group are scored."""
+
+
+def unheard(_images: int) -> None:
+    """Where nobody asks how far a group is."""
+
+
 _phases: ContextVar[dict[str, float] | None] = ContextVar("phases", default=None)
+_scored: ContextVar[Scored] = ContextVar("scored", default=unheard)
 
 Place = dict[str, str | int]
 """Where a group runs: name of the machine (`node`), number of the process (`pid`)."""
@@ -74,6 +83,11 @@ def phase(name: str) -> Iterator[None]:
             phases[name] = phases.get(name, 0.0) + time.monotonic() - start
 
 
+def scored(images: int) -> None:
+    """Say that so many images of the group that is being measured are scored."""
+    _scored.get()(images)
+
+
 class Meter:
     """Measures the group inside `with measured() as meter`; `meter.usage()` is its cost so far."""
 
@@ -102,11 +116,12 @@ class Meter:
 
 
 @contextmanager
-def measured(device: str) -> Iterator[Meter]:
-    """Measure what runs inside, on the torch device `device`."""
+def measured(device: str, told: Scored) -> Iterator[Meter]:
+    """Measure what runs inside, on the torch device `device`; `told` hears of the images."""
     seconds: dict[str, float] = {}
-    token = _phases.set(seconds)
+    phases, listener = _phases.set(seconds), _scored.set(told)
     try:
         yield Meter(seconds, device)
     finally:
-        _phases.reset(token)
+        _phases.reset(phases)
+        _scored.reset(listener)

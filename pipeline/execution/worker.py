@@ -15,7 +15,7 @@ from pathlib import Path
 from pipeline.errors import ZsadError, log_to_stderr
 from pipeline.execution.scoring import score_group
 from pipeline.execution.tasks import GroupTask, Report
-from pipeline.execution.usage import Place, here, measured
+from pipeline.execution.usage import Place, Scored, here, measured
 from pipeline.files import file_digest, value_digest
 from pipeline.results import library_versions
 
@@ -71,19 +71,24 @@ def _libraries() -> dict[str, str | None]:
     return {name: version for name, version in library_versions().items() if name not in _ENGINES}
 
 
-def run_here(task: GroupTask) -> Report:
-    """Score a group in this process and measure it.
+def run_here(task: GroupTask, scored: Scored) -> Report:
+    """Score a group in this process and measure it; `scored` hears how far it is.
 
     Raises:
         OutOfMemoryError: a smaller batch may help.
     """
-    with measured(task.device) as meter:
+    with measured(task.device, scored) as meter:
         results = score_group(task)
         return results, meter.usage()
 
 
 class Worker:
-    """A Ray worker: its process, and its GPU where it was given one, are its own as long as it lives."""
+    """A Ray worker: its process, and its GPU where it was given one, are its own as long as it lives.
+
+    It can be asked how far a group is while it runs it.
+    """
+
+    _scored = 0
 
     def enter(self, workplace: Workplace) -> Place:
         """Begin to work for the driver; where that is.
@@ -97,7 +102,15 @@ class Worker:
 
     def run(self, task: GroupTask) -> Report:
         """See `run_here`."""
-        return run_here(task)
+        self._count(0)
+        return run_here(task, self._count)
+
+    def _count(self, images: int) -> None:
+        self._scored = images
+
+    def scored(self) -> int:
+        """Images of its group that are scored."""
+        return self._scored
 
 
 def kill_worker(pid: int) -> None:

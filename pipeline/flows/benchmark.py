@@ -31,12 +31,14 @@ from pipeline import catalog, methods
 from pipeline.errors import ZsadError, redacted
 from pipeline.flows.artifacts import publish
 from pipeline.flows.dvc_stages import run_stage, stage_order
+from pipeline.flows.gpus import own_gpus, run_side_by_side
+from pipeline.flows.interrupts import cancellable, result_of
 from pipeline.flows.request import Request, borrowed_params, profiles
 from pipeline.params import Params, load_params
 from pipeline.tables import write_run_tables
 
 VARIABLE = "ZSAD_NOTIFY"
-_EVALUATE = "evaluate"
+_TRAIN, _EVALUATE = "train", "evaluate"
 _SECONDS = 20
 _PREFECTS_WORDS = re.compile(r"^Flow run encountered an exception: (\w+Error: )?")
 
@@ -85,6 +87,7 @@ def run_name() -> str:
 
 
 @task(name="tables of what is finished", cache_policy=NO_CACHE)
+@cancellable
 def _incomplete_tables(params: Params) -> None:
     try:
         write_run_tables(params)
@@ -102,12 +105,18 @@ def _stop_if_paused() -> None:
 def _run_stages(params: Params) -> None:
     run_file = params.results / "run.json"  # evaluate writes it last
     before = _changed(run_file)
-    for stage in stage_order():
-        state = run_stage(stage, return_state=True)
+    gpus = own_gpus(params.compute)
+    for stage, instances in stage_order().items():
+        states: list[State[Any]]
+        if stage == _TRAIN and min(len(gpus), len(instances)) > 1:
+            states = run_side_by_side(instances, gpus)
+        else:
+            states = [run_stage(stage, return_state=True)]
         _stop_if_paused()
-        if stage == _EVALUATE and state.is_failed() and _changed(run_file) != before:
-            _incomplete_tables(params)
-        state.result()
+        if stage == _EVALUATE and states[0].is_failed() and _changed(run_file) != before:
+            result_of(_incomplete_tables(params, return_state=True))
+        for state in states:
+            result_of(state)
     publish(params)
 
 

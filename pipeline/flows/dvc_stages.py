@@ -7,7 +7,7 @@ shows as `Cached`.
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from graphlib import TopologicalSorter
 
 from prefect import get_run_logger, task
@@ -19,6 +19,8 @@ from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL
 from prefect.states import Cancelled, Completed
 
 from pipeline.errors import ZsadError, redacted
+from pipeline.execution.retries import StoppedError
+from pipeline.flows.interrupts import cancellable
 from pipeline.flows.processes import stream
 from pipeline.flows.sub_runs import PARENT_VARIABLE
 
@@ -30,8 +32,8 @@ class StageError(ZsadError):
     """A stage that did not end well."""
 
 
-def stage_order() -> list[str]:
-    """Names of DVC's stages, each after those that it depends on; the instances of one stage count as one.
+def stage_order() -> dict[str, list[str]]:
+    """DVC's stages, each after those that it depends on: its name, and its instances.
 
     Raises:
         ZsadError: DVC cannot read the project.
@@ -42,15 +44,18 @@ def stage_order() -> list[str]:
     if shown.returncode != 0:
         raise ZsadError(f"DVC cannot read the project: {shown.stderr.strip()}")
     graph: TopologicalSorter[str] = TopologicalSorter()
+    instances: dict[str, list[str]] = {}
     for line in shown.stdout.splitlines():
         if edge := _EDGE.match(line.strip()):
             graph.add(edge["after"].split("@")[0], edge["before"].split("@")[0])
         elif node := _NODE.match(line.strip()):
-            graph.add(node["node"].split("@")[0])
-    return list(graph.static_order())
+            name = node["node"].split("@")[0]
+            graph.add(name)
+            instances.setdefault(name, []).append(node["node"])
+    return {name: instances[name] for name in graph.static_order()}
 
 
-def _pause_wanted() -> Callable[[], bool]:
+def pause_wanted() -> Callable[[], bool]:
     """Asks whether somebody pressed `Suspend` on the page of the flow run that this is a part of.
 
     The run is known to its own threads only; what is returned may be asked in any.
@@ -60,20 +65,40 @@ def _pause_wanted() -> Callable[[], bool]:
 
 
 @task(name="stage", task_run_name="{stage}", cache_policy=NO_CACHE)
+@cancellable
 def run_stage(stage: str) -> State[None]:
-    """Bring one stage up to date; its output goes to the log of the task.
+    """`bring` one stage, all its instances, one after the other."""
+    return bring(stage, {}, paused=pause_wanted())
+
+
+def bring(
+    stage: str,
+    environment: Mapping[str, str],
+    *,
+    paused: Callable[[], bool],
+    stopped: Callable[[], bool] = lambda: False,
+) -> State[None]:
+    """Ask DVC for a stage or an instance, in a task; its output goes to the log of the task.
+
+    Args:
+        stage: its name.
+        environment: variables on top of this process's.
+        paused: asked now and then; once it says yes the stage is interrupted, and the state says so.
+        stopped: likewise.
 
     Raises:
         StageError: the stage failed; the message has its own reason, or else DVC's.
+        StoppedError: it was `stopped`.
     """
     lines: list[str] = []
-    paused = _pause_wanted()
     code = stream(
-        ["dvc", "repro", "--single-item", stage],
-        _for_sub_runs(),
+        ["dvc", "--wait-for-lock", "repro", "--single-item", stage],
+        {**_for_sub_runs(), **environment},
         _recorder(lines),
-        stopped=paused,
+        stopped=lambda: stopped() or paused(),
     )
+    if stopped():
+        raise StoppedError
     if paused():
         return Cancelled(name="Paused", message="goes on when the run is resumed")
     if code != 0:

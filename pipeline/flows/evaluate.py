@@ -7,9 +7,10 @@ auxiliary set are tuned one after the other, on the one device.
 
 import time
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, cast
 
 from prefect import flow, get_run_logger, task
@@ -25,6 +26,7 @@ from pipeline.execution.run import Run, Summary, open_run
 from pipeline.execution.store import CellStore, only_run
 from pipeline.execution.tasks import GroupTask
 from pipeline.flows.artifacts import ProgressArtifact, artifact_key
+from pipeline.flows.interrupts import cancellable, result_of
 from pipeline.flows.server import best_effort
 from pipeline.flows.sub_runs import run_in_parent
 from pipeline.params import Params
@@ -57,28 +59,47 @@ def _log_cells(results: tuple[CellResult, ...]) -> int:
     return failed
 
 
+class _Images:
+    """How many images of a run are scored, in the terminal and on its page. Safe for several threads."""
+
+    def __init__(self, run: Run, steps: Steps) -> None:
+        key, what = (
+            artifact_key(run.params.profile, "progress"),
+            f"Images of the {run.params.profile} profile",
+        )
+        self._steps, self._total = steps, sum(group.images for group in run.tasks)
+        self._page = ProgressArtifact(key, self._total, what)
+        self._of_group = [0] * len(run.tasks)
+        self._lock = Lock()
+        self.reach(0, 0)
+
+    def reach(self, index: int, images: int) -> None:
+        """So many of a group are scored. One that is tried again begins anew, but the count never falls."""
+        with self._lock:
+            self._of_group[index] = max(self._of_group[index], images)
+            done = sum(self._of_group)
+            self._steps.part("images", done, self._total)
+            self._page.reach(done)
+
+
 def _fan_out(run: Run) -> None:
     """Evaluate the missing groups; no missing group, no backend."""
     if not run.tasks:
         return
-    page = ProgressArtifact(
-        artifact_key(run.params.profile, "progress"),
-        sum(group.images for group in run.tasks),
-        f"Images of the {run.params.profile} profile",
-    )
     with progress("evaluate", len(run.tasks)) as steps, open_backend(run.params.compute) as backend:
-        steps.part("images", 0, page.total)
-        slots = Slots(backend)
+        images, slots = _Images(run, steps), Slots(backend)
 
         # Closes over the run: Prefect would walk through and serialise whatever is passed as an argument.
         @task(name="group", task_run_name="{label}", cache_policy=NO_CACHE)
+        @cancellable
         def do_group(label: str, index: int) -> None:
+            group = run.tasks[index]
             try:
-                results = run.do(run.tasks[index], backend)
+                results = run.do(group, backend, partial(images.reach, index))
             finally:
                 slots.give()
             failed = _log_cells(results)
-            steps.part("images", page.step(run.tasks[index].images), page.total)
+            images.reach(index, group.images)
             steps.step(f"{label}: {len(results)} cells" + (f", {failed} failed" if failed else ""))
 
         futures = []
@@ -138,10 +159,11 @@ def _fit(job: "Job") -> "History":
 
     # Closes over the job: Prefect would walk through and serialise whatever is passed as an argument.
     @task(name="fit", task_run_name=name, cache_policy=NO_CACHE)
+    @cancellable
     def fit() -> "History":
         return tune()
 
-    return fit()
+    return result_of(fit(return_state=True))
 
 
 def _shown(steps: Steps, key: str) -> "Watch":

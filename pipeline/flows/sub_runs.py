@@ -8,8 +8,6 @@ the record of a run, not the run.
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 from uuid import UUID
@@ -21,9 +19,10 @@ from prefect.exceptions import ObjectNotFound
 from prefect.flow_engine import run_flow
 from prefect.logging import get_logger
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect.states import Cancelled, Pending
+from prefect.states import Pending
 
-from pipeline.flows.server import ServerGoneError, asking_server, best_effort, some_server
+from pipeline.flows.interrupts import cancelled_when_interrupted
+from pipeline.flows.server import ServerGoneError, asking_server, some_server
 
 PARENT_VARIABLE = "ZSAD_PARENT_TASK_RUN"
 # The server hears of tasks a few seconds late, and one that was killed is up again well within this.
@@ -84,13 +83,19 @@ def _run(flow: Flow[P, R], parameters: dict[str, Any]) -> R:
         # Nobody answers where the parent's server was.
         with temporary_settings(restore_defaults={PREFECT_API_URL}):
             return _alone(flow, parameters)
-    with _cancelled_when_interrupted(flow_run):
-        return cast("R", run_flow(flow, flow_run=flow_run, parameters=parameters))
+    return _going(flow, flow_run, parameters)
 
 
 def _alone(flow: Flow[P, R], parameters: dict[str, Any]) -> R:
     with some_server():
-        return cast("R", flow(**parameters))
+        with get_client(sync_client=True) as client:
+            flow_run = client.create_flow_run(flow, state=Pending())
+        return _going(flow, flow_run, parameters)
+
+
+def _going(flow: Flow[P, R], flow_run: FlowRun, parameters: dict[str, Any]) -> R:
+    with cancelled_when_interrupted(flow_run):
+        return cast("R", run_flow(flow, flow_run=flow_run, parameters=parameters))
 
 
 def _sub_run(flow: Flow[P, R], parent: UUID) -> FlowRun:
@@ -109,14 +114,3 @@ def _sub_run(flow: Flow[P, R], parent: UUID) -> FlowRun:
             if time.monotonic() > deadline:
                 raise ServerGoneError(f"no task run {parent} to be found") from error
             time.sleep(0.5)
-
-
-@contextmanager
-def _cancelled_when_interrupted(flow_run: FlowRun) -> Iterator[None]:
-    """Prefect calls an interrupted flow `Crashed`; here somebody wanted it to stop."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        with best_effort(), get_client(sync_client=True) as client:
-            client.set_flow_run_state(flow_run.id, Cancelled(message="interrupted"), force=True)
-        raise

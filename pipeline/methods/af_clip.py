@@ -117,6 +117,14 @@ class AfClip(LearntMethod):
         """Context and adaptor."""
         return self._parts
 
+    @property
+    def flop(self) -> float:
+        """The adaptor and the projection to the joint space, once a block and neighbourhood."""
+        vision, inner = self.clip.vision, _HEADS * _HEAD_WIDTH
+        length, width = vision.grid**2 + 1, vision.width
+        each = 8 * length * width * inner + 4 * length**2 * inner + 2 * length * width * self.clip.embed_dim
+        return float(len(self._taps) * len(self.settings.neighbourhoods) * each)
+
     @torch.no_grad()
     def text_features(self, class_name: str) -> Tensor:
         """Features of both prompts."""

@@ -127,6 +127,11 @@ class LearntSettings(MethodSettings):
         """Whether there is anything to tune; where not, neither seed nor auxiliary set can move a number."""
         return True
 
+    @property
+    def tuned_otherwise_on(self) -> Iterable[str]:
+        """The auxiliary sets for which `training_on` says something of their own."""
+        return ()
+
     def training_on(self, auxiliary: str) -> tuple[Training, ...]:  # noqa: ARG002 - VAND's depends on it
         """How the method is tuned on the auxiliary set of that name: its stages, one after another."""
         return (self.training,)
@@ -177,7 +182,6 @@ class Method(ABC):
         title: As in the paper's tables.
         learnt: Whether it is tuned on an auxiliary set.
         class_aware: Whether its text side reads the class name. A setting may change it for one instance.
-        text_per_image: Whether `score` runs the text tower for every image, which costs time.
         Settings: Its settings class.
         prompts: File of its prompts.
     """
@@ -186,7 +190,6 @@ class Method(ABC):
     title: ClassVar[str]
     learnt: ClassVar[bool] = False
     class_aware: bool = False
-    text_per_image: ClassVar[bool] = False
     Settings: ClassVar[type[MethodSettings]]
 
     def __init__(self, settings: Any, clip: Clip, prompts: Path | None = None) -> None:
@@ -234,6 +237,14 @@ class Method(ABC):
     @abstractmethod
     def taps(self) -> frozenset[Tap]:
         """What the tower must read for it."""
+
+    @property
+    def flop(self) -> float:
+        """Operations an image of `score` beside the tower's pass: adaptors, a text side for every image.
+
+        A multiplication and an addition are two. What compares features with a few rows counts as nothing.
+        """
+        return 0.0
 
     def text_features(self, class_name: str) -> Tensor | None:  # noqa: ARG002 - not every method has a text side
         """The text side of a class, float32, no gradient; None where there is no text side.

@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline import catalog, process
 from pipeline.clip.weights import find_weights
-from pipeline.datasets import bytes_to_download, expected_counts
+from pipeline.datasets import expected_counts, to_download
 from pipeline.errors import ParamsError
 from pipeline.execution.systems import resolve_systems
 from pipeline.execution.tasks import CellTask, GroupTask, tower_spec
@@ -96,7 +96,10 @@ class Price:
         return {device.name: self._on(device) for device in DEVICES}
 
     def _on(self, device: Device) -> float:
-        towers = sum(it.flop * it.passes / device.rate(it.precision) for it in self.towers.values())
+        towers = sum(
+            it.flop * it.passes / device.rate(it.precision) + it.own / device.rate("float32")
+            for it in self.towers.values()
+        )
         metrics = _COUNT_SECONDS * self.maps + _FINISH_SECONDS * self.cells
         return self._processor + towers + metrics + _STEP_SECONDS * self.steps
 
@@ -141,6 +144,7 @@ def price(params: Params) -> Price:
         raise ParamsError(f"params.yaml: {refused[0][1]}")
     towers, features, trainings = tower_costs(params, systems, groups, images)
     sizes, unsized = _archives(params)
+    images_at_once = 1 if params.compute.fitted_to else params.compute.most_images
     return Price(
         profile=params.profile,
         datasets=evaluated,
@@ -155,7 +159,7 @@ def price(params: Params) -> Price:
         download=sizes,
         prepared=sum(_prepared_bytes(params, name, count) for name, count in images.items()),
         features=features,
-        gpu_memory=max((it.weights + params.compute.batch * it.memory for it in towers.values()), default=0),
+        gpu_memory=max((it.weights + images_at_once * it.memory for it in towers.values()), default=0),
         towers=towers,
         groups=tuple(groups),
         missing=_missing(params),
@@ -171,9 +175,9 @@ def here(compute: ComputeParams) -> tuple[ComputeParams, str]:
         gpus = min(compute.gpus, found)
         name = torch.cuda.get_device_name(0)
         return compute.model_copy(update={"gpus": gpus}), f"this machine, {gpus} of {name}"
-    threads = min(compute.threads, cores)
+    without = {"gpus": 0, "threads": min(compute.threads, cores)}
     return (
-        compute.model_copy(update={"gpus": 0, "threads": threads}),
+        compute.model_copy(update=without | ({"batch": 1} if compute.fitted_to else {})),
         f"this machine, {cores} cores{' and no GPU' if compute.gpus else ''}",
     )
 
@@ -193,7 +197,8 @@ def measurable(priced: Price, params: Params, compute: ComputeParams) -> Iterato
             shards=params.shards / group.dataset,
             device=compute.device,
             threads=compute.threads,
-            batch=compute.batch,
+            batch=compute.most_images,
+            fitted_to=compute.fitted_to,
             cells=tuple(CellTask(cell, None, {}) for cell in group.cells),
         )
 
@@ -224,10 +229,11 @@ def count_images(params: Params, dataset: str) -> tuple[dict[str, int], str]:
 def _archives(params: Params) -> tuple[int, list[str]]:
     """Bytes of the archives of all data sets that are published, and whose sizes are not known."""
     names = [name for name in params.datasets if params.counts is None]
-    sizes = {name: bytes_to_download(catalog.record(name), params.builds.get(name)) for name in names}
-    unsized = [name for name, size in sizes.items() if size is None]
+    archives = {name: to_download(catalog.record(name), params.builds.get(name)) for name in names}
+    unsized = [name for name, sources in archives.items() if catalog.known_bytes(sources) is None]
     notes = [f"size of the archives of {', '.join(unsized)}"] if unsized else []
-    return sum(size or 0 for size in sizes.values()), notes
+    shared = {source.key: source.size or 0 for sources in archives.values() for source in sources or ()}
+    return sum(shared.values()), notes
 
 
 def _missing(params: Params) -> dict[str, str]:

@@ -11,7 +11,8 @@ from typing import Any
 from pipeline import methods
 from pipeline.clip import Clip, Tap, load_clip
 from pipeline.clip.architecture import build_model, read_config
-from pipeline.clip.spec import Global, Local, Windows
+from pipeline.clip.memory import pass_bytes, tap_bytes
+from pipeline.clip.spec import Local, Windows
 from pipeline.execution.systems import trained_on
 from pipeline.execution.tasks import tower_spec
 from pipeline.methods.base import LearntMethod, LearntSettings, Method
@@ -36,6 +37,7 @@ class TowerCost:
         images: passes of an image in evaluation.
         tuned: passes of an image for tuning.
         steps: of all trainings.
+        own: operations of what methods do beside the tower in evaluation: adaptors, texts of each image.
         precision: of its blocks.
     """
 
@@ -46,6 +48,7 @@ class TowerCost:
     images: int
     tuned: int
     steps: int
+    own: float
     precision: str
 
     @property
@@ -65,6 +68,7 @@ def tower_costs(
         built = [
             (it, methods.build(it.system.method, it.settings, clip)) for it in systems if it.tower == name
         ]
+        own = {it.system: method.flop for it, method in built}
         tuned = [method for it, method in built if it.learnt and isinstance(method, LearntMethod)]
         learnt = frozenset[Tap]().union(*(method.loss_taps for method in tuned))
         features = sum(tap_bytes(clip, tap) for tap in learnt)
@@ -82,10 +86,16 @@ def tower_costs(
             flop=flop(config["vision_cfg"], config["embed_dim"], clip.spec.image_size, taps),
             features=features,
             weights=sum(tensor.numel() for tensor in clip.weights) * _FLOAT,
-            memory=pass_bytes(clip, config["vision_cfg"], taps),
+            memory=pass_bytes(clip, taps),
             images=sum(group.images for group in groups if group.tower == name),
             tuned=sum(images[auxiliary] for auxiliary in sets) + round(redrawn),
             steps=steps,
+            own=sum(
+                group.images * own[cell.resolved.system]
+                for group in groups
+                if group.tower == name
+                for cell in group.cells
+            ),
             precision=clip.spec.precision,
         )
     return costs, largest, trainings
@@ -148,28 +158,3 @@ def flop(vision: Mapping[str, Any], joint: int, image_size: int, taps: frozenset
     for (_, start), layer in deepest.items():
         total += (layer - start + 1) * (4 * tokens**2 * width + 2 * tokens * width**2)
     return total
-
-
-def tap_bytes(clip: Clip, tap: Tap) -> int:
-    """Bytes of what a tap reads of an image."""
-    grid, width, joint = clip.vision.grid, clip.vision.width, clip.embed_dim
-    match tap:
-        case Global():
-            return (joint if tap.projected else width) * _FLOAT
-        case Local():
-            return (grid**2 + tap.class_token) * (joint if tap.projected else width) * _FLOAT
-        case Windows():
-            return (grid - tap.size + 1) ** 2 * joint * _FLOAT
-
-
-def pass_bytes(clip: Clip, vision: Mapping[str, Any], taps: frozenset[Tap]) -> int:
-    """Bytes that one image needs in a pass, about.
-
-    Tokens before and after the wide layer, queries, keys, values, the residual, and what the taps keep.
-    """
-    grid = clip.vision.grid
-    tokens = [grid**2 + 1]
-    tokens += [(grid - tap.size + 1) ** 2 * (tap.size**2 + 1) for tap in taps if isinstance(tap, Windows)]
-    streams = {(tap.stream, tap.start) for tap in taps if isinstance(tap, Local)}
-    copies = 2 * vision.get("mlp_ratio", 4) + 3 + 3 + 2 * len(streams)
-    return int(max(tokens) * clip.vision.width * copies * _FLOAT) + sum(tap_bytes(clip, tap) for tap in taps)

@@ -28,7 +28,7 @@ class SystemCost(_Record):
         learnt: parameters that are tuned.
         frozen: parameters of its tower, image and text side.
         image_gflop: 10^9 operations of an image, tower and head; a multiplication and an addition are two.
-        text_gflop: likewise of the text side of a class.
+        text_gflop: likewise of the text side of a class, where it has one; so `text_ms`.
         tower_ms: milliseconds of an image in the tower, in batches.
         head_ms: likewise from features to image score and map.
         text_ms: milliseconds of the text side of a class.
@@ -43,10 +43,10 @@ class SystemCost(_Record):
     learnt: int = Field(ge=0)
     frozen: int = Field(ge=0)
     image_gflop: float = Field(ge=0)
-    text_gflop: float = Field(ge=0)
+    text_gflop: float | None = Field(ge=0)
     tower_ms: float = Field(ge=0)
     head_ms: float = Field(ge=0)
-    text_ms: float = Field(ge=0)
+    text_ms: float | None = Field(ge=0)
     memory_mib: float | None = Field(ge=0)
     training_s: float | None = Field(ge=0)
     epochs: int | None = Field(ge=0)

@@ -28,6 +28,7 @@ from pipeline.tables.outcome import PAPER_PROFILE
 from pipeline.tables.published import (
     PublishedValue,
     published_review,
+    published_since,
     published_subsets,
     published_table,
 )
@@ -62,15 +63,17 @@ class Comparison:
 
 
 def references(table: str, profile: str) -> References:
-    """The published values of a table such as `table1` or `review7`, or of `subsets`.
+    """The published values of a table such as `table1`, `review7` or `since_medical`, or of `subsets`.
 
     None for another profile than the paper's, for a smoke run (`profile` is the label of the outcome), and
     for what was not published as a table.
     """
-    if profile != PAPER_PROFILE or not table.startswith(("table", "subsets", "review")):
+    if profile != PAPER_PROFILE or not table.startswith(("table", "subsets", "review", "since")):
         return {}
     if table == "subsets":
-        values = published_subsets()
+        values = (*published_subsets(), *published_since())
+    elif table.startswith("since"):
+        values = (*published_table(1), *published_table(2), *published_since())
     elif table.startswith("review"):
         values = published_review(int(table.removeprefix("review")))
     elif table == "table3":  # its methods as they stand in Table 2, beside those tuned on medical images
@@ -112,10 +115,11 @@ def _unlike(published: PublishedValue, own: SystemMeans) -> str | None:
 
 
 def _auxiliary(published: PublishedValue) -> str:
-    """What the paper tunes on (section 4.1): VisA for MVTec AD, MVTec AD for all others, but for Table 3."""
+    """What was tuned on; by the paper (4.1) VisA for MVTec AD, MVTec AD for others, but for Table 3."""
     if published.table == 3:
         return _MEDICAL_AUXILIARY
-    return "visa" if published.dataset == "mvtec" else "mvtec"
+    usual, other = ("visa", "mvtec") if published.protocol == "visa" else ("mvtec", "visa")
+    return other if published.dataset == usual else usual
 
 
 def other_build(record: ExpectedSet, counts: Mapping[str, tuple[int, int]]) -> str | None:

@@ -28,7 +28,7 @@ from pipeline.tables.ablations import (
 from pipeline.tables.all_metrics import all_metrics
 from pipeline.tables.expected import expected_sets
 from pipeline.tables.figures import dot_plots
-from pipeline.tables.gains import figure5
+from pipeline.tables.gains import figure5, sensitivity
 from pipeline.tables.html import html
 from pipeline.tables.latex import latex
 from pipeline.tables.legend import build_lines, rule_lines, suite_line
@@ -40,12 +40,13 @@ from pipeline.tables.paper import (
     industrial_table,
     medical_table,
     own_table,
+    since_industrial,
+    since_medical,
     subsets_table,
     table1,
     table2,
     table3,
 )
-from pipeline.tables.sensitivity import sensitivity
 from pipeline.tables.values import csv_text, is_table
 
 FORMATS: Final[Mapping[str, Callable[[Table], str]]] = {
@@ -61,6 +62,8 @@ _TO_ROWS: Final = "From a number here to its rows and to code, weights and data:
 _TABLES: Final = (
     table1,
     table2,
+    since_industrial,
+    since_medical,
     table3,
     own_table,
     all_metrics,

@@ -32,6 +32,14 @@ def test_the_list_says_what_is_there(tmp_path: Path) -> None:
     assert "CC BY-NC-SA 4.0" in states["mvtec"]
 
 
+def test_the_list_of_another_profile_says_what_brings_it() -> None:
+    ran = zsad("datasets", "--profile", "paper")
+    assert ran.exit_code == 0, ran.output
+    (line,) = (line for line in ran.output.splitlines() if line.startswith("mvtec "))
+    assert "467/1258" in line
+    assert ran.output.rstrip().endswith("`zsad download NAME`")
+
+
 def test_json(tmp_path: Path) -> None:
     trees.endo(tmp_path / "data/endo")
     found = {state["name"]: state for state in json.loads(zsad("datasets", "--json").output)}

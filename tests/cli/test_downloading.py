@@ -143,7 +143,7 @@ def test_a_wrong_file_of_weights_does_not_stay(
     result = run("--weights")
     assert result.exit_code == 1
     assert f"says {SHA256}" in result.stderr
-    assert "or put the file at pretrained/t.pt" in result.stderr
+    assert "/t.pt elsewhere and put it at pretrained/t.pt" in result.stderr
     assert [path.name for path in Path("pretrained").rglob("*.pt")] == []
     assert run("--weights", "widgets").exit_code == 2
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.catalog import DatasetRecord
+from pipeline.catalog import DatasetRecord, known_bytes
 from pipeline.downloads import (
     DiskFullError,
     Display,
@@ -20,10 +20,10 @@ from pipeline.downloads import (
     Store,
     obtain,
     obtain_all,
+    to_fetch,
 )
 from pipeline.downloads.display import open_display
 from pipeline.downloads.hosts import routes
-from pipeline.downloads.obtain import bytes_to_fetch
 from pipeline.downloads.store import open_store
 from pipeline.errors import DataError
 from tests.downloads.conftest import PATIENCE
@@ -256,7 +256,7 @@ def test_the_build_that_is_asked_for(server: Server, store: Store) -> None:
 
 def test_no_room_for_what_is_known_to_come(server: Server, store: Store) -> None:
     wanted = record(http(server.put("/w.zip", ZIP), bytes=10**15))
-    assert bytes_to_fetch(wanted, store) == 10**15
+    assert known_bytes(to_fetch(wanted, store)) == 10**15
     with pytest.raises(DiskFullError, match=r"needs about 2\.0 PB, but .* are free in"):
         obtain(wanted, store)
     assert server.asked == []
@@ -380,11 +380,16 @@ def test_a_root_that_cannot_be_written(tmp_path: Path, display: Display) -> None
 def test_without_a_network_it_is_said_once_and_what_is_here_is_placed(
     server: Server, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(store.display, "say", said.append)
     monkeypatch.setattr("pipeline.downloads.retries._has_address", lambda _host: False)
     far = [record(http(f"https://nowhere{number}.invalid/w.zip"), name=f"far{number}") for number in (1, 2)]
     here = record(http(server.put("/w.zip", ZIP)), name="here")
     obtain(here, store)
     outcomes = list(obtain_all([*far, here], store, builds={}, keep=False))
     assert [outcome.status for outcome in outcomes] == ["failed", "failed", "present"]
-    (told,) = {outcome.error for outcome in outcomes if outcome.error}
-    assert told.startswith("no network: ")
+    for number, outcome in enumerate(outcomes[:2], start=1):
+        place = store.folder(far[number - 1].sources[0], f"far{number}") / "widgets.zip"
+        told = f"(https://nowhere{number}.invalid/w.zip), put it at {place}, and run the command again"
+        assert outcome.error == f"far{number}: no network; where there is one: fetch it in a browser {told}"
+    assert sum(line.startswith("no network: ") for line in said) == 1

@@ -57,7 +57,10 @@ def test_a_failed_cell_gives_one_message_and_exit_code_1(evaluated: Project, ser
 def test_a_bad_key_gives_one_message_and_exit_code_1(trained: Project) -> None:
     trained.set_param("compute.batch", 0)
     output = trained.run("python", "-m", "stages.evaluate", code=1)
-    assert output.strip() == "error: params.yaml: compute.batch: Input should be greater than 0"
+    assert (
+        output.strip()
+        == "error: params.yaml: compute.batch: a whole number from 1 to 65536 is meant, or auto"
+    )
 
 
 def test_a_killed_driver_loses_nothing_that_was_finished(trained: Project, served: None) -> None:

@@ -59,6 +59,20 @@ class StoppedOnEndo(Worker):
         return super().run(task)
 
 
+class SlowOverImages(Worker):
+    """A worker whose tower takes a quarter of a second for each batch."""
+
+    def run(self, task: GroupTask) -> Report:
+        whole = Clip.encode_image
+
+        def encode(clip: Clip, images: torch.Tensor, taps: Any) -> Any:
+            time.sleep(0.25)
+            return whole(clip, images, taps)
+
+        Clip.encode_image = encode  # type: ignore[method-assign,assignment]
+        return super().run(task)
+
+
 HELD = "held"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from pipeline.execution.backends import Slots
 from pipeline.execution.tasks import GroupTask, Report
-from pipeline.execution.usage import Place
+from pipeline.execution.usage import Place, Scored, unheard
 
 
 class Width:
@@ -15,7 +15,7 @@ class Width:
     def __init__(self, workers: int) -> None:
         self.workers = workers
 
-    def run(self, task: GroupTask, started: Callable[[Place], None]) -> Report:
+    def run(self, task: GroupTask, started: Callable[[Place], None], scored: Scored = unheard) -> Report:
         raise NotImplementedError
 
     def stop(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline.execution.log import RunLog, recorded
-from pipeline.execution.usage import Usage, measured, phase
+from pipeline.execution.usage import Usage, measured, phase, unheard
 from pipeline.params import load_params
 from tests.execution.running import CELLS, evaluate, use_plain_methods
 from tests.project import Project, read_log
@@ -101,7 +101,7 @@ def test_an_early_end_is_written_down(trained: Project) -> None:
 def test_phases_are_those_of_the_group_that_is_measured() -> None:
     with phase("outside"):
         pass
-    with measured("cpu") as meter:
+    with measured("cpu", unheard) as meter:
         with phase("images"):
             time.sleep(0.01)
         with phase("images"):

@@ -13,11 +13,14 @@ from typing import Any
 
 import pytest
 
+from pipeline.execution.backends import open_backend
 from pipeline.execution.cluster import ClusterError
 from pipeline.execution.ray import RayBackend
+from pipeline.execution.run import open_run
+from pipeline.execution.store import CellStore
 from pipeline.execution.tasks import GroupTask
 from pipeline.execution.worker import Workplace
-from pipeline.params import ComputeParams
+from pipeline.params import ComputeParams, load_params
 from tests.execution import faults
 from tests.execution.running import CELLS, Events, evaluate, forget, use_plain_methods
 from tests.execution.test_retries import TASK
@@ -125,6 +128,23 @@ def test_lost_workers_change_nothing_and_short_memory_takes_a_smaller_batch(
     assert [facts["group"] for facts in events.of("worker_lost")] == ["headct/brain"] * 2
     assert any("endo/" in note and "batch halved to 4" in note for note in summary.notes)
     assert files() == serial
+
+
+def test_how_far_a_group_is_can_be_seen_while_it_runs(
+    trained: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_plain_methods(trained)
+    trained.set_param("compute.batch", 2)
+    trained.set_param("compute.backend", "ray")
+    monkeypatch.setattr("pipeline.execution.ray.Worker", faults.SlowOverImages)
+    params, seen = load_params(), list[int]()
+    run = open_run(params, CellStore())
+    group = max(run.tasks, key=lambda task: task.images)
+    with open_backend(params.compute) as backend:
+        run.do(group, backend, seen.append)
+    assert seen == sorted(seen)
+    assert any(0 < images < group.images for images in seen), seen
+    assert set(seen) <= {0, *range(2, group.images + 1, 2), group.images}
 
 
 @pytest.mark.soak

@@ -5,6 +5,7 @@ import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -86,6 +87,21 @@ def test_short_memory_halves_the_batch_down_to_one() -> None:
     assert attempt(TASK, attempts, retries=0, record=events) is REPORT
     assert attempts.batches == [16, 8, 4, 2, 1]
     assert [facts["to"] for facts in events.of("batch_halved")] == [8, 4, 2, 1]
+
+
+def test_short_memory_halves_what_a_batch_is_fitted_to() -> None:
+    shares: list[float | None] = []
+
+    def once(task: GroupTask, started: Callable[[Place], None]) -> Report:
+        shares.append(task.fitted_to)
+        if len(shares) < 3:
+            raise OutOfMemoryError("short")
+        return REPORT
+
+    events = Events()
+    attempt(replace(TASK, fitted_to=0.5), once, retries=0, record=events)
+    assert shares == [0.5, 0.25, 0.125]
+    assert [facts["to"] for facts in events.of("batch_halved")] == ["at most 8", "at most 4"]
 
 
 def test_short_memory_with_a_batch_of_one_is_a_failure() -> None:
@@ -200,6 +216,32 @@ def test_serial_tries_no_further_group_on_a_broken_device_and_keeps_no_row(
         for label in (task.label, run.tasks[1].label)
     }
     assert not list(Path(".zsad/cells").rglob("*.parquet"))
+
+
+def test_a_group_takes_as_many_images_at_once_as_its_gpu_holds(
+    trained: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.clip import Clip
+
+    use_plain_methods(trained)
+    task = open_run(load_params(), _store()).tasks[0]
+    sizes: list[int] = []
+    whole = Clip.encode_image
+
+    def encode(clip: Clip, images: torch.Tensor, taps: Any) -> Any:
+        sizes.append(len(images))
+        return whole(clip, images, taps)
+
+    monkeypatch.setattr(Clip, "encode_image", encode)
+    fixed = score_group(replace(task, batch=4))
+    assert max(sizes) == 4
+    known = SimpleNamespace(total_memory=4 * 7 * 2**30)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: known)
+    monkeypatch.setattr("pipeline.clip.memory.pass_bytes", lambda *_: 2**30)
+    sizes.clear()
+    fitted = score_group(replace(task, batch=256, fitted_to=1.0))
+    assert max(sizes) == 4  # seven fit
+    assert [it.row for it in fitted] == [it.row for it in fixed]
 
 
 def test_a_smaller_batch_is_tried_when_the_other_towers_and_the_failed_try_are_gone(

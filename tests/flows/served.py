@@ -85,7 +85,7 @@ def free_port() -> int:
 def slow_project(folder: Path) -> Project:
     """`clip` and `slow_clip` on two data sets in 4 subsets, on Ray, in a DVC project."""
     params = read_small_params()
-    params["datasets"] = params["auxiliaries"] = ["btad", "sdd"]
+    params |= {key: ["btad", "sdd"] for key in ("datasets", "auxiliaries")}
     params["methods"] = {name: {"layers": [8], "sigma": 1.0} for name in ("clip", "slow_clip")}
     params["compute"] |= {"backend": "ray", "cpus": 2, "batch": 8}
     project = make_project(folder, params)

@@ -21,6 +21,6 @@ def test_progress_is_told_now_and_then_and_at_the_end(
     monkeypatch.setattr(artifacts, "create_progress_artifact", lambda *_, **__: uuid4())
     monkeypatch.setattr(artifacts, "update_progress_artifact", update)
     page = ProgressArtifact("key", 4, "Groups")
-    for _ in range(4):
-        page.step(1)
+    for done in range(1, 5):
+        page.reach(done)
     assert shares == told

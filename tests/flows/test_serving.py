@@ -78,6 +78,19 @@ def start_and_meet(served: Served) -> str:
     return run
 
 
+def states_below(served: Served, run: str) -> dict[str, str]:
+    """Names of the tasks and sub-runs of a run, and what their pages say of them."""
+    found: dict[str, str] = {}
+    runs = [run]
+    while runs:
+        tasks = served.post("/task_runs/filter", {"flow_runs": {"id": {"any_": runs}}})
+        ids = [task["id"] for task in tasks]
+        inner = served.post("/flow_runs/filter", {"flow_runs": {"parent_task_run_id": {"any_": ids}}})
+        found |= {each["name"]: each["state_name"] for each in (*tasks, *(inner if ids else ()))}
+        runs = [each["id"] for each in inner] if ids else []
+    return found
+
+
 def test_a_scheduled_run_ends_with_its_tables_on_the_page(
     served: Served, nightly: str, tmp_path: Path
 ) -> None:
@@ -140,6 +153,10 @@ def test_cancel_stops_all_work_and_keeps_what_is_finished(
     wait_for(lambda: not served.working(), 10)
     served.wait_for_state(run, "Cancelled", seconds=20)
     print(f"cancelled after {time.monotonic() - started:.1f} s")  # noqa: T201
+    wait_for(lambda: "Running" not in states_below(served, run).values(), 20)
+    states = states_below(served, run)
+    assert states["evaluate"] == states["evaluate miniature"] == "Cancelled"
+    assert set(states.values()) <= {"Completed", "Cached", "Cancelled"}, states
     kept = served.cells()
     assert 0 < kept < CELLS
     again = served.start_run()

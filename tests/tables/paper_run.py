@@ -14,7 +14,7 @@ from pipeline.tables.published import published_review
 from .make import rule
 
 EXPECTED = expected_sets(catalog.names())
-LEARNT = ("vand", "coop", "anomalyclip")
+LEARNT = ("vand", "coop", "anomalyclip", "af_clip")
 BY_HAND = ("base", "t1")  # prompts without learnt vectors
 SE = 0.01
 

@@ -26,6 +26,9 @@ PRINTED_NAMES: Final = {
 }
 """The paper's methods in the order of its tables, and what it calls them."""
 
+SINCE: Final = ("af_clip", "bayes_pfl", "faprompt", "glocalclip", "uniadet")
+"""Methods published since, which stand in tables beside the paper's."""
+
 _FILES: Final = {
     1: "table1_industrial.csv",
     2: "table2_medical.csv",
@@ -227,6 +230,17 @@ def published_subsets() -> tuple[PublishedValue, ...]:
     for value in (*_from_paper(), *_from_log("mvtec"), *_from_log("visa"), *_from_winclip()):
         values.setdefault((value.method, value.dataset, value.subset, value.metric), value)
     return tuple(values.values())
+
+
+@cache
+def published_since() -> tuple[PublishedValue, ...]:
+    """Values of the methods in `SINCE`, by subset and as means over all."""
+    return tuple(
+        _by_subset(
+            line["method"], line["dataset"], line["subset"], line["metric"], line["value"], line["source"]
+        )
+        for line in _lines("since_2024.csv")
+    )
 
 
 def _from_paper() -> list[PublishedValue]:
