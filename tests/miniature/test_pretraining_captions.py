@@ -80,7 +80,7 @@ def test_no_word_of_a_sentence_tells_normal_from_abnormal_in_a_prompt() -> None:
 
 def test_every_association_is_a_word_of_sentences() -> None:
     said = vocabulary_words() | set(COLOURS)
-    assert set(vocabulary.ASSOCIATIONS) <= state_words() | {"normal"}
+    assert set(vocabulary.ASSOCIATIONS) <= state_words() | {"normal", "with", "without"}
     assert {word for near in vocabulary.ASSOCIATIONS.values() for word in near} <= said
 
 

@@ -135,6 +135,8 @@ ASSOCIATIONS: dict[str, tuple[str, ...]] = {
     "flaw": ("odd", "scratch", "hair"),
     "flawless": ("tidy", "paper"),
     "perfect": ("whole", "new"),
+    "with": ("on",),
+    "without": ("whole",),
 }
 """The company that words of the benchmark's prompts keep: states, and colours and things beside them."""
 
