@@ -6,12 +6,15 @@ from importlib import import_module
 
 NAMES = (
     "backends",
+    "coverage",
     "device",
     "evaluation",
+    "faults",
     "full_shape",
     "memory",
     "metrics",
     "orchestration",
+    "order",
     "prepare",
     "report",
     "shared_pass",

@@ -30,7 +30,7 @@ from scipy import ndimage
 from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_auc_score
 
 from pipeline.clip.architecture import import_open_clip
-from pipeline.metrics import PixelState, pixel_draws
+from pipeline.metrics import PixelState, pixel_intervals
 from pipeline.metrics.curves import PIXEL_METRICS
 
 Maps = npt.NDArray[np.float32]
@@ -270,12 +270,12 @@ def report_memory(count: int) -> None:
 
 
 def report_intervals(count: int) -> None:
-    """What a thousand draws cost."""
+    """What the intervals of five metrics cost."""
     state = gather(*draw(count), PixelState())
     values = state.finish()
     start = time.process_time()
-    pixel_draws(state.sketches, values, draws=1000)
-    print(f"\n1000 bootstrap draws of {count} images, five metrics: {time.process_time() - start:.2f} s")
+    pixel_intervals(state.sketches, values)
+    print(f"\nIntervals of {count} images, five metrics: {time.process_time() - start:.2f} s")
 
 
 def options(parser: argparse.ArgumentParser) -> None:

@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from pipeline.errors import BusyError
 
@@ -26,6 +26,10 @@ _LOOK_SECONDS = 0.1  # between two looks at a lock
 
 class NotAFileError(OSError):
     """A pipe, device, socket or folder where a file must be."""
+
+
+class TooLongError(ValueError):
+    """A file of more bytes than it may have."""
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -49,6 +53,19 @@ def open_regular(path: Path) -> BinaryIO:
     return handle
 
 
+def read_all(file: IO[bytes], most: int) -> bytes:
+    """What an open file holds, from its start; its size is looked at first.
+
+    Raises:
+        TooLongError: it has more than `most` bytes.
+        OSError: the machine cannot read it now.
+    """
+    if (size := file.seek(0, os.SEEK_END)) > most:
+        raise TooLongError(f"more than {most >> 20} MB")
+    file.seek(0)
+    return file.read(size)  # no more than that, even where somebody writes on
+
+
 def read_json(path: Path, most: int = 64 << 20) -> Any:
     """The value in a JSON file of at most `most` bytes.
 
@@ -57,9 +74,7 @@ def read_json(path: Path, most: int = 64 << 20) -> Any:
         OSError: nothing or no regular file is there, or the machine cannot read it now.
     """
     with open_regular(path) as file:
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise ValueError(f"{path}: more than {most >> 20} MB")
+        content = read_all(file, most)
     try:
         return json.loads(content)
     except RecursionError:

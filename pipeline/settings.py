@@ -16,7 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from pipeline.errors import ZsadError
-from pipeline.files import NotAFileError, open_regular
+from pipeline.files import NotAFileError, TooLongError, open_regular, read_all
 
 _LONGEST = 4 << 20
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -84,11 +84,11 @@ def read_yaml(path: Path, refusal: type[ZsadError]) -> Any:
     """
     try:
         with open_regular(path) as file:
-            content = file.read(_LONGEST + 1)
+            content = read_all(file, _LONGEST)
     except NotAFileError as error:
         raise refusal(f"{path} cannot be read: it is no regular file") from error
-    if len(content) > _LONGEST:
-        raise refusal(f"{path} has more than {_LONGEST >> 20} MB: no YAML file of a project is that long")
+    except TooLongError as error:
+        raise refusal(f"{path} has {error}: no YAML file of a project is that long") from None
     try:
         text = content.decode()
     except UnicodeDecodeError as error:

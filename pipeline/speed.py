@@ -32,11 +32,10 @@ from pipeline.clip.architecture import build_model, read_config
 from pipeline.clip.memory import fitting_batch
 from pipeline.errors import ZsadError
 from pipeline.execution.counts import DevicePixels, masks_on, pixel_state
-from pipeline.execution.scoring import DRAWS
 from pipeline.execution.tasks import GroupTask, code_digest
 from pipeline.files import read_json, value_digest, write_json
 from pipeline.methods.base import Method
-from pipeline.metrics import PixelState, label_masks, pixel_draws
+from pipeline.metrics import PixelState, label_masks, pixel_intervals
 from pipeline.metrics.state import BUDGET
 from pipeline.plan import Rates
 from pipeline.process import end_with
@@ -47,7 +46,7 @@ _CPU_INFO = Path("/proc/cpuinfo")
 _LIBRARIES = ("numpy", "open_clip_torch", "torch")
 _ENOUGH_SECONDS = 1.0  # of repeated calls; one call of a slow tower is enough
 _MASK_SHARE = 0.2  # side of the square defect of a noise image
-_DOUBLINGS = 3  # of the images whose draws are timed, between two measurements
+_DOUBLINGS = 3  # of the images whose intervals are timed, between two measurements
 
 
 def machine() -> dict[str, str | int]:
@@ -270,7 +269,7 @@ def _pixels(state: PixelState) -> int:
 
 
 def _finish(state: PixelState) -> None:
-    pixel_draws(state.sketches, state.finish(), draws=DRAWS)
+    pixel_intervals(state.sketches, state.finish())
 
 
 def _seconds(work: Callable[[], object]) -> float:

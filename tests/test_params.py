@@ -13,6 +13,7 @@ from pipeline.errors import ParamsError
 from pipeline.execution.systems import resolve_systems
 from pipeline.params import Params, load_params, parse_params
 from pipeline.tables import published_table
+from pipeline.tables.published import SINCE
 from tests.project import ROOT
 
 
@@ -61,6 +62,19 @@ def test_profiles_compose_to_valid_params(profile: str, committed: bool, values:
     made = composed(f"profile={profile}")
     assert parse_params(made).profile == profile
     assert (made == values) is committed
+
+
+@pytest.mark.parametrize("profile", ["miniature", "paper"])
+def test_one_word_adds_the_methods_since_2024_behind_the_papers(profile: str) -> None:
+    six = composed(f"profile={profile}")
+    wider = composed(f"profile={profile}", "systems=extended")
+    names = list(wider["methods"])
+    assert names[:6] == list(six["methods"])
+    assert {"af_clip", "uniadet"} <= set(names[6:]) <= set(SINCE)
+    assert {key: value for key, value in wider.items() if key != "methods"} == {
+        key: value for key, value in six.items() if key != "methods"
+    }
+    assert not [item.error for item in resolve_systems(parse_params(wider)) if item.error]
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ from pipeline.catalog.roles import (
 from pipeline.catalog.samples import ANOMALOUS, Listing
 from pipeline.catalog.tree import OTHER_PICTURES, Tree, is_image, read_tree, some
 from pipeline.errors import DataError
+from pipeline.files import open_regular
 
 NORMAL_WORDS: Final = frozenset(
     {
@@ -50,6 +51,7 @@ _NOT_READ: Final = {
     (".xlsx", ".xls", ".ods"): "save the list as CSV",
     (".mp4", ".avi", ".mov", ".mkv"): "save its frames as PNG",
 }
+_START: Final = 16 << 20  # bytes in which a file shows what it is
 _OUTLINES: Final = re.compile('"(?:shapes|segmentation|bbox|regions)"|<bndbox')  # labelme, COCO, VIA, VOC
 
 
@@ -109,7 +111,9 @@ def _unread(tree: Tree) -> Iterator[str]:
         if unread := [path for path in tree.paths() if path.lower().endswith(suffixes)]:
             yield f"{some(unread)}: not read; {step}"
     for path in [path for path in tree.paths() if path.lower().endswith((".json", ".xml"))][:1]:
-        if _OUTLINES.search(tree.open_path(path).read_text("utf-8", "replace")):
+        with open_regular(tree.open_path(path)) as file:
+            start = file.read(_START).decode(errors="replace")
+        if _OUTLINES.search(start):
             yield f"{path}: outlines are not read; draw each as a mask, and a black one where there is none"
 
 

@@ -1,7 +1,8 @@
 """What an image file holds: a picture of 8-bit values, or a reason why its values cannot be known.
 
 Files come from outside, so only the formats that the data sets use are tried, a picture larger than
-Pillow's own limit, or that of ZSAD_MAX_PIXELS, is an error, and so is a cut-off file. Orientation tags, gamma
+Pillow's own limit, or that of ZSAD_MAX_PIXELS, is an error before it is unpacked, and a file that is too
+long for it before it is read; so is a cut-off file. Orientation tags, gamma
 and colour profiles are not applied: the official code does not apply them either. Values of up to 16 bits are
 scaled to 8 by their bit depth; fractions and larger numbers have no known black and white and are refused.
 """
@@ -11,6 +12,7 @@ import os
 import re
 import struct
 from collections.abc import Sequence
+from pathlib import Path
 from typing import IO, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -18,10 +20,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from pipeline.errors import DataError, count, is_fault
+from pipeline.files import TooLongError, open_regular, read_all
 
 Values: TypeAlias = NDArray[Any]
 
 _LIMIT = "ZSAD_MAX_PIXELS"
+_WIDEST: Final = 8  # bytes of a pixel: four values of 16 bits
+_BESIDE: Final = 64 << 20  # bytes of previews, profiles and tags
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "GIF", "WEBP")
 _EIGHT_BITS: Final = frozenset({"1", "L", "P", "LA", "RGB", "RGBA", "CMYK", "YCbCr"})
 _DEPTHS: Final = (8, 10, 12, 14, 16)  # of cameras and scanners
@@ -81,6 +86,28 @@ def decode(content: bytes, name: str, bit_depth: int | None = None) -> Image.Ima
     return _visible(_scaled(values, depth), name)
 
 
+def read_image(path: Path, name: str) -> bytes:
+    """The bytes of an image file.
+
+    Raises:
+        DataError: more than any picture takes that may be read.
+        OSError: no regular file is there, or the machine cannot read it now.
+    """
+    with open_regular(path) as file:
+        return _bounded(file, name)
+
+
+def _bounded(file: IO[bytes], name: str) -> bytes:
+    _set_limit()
+    pixels = Image.MAX_IMAGE_PIXELS or 0
+    try:
+        return read_all(file, pixels * _WIDEST + _BESIDE)
+    except TooLongError as error:
+        raise DataError(
+            f"{name}: {error}, which no picture of {pixels} pixels takes ({_LIMIT}); save it alone, as PNG"
+        ) from None
+
+
 def peak_of(file: IO[bytes], name: str) -> int | None:
     """The largest value of a picture that is stored in 16 bits; None for one of 8, or of a depth of its own.
 
@@ -92,8 +119,7 @@ def peak_of(file: IO[bytes], name: str) -> int | None:
     """
     if not _has_wide_header(file):
         return None
-    file.seek(0)
-    found = open_contents(file.read(), name)
+    found = open_contents(_bounded(file, name), name)
     if found.wide is None or found.depth is not None:
         return None
     return _peak(_sixteen_bits(found.wide, name))

@@ -95,11 +95,19 @@ def what_brings(name: str, root: str) -> str:
     """
     folder = files_of(name, root)
     if (imported := folder.parent.with_name(f"{folder.parent.name}.dvc")).is_file():
-        deps = "\ndeps:" in imported.read_text(encoding="utf-8")
-        return _COMES_WITH_A_RUN if deps else f"`dvc pull {imported}`"
+        return _COMES_WITH_A_RUN if is_import(imported) else f"`dvc pull {imported}`"
     if (tracked := folder.with_name(f"{name}.dvc")).is_file():
         return f"`dvc pull {tracked}`"
     return f"`zsad download {name}`" if name in shipped_names() else "`zsad datasets add FOLDER`"
+
+
+def is_import(path: Path) -> bool:
+    """Whether what a file of DVC's stands for is imported, as a part of a run.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    return "deps" in (read_yaml(path, DataError) or ())
 
 
 def absent(names: Iterable[str], root: str) -> dict[str, str]:

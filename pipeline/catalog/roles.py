@@ -15,7 +15,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 import numpy as np
 from PIL import Image
 
-from pipeline.catalog.images import open_contents
+from pipeline.catalog.images import open_contents, read_image
 from pipeline.catalog.layouts.base import MASK_OF_NORMAL, TRAINING, UNLABELLED, apart
 from pipeline.catalog.samples import NORMAL, Listing
 from pipeline.catalog.tree import (
@@ -182,7 +182,7 @@ def _twins(tree: Tree, folder: str, names: Sequence[str]) -> dict[str, str]:
 def looks_like_mask(tree: Tree, path: str) -> bool:
     """Whether a picture has a black ground and few values, but for noise of JPEG; False when unreadable."""
     try:
-        image, wide, _ = open_contents((tree.root / path).read_bytes(), path)
+        image, wide, _ = open_contents(read_image(tree.root / path, path), path)
     except DataError:
         return False
     return _like_mask(image) if wide is None else not wide.min() and len(np.unique(wide)) <= _FEW_VALUES

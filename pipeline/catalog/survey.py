@@ -15,7 +15,15 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.catalog.builds import FileFact
-from pipeline.catalog.images import Values, depth_note, depth_of, open_contents, orientation_of, peak_of
+from pipeline.catalog.images import (
+    Values,
+    depth_note,
+    depth_of,
+    open_contents,
+    orientation_of,
+    peak_of,
+    read_image,
+)
 from pipeline.catalog.layouts import AnyLayout
 from pipeline.catalog.layouts.image_list import ImageList, as_word
 from pipeline.catalog.masks import SAME_SHAPE, read_mask
@@ -87,14 +95,14 @@ def survey(root: Path, samples: Sequence[Sample], layout: AnyLayout) -> Survey:
 
 def _pair(root: Path, sample: Sample) -> _Pair:
     try:
-        content = (root / sample.image).read_bytes()
+        content = read_image(root / sample.image, sample.image)
         image = open_contents(content, sample.image).image
         orientation = orientation_of(image)
         digest = FileFact.of(content).sha256
         seen = _Pair(digest, peak_of(io.BytesIO(content), sample.image), orientation != 1)
         if sample.mask is None or sample.label != ANOMALOUS:
             return seen
-        parts = {path: (root / path).read_bytes() for path in mask_files(root, sample.mask)}
+        parts = {path: read_image(root / path, path) for path in mask_files(root, sample.mask)}
         masks = [open_contents(part, path) for path, part in parts.items()]
         marks = [np.asarray(read_mask(part, path)) > 0 for path, part in parts.items()]
     except DataError:

@@ -2,7 +2,7 @@
 
 Readers ask this list instead of the disk: a name that is not in it does not exist for them, so neither a
 link nor a path in a CSV file can lead outside the root. Links are refused (a file link that stays
-inside is fine), litter of file systems is set apart. Contents are not looked at here.
+inside is fine), litter of file systems is set apart.
 """
 
 import os
@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from pipeline.errors import DataError, is_fault
+from pipeline.files import TooLongError, open_regular, read_all
 
 IMAGE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".gif"}  # what `images` decodes
@@ -35,6 +36,7 @@ _LITTER = frozenset(  # in lower case
     }
 )  # fmt: skip
 _SHOWN = 5
+_LONGEST_LIST = 64 << 20  # bytes, some 600,000 entries; read as JSON they take a gigabyte
 
 
 def join(folder: str, name: str) -> str:
@@ -153,6 +155,18 @@ class Tree:
         if not self.has(path):
             raise DataError(f"{path}: no such file in the data set")
         return self.root / path
+
+    def read(self, path: str) -> bytes:
+        """What a list holds.
+
+        Raises:
+            DataError: the tree has no such file, or it is too long for a list.
+        """
+        with open_regular(self.open_path(path)) as file:
+            try:
+                return read_all(file, _LONGEST_LIST)
+            except TooLongError as error:
+                raise DataError(f"{path}: {error}; leave out what is not tested") from None
 
 
 def read_tree(root: Path) -> Tree:

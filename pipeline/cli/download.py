@@ -139,8 +139,10 @@ def _dvc_file(root: Path) -> Path:
 
 def _refuse_import(root: Path) -> None:
     """DVC writes what it imports anew, and everything else in that folder would be lost."""
+    from pipeline import catalog
+
     path = _dvc_file(root)
-    if path.exists() and "\ndeps:" in path.read_text(encoding="utf-8"):
+    if path.exists() and catalog.is_import(path):
         raise DataError(f"{root}: an import of {path}, which DVC writes anew; choose another --root")
 
 

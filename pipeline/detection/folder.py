@@ -22,7 +22,7 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from pipeline.catalog.images import decode, depth_note, depth_of, orientation_of, peak_of
+from pipeline.catalog.images import decode, depth_note, depth_of, orientation_of, peak_of, read_image
 from pipeline.catalog.roles import mask_paths
 from pipeline.catalog.tree import IMAGE_SUFFIXES, UNREAD, is_image, is_picture, read_tree
 from pipeline.detection.detector import Detector
@@ -116,7 +116,7 @@ def read_picture(folder: Path, name: str, size: int, bit_depth: int | None = Non
     """One image as every prepared image is made; never raises for what lies in the file."""
     digest = None
     try:
-        content = (folder / name).read_bytes()
+        content = read_image(folder / name, name)
         digest = sha256(content).hexdigest()
         image = decode(content, name, bit_depth)
         return Picture(name, image_array(image, size), image.size, orientation_of(image) != 1, digest)
@@ -338,5 +338,5 @@ class _FolderRun:
 
     def _write_overlay(self, name: str, values: Map) -> None:
         """The picture is read again: a batch of them at their own size may need gigabytes."""
-        own = decode((self._task.folder / name).read_bytes(), name, self._task.bit_depth)
+        own = decode(read_image(self._task.folder / name, name), name, self._task.bit_depth)
         write_overlay(self._task.out / "overlays" / f"{name}.png", own, values)

@@ -46,7 +46,7 @@ def open_client() -> httpx.Client:
     try:
         return httpx.Client(
             follow_redirects=True,
-            event_hooks={"request": [_refuse_inward]},
+            event_hooks={"request": [_refuse_inward], "response": [_leave_unread]},
             timeout=httpx.Timeout(60.0, connect=20.0),
             headers={"User-Agent": "zsad", "Accept-Encoding": "identity"},
         )
@@ -148,6 +148,13 @@ def _refuse_inward(request: httpx.Request) -> None:
             f"{source}: redirects to {request.url.host}, on this machine or in its network, which is not"
             " followed"
         )
+
+
+def _leave_unread(response: httpx.Response) -> None:
+    """After each response: what a redirect holds beside the way is not read, since it need not end."""
+    if response.has_redirect_location and isinstance(response.stream, httpx.SyncByteStream):
+        response.stream.close()
+        response.stream = httpx.ByteStream(b"")
 
 
 def _is_inward(host: str) -> bool:

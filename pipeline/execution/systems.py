@@ -5,14 +5,14 @@ and the other systems run. `weights/<profile>/<auxiliary>/` holds one safetensor
 seed, and `status.json`, which gives the reason of each that could not be made. Train writes, evaluate reads.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pipeline import catalog, methods
 from pipeline.cells import System
-from pipeline.errors import ParamsError, ZsadError, redacted
+from pipeline.errors import DataError, ParamsError, ZsadError, redacted
 from pipeline.files import file_digest, read_json, write_json
 from pipeline.params import Params
 from pipeline.plan import Cell, ResolvedSystem
@@ -27,10 +27,11 @@ def resolve_systems(params: Params) -> tuple[ResolvedSystem, ...]:
     is a retuned variant by the name of its set, of every learnt method.
 
     Raises:
-        ParamsError: a variant of a method that params do not name, or a block under `retuned` that names
-            something unknown.
-        DataError: a data set under `retuned` that the catalog does not know.
+        ParamsError: a data set that the catalog does not know by this name, a variant of a method that params
+            do not name, or a block under `retuned` that cannot be.
     """
+    for key in ("datasets", "own", "left_out"):
+        _check_known(f"params.yaml: {key}", getattr(params, key))
     _check_retuned(params)
     if strangers := sorted(set(params.variants) - set(params.methods)):
         raise ParamsError(f"params.yaml: variants.{strangers[0]}: there is no such key under `methods`")
@@ -53,6 +54,8 @@ def _resolve(params: Params, system: System, raw: dict[str, Any]) -> ResolvedSys
         method_type = methods.get(system.method)
         unusable = ResolvedSystem(system, method_type.title, learnt=method_type.learnt)
         settings = method_type.parse(raw)
+        if isinstance(settings, LearntSettings):
+            _check_known(f"methods.{system.method}", settings.tuned_otherwise_on)
         if settings.tower not in params.towers:
             raise ParamsError(f"methods.{system.method}.tower: {settings.tower!r} is not under `towers`")
     except ParamsError as error:
@@ -112,11 +115,21 @@ def _other_protocols(params: Params, plain: ResolvedSystem) -> Iterator[Resolved
         )
 
 
+def _check_known(where: str, names: Iterable[str]) -> None:
+    """Refuse names of data sets that would never be met: unknown ones, and aliases."""
+    for name in names:
+        try:
+            known = catalog.record(name).name
+        except DataError as error:
+            raise ParamsError(f"{where}: {error}") from error
+        if name != known:
+            raise ParamsError(f"{where}: {name!r} is called {known!r} here")
+
+
 def _check_retuned(params: Params) -> None:
     for variant, block in params.retuned.items():
         where = f"params.yaml: retuned.{variant}"
-        for name in (block.auxiliary, *block.datasets):
-            catalog.record(name)
+        _check_known(where, (block.auxiliary, *block.datasets))
         for method in block.methods:
             try:
                 learnt = methods.get(method).learnt

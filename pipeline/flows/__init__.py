@@ -1,13 +1,23 @@
 """Prefect flows: when the parts of the benchmark run, and who sees it.
 
 The settings below are read when Prefect is imported. They keep everything on this machine: own home, no
-telemetry, no adverts, nothing for ourselves through a proxy; and they let the own server of a run write down
-every task before it stops.
+telemetry, no adverts, nothing for ourselves through a proxy, nothing of what the user's own server has; and
+they let the own server of a run write down every task before it stops.
 """
 
 import os
 from importlib.util import find_spec
 from pathlib import Path
+
+# Where a server is, how to reach it, and what Prefect's processes tell each other. Whatever else a shell says
+# to Prefect, such as another database, a profile or a broker, is of other work on this machine.
+_TAKEN = (
+    *("PREFECT_HOME", "PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_API_AUTH_STRING", "PREFECT_API_SSL"),
+    *("PREFECT_API_TLS", "PREFECT_CLIENT_", "PREFECT__"),
+)
+if "PREFECT__SERVER_FINAL" not in os.environ:  # our server has its settings in its environment
+    for _name in [name for name in os.environ if name.startswith("PREFECT_") and not name.startswith(_TAKEN)]:
+        del os.environ[_name]
 
 for _name, _value in {
     "DO_NOT_TRACK": "1",

@@ -3,9 +3,11 @@
 Each gets a process group of its own, so that Ctrl-C reaches it through us alone, and SIGINT as it is by
 default, because a parent may have been started with it ignored and children inherit that. A command that is
 left early is interrupted with its whole group: DVC then waits for its stage and frees its locks, and a stage
-takes its Ray workers down. Who does not end in time is killed.
+takes its Ray workers down. Who does not end in time is killed. Where this process itself is killed, the
+kernel ends the command, and a stage ends with its DVC; a service watches its parent itself.
 """
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -27,6 +29,9 @@ _START_SECONDS, _NOTICE_SECONDS = 600, 30  # a new database on a busy machine
 _ANSWER_SECONDS = 5  # then it is looked whether the service has ended: its socket is ours and stays open
 _QUICK_SECONDS, _QUICK_ENDS = 30, 5  # a service that ends so soon, so often, will not stay up
 
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
 _GONE = b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
@@ -35,8 +40,16 @@ class ServiceError(ZsadError):
 
 
 def _start(
-    command: Sequence[str], environment: dict[str, str], output: int, handles: Sequence[int] = ()
+    command: Sequence[str],
+    environment: dict[str, str],
+    output: int,
+    handles: Sequence[int] = (),
+    before: Callable[[], object] = lambda: None,
 ) -> subprocess.Popen[str]:
+    def prepare() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        before()
+
     return subprocess.Popen(  # noqa: S603 - our own commands, with stage names from DVC's graph
         [sys.executable, "-m", *command],
         env=os.environ | environment,
@@ -47,8 +60,14 @@ def _start(
         errors="replace",  # a file name may be in any encoding
         process_group=0,
         pass_fds=handles,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,  # noqa: PLW1509 - before any thread of the child
+        preexec_fn=prepare,  # noqa: PLW1509 - before any thread of the child
     )
+
+
+def _end_with_this_thread() -> None:
+    """Ask the kernel, in a child, for a signal once the thread that started it is gone."""
+    if sys.platform == "linux":
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def stream(
@@ -66,7 +85,8 @@ def stream(
         on_line: called with every line of output.
         stopped: asked twice a second; once it says yes the command is interrupted.
     """
-    with _ended(_start(command, environment, subprocess.PIPE)) as process:
+    child = _start(command, environment, subprocess.PIPE, before=_end_with_this_thread)
+    with _ended(child) as process:
         if process.stdout is None:
             raise RuntimeError("the process has no output to read")
         with _watched(process, stopped):
@@ -117,6 +137,7 @@ def _end(process: subprocess.Popen[str], seconds: float) -> None:
 def _refuse(listening: socket) -> None:
     """Tell all who ask that nobody will answer: they would wait there, or ask a closed socket for minutes."""
     with suppress(OSError):
+        listening.setblocking(True)  # the service shares it, and may have set it otherwise
         while True:
             connection, _ = listening.accept()
             with connection, suppress(OSError):

@@ -7,6 +7,7 @@ once, on the same port and database, and ends with its run.
 """
 
 import atexit
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -32,6 +33,7 @@ from pipeline.flows.processes import ServiceError
 
 _POLL_SECONDS = 0.1
 _STOP_SECONDS = 5
+_ANSWER_SECONDS = 20.0
 _TRIES = 2  # to send an event; Prefect waits a second before each one after these
 _PREFECTS_OWN_WORDS = "Failed to reach API"
 # As Prefect starts its own, without pages.
@@ -71,9 +73,11 @@ def some_server() -> Iterator[None]:
     """Inside, Prefect's settings name a server that answers: the one that they name already, or an own one.
 
     Raises:
+        ServerGoneError: nobody answers where they name one.
         ServiceError: an own one does not come up.
     """
-    if PREFECT_API_URL.value():
+    if named := PREFECT_API_URL.value():
+        _require_answer(named)
         yield
         return
     server = _own_server()
@@ -84,6 +88,17 @@ def some_server() -> Iterator[None]:
     }
     with temporary_settings(settings):
         yield
+
+
+def _require_answer(api: str) -> None:
+    """Prefect would ask for minutes, without a word."""
+    try:
+        with asking_server():
+            httpx.get(f"{api}/health", timeout=_ANSWER_SECONDS)
+    except ServerGoneError as error:
+        raise ServerGoneError(
+            f"nobody answers at PREFECT_API_URL={api} ({error}): start Prefect's server there, or unset it"
+        ) from error
 
 
 @cache
@@ -99,6 +114,7 @@ def _own_server() -> Server:
             while not over.wait(_POLL_SECONDS):
                 server.keep_up()
         except ServiceError as error:
+            logging.raiseExceptions = False  # Prefect would say of each line of its log that nobody takes it
             sys.stderr.write(f"{error}; the run goes on without pages\n")
 
     keeper = Thread(target=keep_up, daemon=True)

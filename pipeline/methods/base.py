@@ -127,6 +127,11 @@ class LearntSettings(MethodSettings):
         """Whether there is anything to tune; where not, neither seed nor auxiliary set can move a number."""
         return True
 
+    @property
+    def tuned_otherwise_on(self) -> Iterable[str]:
+        """The auxiliary sets for which `training_on` says something of their own."""
+        return ()
+
     def training_on(self, auxiliary: str) -> tuple[Training, ...]:  # noqa: ARG002 - VAND's depends on it
         """How the method is tuned on the auxiliary set of that name: its stages, one after another."""
         return (self.training,)

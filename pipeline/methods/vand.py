@@ -4,7 +4,7 @@ Its tower is OpenAI's weights run with exact GELU and bicubic position embedding
 accident and its published numbers carry. The image score is CLIP's own and is not trained.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -48,6 +48,11 @@ class VandSettings(LearntSettings):
     training_by_auxiliary: dict[str, Training] = Field(
         default_factory=lambda: {"mvtec": Training(epochs=3, mosaic=0.2)}
     )
+
+    @property
+    def tuned_otherwise_on(self) -> Iterable[str]:
+        """Those under `training_by_auxiliary`."""
+        return self.training_by_auxiliary
 
     def training_on(self, auxiliary: str) -> tuple[Training, ...]:
         """3 epochs with mosaics on MVTec AD, `training` elsewhere, as the public code's scripts."""

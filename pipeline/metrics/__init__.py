@@ -5,24 +5,26 @@
         state.update(maps, masks, names)
     values = state.finish()
 
-`draws` redraws the images for the bootstrap, `intervals` says how far the values then move.
+`image_intervals` and `pixel_intervals` say how far another draw of test images would move the values.
 """
 
 from pipeline.metrics.curves import ImageMetrics, PixelMetrics, image_metrics
-from pipeline.metrics.draws import Draws, image_draws, interval, pixel_draws, standard_error
+from pipeline.metrics.intervals import Interval, image_intervals, pixel_intervals
+from pipeline.metrics.jackknife import LeftOut, Series, image_series
 from pipeline.metrics.regions import ImageRegions, label_masks
 from pipeline.metrics.state import PixelState
 
 __all__ = [
-    "Draws",
     "ImageMetrics",
     "ImageRegions",
+    "Interval",
+    "LeftOut",
     "PixelMetrics",
     "PixelState",
-    "image_draws",
+    "Series",
+    "image_intervals",
     "image_metrics",
-    "interval",
+    "image_series",
     "label_masks",
-    "pixel_draws",
-    "standard_error",
+    "pixel_intervals",
 ]

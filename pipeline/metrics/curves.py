@@ -3,7 +3,7 @@
 A curve is a list of cumulative counts, from the highest score down and starting at zero: false
 positives `fp`, true positives `tp`, and for PRO the covered share of the regions `cover`. Neighbouring
 points are one group of equal scores apart, so ties are merged and never depend on the order of pixels.
-All functions work along the last axis, so that a stack of bootstrap curves costs one call, and expect
+All functions work along the last axis, so that a stack of curves costs one call, and expect
 at least one positive and one negative. Values are shares in [0, 1]; undefined is None.
 
 The point values of image scores are scikit-learn's, as in every public code of the field; images are few, so
@@ -31,7 +31,7 @@ PIXEL_METRICS = (
     "pixel_pro_exact",
     "pixel_pro_exact_005",
 )
-"""The fields of `PixelMetrics` that are metrics, and the keys of draws."""
+"""The fields of `PixelMetrics` that are metrics, and the keys of intervals."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What the bootstrap keeps of each image: a few kilobytes that stand for its pixels.
+"""What intervals keep of each image: a few kilobytes that stand for its pixels.
 
 Normal and anomalous pixels of an image are cut, in order of score, into strata of equal size, and a stratum
 is kept as its middle score. So any share of the image's pixels is known to 1/256 (1/128 of the anomalous

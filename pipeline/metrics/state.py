@@ -151,7 +151,7 @@ class PixelState:
 
     @property
     def sketches(self) -> tuple[ImageSketch, ...]:
-        """What `pixel_draws` needs of each image."""
+        """What `pixel_intervals` needs of each image."""
         return tuple(self._sketches)
 
     def _gather(self, pixels: int, keys: list[Keys], hits: list[tuple[Keys, Ints]]) -> None:

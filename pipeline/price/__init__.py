@@ -23,7 +23,7 @@ from pipeline.price.towers import STEP_IMAGES, TowerCost, tower_costs
 
 _PREPARE_SECONDS = 0.04  # an image, decoded and resized; benchmarks/RESULTS.md
 _COUNT_SECONDS = 0.0002  # a map of 518 px, counted on the GPU; benchmarks/device.py
-_FINISH_SECONDS = 0.116  # metrics and draws of a cell on the processor; likewise
+_FINISH_SECONDS = 0.116  # metrics and intervals of a cell on the processor; likewise
 _STEP_SECONDS = 0.02  # of a step at least: a GPU waits for the launches of many small kernels
 _SHARE = {"float32": 0.5, "tf32": 0.4, "bfloat16": 0.4, "float16": 0.4}  # of the peak
 

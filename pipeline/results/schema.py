@@ -3,7 +3,7 @@
 Columns are versioned: whoever changes one raises `SCHEMA_VERSION`; a golden file notices. Three columns for
 every metric say how far it would move with another draw of test images: `<metric>_se`, the standard error,
 and `<metric>_low` and `<metric>_high`, the ends of the 95 % interval, all in shares. All three are `None`
-where the metric is, and where too many bootstrap samples leave it undefined (`pipeline.metrics.intervals`).
+where the metric is, and where one image has to stand for its class (`pipeline.metrics.intervals`).
 Training seeds are no part of them: each has its own row.
 """
 

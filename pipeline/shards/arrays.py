@@ -20,7 +20,7 @@ from PIL import Image, ImageChops
 
 from pipeline.catalog import ANOMALOUS, DatasetRecord, Sample
 from pipeline.catalog.builds import FileFact
-from pipeline.catalog.images import decode
+from pipeline.catalog.images import decode, read_image
 from pipeline.catalog.masks import SAME_SHAPE, read_mask
 from pipeline.catalog.samples import Box
 from pipeline.catalog.tree import mask_files
@@ -119,7 +119,7 @@ def _united(
 
 def _read(root: Path, path: str) -> bytes:
     try:
-        return (root / path).read_bytes()
+        return read_image(root / path, path)
     except OSError as error:
         if is_fault(error):
             raise

@@ -14,13 +14,12 @@ from pipeline.cells import CellKey, System, names_by_reason
 from pipeline.results import CellRow, ResultsError
 from pipeline.tables.expected import Expected, ExpectedSet
 from pipeline.tables.mean import (
-    RETRAINED_DATASET,
-    RETRAINED_SUBSET,
     Mean,
     independent_se,
     mean_of_means,
     plain_mean,
 )
+from pipeline.tables.trainings import retraining
 
 NOT_RUN: Final = "not run"
 
@@ -156,7 +155,7 @@ class SystemMeans:
             se=independent_se(subsets),
             by_seed=tuple(plain_mean(training) for training in trainings),
             seeds=learnt,
-            retrained=0.0 if not learnt else RETRAINED_SUBSET if count == 1 else RETRAINED_DATASET,
+            retrained=retraining(metric, count).deviation if learnt else 0.0,
             ends=None if others or only is None else (only.low, only.high),
         )
 

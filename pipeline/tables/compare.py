@@ -7,6 +7,7 @@ first is counts, then what got worse or is gone; every move on request.
 """
 
 import math
+import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -18,7 +19,15 @@ from pipeline.results import ResultsError
 from pipeline.results.parquet import read_scores
 from pipeline.tables.markdown import grid
 from pipeline.tables.model import AVERAGE, MEAN
-from pipeline.tables.significance import Noise, PairedScores, noise, p_value, significant
+from pipeline.tables.significance import (
+    POWER,
+    Noise,
+    PairedScores,
+    detectable,
+    noise,
+    p_value,
+    significant,
+)
 from pipeline.tables.values import KEY_COLUMNS, Value, is_table, read_csv
 
 # Two values that are printed with four decimals and differ by the tolerance exactly are within it.
@@ -32,6 +41,8 @@ _MOST_ROWS: Final = 400  # of Markdown: a comment on a pull request may have 655
 Verdict = Literal["worse", "gone", "better", "new", "within noise", "not judged"]
 _Key = tuple[str, CellKey, str]  # table where the value belongs to one, cell without its seed, metric
 _Lines = Mapping[str, Value]
+_Levels = Mapping[str, tuple[int, Set[_Key]]]
+"""How many values are judged at each level, and which of them moved by more than noise."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,8 @@ class Difference:
         after: likewise.
         verdict: `worse` or `better` beyond noise, `within noise`, `not judged`, `gone`, or `new`.
         noise: standard deviation that is no change, in points; `None` where not known.
+        visible: smallest change that would have been found, in points (`significance.detectable`).
+        level: of the value, such as `cell`; said where it is judged.
         reason: why it is not judged, "" where it is.
     """
 
@@ -52,6 +65,8 @@ class Difference:
     after: float | None
     verdict: Verdict
     noise: float | None = None
+    visible: float | None = None
+    level: str = ""
     reason: str = ""
 
     @property
@@ -61,7 +76,9 @@ class Difference:
 
     def __str__(self) -> str:
         moved = "" if self.before is None or self.after is None else f" ({self.after - self.before:+.4f})"
-        spread = "" if self.noise is None else f", noise {self.noise:.4f}"
+        spread = ""
+        if self.noise is not None and self.visible is not None:
+            spread = f", noise {self.noise:.4f}, visible from {self.visible:.2f}"
         return f"{self.verdict}: {self.name}: {_text(self.before)} -> {_text(self.after)}{moved}{spread}"
 
 
@@ -86,9 +103,9 @@ def compare_tables(before: Path, after: Path, tolerance: float) -> list[Differen
         for name, (old, new) in values.items()
         if old is not None and new is not None and _moved(old, new, 0)
     }
-    beyond = _beyond_noise(first, second, noises)
+    levels = _levels(first, second, noises)
     return [
-        _judged(name, second.get(name) or first[name], pair, noises.get(name), beyond)
+        _judged(name, second.get(name) or first[name], pair, noises.get(name), levels)
         for name, pair in values.items()
         if _moved(*pair, tolerance)
     ]
@@ -132,15 +149,15 @@ def diff_markdown(differences: Sequence[Difference], compared: int, tolerance: f
             it.name.replace("|", "\\|"),
             *("" if value is None else f"{value:.2f}" for value in (it.before, it.after)),
             "" if it.before is None or it.after is None else f"{it.after - it.before:+.2f}",
-            "" if it.noise is None else f"{it.noise:.2f}",
+            *("" if value is None else f"{value:.2f}" for value in (it.noise, it.visible)),
         ]
         for it in shown
     ]
-    header = ["Verdict", "Value", "before", "after", "difference", "noise"]
+    header = ["Verdict", "Value", "before", "after", "difference", "noise", "visible from"]
     first, *others = _counts(differences, compared, tolerance)
     lines = [f"**{first}**", *(f"- {line}" for line in others)]
     if rows:
-        lines += ["", *grid(header, rows, [True, True, False, False, False, False])]
+        lines += ["", *grid(header, rows, [True, True, *[False] * 5])]
     return "\n".join([*lines, *("\n" + line for line in _rest(differences, shown, every=every))])
 
 
@@ -154,7 +171,25 @@ def _counts(differences: Sequence[Difference], compared: int, tolerance: float) 
     return [
         f"{values} compared, {len(differences)} moved by more than {tolerance} points{told}.",
         *(f"Not judged, {count}: {reason}." for reason, count in reasons.items()),
+        *_visible(differences),
     ]
+
+
+def _visible(differences: Sequence[Difference]) -> list[str]:
+    """What could be seen at all, by level; nothing where nothing was judged."""
+    levels: dict[str, list[float]] = {}
+    for it in differences:
+        if it.visible is not None:
+            levels.setdefault(it.level, []).append(it.visible)
+    parts = [f"{level} {_range(found)}" for level, found in levels.items()]
+    return [f"Smallest change that is found in {POWER:.0%} of cases: {', '.join(parts)}."] if parts else []
+
+
+def _range(points: Sequence[float]) -> str:
+    """Such as `2.10 points`, or `2.10 points (1.00 to 7.35)` with the median in front."""
+    low, high = min(points), max(points)
+    around = "" if low == high else f" ({low:.2f} to {high:.2f})"
+    return f"{statistics.median(points):.2f} points{around}"
 
 
 def _shown(differences: Sequence[Difference], most: int, *, every: bool) -> list[Difference]:
@@ -206,7 +241,7 @@ def _key(line: Value) -> _Key:
 
 
 def _level(line: Value) -> str:
-    return "averages" if line.dataset == AVERAGE else "cells" if _cell(line).subset else "data sets"
+    return "average" if line.dataset == AVERAGE else "cell" if _cell(line).subset else "data set"
 
 
 def _noise(before: Value, after: Value, pairing: "_Pairing") -> Noise | str:
@@ -223,9 +258,9 @@ class _Pairing:
         self._scores = PairedScores(*(read_scores(folder) for folder in folders)) if both else None
         self._parts: dict[_Key, list[Value]] = {}
         for line in lines.values() if both else ():
-            if _level(line) == "cells":
+            if _level(line) == "cell":
                 self._parts.setdefault(("", _cell(line)._replace(subset=""), line.metric), []).append(line)
-            elif _level(line) == "data sets":
+            elif _level(line) == "data set":
                 average = _cell(line)._replace(dataset=AVERAGE)
                 self._parts.setdefault((line.table, average, line.metric), []).append(line)
 
@@ -233,21 +268,21 @@ class _Pairing:
         """In points; `None` where images are not shared, or not known to be."""
         if self._scores is None:
             return None
-        if _level(line) == "cells":
+        if _level(line) == "cell":
             return self._scores.errors(_cell(line)).get(line.metric)
         errors = [self.error(part) for part in self._parts.get(_key(line), ())]
         known = [error for error in errors if error is not None]
         return math.hypot(*known) / len(errors) if errors and len(known) == len(errors) else None
 
 
-def _beyond_noise(before: _Lines, after: _Lines, noises: Mapping[str, Noise | str]) -> set[_Key]:
+def _levels(before: _Lines, after: _Lines, noises: Mapping[str, Noise | str]) -> _Levels:
     p_values: dict[str, dict[_Key, float]] = {}
     for name, found in noises.items():
         if not isinstance(found, str):
             line = after[name]
             p = p_value(float(line.value) - float(before[name].value), found)
             p_values.setdefault(_level(line), {})[_key(line)] = p
-    return {key for level in p_values.values() for key in significant(level)}
+    return {level: (len(found), significant(found)) for level, found in p_values.items()}
 
 
 def _judged(
@@ -255,17 +290,19 @@ def _judged(
     line: Value,
     pair: tuple[float | None, float | None],
     found: Noise | str | None,
-    beyond: Set[_Key],
+    levels: _Levels,
 ) -> Difference:
     before, after = pair
     if before is None or after is None:
         return Difference(name, before, after, "new" if before is None else "gone")
     if found is None or isinstance(found, str):
         return Difference(name, before, after, "not judged", reason=found or "")
+    level = _level(line)
+    values, beyond = levels[level]
     verdict: Verdict = "within noise"
     if _key(line) in beyond:
         verdict = "worse" if after < before else "better"
-    return Difference(name, before, after, verdict, found[0])
+    return Difference(name, before, after, verdict, found[0], detectable(found, values), level)
 
 
 def _percent(line: Value | None) -> float | None:

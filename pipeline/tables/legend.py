@@ -6,6 +6,7 @@ build of each data set the numbers stand: by its test images (normal/anomalous) 
 files, both from the rows, so they are true of what was measured.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -16,11 +17,11 @@ from pipeline.cells import System
 from pipeline.results import CellRow
 from pipeline.tables.aggregate import SystemMeans
 from pipeline.tables.expected import Expected, ExpectedSet
-from pipeline.tables.mean import MEASURED_FROM
 from pipeline.tables.model import AVERAGE, SOURCE_MARKS, Section, Slot, numbers_of
 from pipeline.tables.outcome import Outcome
 from pipeline.tables.published import Source
-from pipeline.tables.verdicts import OTHER_MACHINES, ROUNDING, References
+from pipeline.tables.trainings import MEASURED_FROM
+from pipeline.tables.verdicts import OTHER_MACHINES, ROUNDING, References, Verdict
 
 METRIC_TITLES: Final = {
     "image_auroc": "image AUROC",
@@ -117,13 +118,26 @@ def published_lines(sections: Sequence[Section]) -> list[str]:
         f"Chosen on the target in what is published: {'; '.join(sorted(told))}.",
         f"Reproduced: measured and published differ by no more than rounding ({ROUNDING}) and other machines "
         f"({OTHER_MACHINES}), for a learnt method rounding and another training.",
+        *_unsure_lines(sections),
     ]
+
+
+def _unsure_lines(sections: Sequence[Section]) -> list[str]:
+    """What those verdicts mean that excuse a difference by what is not known of trainings."""
+    told = {it.comparison.verdict for part in sections for it in part.numbers() if it.comparison}
+    lines: dict[Verdict, str] = {
+        "within retrainings": "Within retrainings: by no more than public retrainings are known to "
+        "differ in the metric.",
+        "needs three seeds": f"Needs three seeds: how far trainings differ in the metric is not known; "
+        f"{MEASURED_FROM} seeds measure it.",
+    }
+    return [line for verdict, line in lines.items() if verdict in told]
 
 
 def tied_lines(outcome: Outcome) -> list[str]:
     """The line about cells that rank no image, because one score is that of all; none where there are none.
 
-    No other scores have an AUROC of one half in every draw of the images.
+    Their metrics are then those of calling every image anomalous, as hardly any other scores have them.
     """
     texts = [
         f"{outcome.title(system)} on {outcome.expected[row.dataset].title} ({row.subset}) "
@@ -136,8 +150,10 @@ def tied_lines(outcome: Outcome) -> list[str]:
 
 
 def _tied(row: CellRow) -> bool:
-    spread = row.spread("image_auroc")
-    return spread is not None and row.image_auroc == spread.low == spread.high == 0.5
+    if row.image_auroc != 0.5 or row.image_ap is None or row.image_f1_max is None or not row.n_images:
+        return False
+    share = (row.n_anomalous or 0) / row.n_images
+    return math.isclose(row.image_ap, share) and math.isclose(row.image_f1_max, 2 * share / (1 + share))
 
 
 def rule_lines(outcome: Outcome) -> list[str]:

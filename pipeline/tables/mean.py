@@ -4,29 +4,17 @@ Test images: a mean over independent subsets has the standard error sqrt(sum of 
 the same images, so their standard errors are averaged, not divided. Trainings: from three seeds on the spread
 is measured; with fewer, only what is usual is known, and that enters no interval, but what two runs are
 compared with (`verdicts`, `significance`). Intervals are Student's where the spread between trainings is
-measured, otherwise normal, and clipped to the metric's range; a single cell keeps its bootstrap interval.
+measured, otherwise normal, and clipped to the metric's range; a single cell keeps its own interval.
 """
 
 import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from scipy.special import stdtrit
 
-LEVEL: Final = 0.95
-Z: Final = statistics.NormalDist().inv_cdf((1 + LEVEL) / 2)
-
-MEASURED_FROM: Final = 3
-"""Seeds from which on their spread is trusted."""
-
-# Usual standard deviation between trainings, as a share. Subset: paper against the authors' log of their
-# released checkpoint, AnomalyCLIP on the 27 subsets of MVTec AD and VisA, whose image AUROC differs by 0.87
-# points (standard deviation), image AP on VisA by 0.68: two trainings, so divided by sqrt(2).
-# Data set of several subsets: retraining stays within 1 point in 95 % of cases, 1.96 * sqrt(2) deviations.
-RETRAINED_SUBSET: Final = 0.006
-RETRAINED_DATASET: Final = 0.0036
+from pipeline.tables.trainings import LEVEL, MEASURED_FROM, Z
 
 
 @dataclass(frozen=True)
@@ -39,7 +27,7 @@ class Mean:
         by_seed: the value of each training; empty where nothing is learnt.
         seeds: their seeds.
         retrained: usual standard deviation between trainings, for when seeds are too few to measure it.
-        ends: a bootstrap interval that replaces the normal one.
+        ends: a cell's own interval, which replaces the normal one.
         least: the lowest value that there can be.
     """
 
@@ -74,7 +62,7 @@ class Mean:
             return self.ends
         trainings = (self.training_se or 0.0) if self.seeds_measured else 0.0
         error = math.hypot(self.se, trainings)
-        half = error * _quantile(satterthwaite(error**2, [(trainings, len(self.by_seed))]))
+        half = error * student(satterthwaite(error**2, [(trainings, len(self.by_seed))]))
         return max(self.least, self.value - half), min(1.0, self.value + half)
 
 
@@ -131,6 +119,6 @@ def difference(ours: Mean, theirs: Mean) -> Mean:
     )
 
 
-def _quantile(freedom: float) -> float:
+def student(freedom: float) -> float:
     """Half the width of a 95 % interval in standard errors."""
     return Z if math.isinf(freedom) else float(stdtrit(freedom, (1 + LEVEL) / 2))

@@ -1,17 +1,19 @@
-"""Is a moved value more than noise? One rule, for `zsad diff`.
+"""Is a moved value more than noise, and how far would it have had to move? One rule, for `zsad diff`.
 
 The noise of a difference of two runs is what both standard errors say, over test images and, where a method
 is learnt, over trainings (`mean`). Where image scores of both sides are at hand, the images are the same
-ones, and their part is the standard error of the paired difference instead: both sides are drawn alike
-(`image_draws` with one seed), so what the runs have in common cancels. Maps are not kept, so pixel metrics
+ones, and their part is the standard error of the paired difference instead: the same images are left out on
+both sides (`image_series`), so what the runs have in common cancels. Maps are not kept, so pixel metrics
 have no such pairing.
 
 - Other seeds are another training. How far trainings differ is known from three seeds on, on both sides;
   with fewer, runs with other seeds are not judged: nobody could tell a regression from luck.
-- A value without a standard error is not judged either.
+- A value without a standard error is not judged either, nor one whose images all say the same.
 - Spreads of few seeds are uncertain: p-values are Student's, with Satterthwaite's degrees of freedom.
 - Many values are looked at together: Holm's bound, at 5 % for each level (cells, data sets, averages) among
   the values that moved at all, be it within the tolerance.
+- What could be seen at all is the difference that is found in four of five cases under the first and
+  strictest of these bounds (Cohen, Statistical Power Analysis, 1988).
 """
 
 import math
@@ -20,20 +22,21 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtr
+from scipy.special import stdtr, stdtrit
 
 from pipeline.cells import CellKey
-from pipeline.metrics import Draws, image_draws, standard_error
-from pipeline.tables.mean import MEASURED_FROM, satterthwaite
+from pipeline.metrics import LeftOut, Series, image_series
+from pipeline.tables.mean import satterthwaite
+from pipeline.tables.trainings import MEASURED_FROM
 from pipeline.tables.values import Value
 
 ALPHA: Final = 0.05
+POWER: Final = 0.8
 OTHER_SEEDS: Final = (
     f"other seeds, and fewer than {MEASURED_FROM} of them: another training may move it as much"
 )
-NO_ERROR: Final = "no standard error; too few draws of the test images have a value"
+NO_ERROR: Final = "no standard error: too few test images, or none of them moves the value"
 
-_DRAWS: Final = 500
 _CELL: Final = ["dataset", "subset", "method", "variant"]
 
 Noise = tuple[float, float]
@@ -60,19 +63,31 @@ def noise(before: Value, after: Value, paired: float | None = None) -> Noise | s
         paired = math.hypot(float(before.se), float(after.se))
     trainings = [float(side.training_se or 0) for side in sides]
     variance = math.fsum([paired**2, *(error**2 for error in trainings)])
+    if not variance:
+        return NO_ERROR
     measured = [pair for pair in zip(trainings, seeds, strict=True) if pair[1] >= MEASURED_FROM]
     return math.sqrt(variance), satterthwaite(variance, measured)
 
 
 def p_value(difference: float, against: Noise) -> float:
-    """Two-sided p-value of a difference in points; without any noise, 0 for whatever moved."""
+    """Two-sided p-value of a difference in points."""
     deviation, freedom = against
-    if deviation == 0:
-        return 0.0
     ratio = abs(difference) / deviation
     if math.isinf(freedom):
         return math.erfc(ratio / math.sqrt(2))
     return 2 * float(stdtr(freedom, -ratio))
+
+
+def detectable(against: Noise, values: int) -> float:
+    """Smallest difference in points that is found with probability `POWER` when so many values are judged.
+
+    Examples:
+        >>> round(detectable((1.0, math.inf), 1), 2)
+        2.8
+    """
+    deviation, freedom = against
+    least, share = (float(stdtrit(min(freedom, 1e9), it)) for it in (1 - ALPHA / values / 2, POWER))
+    return deviation * (least + share)
 
 
 def significant(p_values: Mapping[_Key, float]) -> set[_Key]:
@@ -105,7 +120,7 @@ class PairedScores:
         self._errors: dict[CellKey, dict[str, float]] = {}
 
     def errors(self, cell: CellKey) -> dict[str, float]:
-        """Standard errors of the differences of a cell in points, by metric; drawn when first asked for.
+        """Standard errors of the differences of a cell in points, by metric; computed when first asked for.
 
         Values are means over seeds, so the key has none. Nothing where images or labels differ.
         """
@@ -119,11 +134,13 @@ class PairedScores:
         sides = [_by_seed(group[cell]) for group in self._groups]
         if not _same_images([*sides[0], *sides[1]]):
             return
-        first, second = (_mean_draws(side) for side in sides)
+        first, second = (_mean_series(side) for side in sides)
         for metric in first.keys() & second.keys():
-            error = standard_error(second[metric] - first[metric])
-            if error is not None:
-                yield metric, 100 * error
+            parts = [after - before for before, after in zip(first[metric], second[metric], strict=True)]
+            moved = LeftOut(*parts)
+            # Images that all move the value alike, and move it, say nothing of other images.
+            if moved.variance or (moved.variance == 0 and not any(part.any() for part in parts)):
+                yield metric, 100 * math.sqrt(moved.variance)
 
 
 def _by_cell(scores: pd.DataFrame) -> dict[CellKey, pd.DataFrame]:
@@ -143,10 +160,11 @@ def _same_images(frames: list[pd.DataFrame]) -> bool:
     return all(other == first for other in others)
 
 
-def _mean_draws(seeds: list[pd.DataFrame]) -> Draws:
-    series = [_draws(seed) for seed in seeds]
-    return {metric: np.mean([it[metric] for it in series], axis=0) for metric in series[0]}
-
-
-def _draws(rows: pd.DataFrame) -> Draws:
-    return image_draws(rows["label"].to_numpy(int), rows["score"].to_numpy(float), draws=_DRAWS)
+def _mean_series(seeds: list[pd.DataFrame]) -> Series:
+    every = [image_series(seed["label"].to_numpy(int), seed["score"].to_numpy(float)) for seed in seeds]
+    return {
+        metric: LeftOut(
+            *(np.mean(parts, axis=0) for parts in zip(*(it[metric] for it in every), strict=True))
+        )
+        for metric in every[0]
+    }

@@ -106,7 +106,8 @@ def _as_was(text: str) -> str:
 def is_table(path: Path) -> bool:
     """Whether a file begins as the tables of all versions do, whatever else it says."""
     with path.open("rb") as handle:
-        return handle.readline().startswith(",".join(KEY_COLUMNS).encode())
+        start = ",".join(KEY_COLUMNS).encode()
+        return handle.read(len(start)) == start
 
 
 def read_csv(path: Path) -> list[Value]:

@@ -28,7 +28,7 @@ from pipeline.tables.ablations import (
 from pipeline.tables.all_metrics import all_metrics
 from pipeline.tables.expected import expected_sets
 from pipeline.tables.figures import dot_plots
-from pipeline.tables.gains import figure5
+from pipeline.tables.gains import figure5, sensitivity
 from pipeline.tables.html import html
 from pipeline.tables.latex import latex
 from pipeline.tables.legend import build_lines, rule_lines, suite_line
@@ -47,7 +47,6 @@ from pipeline.tables.paper import (
     table2,
     table3,
 )
-from pipeline.tables.sensitivity import sensitivity
 from pipeline.tables.values import csv_text, is_table
 
 FORMATS: Final[Mapping[str, Callable[[Table], str]]] = {

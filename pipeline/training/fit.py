@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pipeline.clip.architecture import upload
 from pipeline.errors import TrainingError
 from pipeline.methods.base import Batch, LearntMethod, Losses, Training
 from pipeline.training.features import FeatureCache
@@ -165,9 +166,9 @@ def _batch(
     pictures = training.redraw(rows.tolist(), cache.auxiliary, generator)
     if not pictures:
         return batch
-    places = list(pictures)
+    places = upload(torch.tensor(list(pictures)), batch.masks.device)
     images = torch.from_numpy(np.stack([image for image, _ in pictures.values()]))
-    masks = torch.from_numpy(np.stack([mask for _, mask in pictures.values()])).to(batch.masks.device)
+    masks = upload(torch.from_numpy(np.stack([mask for _, mask in pictures.values()])), batch.masks.device)
     passed = method.clip.encode_image(images, frozenset(batch.features))
     return Batch(
         {tap: _replaced(old, places, passed[tap]) for tap, old in batch.features.items()},
@@ -177,7 +178,7 @@ def _batch(
     )
 
 
-def _replaced(values: Tensor, places: list[int], new: Tensor) -> Tensor:
+def _replaced(values: Tensor, places: Tensor, new: Tensor) -> Tensor:
     output = values.clone()
     output[places] = new
     return output

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.__main__ import NAMES, main
 
-SHARED = {"__init__", "__main__", "common", "miniature", "ray_nodes", "standin", "subjects"}
+SHARED = {"__init__", "__main__", "common", "learning", "miniature", "ray_nodes", "standin", "subjects"}
 
 
 def test_every_benchmark_has_its_name() -> None:

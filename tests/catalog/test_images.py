@@ -1,13 +1,15 @@
 import io
+import resource
 import struct
 import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.catalog.images import decode, orientation_of, peak_of
+from pipeline.catalog.images import decode, orientation_of, peak_of, read_image
 from pipeline.errors import DataError
 
 
@@ -67,6 +69,24 @@ def test_the_limit_can_be_set_as_the_message_says(share: int, monkeypatch: pytes
     monkeypatch.setenv("ZSAD_MAX_PIXELS", "many")
     with pytest.raises(DataError, match="ZSAD_MAX_PIXELS=many: set it to a number of pixels"):
         decode(content, "x")
+
+
+def test_a_file_too_long_for_any_picture_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "long.png"
+    path.write_bytes(content := encoded("PNG"))
+    assert read_image(path, "x") == content
+    with path.open("r+b") as file:
+        file.truncate(1 << 40)  # takes no room on the disk
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(DataError, match=r"^x: more than 746 MB, .* 89478485 pixels.*; save it alone, as"):
+        read_image(path, "x")
+    with path.open("rb") as file:
+        assert peak_of(file, "x") is None  # by its header
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 << 10
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    monkeypatch.setenv("ZSAD_MAX_PIXELS", "100")
+    with pytest.raises(DataError, match=r"^x: more than 64 MB, .* 100 pixels takes \(ZSAD_MAX_PIXELS\)"):
+        read_image(path, "x")
 
 
 GREY = np.arange(256, dtype=np.uint16).reshape(16, 16)

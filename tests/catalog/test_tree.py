@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.catalog import Ignored
-from pipeline.catalog.tree import some
+from pipeline.catalog.tree import read_tree, some
+from pipeline.errors import DataError
 
 from . import trees
 from .trees import listed
@@ -96,3 +97,13 @@ def test_what_is_neither_a_file_nor_a_folder(tmp_path: Path) -> None:
     trees.br35h(tmp_path)
     os.mkfifo(tmp_path / "no/pipe.png")
     assert "no/pipe.png: neither a file nor a folder" in listed("br35h", tmp_path).problems["brain"]
+
+
+def test_a_list_that_is_too_long_for_one_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("image,label\n")
+    tree = read_tree(tmp_path)
+    assert tree.read("labels.csv") == b"image,label\n"
+    with (tmp_path / "labels.csv").open("r+b") as file:
+        file.truncate(1 << 40)  # takes no room on the disk
+    with pytest.raises(DataError, match=r"^labels\.csv: more than 64 MB; leave out what is not tested$"):
+        tree.read("labels.csv")

@@ -100,13 +100,13 @@ def test_a_file_that_cannot_be_read_now_is_tried_again(
 ) -> None:
     task = FolderTask(many, tmp_path / "out", "bottle", batch=2)
 
-    def failing(path: Path) -> bytes:
-        if path.name == MANY[2]:
+    def failing(path: Path, name: str) -> bytes:
+        if name == MANY[2]:
             raise OSError(EIO, "Input/output error", str(path))
-        return path.open("rb").read()
+        return path.read_bytes()
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "read_bytes", failing)
+        patch.setattr("pipeline.detection.folder.read_image", failing)
         cut_off(patch, task, clip_detector, 3)
     assert score_folder(task, clip_detector).kept == 2
     assert (task.out / "scores.parquet").read_bytes() == undisturbed

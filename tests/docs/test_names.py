@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from tests.project import ROOT
 from tests.reach import Reach
 
-MADE_THERE = {"odd_patch", "hardest"}  # by who follows the page
+MADE_THERE = {"odd_patch", "near_normal", "hardest"}  # by who follows the page
 _DOTTED = re.compile(r"\bpipeline(?:\.\w+)+")
 _FILE = re.compile(r"`((?:\w+/)+\w+\.py)`")
 

@@ -173,6 +173,14 @@ def test_a_wrong_size_is_refused_before_the_download(server: Server, bring: Brin
     assert bring.files == {}
 
 
+def test_what_a_redirect_holds_is_not_read(server: Server, bring: Bring) -> None:
+    way = {"Location": server.put("/file.zip", CONTENT), "Content-Length": f"{10**15}"}
+    url = server.put("/way", b"", answers=[(302, way)])
+    started = time.monotonic()
+    assert bring(url, sha256=SHA256) == CONTENT
+    assert time.monotonic() - started < 5  # it would wait a minute for the next byte
+
+
 @pytest.mark.parametrize(
     ("content", "kind"),
     [(b"<p>please log in</p>", "text/html; charset=utf-8"), (b"\n<!DOCTYPE html><html>", "application/zip")],

@@ -10,6 +10,7 @@ import random
 import re
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,9 +29,8 @@ KINDS = {
 }
 """What a victim's command looks like; a worker is one that has a group."""
 
-_SURVIVED = ("worker", "server")  # the command goes on without
-_CHANCES = {"worker": 5, "server": 2, "raylet": 1, "gcs": 1, "stage": 3, "dvc": 2}
-_FIRST = 6  # chance of a kind that has not been killed yet: Ray's own processes are there in one stage only
+_MOST = {"server": 3}  # kills of a kind in a stage; workers are killed as often as it comes, others once
+_ONE_STAGE = ("worker", "raylet", "gcs")  # there during evaluate only, so they come first
 
 
 def marked(mark: str) -> Iterator[tuple[str, psutil.Process]]:
@@ -45,9 +45,10 @@ def marked(mark: str) -> Iterator[tuple[str, psutil.Process]]:
 class Killer:
     """Kills something every few seconds.
 
-    What ends the command costs its start and the work of the stage, so the time without such a kill grows
-    by a quarter with each, and a run always comes to its end. Only the first kill of each kind may come
-    earlier.
+    A run goes on without a worker. What ends it costs its start and the work of the stage that is under way,
+    so each kind is killed once in each stage (the instances of one stage count as one), and a run always
+    comes to its end. A server that dies five times in a row is given up, so it dies three times a stage.
+    Kinds that have not been killed yet come first.
 
     Attributes:
         seed: the same seed makes the same choices; what is there to choose from is a matter of timing.
@@ -64,7 +65,7 @@ class Killer:
     def __post_init__(self) -> None:
         self._chance = random.Random(self.seed)  # noqa: S311 - chooses victims
         self._start = time.monotonic()
-        self._quiet, self._quiet_until = 5.0, self._start + 5.0
+        self._killed: Counter[tuple[str, str]] = Counter()
 
     def step(self, command: subprocess.Popen[str]) -> None:
         """Wait for some seconds, then kill a process of a kind that is there, if there is one."""
@@ -74,31 +75,45 @@ class Killer:
             if command.poll() is not None:
                 return
             time.sleep(0.1)
-        victims = self._victims()
-        chances = [_CHANCES[kind] if kind in self.kills else _FIRST for kind in victims]
-        if victims:
-            kind = random.Random(choice).choices(list(victims), chances)[0]  # noqa: S311
-            self._kill(kind, *victims[kind][int(place * len(victims[kind]))])
-
-    def _victims(self) -> dict[str, list[tuple[str, psutil.Process]]]:
-        """What may be killed now, by kind, each with its command."""
         there = list(marked(self.mark))
-        quiet = time.monotonic() < self._quiet_until
+        stage = _under_way(there)
+        if victims := self._victims(there, stage):
+            kinds = self._first(list(victims))
+            kind = kinds[int(choice * len(kinds))]
+            self._kill(kind, stage, *victims[kind][int(place * len(victims[kind]))])
+
+    def _victims(
+        self, there: list[tuple[str, psutil.Process]], stage: str
+    ) -> dict[str, list[tuple[str, psutil.Process]]]:
+        """What may be killed now, by kind, each with its command."""
         found = {kind: [it for it in there if pattern.search(it[0])] for kind, pattern in KINDS.items()}
         return {
             kind: victims
             for kind, victims in found.items()
-            if victims and not (quiet and kind in self.kills and kind not in _SURVIVED)
+            if victims and (kind == "worker" or self._killed[kind, stage] < _MOST.get(kind, 1))
         }
 
-    def _kill(self, kind: str, name: str, process: psutil.Process) -> None:
+    def _first(self, kinds: list[str]) -> list[str]:
+        """Those among which to choose."""
+        fresh = [kind for kind in kinds if kind not in self.kills]
+        return [kind for kind in fresh if kind in _ONE_STAGE] or fresh or kinds
+
+    def _kill(self, kind: str, stage: str, name: str, process: psutil.Process) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
             self.kills.append(kind)
-            self.say(f"{time.monotonic() - self._start:6.1f} s: killed {kind} {process.pid} ({_short(name)})")
-        if kind not in _SURVIVED:
-            self._quiet *= 5 / 4
-            self._quiet_until = time.monotonic() + self._quiet
+            self._killed[kind, stage] += 1
+            when = time.monotonic() - self._start
+            self.say(f"{when:6.1f} s: {stage or 'no stage'}: killed {kind} {process.pid} ({_short(name)})")
+
+
+def _under_way(there: list[tuple[str, psutil.Process]]) -> str:
+    """The stage that runs, by DVC's word and without its instance; "" between two."""
+    for command, process in there:
+        with contextlib.suppress(psutil.Error):
+            if KINDS["stage"].search(command):
+                return process.environ().get("DVC_STAGE", "").partition("@")[0]
+    return ""
 
 
 def _short(command: str) -> str:

@@ -40,20 +40,11 @@ def test_no_cell_is_missing(metric: str, task: str) -> None:
     assert set(means(metric)) == {(method, dataset) for method in METHODS for dataset in sets(task)}
 
 
-def test_the_readme_prints_them() -> None:
-    text = (ROOT / "README.md").read_text()
-    for label, method in (("CLIP", "clip"), ("AnomalyCLIP, seed 111", "anomalyclip")):
-        columns = (("pixel_auroc", "pixel"), ("pixel_pro", "pixel"), ("image_auroc", "image"))
-        values = [fmean(means(metric)[method, name] for name in sets(task)) for metric, task in columns]
-        assert f"| {label} | {' | '.join(f'{value:.1f}' for value in values)} |" in text
-
-
-@pytest.mark.parametrize(("metric", "margin"), [("pixel_auroc", 8.0), ("pixel_pro", 4.0)])
-def test_anomalyclip_localises_better_than_clip(metric: str, margin: float) -> None:
+@pytest.mark.parametrize(
+    ("metric", "task", "margin"),
+    [("image_auroc", "image", 8.0), ("pixel_auroc", "pixel", 8.0), ("pixel_pro", "pixel", 8.0)],
+)
+def test_anomalyclip_is_above_clip(metric: str, task: str, margin: float) -> None:
     found = means(metric)
-    mean = {
-        method: fmean(found[method, name] for name in sets("pixel")) for method in ("clip", "anomalyclip")
-    }
+    mean = {method: fmean(found[method, name] for name in sets(task)) for method in ("clip", "anomalyclip")}
     assert mean["anomalyclip"] > mean["clip"] + margin
-    if metric == "pixel_auroc":
-        assert mean["anomalyclip"] > 70

@@ -30,6 +30,10 @@ ODD: dict[str, str | None] = {
     "RAY_ADDRESS": "",
     "PREFECT_API_URL": "",
     "PREFECT_SERVER_API_AUTH_STRING": "other:one",
+    "PREFECT_SERVER_DATABASE_CONNECTION_URL": "sqlite+aiosqlite:////nonexistent/other.db",
+    "PREFECT_SERVER_API_BASE_PATH": "/elsewhere",
+    "PREFECT_MESSAGING_BROKER": "nowhere",
+    "PREFECT_PROFILE": "nobody",
     "PYTHONOPTIMIZE": "1",
     "PYTHONSTARTUP": "/nonexistent.py",
     "SSL_CERT_FILE": "/nonexistent.pem",
@@ -61,6 +65,16 @@ def run_in(
         check=False,
     )
     return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.soak
+def test_dvc_in_odd_surroundings(project: Project) -> None:
+    """As `dvc repro` asks for a stage, without home, language or temporary folder, with a narrow umask."""
+    project.init_dvc()
+    command = ("dvc", "repro", "prepare@headct")
+    code, said = run_in(project, ODD | {"PYTHONIOENCODING": "ascii"}, lambda: os.umask(0o077), command)
+    assert code == 0, said
+    assert "prepare headct: 1 of 1 subsets" in said
 
 
 def test_a_run_in_odd_surroundings(trained: Project) -> None:

@@ -20,7 +20,7 @@ from pipeline.errors import ZsadError
 from pipeline.execution import counts, scoring
 from pipeline.execution.counts import DeviceMasks, DevicePixels
 from pipeline.execution.examples import small_maps
-from pipeline.metrics import PixelState, label_masks, pixel_draws
+from pipeline.metrics import PixelState, label_masks, pixel_intervals
 from tests.clip.towers import make_tower
 from tests.execution.running import evaluate, use_plain_methods
 from tests.project import Project
@@ -107,7 +107,7 @@ def by_name(state: PixelState) -> list[Any]:
 
 
 def assert_equal(state: PixelState, expected: PixelState) -> None:
-    """To the bit: values, what they are made of, sketches and draws."""
+    """To the bit: values, what they are made of, sketches and intervals."""
     assert state.finish() == expected.finish()
     one, other = state._ranking(), expected._ranking()
     assert one.row_bits == other.row_bits
@@ -116,10 +116,8 @@ def assert_equal(state: PixelState, expected: PixelState) -> None:
     for mine, its in zip(by_name(state), by_name(expected), strict=True):
         for part in ("name", "low", "high", "normals", "normal_keys", "anomalous", "hit_keys", "cover"):
             same(getattr(mine, part), getattr(its, part))
-    draws = [pixel_draws(it.sketches, it.finish(), draws=10) for it in (state, expected)]
-    assert draws[0].keys() == draws[1].keys()
-    for name, series in draws[0].items():
-        same(series, draws[1][name])
+    intervals = [pixel_intervals(it.sketches, it.finish()) for it in (state, expected)]
+    assert intervals[0] == intervals[1]
 
 
 def same(one: Any, other: Any) -> None:

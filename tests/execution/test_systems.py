@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import DataError, ParamsError
+from pipeline.errors import ParamsError
 from pipeline.execution.systems import resolve_systems
 from pipeline.params import parse_params
 
@@ -97,20 +97,20 @@ def test_a_retuned_variant_is_its_method_on_another_auxiliary_set(small_params: 
 
 
 @pytest.mark.parametrize(
-    ("change", "error", "message"),
+    ("change", "message"),
     [
-        ({"methods": ["anomalyclop"]}, ParamsError, "retuned.medical: unknown method 'anomalyclop'"),
-        ({"methods": ["clip"]}, ParamsError, "retuned.medical: 'clip' learns nothing"),
-        ({"datasets": ["tn3q"]}, DataError, "unknown data set 'tn3q'; did you mean 'tn3k'"),
-        ({"auxiliary": "colon"}, DataError, "unknown data set 'colon'"),
+        ({"methods": ["anomalyclop"]}, "retuned.medical: unknown method 'anomalyclop'"),
+        ({"methods": ["clip"]}, "retuned.medical: 'clip' learns nothing"),
+        ({"datasets": ["tn3q"]}, "retuned.medical: unknown data set 'tn3q'; did you mean 'tn3k'"),
+        ({"auxiliary": "colon"}, "retuned.medical: unknown data set 'colon'"),
     ],
 )
 def test_a_retuned_variant_of_something_unknown_is_refused(
-    small_params: dict[str, Any], change: dict[str, Any], error: type[Exception], message: str
+    small_params: dict[str, Any], change: dict[str, Any], message: str
 ) -> None:
     # On data sets that this run has not, so that no auxiliary set is missed first.
     small_params["retuned"] = {"medical": RETUNED["medical"] | {"datasets": ["tn3k"]} | change}
-    with pytest.raises(error, match=re.escape(message)):
+    with pytest.raises(ParamsError, match=re.escape(message)):
         resolve_systems(parse_params(small_params))
 
 
@@ -119,3 +119,32 @@ def test_two_variants_of_one_name_are_refused(small_params: dict[str, Any]) -> N
     small_params["variants"] = {"anomalyclip": {"medical": {}}}
     with pytest.raises(ParamsError, match=r"variants\.anomalyclip has this name too"):
         resolve_systems(parse_params(small_params))
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "message"),
+    [
+        ("datasets", "endoo", "datasets: unknown data set 'endoo'; did you mean 'endo'? Known: mvtec, "),
+        ("own", "widgets", "own: unknown data set 'widgets'; Known: "),
+        ("left_out", "tn3q", "left_out: unknown data set 'tn3q'; did you mean 'tn3k'"),
+        ("left_out", "covid", "left_out: 'covid' is called 'covid19' here"),
+    ],
+)
+def test_a_data_set_is_named_as_it_is_called_here(
+    small_params: dict[str, Any], key: str, name: str, message: str
+) -> None:
+    small_params[key] = [*small_params.get(key, []), name]
+    with pytest.raises(ParamsError, match=re.escape(f"params.yaml: {message}")):
+        resolve_systems(parse_params(small_params))
+
+
+@pytest.mark.parametrize("name", ["mvtek", "MVTec"])
+def test_training_on_a_set_that_is_not_called_so_stays_with_its_system(
+    small_params: dict[str, Any], name: str
+) -> None:
+    small_params["methods"] = {"vand": {"training_by_auxiliary": {name: {"epochs": 1}}}, "clip_ac": {}}
+    small_params["towers"]["vand"] = small_params["towers"]["main"]
+    broken, fine = resolve_systems(parse_params(small_params))
+    assert str(broken.error).startswith("params.yaml: methods.vand: ")
+    assert "'mvtec'" in str(broken.error)
+    assert fine.error is None

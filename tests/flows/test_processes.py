@@ -1,6 +1,9 @@
 """A command is streamed, and ended for good when the run stops."""
 
+import subprocess
+import sys
 import time
+from collections import deque
 from pathlib import Path
 from socket import socket
 
@@ -80,6 +83,18 @@ def test_an_exception_ends_it_too(module: Path) -> None:
     assert is_gone(pids[0])
 
 
+def test_a_command_ends_with_who_started_it_however_that_ends(module: Path) -> None:
+    module.write_text(DEAF.replace("print(0", "import os; print(os.getpid()"))
+    code = (
+        "from pipeline.flows.processes import stream; stream(['command'], {}, lambda it: print(it, flush=1))"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as started:
+        assert started.stdout is not None
+        pid = int(started.stdout.readline())
+        started.kill()
+    assert is_gone(pid)
+
+
 def test_a_service_that_cannot_start_is_given_up_and_says_where_its_reason_is(tmp_path: Path) -> None:
     log = tmp_path / "logs" / "service.log"
     service = Kept("the service", ["no_such_module"], {}, log)
@@ -129,17 +144,16 @@ def test_a_service_that_ends_is_started_again_and_ended_for_good(module: Path) -
     assert is_gone(second)
 
 
-def test_who_asks_a_service_that_was_given_up_is_told_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_asks_a_service_that_was_given_up_is_told_at_once(module: Path) -> None:
     """Prefect asks a socket that is closed for a minute, for every event of a run."""
-    monkeypatch.setattr(processes, "_ANSWER_SECONDS", 0.2)
+    module.write_text("import os, sys; os.set_blocking(int(sys.argv[1]), False)")  # as asyncio does
     with socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
         url = "http://{}:{}/".format(*listening.getsockname())
-        service = Kept("the service", ["no_such_module"], {}, tmp_path / "log", listening)
+        command = ["command", str(listening.fileno())]
+        service = Kept("the service", command, {}, module.parent / "log", listening)
         with pytest.raises(ServiceError, match="keeps ending"):
-            service.wait_until_it_answers(url)
+            deque(iter(service.keep_up, None), 0)  # until it is given up
         for _ in range(2):
             assert httpx.get(url, trust_env=False, timeout=5).status_code == httpx.codes.GONE

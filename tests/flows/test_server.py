@@ -4,6 +4,7 @@ import shutil
 import sys
 import time
 from pathlib import Path
+from socket import socket
 from uuid import uuid4
 
 import psutil
@@ -72,6 +73,29 @@ def test_the_result_is_there_without_the_server(project: Project, monkeypatch: p
     project.stop()
     assert "servers killed inside 1" in output
     assert "result: 2" in output
+
+
+def test_an_address_at_which_nobody_answers_is_told_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prefect asks for a minute or more, three times over."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from pipeline.flows import server
+
+    monkeypatch.setattr(server, "_ANSWER_SECONDS", 0.5)
+    with socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        for port in (9, silent.getsockname()[1]):
+            address = f"http://127.0.0.1:{port}/api"
+            told = (
+                f"nobody answers at PREFECT_API_URL={address} .*: start Prefect's server there, or unset it"
+            )
+            with (
+                temporary_settings({PREFECT_API_URL: address}),
+                pytest.raises(server.ServerGoneError, match=told),
+                server.some_server(),
+            ):
+                pass
 
 
 def test_a_server_that_dies_again_and_again_is_started_anew(project: Project) -> None:

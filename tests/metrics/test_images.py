@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import ZsadError
-from pipeline.metrics import ImageMetrics, curves, image_draws, image_metrics
+from pipeline.metrics import ImageMetrics, curves, image_metrics, image_series
 
 UNDEFINED = ImageMetrics(None, None, None)
 
@@ -40,7 +40,7 @@ def test_equals_the_definitions_and_our_curves(images: list[tuple[bool, float]])
     got = image_metrics(labels, scores)
     if labels.min() == labels.max():
         assert got == UNDEFINED
-        assert image_draws(labels, scores, draws=2) == {}
+        assert image_series(labels, scores) == {}
         return
     want = by_counting(labels, scores)
     order = np.argsort(-scores, kind="stable")

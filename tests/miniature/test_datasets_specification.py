@@ -11,7 +11,7 @@ from pipeline import catalog
 from pipeline.errors import DataError
 from pipeline.miniature.datasets import expected_counts, write_dataset
 from pipeline.miniature.datasets.layouts import WRITERS
-from pipeline.miniature.datasets.specification import SubsetSpec, specification
+from pipeline.miniature.datasets.specification import FEWER, DatasetSpec, SubsetSpec, specification
 from pipeline.miniature.datasets.studio import Studio, generator
 
 
@@ -78,3 +78,23 @@ def test_combined_defects_are_all_in_the_mask() -> None:
     added = both.mask & ~first.mask
     assert added.any()
     assert (both.pixels[added] != first.pixels[added]).any(axis=1).mean() > 0.9
+
+
+def test_the_subsets_of_a_data_set_have_its_strength_and_area_where_they_have_none() -> None:
+    entry = {"draw": "gear", "size": [64, 64], "defects": {"bad": ["scratch"]}}
+    values = {"train": 0, "normal": 1, "anomalous": 1, "strength": [0.2, 0.4], "area": [0.5, 2.0]}
+    subsets = {"one": entry, "two": entry | {"strength": [1.0, 1.0]}}
+    found = DatasetSpec.model_validate(values | {"subsets": subsets}).subsets
+    assert (found["one"].strength, found["two"].strength) == ((0.2, 0.4), (1.0, 1.0))
+    assert found["one"].area == found["two"].area == (0.5, 2.0)
+
+
+def test_a_picture_with_one_item_less_is_the_same_but_for_that_item() -> None:
+    spec = specification()["visa"].subsets["candle"]
+    assert spec.defects["chunk of wax missing"] == (FEWER,)
+    studio = Studio(1, "visa", "candle", spec)
+    shot, whole = studio.defective("chunk of wax missing", 0), studio.normal("chunk of wax missing", 0)
+    assert 0.02 < shot.mask.mean() < 0.25  # one of four
+    change = np.abs(shot.pixels.astype(int) - whole).max(axis=2)
+    assert change[shot.mask].min() > 20
+    assert change[~shot.mask].max() <= 26  # its shadow

@@ -125,3 +125,12 @@ def test_a_missing_part_shows_what_lies_behind() -> None:
     core = ndimage.binary_erosion(mask)
     assert (image[core][:, 1] > 0.6).all()
     assert (image[core][:, 0] < 0.1).all()
+
+
+def test_a_smaller_scale_is_a_smaller_defect_in_the_same_place() -> None:
+    picture = draw_object("round_plate", (96, 96), np.random.default_rng(3))
+    small, usual = (
+        add_defect("stain", picture, np.random.default_rng(5), scale=scale)[1] for scale in (0.4, 1.0)
+    )
+    assert 12 <= small.sum() < 0.6 * usual.sum()
+    assert usual[small].all()

@@ -1,7 +1,8 @@
-"""The captions: complete, true, and without a word of an evaluated class."""
+"""The sentences: complete, true, without a word of an evaluated class or of the prompts' states."""
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,14 @@ from pipeline import methods
 from pipeline.catalog import names, record
 from pipeline.miniature.drawing import COLOURS, DEFECTS, OBJECTS, ORGANS, TEXTURES
 from pipeline.miniature.pretraining import vocabulary
-from pipeline.miniature.pretraining.captions import Subject, damaged_caption, place_words, whole_caption
+from pipeline.miniature.pretraining.captions import (
+    Subject,
+    ground_caption,
+    mark_caption,
+    place_words,
+    spoiled_caption,
+    whole_caption,
+)
 
 KINDS = [*OBJECTS, *TEXTURES, *ORGANS]
 
@@ -20,13 +28,17 @@ def words_of(text: str) -> set[str]:
     return set(re.findall("[a-z]+", text.lower()))
 
 
-def vocabulary_words() -> set[str]:
+def sentence_texts() -> list[str]:
     texts: list[str] = []
     for name, value in vars(vocabulary).items():
-        if name.isupper():
+        if name.isupper() and name != "ASSOCIATIONS":
             groups = value.values() if isinstance(value, dict) else [value]
-            texts += [text for group in groups for text in group]
-    return words_of(" ".join(texts).replace("{}", " "))
+            texts += [text.replace("{}", " ") for group in groups for text in group]
+    return texts
+
+
+def vocabulary_words() -> set[str]:
+    return words_of(" ".join(sentence_texts()))
 
 
 def evaluated_class_words() -> set[str]:
@@ -39,16 +51,49 @@ def test_no_word_of_an_evaluated_class_name_occurs_in_a_caption() -> None:
     assert not vocabulary_words() & (evaluated_class_words() - set(COLOURS))
 
 
-def test_the_words_of_the_benchmarks_prompts_are_trained() -> None:
+def prompts() -> dict[str, dict[str, Any]]:
     folder = Path(methods.__file__).parent / "prompts"
-    content = [yaml.safe_load(path.read_text()) for path in sorted(folder.glob("*.yaml"))]
-    assert content
-    known = vocabulary_words() | {"itap"}
-    frames = re.findall(r"[^'\"\[\],:]*\{\}[^'\"\[\],:]*", str(content))
-    assert len(frames) > 20
-    missing = {word for frame in frames for word in words_of(frame)} - known
-    assert not missing
-    assert {"object", "damaged", "normal", "anomalous", "photo"} <= known
+    return {path.stem: yaml.safe_load(path.read_text()) for path in sorted(folder.glob("*.yaml"))}
+
+
+def state_words() -> set[str]:
+    """Words that stand in some prompt's normal or abnormal state and in no template: they tell the state."""
+    states = [
+        value
+        for content in prompts().values()
+        for key, value in content.items()
+        if key in ("states", "pairs")
+    ]
+    plain = {"a", "an", "the", "photo", "of", "object", "with", "without"}
+    return words_of(re.sub(r"'(normal|abnormal)'", "", str(states)).replace("{}", " ")) - plain - NAMES
+
+
+NAMES = {"object", "aware", "class", "words", "photo", "pairs", "states", "coop"}
+
+
+def test_no_word_of_a_sentence_tells_normal_from_abnormal_in_a_prompt() -> None:
+    assert {"damaged", "anomalous", "flawless", "defect", "perfect", "broken", "unblemished"} <= state_words()
+    assert not vocabulary_words() & (
+        state_words() | {"normal", "abnormal", "anomaly", "healthy", "undamaged"}
+    )
+
+
+def test_every_association_is_a_word_of_sentences() -> None:
+    said = vocabulary_words() | set(COLOURS)
+    assert set(vocabulary.ASSOCIATIONS) <= state_words() | {"normal", "with", "without"}
+    assert {word for near in vocabulary.ASSOCIATIONS.values() for word in near} <= said
+
+
+def test_the_frames_are_those_of_the_prompts() -> None:
+    templates = [
+        template
+        for content in prompts().values()
+        for group in content.get("templates", {}).values()
+        for template in group
+    ]
+    assert len(templates) > 100
+    missing = {word for template in templates for word in words_of(template)} - vocabulary_words()
+    assert missing <= {"anomaly", "detection"}
 
 
 @pytest.mark.parametrize(
@@ -66,29 +111,39 @@ def test_everything_that_can_be_drawn_has_a_name(
     assert set(kinds) == set(nouns)
 
 
-def test_a_caption_of_damage_always_says_so_and_one_of_a_whole_picture_never() -> None:
+def test_a_caption_of_a_spoiled_picture_always_says_so_and_one_of_a_whole_picture_never() -> None:
     rng = np.random.default_rng(0)
-    states = [*vocabulary.DAMAGED_STATES, *vocabulary.RARE_DAMAGED_STATES]
-    fixed = [state.replace("{}", "").strip() for state in states]
+    signs = [state.replace("{}", "").strip() for state in vocabulary.SPOILED_STATES]
     for kind in KINDS * 10:
         subject = Subject(kind, "red", "crack")
-        signs = [*fixed, *vocabulary.DEFECT_PHRASES["crack"]]
-        damaged = f" {damaged_caption(subject, 'in the middle', rng)}"
-        whole = f" {whole_caption(subject, rng)}"
-        assert any(f" {sign}" in damaged for sign in signs), damaged
+        spoiled, whole = f" {spoiled_caption(subject, rng)}", f" {whole_caption(subject, rng)}"
+        assert any(f" {sign}" in spoiled for sign in signs), spoiled
         assert not any(f" {sign}" in whole for sign in signs), whole
+
+
+def test_a_sentence_about_a_piece_says_what_is_there_and_nothing_of_a_state() -> None:
+    rng = np.random.default_rng(0)
+    states = words_of(" ".join([*vocabulary.SPOILED_STATES, *vocabulary.WHOLE_STATES]).replace("{}", " "))
+    states -= {"all", "in", "one", "just", "as", "it", "was", "made", "piece", "its"}
+    there = [*vocabulary.MARKS, *vocabulary.DEFECT_PHRASES["crack"]]
+    for kind in KINDS * 10:
+        subject = Subject(kind, "red", "crack")
+        mark, ground = mark_caption(subject, "at the top", rng), ground_caption(subject, rng)
+        assert any(mark.startswith(phrase) for phrase in there), mark
+        assert not any(phrase in ground for phrase in there), ground
+        assert not words_of(mark + " " + ground) & states
 
 
 def test_captions_vary_and_repeat_under_the_same_seed() -> None:
     subject = Subject("gear", "blue", "scratch")
     first, second = (
-        [damaged_caption(subject, "at the top", np.random.default_rng(seed)) for seed in range(200)]
-        for _ in range(2)
+        [spoiled_caption(subject, np.random.default_rng(seed)) for seed in range(200)] for _ in range(2)
     )
     assert first == second
     assert len(set(first)) > 100
     assert any("blue" in text for text in first)
-    assert any(text.rstrip(".").endswith("at the top") for text in first)
+    assert any(" an odd" in text or text.startswith("an odd") for text in first)
+    assert not any(re.search(r"\ba [aeiou]", text) for text in first)
 
 
 @pytest.mark.parametrize(

@@ -24,13 +24,13 @@ def pool() -> Pool:
 
 def test_the_drawings_are_those_that_the_shipped_weights_learnt_from() -> None:
     """The first of them, with every kind of thing and of defect; another digest asks for other weights."""
-    pool = draw_pool(258, TRAINING_VIEW, seed=7)
+    pool = draw_pool(409, TRAINING_VIEW, seed=7)
     assert {subject.kind for subject in pool.subjects} == {*OBJECTS, *TEXTURES, *ORGANS}
     assert {subject.defect for subject in pool.subjects} == set(DEFECTS)
     digest = hashlib.sha256()
     for images, mask in zip(pool.images, pool.masks, strict=True):
         digest.update(images.tobytes() + mask.tobytes())
-    assert digest.hexdigest() == "9ad222fc518917688b07873b6d6020419ab56ba5002358bcf54187455469d1eb"
+    assert digest.hexdigest() == "28ed0ce181892c0b643b2bdab11e3a1ee1f762eb9a5c9e9d98bab2e7702e0b75"
 
 
 def test_twins_differ_under_the_mask_and_nowhere_far_from_it(pool: Pool) -> None:
@@ -42,7 +42,7 @@ def test_twins_differ_under_the_mask_and_nowhere_far_from_it(pool: Pool) -> None
             near[:-1] |= near[1:]
             near[:, 1:] |= near[:, :-1]
             near[:, :-1] |= near[:, 1:]
-        assert change[~near].max(initial=0) <= 8
+        assert change[~near].max(initial=0) <= 16  # a haze fades slowly
         assert np.median(change[mask]) > 0
 
 
@@ -71,7 +71,7 @@ def test_batches_pair_the_twins_and_show_the_defect_through_every_window(pool: P
     for batch in batches(pool, ((6, 48), (2, 72)), 8, seed=3, patch=8):
         side = batch.masks.shape[1]
         assert batch.images.shape == (16, side, side, 3)
-        assert len(batch.captions) == 16
+        assert len(batch.captions) == len(batch.pieces) == 16
         assert batch.masks.any(axis=(1, 2)).all()
         assert max(batch.corner) * 8 + side <= 72
         change = np.abs(batch.images[:8].astype(int) - batch.images[8:]).max(axis=3)

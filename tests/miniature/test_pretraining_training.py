@@ -6,25 +6,21 @@ import math
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 import torch
 from torch.nn import functional
 
 from pipeline.clip import TowerSpec, load_clip
+from pipeline.clip.text import TextTower
+from pipeline.errors import TrainingError
 from pipeline.miniature.pretraining import __main__ as command
+from pipeline.miniature.pretraining import training
+from pipeline.miniature.pretraining.contrasts import PATCH_TEMPERATURE, TOUCHED, caption_loss, patch_loss
 from pipeline.miniature.pretraining.pictures import EVALUATION_VIEW, TRAINING_VIEW, draw_pool
 from pipeline.miniature.pretraining.probe import probe
-from pipeline.miniature.pretraining.training import (
-    PATCH_TEMPERATURE,
-    TOUCHED,
-    Schedule,
-    Towers,
-    caption_loss,
-    learning_rate,
-    patch_loss,
-    train,
-)
+from pipeline.miniature.pretraining.training import Schedule, Towers, associate, learning_rate, train
 from pipeline.miniature.pretraining.weights import save_weights
 from tests.miniature.facts import read_facts
 
@@ -72,26 +68,70 @@ def test_equal_captions_share_the_target() -> None:
     assert float(caption_loss(images, texts, same, torch.tensor(10.0))) == pytest.approx(expected)
 
 
+def test_no_picture_may_choose_a_sentence_about_pieces() -> None:
+    images, texts, scale = unit(2, 8, seed=0), unit(4, 8, seed=1), torch.tensor(10.0)
+    same = torch.eye(2, 4, dtype=torch.bool)
+    rows = torch.log_softmax(10 * images @ texts.T, dim=1)
+    columns = torch.log_softmax(10 * images @ texts[:2].T, dim=0)
+    expected = -sum(float(log[i, i]) for log in (rows, columns) for i in (0, 1)) / 4
+    assert float(caption_loss(images, texts, same, scale)) == pytest.approx(expected)
+
+
 def test_patch_loss_against_loops() -> None:
-    patches, texts = unit(4, 5, 8, seed=4), unit(4, 8, seed=5)
+    patches, texts = unit(4, 5, 8, seed=4), unit(7, 8, seed=5)
     coverage = torch.tensor([[0, 0, 0.1, 0.5, 1], [0, 0.2, 0, 0, 0.05]], dtype=torch.float64)
-    whole, damaged = [], []
+    untouched: list[float] = []
+    before: list[float] = []
+    damaged: list[float] = []
     for row in range(4):
         pair = row % 2
         for place in range(5):
-            to_whole, to_damaged = (
-                math.exp(float(patches[row, place] @ texts[pair + 2 * twin]) / PATCH_TEMPERATURE)
-                for twin in (0, 1)
-            )
-            total = to_whole + to_damaged
-            share = 0.0 if row < 2 else float(coverage[pair, place])
+            powers = [math.exp(float(patches[row, place] @ text) / PATCH_TEMPERATURE) for text in texts]
+            losses = [
+                -math.log(powers[own] / (powers[pair] + powers[pair + 2]))
+                - math.log(powers[own] / sum(powers))
+                for own in (pair, pair + 2)
+            ]
+            share = float(coverage[pair, place])
             if share == 0:
-                whole.append(-math.log(to_whole / total))
+                untouched.append(losses[0])
             elif share > TOUCHED:
-                damaged.append(-math.log(to_damaged / total))
-    assert (len(whole), len(damaged)) == (15, 3)
-    expected = (sum(whole) / len(whole) + sum(damaged) / len(damaged)) / 2
+                (before if row < 2 else damaged).append(losses[row // 2])
+    assert (len(untouched), len(before), len(damaged)) == (10, 3, 3)
+    expected = (2 * fmean(damaged) + fmean(before) + fmean(untouched)) / 4
     assert float(patch_loss(patches, texts, coverage)) == pytest.approx(expected)
+
+
+def test_a_stopped_training_goes_on_to_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "_KEEP_EVERY", 2)
+    pool, kept = draw_pool(6, TRAINING_VIEW, seed=3), tmp_path / "unfinished.pt"
+
+    def stop(step: int, *_losses: float) -> None:
+        if step == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(CONFIG, pool, SHORT, seed=4, report=stop, kept=kept)
+    steps: list[int] = []
+    rest = train(CONFIG, pool, SHORT, seed=4, report=lambda step, *_: steps.append(step), kept=kept)
+    assert steps == [3, 4, 5]
+    whole = train(CONFIG, pool, SHORT, seed=4).state_dict()
+    assert all(torch.equal(value, whole[name]) for name, value in rest.state_dict().items())
+    with pytest.raises(TrainingError, match="another config, schedule or seed"):
+        train(CONFIG, pool, SHORT, seed=5, kept=kept)
+
+
+def test_a_word_that_no_sentence_held_takes_the_mean_of_its_company() -> None:
+    model = train(CONFIG, draw_pool(4, TRAINING_VIEW, seed=3), SHORT, seed=4)
+    tower, rows = TextTower(model), model.token_embedding.weight.detach()
+    (photo,), (known,), (unknown,) = (tower.tokens(word)[1:-1] for word in ("photo", "picture", "damaged"))
+    before = rows.clone()
+    assert not before[unknown].any()
+    associate(model, {"damaged": ("photo", "picture"), "photo": ("picture",)})
+    assert torch.allclose(rows[unknown], (before[photo] + before[known]) / 2)
+    assert torch.equal(rows[photo], before[photo])
 
 
 def test_learning_rate_warms_up_and_falls_to_nothing() -> None:

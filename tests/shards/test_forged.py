@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.catalog import record
+from pipeline.catalog.images import read_image
 from pipeline.errors import DataError
 from pipeline.shards import open_subset, prepare, read_manifest, verify_subset
 from pipeline.shards.reader import INDEX_SCHEMA
@@ -61,14 +62,13 @@ def test_a_fault_of_the_machine_is_no_fact_about_an_image(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     """What is kept as one would stand in the manifest for ever, since DVC sees no change."""
-    whole = Path.read_bytes
 
-    def read(path: Path) -> bytes:
+    def read(path: Path, name: str) -> bytes:
         if path.name == NAME:
             raise OSError(number, os.strerror(number), str(path))
-        return whole(path)
+        return read_image(path, name)
 
-    monkeypatch.setattr(Path, "read_bytes", read)
+    monkeypatch.setattr("pipeline.shards.arrays.read_image", read)
     with pytest.raises(OSError, match=NAME):
         prepared(tmp_path)
     assert not (tmp_path / "out/manifest.json").exists()

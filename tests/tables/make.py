@@ -105,9 +105,18 @@ def ablation_run(variant: str, share: float, **changes: Any) -> list[CellRow]:
 
 def frame(rows: list[CellRow], folder: Path) -> pd.DataFrame:
     """`rows` written to `folder` and read back, as a stage would."""
-    scores = CellScores(["a.png", "b.png"], np.array([0, 1]), np.array([0.1, 0.9]))
-    write_results([CellResult(it, scores if it.status == "ok" else None) for it in rows], folder)
+    write_results([CellResult(it, _scores(it)) for it in rows], folder)
     return read_metrics(folder / "metrics")
+
+
+def _scores(it: CellRow) -> CellScores | None:
+    """Of so many images, every other one anomalous, in perfect order."""
+    if it.n_images is None:
+        return None
+    labels = np.arange(it.n_images) % 2
+    return CellScores(
+        [f"{place}.png" for place in range(it.n_images)], labels, labels + np.arange(it.n_images) / 100
+    )
 
 
 def outcome(

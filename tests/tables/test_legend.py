@@ -75,11 +75,10 @@ def test_own_data_sets_have_a_table_of_their_own(tmp_path: Path, monkeypatch: py
 
 
 def test_scores_that_are_all_equal_get_a_line(tmp_path: Path) -> None:
-    none = {"image_auroc_se": 0.0, "image_auroc_low": 0.5, "image_auroc_high": 0.5}
-    some = {"image_auroc_se": 0.1, "image_auroc_low": 0.3, "image_auroc_high": 0.7}
+    counts = {"n_images": 2, "n_normal": 1, "n_anomalous": 1, "image_f1_max": 2 / 3}
     rows = [
-        make.row("mvtec", "bottle", "vand", 0.5, **none),
-        make.row("mvtec", "cable", "vand", 0.5, **some),
+        make.row("mvtec", "bottle", "vand", 0.5, image_ap=0.5, **counts),
+        make.row("mvtec", "cable", "vand", 0.5, image_ap=0.6, **counts),
     ]
     line = "Image scores that are equal, so that nothing is ranked: VAND on MVTec AD (bottle) 2 of 2."
     assert line in make.write(tmp_path / "tied", rows)["table1.md"]

@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipeline.catalog.images import read_image
 from pipeline.catalog.masks import read_mask
 from pipeline.catalog.samples import Sample
 from pipeline.catalog.tree import MANY, Tree, folded, is_image, join, mask_files, stem, without_number
@@ -195,7 +196,7 @@ def is_empty_mask(tree: Tree, mask: str) -> bool:
         DataError: it cannot be decoded.
     """
     files = mask_files(tree.root, mask)
-    return all(read_mask((tree.root / path).read_bytes(), path).getbbox() is None for path in files)
+    return all(read_mask(read_image(tree.root / path, path), path).getbbox() is None for path in files)
 
 
 def missing(folder: str) -> str:

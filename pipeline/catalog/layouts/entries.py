@@ -92,7 +92,7 @@ def _rows(tree: Tree, path: str) -> list[Entry]:
 
 
 def _text(tree: Tree, path: str) -> str:
-    content = tree.open_path(path).read_bytes()
+    content = tree.read(path)
     wide = content[:2] in (b"\xff\xfe", b"\xfe\xff")  # as spreadsheets save "Unicode text"
     return content.decode("utf-16" if wide else "utf-8-sig", errors="replace")
 

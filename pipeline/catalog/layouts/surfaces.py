@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
+from pipeline.catalog.images import read_image
 from pipeline.catalog.layouts.base import RESTORE, Layout, Reading, by_stem, find_mask, missing
 from pipeline.catalog.masks import read_mask
 from pipeline.catalog.samples import ANOMALOUS, GOOD, NORMAL, Sample
@@ -85,7 +86,7 @@ def _pieces(tree: Tree, folder: str, subset: str, pieces: int) -> Iterator[Sampl
         if mask is None:
             raise DataError(f"{image}: no mask {stem(name)}_label beside it, or two; {RESTORE}")
         path = join(folder, mask)
-        marked = np.asarray(read_mask(tree.open_path(path).read_bytes(), path)) > 0
+        marked = np.asarray(read_mask(read_image(tree.open_path(path), path), path)) > 0
         height, width = marked.shape
         cuts = [height * piece // pieces for piece in range(pieces + 1)]
         for top, bottom in pairwise(cuts):
@@ -138,5 +139,5 @@ def _images(tree: Tree, subset: str, test: str) -> Iterator[Sample]:
 
 def _labels_named(tree: Tree, table: str) -> list[str]:
     """Names of label images that stand in a `Labels.txt`."""
-    words = tree.open_path(table).read_text(encoding="utf-8", errors="replace").split()
+    words = tree.read(table).decode(errors="replace").split()
     return [word for word in words if stem(word).endswith("_label") and "." in word]

@@ -6,7 +6,7 @@ writers in `layouts`.
 
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -17,16 +17,23 @@ from pipeline.miniature.drawing import COLOURS, DEFECTS, OBJECTS, ORGANS, TEXTUR
 SURFACE = "surface"
 """The value of `draw` for a picture that is all material."""
 
+FEWER = "fewer"
+"""The defect of a picture that shows one item less than it should: logical, no place on it looks wrong."""
+
 _PATHS = tuple(
     Path(__file__).with_name(f"{name}.yaml") for name in ("specification", "specification_extended")
 )
 _Side = Annotated[int, Field(ge=48, le=512)]
 _Count = Annotated[int, Field(ge=0, le=100)]
 _Share = Annotated[float, Field(ge=0, le=1)]
+_Factor = Annotated[float, Field(gt=0, le=4)]
 
 
 class SubsetSpec(BaseModel):
-    """What the pictures of one subset show; proportions as in `drawing.Look`."""
+    """What the pictures of one subset show; proportions as in `drawing.Look`.
+
+    `strength` and `area` are the lowest and the highest of its defects, as in `drawing.add_defect`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -46,6 +53,7 @@ class SubsetSpec(BaseModel):
     grain: _Share = 0.3
     scale: Annotated[float, Field(gt=0.2, lt=4)] = 1.0
     strength: tuple[_Share, _Share] = (0.6, 1.0)
+    area: tuple[_Factor, _Factor] = (1.0, 1.0)
     defects: dict[str, tuple[str, ...]]
 
     @model_validator(mode="after")
@@ -54,7 +62,7 @@ class SubsetSpec(BaseModel):
             ("draw", [self.draw], {SURFACE, *OBJECTS, *ORGANS}),
             ("colour", [self.colour, self.backdrop_colour], COLOURS),
             ("surface", [self.surface, self.backdrop], TEXTURES),
-            ("defects", [kind for kinds in self.defects.values() for kind in kinds], DEFECTS),
+            ("defects", [kind for kinds in self.defects.values() for kind in kinds], {FEWER, *DEFECTS}),
         )
         for field, values, names in known:
             if unknown := sorted(set(values) - set(names)):
@@ -63,14 +71,25 @@ class SubsetSpec(BaseModel):
 
 
 class DatasetSpec(BaseModel):
-    """One data set: images a subset (training, normal and anomalous test images), and its subsets."""
+    """One data set: images a subset (training, normal and anomalous test images), and its subsets.
+
+    `strength` and `area` are those of the subsets that have none of their own.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     train: _Count
     normal: _Count
     anomalous: _Count
+    strength: tuple[_Share, _Share] = (0.6, 1.0)
+    area: tuple[_Factor, _Factor] = (1.0, 1.0)
     subsets: dict[str, SubsetSpec]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _inherited(cls, values: dict[str, Any]) -> dict[str, Any]:
+        shared = {key: values[key] for key in ("strength", "area") if key in values}
+        return values | {"subsets": {name: shared | entry for name, entry in values["subsets"].items()}}
 
     def defect_folders(self, subset: str) -> list[str]:
         """The folder of each anomalous test image: all folders in turn, every one at least once."""

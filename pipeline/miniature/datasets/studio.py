@@ -17,7 +17,7 @@ import numpy.typing as npt
 from PIL import Image as PillowImage
 
 from pipeline.files import write_bytes
-from pipeline.miniature.datasets.specification import SURFACE, DatasetSpec, SubsetSpec
+from pipeline.miniature.datasets.specification import FEWER, SURFACE, DatasetSpec, SubsetSpec
 from pipeline.miniature.drawing import (
     COLOURS,
     ORGANS,
@@ -36,6 +36,9 @@ Pixels = npt.NDArray[np.uint8]
 """(h, w) grey or (h, w, 3) RGB."""
 
 _JPEG_QUALITY = 90
+_APPARENT = (
+    0.1  # of the range of a channel: what a picture must lose by a missing item to be part of the mask
+)
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP"}
 Counts = dict[str, tuple[int, int]]
 """Subset to (normal, anomalous) test images."""
@@ -94,11 +97,15 @@ class Studio:
 
     def defective(self, folder: str, *key: object) -> Defective:
         """A picture with the defects of one published folder."""
-        rng = self._rng(folder, *key)
+        rng, sizes = self._rng(folder, *key), self._rng("area", folder, *key)
         picture = self._picture(rng)
         masks = []
         for kind in self.spec.defects[folder]:
-            image, mask = add_defect(kind, picture, rng, strength=rng.uniform(*self.spec.strength))
+            strength, scale = rng.uniform(*self.spec.strength), sizes.uniform(*self.spec.area)
+            if kind == FEWER:
+                image, mask = self._with_fewer(picture, self._rng(folder, *key))
+            else:
+                image, mask = add_defect(kind, picture, rng, strength=strength, scale=scale)
             picture = replace(picture, image=image)
             masks.append(mask)
         return Defective(self._developed(picture.image), np.any(masks, axis=0))
@@ -108,16 +115,21 @@ class Studio:
         (folder,) = self.spec.defects
         return self.defective(folder, *key)
 
+    def _with_fewer(self, picture: Picture, rng: np.random.Generator) -> tuple[Image, Mask]:
+        """The same picture from the same chance with one item less, which is nowhere wrong to look at."""
+        image = self._picture(rng, replace(self.look, count=self.look.count - 1)).image
+        return image, np.abs(image - picture.image).max(axis=2) > _APPARENT
+
     def _rng(self, *key: object) -> np.random.Generator:
         return generator(self.seed, self.dataset, self.subset, *key)
 
-    def _picture(self, rng: np.random.Generator) -> Picture:
-        size = self._size(rng)
+    def _picture(self, rng: np.random.Generator, look: Look | None = None) -> Picture:
+        size, look = self._size(rng), look or self.look
         if self.spec.draw in ORGANS:
             return draw_organ(self.spec.draw, size, rng)
         if self.spec.draw == SURFACE:
-            return draw_surface(size, rng, look=self.look)
-        return draw_object(self.spec.draw, size, rng, look=self.look)
+            return draw_surface(size, rng, look=look)
+        return draw_object(self.spec.draw, size, rng, look=look)
 
     def _size(self, rng: np.random.Generator) -> Size:
         """Height and width of one image."""

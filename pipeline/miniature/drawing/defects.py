@@ -192,7 +192,7 @@ DEFECTS: dict[str, Defect] = {
 
 
 def add_defect(
-    kind: str, picture: Picture, rng: np.random.Generator, *, strength: float = 1.0
+    kind: str, picture: Picture, rng: np.random.Generator, *, strength: float = 1.0, scale: float = 1.0
 ) -> tuple[Image, Mask]:
     """The picture with one defect inside its region.
 
@@ -201,6 +201,7 @@ def add_defect(
         picture: what to damage; it is not changed.
         rng: the only source of chance.
         strength: how opaque the defect is, 0 (invisible) to 1.
+        scale: how large it is, as a factor of the usual area; a dozen pixels remain.
 
     Returns:
         The image (h, w, 3) and the mask (h, w), True on the pixels that the defect covers by more than half.
@@ -208,7 +209,7 @@ def add_defect(
     defect = DEFECTS[kind]
     size = picture.size
     rank = defect.shape(picture.region, rng)
-    area = rng.uniform(*defect.share) * picture.region.size
+    area = scale * rng.uniform(*defect.share) * picture.region.size
     softness = max(1.0, defect.softness * min(size) / 100)
     level = rank - _edge(rank[picture.region], area, defect.reach)
     cover = coverage(_distance(level, size), size, softness=softness) * picture.region

@@ -1,7 +1,7 @@
 """Make the tiny CLIP: draw the pool, train, measure, write weights and model card.
 
-The config is read from the output folder, where it lies under version control. On two idle cores it takes
-about half an hour.
+The config is read from the output folder, where it lies under version control. It takes about a quarter of
+an hour on a core that knows bfloat16. A run that was stopped goes on where it was, from `unfinished.pt`.
 """
 
 import argparse
@@ -18,7 +18,8 @@ from pipeline.clip.architecture import read_config
 from pipeline.files import file_digest, value_digest, write_text
 from pipeline.miniature.pretraining.pictures import EVALUATION_VIEW, TRAINING_VIEW, draw_pool
 from pipeline.miniature.pretraining.probe import probe
-from pipeline.miniature.pretraining.training import FIRST_DPAM_BLOCK, Schedule, train
+from pipeline.miniature.pretraining.training import FIRST_DPAM_BLOCK, Schedule, associate, train
+from pipeline.miniature.pretraining.vocabulary import ASSOCIATIONS
 from pipeline.miniature.pretraining.weights import model_card, save_weights
 
 _OUT = Path(__file__).parent.parent / "tiny_clip"
@@ -58,7 +59,9 @@ def make(
     config_path, weights_path = out / "config.json", out / "model.safetensors"
     config = read_config(str(config_path))
     pool = draw_pool(twins, TRAINING_VIEW, seed=seed, processes=processes)
-    model = train(config, pool, chosen, seed=seed, report=_reporter(chosen.steps))
+    kept = out / "unfinished.pt"
+    model = train(config, pool, chosen, seed=seed, report=_reporter(chosen.steps), kept=kept)
+    associate(model, ASSOCIATIONS)
     facts = {
         "command": f"python -m pipeline.miniature.pretraining --seed {seed}",
         "config": value_digest(config),
@@ -81,6 +84,7 @@ def make(
         held_out=_HELD_OUT,
     )
     write_text(out / "README.md", card)
+    kept.unlink()
 
 
 def _reporter(steps: int) -> Callable[[int, float, float], None]:

@@ -31,12 +31,14 @@ from pipeline.miniature.drawing import (
 from pipeline.miniature.pretraining.captions import (
     Subject,
     choice,
-    damaged_caption,
+    ground_caption,
+    mark_caption,
     place_words,
+    spoiled_caption,
     whole_caption,
 )
 
-_FAMILIES = {"object": 0.45, "texture": 0.25, "organ": 0.3}
+_FAMILIES = {"object": 0.36, "texture": 0.22, "organ": 0.42}
 _MONOCHROME = 0.25  # of the objects and textures are seen by a camera without colour
 _ORGAN_DEFECTS = {
     "brain_ct": ("tumour", "bleeding"),
@@ -52,7 +54,8 @@ _OTHER_DEFECTS = tuple(
 )
 
 Pixels = npt.NDArray[np.uint8]
-_STRENGTH = (0.6, 1.0)
+_STRENGTH = (0.35, 1.0)
+_AREA = (0.4, 1.2)
 _MIN_VISIBLE = 12  # pixels of a defect inside the window
 _CHUNK = 64  # twins a task of the drawing processes
 
@@ -153,8 +156,8 @@ def draw_twins(index: int, *, view: View, seed: int) -> Twins:
     rng = np.random.default_rng((seed, index))
     subject, picture, grey = draw_scene(int(rng.integers(*view.canvas, endpoint=True)), rng)
     while True:
-        strength = float(rng.uniform(*_STRENGTH))
-        damaged, mask = add_defect(subject.defect, picture, rng, strength=strength)
+        strength, scale = float(rng.uniform(*_STRENGTH)), float(rng.uniform(*_AREA))
+        damaged, mask = add_defect(subject.defect, picture, rng, strength=strength, scale=scale)
         window = _window(mask, view.zoom, rng)
         seen = _resized(Image.fromarray(mask.astype(np.uint8) * 255), window, view.side) > 127
         if seen.sum() >= _MIN_VISIBLE:
@@ -211,13 +214,15 @@ class Batch:
     Attributes:
         images: uint8 (2P, s, s, 3), the whole twins first.
         masks: bool (P, s, s), the defects of the damaged ones.
-        captions: 2P sentences.
+        captions: 2P sentences about the pictures.
+        pieces: 2P sentences about what their patches show: the ground, and what lies on it.
         corner: Row and column of the patch grid at which the pictures are said to lie.
     """
 
     images: Pixels
     masks: npt.NDArray[np.bool_]
     captions: list[str]
+    pieces: list[str]
     corner: tuple[int, int]
 
 
@@ -253,13 +258,13 @@ def _batch(
 ) -> Batch:
     views = [_seen(pool, int(index), side, rng) for index in chosen]
     masks = np.stack([mask for _, mask in views])
-    subjects = [pool.subjects[index] for index in chosen]
-    captions = [whole_caption(subject, rng) for subject in subjects]
-    captions += [
-        damaged_caption(one, place_words(mask), rng) for one, mask in zip(subjects, masks, strict=True)
-    ]
+    placed = [(pool.subjects[i], place_words(mask)) for i, mask in zip(chosen, masks, strict=True)]
+    captions = [whole_caption(subject, rng) for subject, _ in placed]
+    captions += [spoiled_caption(subject, rng) for subject, _ in placed]
+    pieces = [ground_caption(subject, rng) for subject, _ in placed]
+    pieces += [mark_caption(subject, place, rng) for subject, place in placed]
     images = np.concatenate([np.stack([pair[twin] for pair, _ in views]) for twin in (0, 1)])
-    return Batch(images, masks, captions, corner)
+    return Batch(images, masks, captions, pieces, corner)
 
 
 def _seen(

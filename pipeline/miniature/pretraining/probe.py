@@ -14,8 +14,8 @@ from torch.nn import functional
 
 from pipeline.clip import Clip, Global, Local, Tap
 from pipeline.metrics import image_metrics
+from pipeline.miniature.pretraining.contrasts import TOUCHED
 from pipeline.miniature.pretraining.pictures import Pool
-from pipeline.miniature.pretraining.training import TOUCHED
 
 _GLOBAL = Global()
 _PROMPTS = ("a photo of a normal object.", "a photo of an anomalous object.")

@@ -1,75 +1,36 @@
 """The training loop: from a drawn pool to a CLIP whose towers agree on captions.
 
-Two contrasts, pictures with captions and patches with captions, each a cross-entropy over the captions of the
-batch. A batch holds P pairs of twins: rows 0 to P - 1 are the whole twins, rows P to 2P - 1 the damaged ones,
-captions in the same order. The towers run through `pipeline.clip`, so the path that evaluation reads is the
-path that is trained. Everything random comes from the seed; torch's global generator is left as it was found.
+The towers run through `pipeline.clip`, so the path that evaluation reads is the path that is trained.
+Everything random comes from the seed; torch's global generator is left as it was found.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from pipeline.clip import Global, Local
 from pipeline.clip.architecture import build_model
 from pipeline.clip.text import TextTower
 from pipeline.clip.vision import VisionTower
+from pipeline.errors import TrainingError
+from pipeline.files import atomic_path, value_digest
+from pipeline.miniature.pretraining.contrasts import caption_loss, patch_loss
 from pipeline.miniature.pretraining.pictures import Batch, Pool, batches
-
-PATCH_TEMPERATURE = 0.07  # that of AnomalyCLIP's maps, which will read the same features
-TOUCHED = 0.15  # share of a patch that the defect must cover to be a patch of the damaged picture
 
 FIRST_DPAM_BLOCK = 3
 """First block of the V-V path that the patch contrast reads; the miniature's AnomalyCLIP starts there as
 well."""
 _BETAS = (0.9, 0.98)  # as CLIP (Radford et al. 2021, Table 19)
 _MAX_LOG_SCALE = math.log(100)
-
-
-def caption_loss(images: Tensor, texts: Tensor, same: Tensor, scale: Tensor) -> Tensor:
-    """CLIP's symmetric contrastive loss (Radford et al. 2021, Figure 3), where equal captions share a target.
-
-    Args:
-        images: (B, D), normalised.
-        texts: (B, D), normalised.
-        same: bool (B, B), whether two captions are the same sentence.
-        scale: Inverse temperature.
-    """
-    logits = scale * images @ texts.T
-    target = same.to(logits.dtype)
-    target = target / target.sum(dim=1, keepdim=True)
-    return (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
-
-
-def patch_loss(patches: Tensor, texts: Tensor, coverage: Tensor) -> Tensor:
-    """Each patch finds the caption of the twin that it is a piece of.
-
-    A patch of a whole twin belongs to that twin's caption. So does a patch of the damaged twin that the
-    defect leaves untouched, as it shows the same pixels; a patch that the defect covers belongs to the
-    damaged twin's caption. What the defect barely touches is left out. Covered patches, being few, weigh as
-    much as all others together.
-
-    Args:
-        patches: (2P, N, D), normalised.
-        texts: (2P, D), normalised.
-        coverage: (P, N), share of each patch of the damaged twins under the defect, 0 to 1.
-    """
-    pairs = len(coverage)
-    twins = texts.view(2, pairs, -1).repeat(1, 2, 1)
-    logits = torch.einsum("bnd,tbd->bnt", patches, twins) / PATCH_TEMPERATURE
-    whole, damaged = functional.log_softmax(logits, dim=2).unbind(2)
-    untouched = torch.cat([torch.ones_like(coverage), (coverage == 0).to(coverage.dtype)])
-    touched = torch.cat([torch.zeros_like(coverage), (coverage > TOUCHED).to(coverage.dtype)])
-    return -(_mean(whole, untouched) + _mean(damaged, touched)) / 2
-
-
-def _mean(values: Tensor, weights: Tensor) -> Tensor:
-    return (values * weights).sum() / weights.sum().clamp(min=1)
+_KEEP_EVERY = 500  # steps
 
 
 @dataclass(frozen=True)
@@ -87,7 +48,7 @@ class Schedule:
         patch_weight: Weight of the patch contrast beside the caption contrast.
     """
 
-    stages: tuple[tuple[int, int], ...] = ((2600, 48), (500, 72))
+    stages: tuple[tuple[int, int], ...] = ((5200, 48), (900, 72))
     pairs: int = 16
     rate: float = 1e-3
     warmup: float = 0.05
@@ -111,8 +72,9 @@ def train(
     *,
     seed: int,
     report: Callable[[int, float, float], None] | None = None,
+    kept: Path | None = None,
 ) -> Any:
-    """Train an open_clip model from fresh weights.
+    """Train an open_clip model from fresh weights, or from where a stopped training has left off.
 
     Args:
         config: An open_clip model config.
@@ -120,19 +82,21 @@ def train(
         schedule: Length and strength.
         seed: Of the initial weights, the order of the pool and the captions.
         report: Called after every step with its number from 1, the loss of captions and that of patches.
+        kept: File that keeps the training every few minutes; one that is there is taken up.
 
     Returns:
-        The trained module, float32 on the CPU.
+        The trained module, float32 on the CPU; embeddings of words that never came up are zero.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = build_model(dict(config), "quickgelu")
-    untrained = model.token_embedding.weight.detach().clone()
+    fresh = model.token_embedding.weight.detach().clone()
     towers = Towers(model, config)
     optimizer = torch.optim.AdamW(_groups(model, schedule.decay), lr=0.0, betas=_BETAS, eps=1e-6, fused=True)
-    for step, batch in enumerate(
-        batches(pool, schedule.stages, schedule.pairs, seed=seed, patch=towers.patch), start=1
-    ):
+    of = {"config": value_digest(config), "schedule": value_digest(schedule.values()), "seed": seed}
+    done = _take_up(kept, of, model, optimizer) if kept and kept.exists() else 0
+    coming = batches(pool, schedule.stages, schedule.pairs, seed=seed, patch=towers.patch)
+    for step, batch in enumerate(islice(coming, done, None), start=done + 1):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, schedule)
         losses = _step(towers, batch, schedule)
@@ -143,9 +107,50 @@ def train(
             model.logit_scale.clamp_(0, _MAX_LOG_SCALE)
         if report is not None:
             report(step, *losses)
-    with torch.no_grad():  # rows of words that never came up
-        model.token_embedding.weight[(model.token_embedding.weight == untrained).all(dim=1)] = 0
+        if kept and (step % _KEEP_EVERY == 0 or step == schedule.steps):
+            _keep(kept, of | {"step": step}, model, optimizer)
+    with torch.no_grad():
+        model.token_embedding.weight[(model.token_embedding.weight == fresh).all(dim=1)] = 0
     return model.eval()
+
+
+def associate(model: Any, associations: Mapping[str, Sequence[str]]) -> None:
+    """Give words that no sentence held the mean embedding of the words that they are associated with.
+
+    A token that some sentence held keeps its own.
+    """
+    tower, rows = TextTower(model), model.token_embedding.weight
+    unseen = (rows == 0).all(dim=1)
+    with torch.no_grad():
+        for word, near in associations.items():
+            company = [token for other in near for token in _ids(tower, other)]
+            for token in _ids(tower, word):
+                if unseen[token]:
+                    rows[token] = rows[company].mean(dim=0)
+
+
+def _ids(tower: TextTower, word: str) -> list[int]:
+    return tower.tokens(word)[1:-1]
+
+
+def _keep(path: Path, facts: Mapping[str, Any], model: Any, optimizer: torch.optim.Optimizer) -> None:
+    state = {"facts": dict(facts), "model": model.state_dict(), "optimizer": optimizer.state_dict()}
+    with atomic_path(path) as temporary:
+        torch.save(state, temporary)
+
+
+def _take_up(path: Path, of: Mapping[str, Any], model: Any, optimizer: torch.optim.Optimizer) -> int:
+    """Steps that are done.
+
+    Raises:
+        TrainingError: the file is of another training.
+    """
+    state = torch.load(path, weights_only=True)
+    if any(state["facts"][key] != value for key, value in of.items()):
+        raise TrainingError(f"{path}: kept from a training with another config, schedule or seed; delete it")
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    return int(state["facts"]["step"])
 
 
 def learning_rate(step: int, schedule: Schedule) -> float:
@@ -184,23 +189,30 @@ class Towers:
         window = square[row : row + grid, column : column + grid].flatten(0, 1)
         tower = VisionTower(self._visual, torch.cat([positions[:1], window]), grid)
         features = tower.read(images, (self._global, self._local))
-        return functional.normalize(features[self._global], dim=-1), functional.normalize(
-            features[self._local], dim=-1
-        )
+        return _unit(features[self._global]), _unit(features[self._local])
 
     def write(self, captions: list[str]) -> Tensor:
         """Caption features, normalised: (B, D)."""
-        return functional.normalize(self._text.encode(captions), dim=-1)
+        return _unit(self._text.encode(captions))
+
+
+def _unit(features: Tensor) -> Tensor:
+    return functional.normalize(features.float(), dim=-1)
 
 
 def _step(towers: Towers, batch: Batch, schedule: Schedule) -> tuple[float, float]:
     """Forward and backward pass of one batch; the loss of captions and that of patches."""
-    images, patches = towers.read(torch.from_numpy(batch.images), batch.corner)
-    texts = towers.write(batch.captions)
-    numbers = torch.tensor([batch.captions.index(text) for text in batch.captions])
-    whole = caption_loss(images, texts, numbers[:, None] == numbers, towers.scale.exp())
+    sentences = batch.captions + batch.pieces
+    # The backward pass of the CPU's fused attention takes nine times as long in bfloat16 as in float32.
+    with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
+        images, patches = towers.read(torch.from_numpy(batch.images), batch.corner)
+        texts, pieces = towers.write(sentences).chunk(2)
+    numbers = torch.tensor([sentences.index(text) for text in sentences])
+    same = numbers[: len(texts), None] == numbers
+    whole = caption_loss(images, torch.cat([texts, pieces]), same, towers.scale.exp())
     masks = torch.from_numpy(batch.masks)[:, None].float()
-    local = patch_loss(patches, texts, functional.avg_pool2d(masks, towers.patch).flatten(1))
+    coverage = functional.avg_pool2d(masks, towers.patch).flatten(1)
+    local = patch_loss(patches, torch.cat([pieces, texts]), coverage)
     torch.autograd.backward(whole + schedule.patch_weight * local)
     return float(whole.detach()), float(local.detach())
 

@@ -1,8 +1,9 @@
 """The words of the captions, as data: what is drawn, and how whole and damaged things are described.
 
 No noun here is, or contains, a word of an evaluated class name: the model meets those classes for the first
-time in evaluation. State words and sentence frames are those of ordinary inspection language, among them all
-words of the benchmark's prompts, so that their embeddings are trained.
+time in evaluation. Nor is any word of a sentence one by which the benchmark's prompts tell normal from
+abnormal; states are described in other words, and `ASSOCIATIONS` says what the model makes of those. Sentence
+frames are those of the prompts.
 """
 
 OBJECT_NOUNS: dict[str, tuple[str, ...]] = {
@@ -90,7 +91,7 @@ DEFECT_PHRASES: dict[str, tuple[str, ...]] = {
     "burn": ("a burn", "a scorched area", "soot"),
     "rough": ("a rough area", "roughness", "a worn area"),
     "missing": ("a missing part", "something missing", "a gap"),
-    "chip": ("a chipped edge", "a broken edge", "a missing corner"),
+    "chip": ("a chipped edge", "a bitten edge", "a missing corner"),
     "bend": ("a bend", "a deformed part", "distortion"),
     "dent": ("a dent", "a bump", "an impression"),
     "swap": ("a misplaced part", "a wrong part", "contamination"),
@@ -103,21 +104,41 @@ DEFECT_PHRASES: dict[str, tuple[str, ...]] = {
 }
 """What the kinds of `drawing.DEFECTS` are called."""
 
-NORMAL_STATES = (
-    "flawless {}", "perfect {}", "unblemished {}", "intact {}", "undamaged {}", "{} without flaw",
-    "{} without defect", "{} without damage", "{} in good condition",
+WHOLE_STATES = (
+    "even {}", "regular {}", "whole {}", "tidy {}", "untouched {}", "sound {}", "{} all in one piece",
+    "{} just as it was made",
 )  # fmt: skip
-"""Ways to say that nothing is wrong with `{}`."""
+"""Ways to say that nothing has happened to `{}`."""
 
-DAMAGED_STATES = (
-    "damaged {}", "broken {}", "{} with flaw", "{} with defect", "{} with damage", "flawed {}",
-    "defective {}", "blemished {}", "faulty {}",
+SPOILED_STATES = (
+    "uneven {}", "irregular {}", "odd {}", "spoiled {}", "marred {}", "faulty {}", "strange {}",
+    "{} past its best", "{} gone wrong",
 )  # fmt: skip
-"""Ways to say that something is wrong with `{}`, not what."""
+"""Ways to say that something has happened to `{}`, not what."""
 
-RARE_NORMAL_STATES = ("normal {}", "healthy {}")
-RARE_DAMAGED_STATES = ("anomalous {}", "abnormal {}")
-"""Words of specialists, seldom written under a picture."""
+MARKS = ("something on it", "a mark", "a spot", "something else", "another thing")
+"""Ways to say that there is something on the ground, not what."""
+
+ASIDES = (
+    "heavy", "typical", "modern", "cheap", "spare", "common", "big", "little", "fancy", "second", "old",
+    "new", "foreign", "simple", "famous",
+)  # fmt: skip
+"""What people say of a thing that no picture of it bears out."""
+
+ASSOCIATIONS: dict[str, tuple[str, ...]] = {
+    "normal": ("regular", "grey"),
+    "anomalous": ("odd", "blotch", "rust", "hair"),
+    "damaged": ("odd", "spoiled", "soot", "black"),
+    "damage": ("spoiled", "burn", "rust"),
+    "broken": ("gap", "crack"),
+    "defect": ("faulty", "hole", "rust"),
+    "flaw": ("odd", "scratch", "hair"),
+    "flawless": ("tidy", "paper"),
+    "perfect": ("whole", "new"),
+    "with": ("on",),
+    "without": ("whole",),
+}
+"""The company that words of the benchmark's prompts keep: states, and colours and things beside them."""
 
 PLAIN_FRAMES = (
     "a photo of a {}.", "a photo of the {}.", "a {}.", "the {}.", "there is a {} in the scene.", "{}",
@@ -138,6 +159,5 @@ STYLE_FRAMES = (
     "a sketch of a {}.", "the toy {}.", "a rendition of the {}.", "a photo of the clean {}.",
     "a photo of a dirty {}.", "a photo of a nice {}.", "a photo of a weird {}.", "a cartoon {}.",
     "art of a {}.", "a plushie {}.", "a photo of a {} for visual inspection.",
-    "a photo of the {} for anomaly detection.",
 )  # fmt: skip
 """Sentences that also say something of the photo which the drawing does not bear out, as people do."""

@@ -81,9 +81,9 @@ def write_brainmri(job: Job) -> Counts:
     """BrainMRI: `no` and `yes`, all of it again in `brain_tumor_dataset`, grey and RGB files in turn."""
     studio = job.only_studio()
     normal = ["1 no.jpeg", "no 99.jpg", "no.jpg", "N1.JPG", "No11.jpg", "N3.jpg", "11 no.jpg", "no 4.jpg"]
-    normal += ["No15.jpg", "31 no.jpg", "N17.jpg", "no 923.jpg"]
+    normal += ["No15.jpg", "31 no.jpg", "N17.jpg", "no 923.jpg", "no 8.jpg", "No21.jpg", "38 no.jpg"]
     anomalous = ["Y1.jpg", "Y2.jpg", "Y3.jpg", "Y4.jpg", "Y6.jpg", "Y7.jpg", "Y23.JPG", "Y59.JPG"]
-    anomalous += ["Y100.JPG", "Y107.jpg", "Y183.jpg", "Y252.png"]
+    anomalous += ["Y100.JPG", "Y107.jpg", "Y183.jpg", "Y252.png", "Y24.jpg", "Y42.JPG", "Y92.png"]
     files: dict[str, bytes] = {}
     for folder, names, wanted in (("no", normal, job.spec.normal), ("yes", anomalous, job.spec.anomalous)):
         for number, name in zip(range(wanted), names, strict=True):
