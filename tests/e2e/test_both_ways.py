@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.soak, pytest.mark.timeout(3 * SECONDS
 def test_every_result_is_the_same_to_the_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = whole_project(tmp_path / "project")
     monkeypatch.chdir(made.folder)
-    process = made.start("dvc", "repro", "train")
+    process = made.start("dvc", "repro", "prepare", "train")
     said, _ = process.communicate(timeout=SECONDS)
     assert process.returncode == 0, said
     made.set_param("compute.backend", "serial")
