@@ -88,7 +88,7 @@ def test_a_number_opens_its_rows_and_provenance(page: "Page") -> None:
     assert "docs/protocol.md" in page.locator(".facts").inner_text()
     assert page.locator("#rows tbody tr").count() == 15
     page.locator(".facts a", has_text="clip").first.click()
-    page.wait_for_function("document.querySelector('h1').textContent === 'CLIP'")
+    page.get_by_role("heading", name="CLIP", exact=True, level=1).wait_for()
     assert "unknown" in page.locator("#published").inner_text()
 
 

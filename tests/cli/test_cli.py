@@ -182,7 +182,7 @@ def test_plan_prints_cost_and_simulates_clusters(trained: Project, monkeypatch: 
     monkeypatch.setattr("pipeline.speed.rates", lambda _tasks, **_: {"main": rate})
     result = zsad("plan", "--simulate", "1,2,64")
     assert result.exit_code == 0, result.stderr
-    images = 3 * 11 + 30 + 24 + 12  # btad, sdd, headct, endo
+    images = 3 * 11 + 30 + 30 + 12  # btad, sdd, headct, endo
     assert f"{images} images to encode, in 6 passes over a subset" in result.stdout
     assert "at most 3.0 GiB per worker" in result.stdout
     one, two, many = result.stdout.splitlines()[-3:]

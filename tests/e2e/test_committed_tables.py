@@ -9,6 +9,8 @@ from pipeline import catalog
 from tests.project import ROOT
 
 TABLES = ROOT / "baseline" / "miniature"
+# VAND's maps of one texture saturate: none of 200 equal steps leaves a false positive rate below 0.3. The exact PRO is there.
+UNDEFINED = {"pixel_pro": {("vand", "dagm")}}
 METHODS = ("clip", "clip_ac", "winclip", "vand", "coop", "anomalyclip")
 
 
@@ -37,7 +39,8 @@ def sets(task: str) -> set[str]:
     [("image_auroc", "image"), ("image_ap", "image"), ("pixel_auroc", "pixel"), ("pixel_pro", "pixel")],
 )
 def test_no_cell_is_missing(metric: str, task: str) -> None:
-    assert set(means(metric)) == {(method, dataset) for method in METHODS for dataset in sets(task)}
+    every = {(method, dataset) for method in METHODS for dataset in sets(task)}
+    assert every - set(means(metric)) == UNDEFINED.get(metric, set())
 
 
 @pytest.mark.parametrize(
