@@ -9,8 +9,7 @@ from pipeline import catalog
 from tests.project import ROOT
 
 TABLES = ROOT / "baseline" / "miniature"
-# VAND's maps of one texture saturate: at none of 200 equal steps is the false positive rate below 0.3. The exact
-# PRO is there.
+# VAND's maps of one texture saturate: at none of 200 equal steps is the false positive rate below 0.3.
 UNDEFINED = {"pixel_pro": {("vand", "dagm")}}
 METHODS = ("clip", "clip_ac", "winclip", "vand", "coop", "anomalyclip")
 
