@@ -6,7 +6,7 @@
 import io
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -245,9 +245,11 @@ ARCHIVES: dict[str, tuple[str, Callable[[], Files]]] = {
 }
 
 
-def published_archive(name: str, folder: Path) -> tuple[Path, DatasetRecord]:
+def published_archive(
+    name: str, folder: Path, archives: Mapping[str, tuple[str, Callable[[], Files]]] = ARCHIVES
+) -> tuple[Path, DatasetRecord]:
     """Write the archive of a data set into `folder`; its path, and the record that it must agree with."""
-    file_name, files = ARCHIVES[name]
+    file_name, files = archives[name]
     return write_archive(folder / file_name, files()), record(name)
 
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from pipeline.catalog import DatasetRecord, record
+from pipeline.catalog import record
 
-from .published import Files, mask, picture, write_archive
+from .published import Files, mask, picture
 
 SEEN: Final = ("PS", "HS", "QS")  # kinds of defect in Real-IAD
 DRAWN: Final = {
@@ -116,12 +116,6 @@ EXTENDED: Final[dict[str, tuple[str, Callable[[], Files]]]] = {
     "cvc_300": ("Polyp_DataSet.zip", polyps),
 }
 """All but Real-IAD, which is no single archive."""
-
-
-def extended_archive(name: str, folder: Path) -> tuple[Path, DatasetRecord]:
-    """Write the archive of a data set into `folder`; its path, and the record that it must agree with."""
-    file_name, files = EXTENDED[name]
-    return write_archive(folder / file_name, files()), record(name)
 
 
 def real_iad(folder: Path) -> dict[str, bytes]:

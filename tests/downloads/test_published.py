@@ -8,7 +8,7 @@ from pipeline.catalog import DatasetRecord, Source, list_samples, names, record
 from pipeline.downloads import Store, obtain
 from pipeline.shards import Manifest, prepare
 from tests.catalog.published import SIDE, published_archive
-from tests.catalog.published_extended import DRAWN, EXTENDED, extended_archive, real_iad
+from tests.catalog.published_extended import DRAWN, EXTENDED, real_iad
 from tests.catalog.trees import fingerprint
 from tests.downloads.server import Server
 from tests.downloads.sets import http, published
@@ -62,7 +62,7 @@ def test_an_archive_gives_the_counts_of_the_paper(
 def test_an_archive_of_the_extended_suite_gives_what_is_in_it(
     name: str, server: Server, store: Store, tmp_path: Path
 ) -> None:
-    archive, entry = extended_archive(name, tmp_path)
+    archive, entry = published_archive(name, tmp_path, EXTENDED)
     manifest = arrived(entry, archive, server, store, tmp_path / "shards")
     counted = name not in DRAWN
     named = counted and entry.builds[0].digest is None  # what was drawn has another one
@@ -73,7 +73,7 @@ def test_an_archive_of_the_extended_suite_gives_what_is_in_it(
 
 
 def test_the_other_rule_of_elpv_reads_the_same_files(server: Server, store: Store, tmp_path: Path) -> None:
-    archive, entry = extended_archive("elpv", tmp_path)
+    archive, entry = published_archive("elpv", tmp_path, EXTENDED)
     arrived(entry, archive, server, store, tmp_path / "shards")
     other = record("elpv").accepting("probability at least 0.5")
     manifest = prepare(other, store.root / "elpv", tmp_path / "other", [SIDE], other.expected())
