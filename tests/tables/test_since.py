@@ -123,5 +123,5 @@ def test_another_result_and_another_auxiliary_set_are_told_apart(tmp_path: Path)
     assert set(verdicts.values()) == {"differs", "within retrainings", "needs three seeds"}
     on_visa = [replace(row, auxiliary="visa", protocol="visa") for row in logged_rows()]
     other = built(tmp_path / "visa", on_visa)
-    verdicts = {line["verdict"] for line in told(other["since_medical"], "af_clip") if line["printed"]}
-    assert verdicts == {"not comparable"}
+    told_of_visa = {line["verdict"] for line in told(other["since_medical"], "af_clip") if line["printed"]}
+    assert told_of_visa == {"not comparable"}
