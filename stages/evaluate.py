@@ -2,7 +2,7 @@
 
 from pipeline import catalog
 from pipeline.errors import ZsadError
-from pipeline.flows.evaluate import evaluate
+from pipeline.flows.prefect_server import start_ahead
 from pipeline.params import Params, load_params
 from pipeline.results import datasets_with_results
 from stages.entry import stage
@@ -31,6 +31,9 @@ def run() -> None:
     params = load_params()
     _say_what_goes(params)
     _say_what_is_left(params)
+    start_ahead()
+    from pipeline.flows.evaluate import evaluate
+
     summary = evaluate(params)
     print("\n".join(f"evaluate: {line}" for line in summary.lines()))
     if not summary.complete:

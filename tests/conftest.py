@@ -1,8 +1,10 @@
 """Shared fixtures: a cut-down project in a temporary folder, made of the real code and the real samples."""
 
+import compileall
 import contextlib
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from pipeline.flows.prefect_server import Server
 
+sys.dont_write_bytecode = False  # else each worker of each session compiles all tests again
 settings.register_profile("any machine", deadline=None)  # a busy one is no failure
 settings.load_profile("any machine")
 
@@ -48,7 +51,8 @@ def read_small_params() -> dict[str, Any]:
 def make_project(folder: Path, params: dict[str, Any]) -> Project:
     """The code, `params` and the samples of `DATASETS` in a new folder."""
     for part in ("pipeline", "stages"):
-        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        compileall.compile_dir(ROOT / part, quiet=2)  # what is compiled already is only looked at
+        shutil.copytree(ROOT / part, folder / part)
     shutil.copytree(ROOT / "datasets", folder / "datasets")
     for dataset in DATASETS:
         shutil.copytree(ROOT / "samples" / dataset, folder / "samples" / dataset)
@@ -58,11 +62,23 @@ def make_project(folder: Path, params: dict[str, Any]) -> Project:
 
 
 _LONG = ("e2e", "ray", "prefect")
+_LONGEST = ("dvc_repro", "benchmark", "server", "nothing_gets_out", "sweep", "closed", "serving", "ray")
+
+
+def _turn(item: pytest.Item) -> int:
+    name = item.path.stem.removeprefix("test_")
+    if not any(item.get_closest_marker(mark) for mark in _LONG):
+        return len(_LONGEST) + 1
+    return _LONGEST.index(name) if name in _LONGEST else len(_LONGEST)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes long goes first: a worker that has nothing left takes short tests from another."""
-    items.sort(key=lambda item: not any(item.get_closest_marker(mark) for mark in _LONG))
+    """What takes long goes first, the longest of all at the start.
+
+    A worker that has nothing left takes tests from the end of another's, but not its last two: these are to
+    be short, or it waits for them.
+    """
+    items.sort(key=_turn)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,8 @@
 Plain CLIP with a ViT only: a config with any other key is refused, because the passes of this package are
 written out for the plain blocks and would give other numbers than the config asks for. open_clip imports
 torchvision, whose compiled operators may not load beside a CPU build of torch; then their schemas are
-declared, which is enough, since nothing here calls them.
+declared, which is enough, since nothing here calls them. Torch's compiler and timm stay out: they are for
+other models, and take longer to import than all the rest.
 
 Residual attention blocks are run step by step so that a pass can branch inside them. Their own modules do the
 arithmetic; only the attention is written out, because its projections are shared by several streams. Matrix
@@ -12,7 +13,10 @@ products run in the precision of their weights; what they return is added to a r
 """
 
 import json
-from contextlib import nullcontext
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,15 +53,35 @@ def _load_compiled() -> bool:
     return False
 
 
+@contextmanager
+def _plain_clip_only() -> Iterator[None]:
+    """Inside, timm is as if not installed, and the compiler answers the one thing that it is asked: no.
+
+    open_clip does without timm; torchvision's `roi_align` asks whether it could be compiled.
+    """
+    compiler, answers = ModuleType("torch._dynamo"), ModuleType("torch._dynamo.utils")
+    answers.is_compile_supported = lambda _device: False  # type: ignore[attr-defined]
+    stand_ins = {"timm": None, compiler.__name__: compiler, answers.__name__: answers}
+    stand_ins = {name: module for name, module in stand_ins.items() if name not in sys.modules}
+    sys.modules.update(stand_ins)  # type: ignore[arg-type] # None makes an import fail, as Python has it
+    try:
+        yield
+    finally:
+        for name in stand_ins:
+            del sys.modules[name]
+
+
+@cache
 def import_open_clip() -> ModuleType:
     """The module open_clip, its operators declared first where they have to be."""
-    if not _declared and not _load_compiled():
+    if not _load_compiled():
         library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
         for name in ("nms", "qnms"):
             if not hasattr(torch.ops.torchvision, name):
                 library.define(name + _SCHEMA)  # type: ignore[no-untyped-call]
         _declared.append(library)
-    return import_module("open_clip")
+    with _plain_clip_only():
+        return import_module("open_clip")
 
 
 def read_config(model: str) -> dict[str, Any]:

@@ -7,11 +7,13 @@ wait, and nobody else can take its port. `python -m pipeline.flows.prefect_serve
 server; it ends with its parent.
 """
 
+import atexit
 import os
 import secrets
 import socket
 import sys
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,10 @@ from pipeline.process import end_with
 
 HOST = "127.0.0.1"
 _USER = "zsad"
-_STOP_SECONDS = 3  # for requests that are under way
+_REQUESTS_SECONDS = 3  # for those that are under way
+_STOP_SECONDS = 5
+# As Prefect starts its own, without pages.
+_SETTINGS = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1"}
 _PAGE = """<!doctype html><title>zsad</title><script>
 localStorage.setItem("prefect-password", btoa(decodeURIComponent(location.hash.slice(1))))
 location.replace("/")
@@ -72,6 +77,26 @@ class Server(Kept):
         return httpx.Client(base_url=f"{self.address}/api", auth=(user, password), timeout=5, trust_env=False)
 
 
+@cache
+def own_server() -> Server:
+    """The one of this process, started; it ends with the process."""
+    server = Server(
+        listen(), log=Path(os.environ["PREFECT_HOME"]).expanduser() / "own-server.log", settings=_SETTINGS
+    )
+    atexit.register(server.stop, _STOP_SECONDS)
+    return server
+
+
+def start_ahead() -> None:
+    """Start the own server of this process before Prefect is imported, which takes nearly as long.
+
+    Where the environment names a server there is none of our own. One that a file of Prefect's names instead
+    is found later; ours then has nothing to do.
+    """
+    if not os.environ.get("PREFECT_API_URL"):
+        own_server()
+
+
 def listen(port: int = 0) -> socket.socket:
     """A socket that listens on loopback.
 
@@ -105,7 +130,7 @@ def _serve(handle: int, parent: int) -> None:
     import uvicorn
 
     config = uvicorn.Config(
-        _app, factory=True, log_level="error", lifespan="on", timeout_graceful_shutdown=_STOP_SECONDS
+        _app, factory=True, log_level="error", lifespan="on", timeout_graceful_shutdown=_REQUESTS_SECONDS
     )
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[socket.socket(fileno=handle)])

@@ -12,7 +12,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
-from pathlib import Path
 from threading import Event, Thread
 
 import httpx
@@ -23,21 +22,17 @@ from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_CLIENT_MAX_RETRIES,
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
-    PREFECT_HOME,
     temporary_settings,
 )
 
 from pipeline.errors import ZsadError
-from pipeline.flows.prefect_server import Server, listen
+from pipeline.flows.prefect_server import Server, own_server
 from pipeline.flows.processes import ServiceError
 
 _POLL_SECONDS = 0.1
-_STOP_SECONDS = 5
 _ANSWER_SECONDS = 20.0
 _TRIES = 2  # to send an event; Prefect waits a second before each one after these
 _PREFECTS_OWN_WORDS = "Failed to reach API"
-# As Prefect starts its own, without pages.
-_SETTINGS = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1"}
 
 
 class ServerGoneError(ZsadError):
@@ -80,7 +75,7 @@ def some_server() -> Iterator[None]:
         _require_answer(named)
         yield
         return
-    server = _own_server()
+    server = _own_server_up()
     settings = {
         PREFECT_API_URL: f"{server.address}/api",
         PREFECT_API_AUTH_STRING: server.secret,
@@ -102,12 +97,11 @@ def _require_answer(api: str) -> None:
 
 
 @cache
-def _own_server() -> Server:
-    """The one of this process, up. It ends with the process, when Prefect has said all that it has to."""
-    log = Path(PREFECT_HOME.value()) / "own-server.log"
+def _own_server_up() -> Server:
+    """The one of this process, kept up. It ends when Prefect has said all that it has to."""
     # While it is started again its socket stays open, so a client that waits between tries waits for nothing.
     EventsWorker.set_client_override(PrefectEventsClient, reconnection_attempts=_TRIES)
-    server, over = Server(listen(), log=log, settings=_SETTINGS), Event()
+    server, over = own_server(), Event()
 
     def keep_up() -> None:
         try:
@@ -123,7 +117,6 @@ def _own_server() -> Server:
         over.set()
         if keeper.is_alive():
             keeper.join()
-        server.stop(_STOP_SECONDS)
 
     atexit.register(stop)
     server.wait_until_up()

@@ -7,7 +7,8 @@ no table of the paper has.
 """
 
 from collections.abc import Mapping
-from typing import Final, TypeVar
+from functools import partial
+from typing import Final, NamedTuple, TypeVar
 
 from pipeline.catalog import Task
 from pipeline.cells import System
@@ -31,30 +32,81 @@ _MODULES: Final = _of_anomalyclip({"base": ("Base",), "t1": ("+ T1",), "t2": ("+
 _LOSSES: Final = _of_anomalyclip(
     {"untrained": ("✗", "✗"), "global_only": ("✗", "✓"), "local_only": ("✓", "✗"), "": ("✓", "✓")}
 )
-_LEFT_OUT: Final = _of_anomalyclip(
-    {
-        "": ("none",),
-        "no_dpam": ("T1: DPAM",),
-        "object_aware": ("T2: object-agnostic prompts",),
-        "t2": ("T3: tokens in the text tower",),
-        "lambda_1": ("T4: several layers",),
-    }
-)
-_CONTEXTS: Final = _of_anomalyclip({"": ("one for each prompt",), "shared_context": ("shared, V = W",)})
-_ENSEMBLES: Final = _of_anomalyclip(
-    {
-        "": ("V-V",),
-        "no_dpam": ("Q-K, without DPAM",),
-        "three_attentions": ("mean of Q-Q, K-K, V-V",),
-        "four_attentions": ("mean of Q-K, Q-Q, K-K, V-V",),
-    }
-)
-_BACKBONES: Final = _of_anomalyclip({"b16plus": ("B/16+",), "": ("L/14@336",), "h14": ("H/14",)})
-_LOCAL_LOSSES: Final = _of_anomalyclip(
-    {"global_only": ("none",), "dice_only": ("dice",), "focal_only": ("focal",), "": ("focal and dice",)}
+
+
+class _Review(NamedTuple):
+    """A table of the review thread: the variants in its rows with their labels under `column`."""
+
+    name: str
+    title: str
+    column: str
+    rows: Mapping[System, tuple[str, ...]]
+    remark: str
+
+
+_REVIEW: Final = (
+    _Review(
+        "review7",
+        "Table 7. AnomalyCLIP without one module",
+        "Left out",
+        _of_anomalyclip(
+            {
+                "": ("none",),
+                "no_dpam": ("T1: DPAM",),
+                "object_aware": ("T2: object-agnostic prompts",),
+                "t2": ("T3: tokens in the text tower",),
+                "lambda_1": ("T4: several layers",),
+            }
+        ),
+        "The thread does not say what stands behind a row. Here T2 left out is prompts with class names, and "
+        "T4 a local loss of weight 1: several layers were then the top layer counted four times.",
+    ),
+    _Review(
+        "review11",
+        "Table 11. Learnt context of the two prompts",
+        "Context",
+        _of_anomalyclip({"": ("one for each prompt",), "shared_context": ("shared, V = W",)}),
+        "The vectors in front of the words: V of the normal prompt, W of the abnormal one.",
+    ),
+    _Review(
+        "review12",
+        "Table 12. Attention of the local path",
+        "Attention",
+        _of_anomalyclip(
+            {
+                "": ("V-V",),
+                "no_dpam": ("Q-K, without DPAM",),
+                "three_attentions": ("mean of Q-Q, K-K, V-V",),
+                "four_attentions": ("mean of Q-K, Q-Q, K-K, V-V",),
+            }
+        ),
+        "Logits of the patches are averaged, then follows the softmax; in training, too.",
+    ),
+    _Review(
+        "review13",
+        "Table 13. Backbones of AnomalyCLIP",
+        "Backbone",
+        _of_anomalyclip({"b16plus": ("B/16+",), "": ("L/14@336",), "h14": ("H/14",)}),
+        "The thread gives neither weights, resolutions nor blocks; those chosen are in "
+        "`pipeline/conf/backbones`. In the miniature tiny towers stand for all three.",
+    ),
+    _Review(
+        "review14",
+        "Table 14. Local loss of AnomalyCLIP",
+        "Local loss",
+        _of_anomalyclip(
+            {
+                "global_only": ("none",),
+                "dice_only": ("dice",),
+                "focal_only": ("focal",),
+                "": ("focal and dice",),
+            }
+        ),
+        "The global loss is on in every row.",
+    ),
 )
 _OF_THE_PAPER: Final = frozenset({*_MODULES, *_LOSSES, *TUNINGS, OBJECT_AWARE, *ATTENTIONS})
-_COMPARED: Final = _OF_THE_PAPER.union(_LEFT_OUT, _CONTEXTS, _ENSEMBLES, _BACKBONES, _LOCAL_LOSSES)
+_COMPARED: Final = _OF_THE_PAPER.union(*(table.rows for table in _REVIEW))
 
 _ABLATED_ON: Final = ("mvtec", "visa")
 _ABLATED_TASKS: Final[tuple[Task, ...]] = ("pixel", "image")
@@ -77,45 +129,14 @@ def table5(outcome: Outcome) -> Table | None:
     return _by_variant("table5", title, outcome, ("Local", "Global"), _LOSSES, remark)
 
 
-def review7(outcome: Outcome) -> Table | None:
-    """Table 7 of the review thread."""
-    remark = (
-        "The thread does not say what stands behind a row. Here T2 left out is prompts with class names, and "
-        "T4 a local loss of weight 1: several layers were then the top layer counted four times."
-    )
-    title = "Review thread, Table 7. AnomalyCLIP without one module"
-    return _of_review("review7", title, outcome, "Left out", _LEFT_OUT, remark)
+def _of_review(table: _Review, outcome: Outcome) -> Table | None:
+    if not outcome.has_variant(table.rows.keys() - _OF_THE_PAPER):
+        return None
+    title = f"Review thread, {table.title}"
+    return _by_variant(table.name, title, outcome, (table.column,), table.rows, table.remark)
 
 
-def review11(outcome: Outcome) -> Table | None:
-    """Table 11 of the review thread."""
-    remark = "The vectors in front of the words: V of the normal prompt, W of the abnormal one."
-    title = "Review thread, Table 11. Learnt context of the two prompts"
-    return _of_review("review11", title, outcome, "Context", _CONTEXTS, remark)
-
-
-def review12(outcome: Outcome) -> Table | None:
-    """Table 12 of the review thread."""
-    remark = "Logits of the patches are averaged, then follows the softmax; in training, too."
-    title = "Review thread, Table 12. Attention of the local path"
-    return _of_review("review12", title, outcome, "Attention", _ENSEMBLES, remark)
-
-
-def review13(outcome: Outcome) -> Table | None:
-    """Table 13 of the review thread."""
-    remark = (
-        "The thread gives neither weights, resolutions nor blocks; those chosen are in "
-        "`pipeline/conf/backbones`. In the miniature tiny towers stand for all three."
-    )
-    title = "Review thread, Table 13. Backbones of AnomalyCLIP"
-    return _of_review("review13", title, outcome, "Backbone", _BACKBONES, remark)
-
-
-def review14(outcome: Outcome) -> Table | None:
-    """Table 14 of the review thread."""
-    remark = "The global loss is on in every row."
-    title = "Review thread, Table 14. Local loss of AnomalyCLIP"
-    return _of_review("review14", title, outcome, "Local loss", _LOCAL_LOSSES, remark)
+REVIEW_TABLES: Final = tuple(partial(_of_review, table) for table in _REVIEW)
 
 
 def variants(outcome: Outcome) -> Table | None:
@@ -138,19 +159,6 @@ def variants(outcome: Outcome) -> Table | None:
     )
     lines = (remark, *legend(part, sections))
     return Table("variants", "Other variants", part, tuple(sections), lines)
-
-
-def _of_review(
-    name: str,
-    title: str,
-    outcome: Outcome,
-    header: str,
-    labels: Mapping[System, tuple[str, ...]],
-    remark: str,
-) -> Table | None:
-    if not outcome.has_variant(labels.keys() - _OF_THE_PAPER):
-        return None
-    return _by_variant(name, title, outcome, (header,), labels, remark)
 
 
 def _by_variant(

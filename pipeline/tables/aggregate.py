@@ -18,8 +18,8 @@ from pipeline.tables.mean import (
     independent_se,
     mean_of_means,
     plain_mean,
+    retraining,
 )
-from pipeline.tables.trainings import retraining
 
 NOT_RUN: Final = "not run"
 

@@ -17,10 +17,10 @@ from pipeline.cells import System
 from pipeline.results import CellRow
 from pipeline.tables.aggregate import SystemMeans
 from pipeline.tables.expected import Expected, ExpectedSet
+from pipeline.tables.mean import MEASURED_FROM
 from pipeline.tables.model import AVERAGE, SOURCE_MARKS, Section, Slot, numbers_of
 from pipeline.tables.outcome import Outcome
 from pipeline.tables.published import Source
-from pipeline.tables.trainings import MEASURED_FROM
 from pipeline.tables.verdicts import OTHER_MACHINES, ROUNDING, References, Verdict
 
 METRIC_TITLES: Final = {

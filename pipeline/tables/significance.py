@@ -26,8 +26,7 @@ from scipy.special import stdtr, stdtrit
 
 from pipeline.cells import CellKey
 from pipeline.metrics import LeftOut, Series, image_series
-from pipeline.tables.mean import satterthwaite
-from pipeline.tables.trainings import MEASURED_FROM
+from pipeline.tables.mean import MEASURED_FROM, satterthwaite
 from pipeline.tables.values import Value
 
 ALPHA: Final = 0.05

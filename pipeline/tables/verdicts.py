@@ -6,7 +6,7 @@ the interval is printed beside the difference and plays no part. What does count
 - the published value is rounded: 0.05 points;
 - other libraries and hardware: 0.2 points;
 - for a learnt method instead of these 0.2, if that is more, what two trainings may differ by in 95 % of
-  cases. Where the usual spread of the metric is known (`trainings`): 1.96 sqrt(r² + r² / seeds), with ours
+  cases. Where the usual spread of the metric is known (`mean`): 1.96 sqrt(r² + r² / seeds), with ours
   in the second place from three seeds on. Where it is not, from three seeds on: Student's interval for one
   training more, t s sqrt(1 + 1 / seeds).
 
@@ -27,7 +27,7 @@ from pipeline.catalog import KnownCounts
 from pipeline.cells import System
 from pipeline.tables.aggregate import SystemMeans
 from pipeline.tables.expected import ExpectedSet
-from pipeline.tables.mean import Mean, student
+from pipeline.tables.mean import Mean, Retraining, Z, retraining, student
 from pipeline.tables.outcome import PAPER_PROFILE
 from pipeline.tables.published import (
     PublishedValue,
@@ -36,7 +36,6 @@ from pipeline.tables.published import (
     published_subsets,
     published_table,
 )
-from pipeline.tables.trainings import Retraining, Z, retraining
 
 ROUNDING: Final = 0.05
 OTHER_MACHINES: Final = 0.2

@@ -15,16 +15,7 @@ from pipeline.catalog import PAPER
 from pipeline.files import write_json, write_text
 from pipeline.params import Params
 from pipeline.results.parquet import read_metrics
-from pipeline.tables.ablations import (
-    review7,
-    review11,
-    review12,
-    review13,
-    review14,
-    table4,
-    table5,
-    variants,
-)
+from pipeline.tables.ablations import REVIEW_TABLES, table4, table5, variants
 from pipeline.tables.all_metrics import all_metrics
 from pipeline.tables.expected import expected_sets
 from pipeline.tables.figures import dot_plots
@@ -72,11 +63,7 @@ _TABLES: Final = (
     table5,
     figure5,
     figure6,
-    review7,
-    review11,
-    review12,
-    review13,
-    review14,
+    *REVIEW_TABLES,
     variants,
 )
 _SUITE_TABLES: Final = (industrial_table, medical_table, all_metrics, sensitivity, variants)

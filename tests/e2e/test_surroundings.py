@@ -34,7 +34,6 @@ ODD: dict[str, str | None] = {
     "PREFECT_SERVER_API_BASE_PATH": "/elsewhere",
     "PREFECT_MESSAGING_BROKER": "nowhere",
     "PREFECT_PROFILE": "nobody",
-    "PYTHONOPTIMIZE": "1",
     "PYTHONSTARTUP": "/nonexistent.py",
     "SSL_CERT_FILE": "/nonexistent.pem",
 }
@@ -49,7 +48,8 @@ def run_in(
     """Exit code and output of a command with a changed environment, after `before` in its process."""
     tools = Path(sys.executable).parent
     environment = os.environ | {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
-    environment.pop("PREFECT_HOME", None)
+    for name in ("PREFECT_HOME", "PYTHONDONTWRITEBYTECODE"):
+        environment.pop(name, None)
     for name, value in changes.items():
         environment.pop(name, None)
         if value is not None:
@@ -67,20 +67,28 @@ def run_in(
     return done.returncode, done.stdout + done.stderr
 
 
+# Compiles every library again, which in a new environment takes longer than the run.
+WITHOUT_ASSERTIONS = {"PYTHONOPTIMIZE": "1"}
+
+
 @pytest.mark.soak
 def test_dvc_in_odd_surroundings(project: Project) -> None:
     """As `dvc repro` asks for a stage, without home, language or temporary folder, with a narrow umask."""
     project.init_dvc()
     command = ("dvc", "repro", "prepare@headct")
-    code, said = run_in(project, ODD | {"PYTHONIOENCODING": "ascii"}, lambda: os.umask(0o077), command)
+    odd = ODD | WITHOUT_ASSERTIONS | {"PYTHONIOENCODING": "ascii"}
+    code, said = run_in(project, odd, lambda: os.umask(0o077), command)
     assert code == 0, said
     assert "prepare headct: 1 of 1 subsets" in said
 
 
-def test_a_run_in_odd_surroundings(trained: Project) -> None:
+@pytest.mark.parametrize(
+    "further", [{}, pytest.param(WITHOUT_ASSERTIONS, marks=pytest.mark.soak)], ids=["", "optimised"]
+)
+def test_a_run_in_odd_surroundings(trained: Project, further: dict[str, str]) -> None:
     """Ray in such has a test of its own (`tests/execution/test_cluster.py`)."""
     use_plain_methods(trained)
-    code, said = run_in(trained, ODD, lambda: os.umask(0))
+    code, said = run_in(trained, ODD | further, lambda: os.umask(0))
     assert code == 0, said
     assert f"cells: {CELLS} run, 0 reused, 0 failed: complete" in said
     assert "Traceback" not in said

@@ -10,8 +10,7 @@ from pipeline.metrics import image_intervals, image_metrics
 from pipeline.results import CellRow, spread_columns
 from pipeline.tables.aggregate import SystemMeans
 from pipeline.tables.expected import ExpectedSet
-from pipeline.tables.mean import Mean, difference
-from pipeline.tables.trainings import Z, retraining
+from pipeline.tables.mean import Mean, Z, difference, retraining
 
 from .make import row
 

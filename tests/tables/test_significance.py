@@ -16,6 +16,7 @@ from pipeline.metrics import image_metrics
 from pipeline.results import CellRow
 from pipeline.tables import FORMATS, Difference, build_tables, compare_tables
 from pipeline.tables import significance as rule
+from pipeline.tables.mean import retraining
 from pipeline.tables.significance import (
     NO_ERROR,
     OTHER_SEEDS,
@@ -25,7 +26,6 @@ from pipeline.tables.significance import (
     p_value,
     significant,
 )
-from pipeline.tables.trainings import retraining
 from pipeline.tables.values import COLUMNS, Value
 
 from .make import outcome

@@ -15,10 +15,9 @@ from pipeline.results import CellRow
 from pipeline.tables import FORMATS, PublishedValue, build_tables, published_table
 from pipeline.tables.aggregate import SystemMeans
 from pipeline.tables.expected import ExpectedSet
-from pipeline.tables.mean import Mean
+from pipeline.tables.mean import Mean, Z, retraining
 from pipeline.tables.model import Table
 from pipeline.tables.published import published_subsets
-from pipeline.tables.trainings import Z, retraining
 from pipeline.tables.values import values
 from pipeline.tables.verdicts import Comparison, compare, references
 
