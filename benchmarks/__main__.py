@@ -18,6 +18,7 @@ NAMES = (
     "prepare",
     "report",
     "shared_pass",
+    "start_up",
     "tower",
     "training",
 )

@@ -72,7 +72,7 @@ evaluate(load_params())
 }
 
 
-def _run(*command: str) -> None:
+def run_command(*command: str) -> None:
     """Run a command of the environment; its output shows only when it fails."""
     home = Path.cwd() / ".prefect"
     environment = os.environ | {
@@ -83,31 +83,33 @@ def _run(*command: str) -> None:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
     }
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # nobody else compiles all of it in each process
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
 
 
-def _stage(name: str) -> None:
-    _run("dvc", "repro", "-q", "--force", "--single-item", name)
+def run_stage(name: str) -> None:
+    """Run a stage of `make_stages`, `ours` or a floor."""
+    run_command("dvc", "repro", "-q", "--force", "--single-item", name)
 
 
-def _make_project() -> None:
+def make_stages() -> None:
     """Three DVC stages in the current directory, which `miniature.project` has prepared."""
     Path("params.yaml").write_text(yaml.safe_dump(miniature_params().model_dump(mode="json")))
     for name, script in _STAGES.items():
         Path(f"{name}.py").write_text(script)
     stages = {name: {"cmd": f"python {name}.py"} for name in _STAGES}
     Path("dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
-    _run("git", "init", "-q")
-    _run("dvc", "init", "-q")
+    run_command("git", "init", "-q")
+    run_command("dvc", "init", "-q")
 
 
 def measure(rounds: int) -> str:
     """The section; inside a project."""
-    _make_project()
+    make_stages()
     groups = tasks(miniature_params())
-    contenders = {name: lambda name=name: _stage(name) for name in _STAGES}
+    contenders = {name: lambda name=name: run_stage(name) for name in _STAGES}
     interleaved(contenders, 1)  # Prefect makes its database
     seconds = interleaved(contenders, rounds)
     cells = sum(len(group.cells) for group in groups)
