@@ -2,7 +2,8 @@
 
 The kernel tells a container how large the machine is, not how much of it is allowed. That stands in the files
 of its control groups: of the process's own group and of each one above it, where the least counts. And a
-child whose parent is killed the kernel gives to another one, and it goes on.
+child whose parent is killed the kernel gives to another one, and it goes on; one that is stopped lives, and
+does nothing.
 """
 
 import os
@@ -61,6 +62,14 @@ def _folders(controller: str) -> Iterator[Path]:
                 top = _ROOT / _GROUPS / mounted
                 inside = Path(group.lstrip("/"))
                 yield from (top / part for part in (inside, *inside.parents))
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether somebody stopped the process (SIGSTOP), as far as this system tells."""
+    try:
+        return (_ROOT / f"proc/{pid}/stat").read_text(errors="replace").rpartition(") ")[2].startswith("T")
+    except OSError:
+        return False
 
 
 def end_with(parent: int, end: Callable[[], object] = lambda: os._exit(1)) -> None:

@@ -9,7 +9,6 @@ closed one. Names of sockets are short (107 bytes, of which Ray takes 65).
 """
 
 import os
-import shutil
 import socket
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline.errors import ZsadError, as_message
+from pipeline.files import scratch_folder
 from pipeline.execution.worker import Workplace, probe
 from pipeline.params import ComputeParams
 
@@ -222,20 +222,17 @@ def _start(compute: ComputeParams, folder: Path) -> None:
 @contextmanager
 def _session_folder() -> Iterator[Path]:
     """A folder for Ray's session that nobody else can enter; gone at the end."""
-    closed = Path(tempfile.mkdtemp(prefix="zsad-", dir=_place()))
-    try:
+    with scratch_folder(_place(), "zsad-") as closed:
         yield closed / "r"
-    finally:
-        shutil.rmtree(closed, ignore_errors=True)
 
 
-def _place() -> str:
+def _place() -> Path:
     """The first folder for temporary files with a short name in which one can write."""
     added = len("/zsad-12345678/r")
     places = (tempfile.gettempdir(), *_ELSEWHERE)
     for place in places:
         if len(os.fsencode(place)) + added <= _LONGEST and os.access(place, os.W_OK | os.X_OK):
-            return place
+            return Path(place)
     raise ClusterError(
         f"no folder for Ray's sockets: of {', '.join(places)} none can be written and has a name of at most "
         f"{_LONGEST - added} bytes; set TMPDIR to such a folder, or compute.backend to serial"
