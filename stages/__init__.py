@@ -9,6 +9,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from pipeline.process import open_standard_streams
+
 
 def _in_our_environment() -> None:
     own = Path(".venv") / "bin" / "python"
@@ -24,4 +26,5 @@ def _in_our_environment() -> None:
     os.execv(own, [str(own), *sys.orig_argv[1:]])  # noqa: S606 - the project's own interpreter
 
 
+open_standard_streams()  # before a library opens a file
 _in_our_environment()

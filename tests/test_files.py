@@ -209,7 +209,7 @@ def test_a_scratch_folder_outlives_its_process_only_until_the_next_one(tmp_path:
     project.stop()
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="NOT TESTED: what another account left; only root can act as one")
+@pytest.mark.skipif(os.getuid() != 0, reason="NOT TESTED: what another account left; only root can be one")
 def test_what_another_account_left_stays(tmp_path: Path) -> None:
     with scratch_folder(tmp_path, "run-") as folder:
         shutil.copytree(folder, tmp_path / "run-of-another")

@@ -26,9 +26,10 @@ from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline.errors import ZsadError, as_message
-from pipeline.files import scratch_folder
 from pipeline.execution.worker import Workplace, probe
+from pipeline.files import scratch_folder
 from pipeline.params import ComputeParams
+from pipeline.process import tasks
 
 _ANSWER_SECONDS = 5.0
 _PORTS = {"http": 80, "https": 443}
@@ -39,6 +40,7 @@ _LONGEST = 107 - 65  # bytes of a folder's name
 _ELSEWHERE = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - a folder of our own is made there
 _TRIES = 3
 _PAUSE_SECONDS = 5.0
+_FEWEST_TASKS = 100  # Ray 2.60 with one worker has 174; without room it waits for minutes and says nothing
 
 
 class ClusterError(ZsadError):
@@ -182,8 +184,13 @@ def local_ray(compute: ComputeParams) -> Iterator[None]:
     """Ray is up on this machine, as large as params say, inside the `with` block.
 
     Raises:
-        ClusterError: it does not start, several times in a row.
+        ClusterError: it does not start, several times in a row, or cannot.
     """
+    if (allowed := tasks()) < _FEWEST_TASKS:
+        raise ClusterError(
+            f"no more than {allowed:g} processes and threads are allowed here, and Ray has more: "
+            "allow more (`ulimit -u`, pids.max of the container), or set compute.backend to serial"
+        )
     with _session_folder() as folder:
         _start(compute, folder)
         try:

@@ -4,8 +4,8 @@ Whoever reaches the API can have any code run as its owner, so every request nee
 the life of the service and that only its user's processes know, and no page from elsewhere is let in. The
 socket belongs to the process that keeps the server up: while a server that died is started again its clients
 wait, and nobody else can take its port. Its pages reach nobody but it: Prefect's ask an analytics host for
-their settings as they open, whatever is switched off. `python -m pipeline.flows.prefect_server SOCKET PARENT` is that
-server; it ends with its parent.
+their settings as they open, whatever is switched off. `python -m pipeline.flows.prefect_server SOCKET PARENT`
+is that server; it ends with its parent.
 """
 
 import os

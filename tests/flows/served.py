@@ -17,7 +17,7 @@ from tests.conftest import make_project, read_small_params
 from tests.project import Project
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Request
 
 SECONDS = 400
 CHROMIUM = Path("/usr/bin/chromium")
@@ -73,8 +73,17 @@ def watch_requests(page: "Page", *here: str) -> set[str]:
     A request that the page's own policy stops never leaves the browser and is not among them.
     """
     outside: set[str] = set()
-    page.on("request", lambda request: request.url.startswith(here) or outside.add(request.url))
-    page.on("requestfailed", lambda request: request.failure == "csp" and outside.discard(request.url))
+
+    def asked(request: "Request") -> None:
+        if not request.url.startswith(here):
+            outside.add(request.url)
+
+    def failed(request: "Request") -> None:
+        if request.failure == "csp":
+            outside.discard(request.url)
+
+    page.on("request", asked)
+    page.on("requestfailed", failed)
     return outside
 
 

@@ -82,7 +82,9 @@ def test_the_password_is_on_no_command_line_and_in_no_other_file(served: Served)
     assert holders == {"password", "open.html"}
 
 
-@pytest.mark.parametrize("path", ["/", "/open", "/v2/dashboard", "/ui-settings", "/docs", "/api/health", "/api/no"])
+@pytest.mark.parametrize(
+    "path", ["/", "/open", "/v2/dashboard", "/ui-settings", "/docs", "/api/health", "/api/no"]
+)
 def test_every_answer_keeps_its_page_at_home(served: Served, path: str) -> None:
     """Prefect's pages ask an analytics host, whatever is switched off."""
     answer = httpx.get(f"{served.address}{path}", auth=served.auth, trust_env=False)

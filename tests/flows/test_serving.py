@@ -220,6 +220,7 @@ def test_ctrl_c_cancels_the_run_and_leaves_nothing(served: Served, nightly: str)
 def test_killed_with_a_run_under_way_it_leaves_nothing_and_the_next_one_goes_on(
     served: Served, undisturbed: dict[str, bytes]
 ) -> None:
+    served.stop()  # two of one project are refused
     killed = start_serving(served.project)
     start_and_meet(killed)
     children = killed.processes()
