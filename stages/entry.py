@@ -5,6 +5,8 @@ limit Prefect would go on for minutes where its server is gone: it keeps asking 
 gone is interrupted too: nobody waits for its outputs, and the next run may be at work on them already.
 """
 
+import atexit
+import gc
 import logging
 import os
 import signal
@@ -64,6 +66,7 @@ def named(what: str) -> str:
 def stage(run: Callable[[], None]) -> None:
     """Call `run`; turn what a user can fix into its message, a signal to end into an orderly end."""
     log_to_stderr()
+    atexit.register(gc.freeze)  # else the interpreter looks through all objects of its libraries as it ends
     for number in _signals():
         signal.signal(number, _interrupt)
     if _DVCS_NAME_OF_IT in os.environ:  # typed by hand, it may go on when its terminal is closed

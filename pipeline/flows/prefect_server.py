@@ -9,6 +9,7 @@ is that server; it ends with its parent.
 """
 
 import atexit
+import gc
 import os
 import secrets
 import socket
@@ -162,6 +163,7 @@ def _kept_here(app: "ASGIApp") -> "ASGIApp":
 
 def _serve(handle: int, parent: int) -> None:
     end_with(parent)
+    atexit.register(gc.freeze)  # else the interpreter looks through all objects as it ends, and its run waits
     import uvicorn
 
     config = uvicorn.Config(
