@@ -38,7 +38,7 @@ from pipeline.params import Params, load_params
 from pipeline.tables import write_run_tables
 
 VARIABLE = "ZSAD_NOTIFY"
-_TRAIN, _EVALUATE = "train", "evaluate"
+_TRAIN, _EVALUATE = ("train", "train_union"), "evaluate"
 _SECONDS = 20
 _PREFECTS_WORDS = re.compile(r"^Flow run encountered an exception: (\w+Error: )?")
 
@@ -108,7 +108,7 @@ def _run_stages(params: Params) -> None:
     gpus = own_gpus(params.compute)
     for stage, instances in stage_order().items():
         states: list[State[Any]]
-        if stage == _TRAIN and min(len(gpus), len(instances)) > 1:
+        if stage in _TRAIN and min(len(gpus), len(instances)) > 1:
             states = run_side_by_side(instances, gpus)
         else:
             states = [run_stage(stage, return_state=True)]

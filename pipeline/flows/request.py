@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from pipeline import catalog
+from pipeline.cells import members
 from pipeline.errors import BusyError, ParamsError
 from pipeline.files import file_digest, only_one, read_json, write_bytes, write_json, write_text
 from pipeline.params import PARAMS_FILE, Params, load_params, parse_params
@@ -124,7 +125,8 @@ def _narrow(values: dict[str, Any], chosen: Sequence[str]) -> None:
         if dataset in wanted:
             continue
         wanted.add(dataset)
-        waiting += [block["auxiliary"] for block in retuned if dataset in block["datasets"]]
+        waiting += [*members(dataset), *(it["auxiliary"] for it in retuned if dataset in it["datasets"])]
+    values["unions"] = [union for union in params.unions if union in wanted]
     for key in ("datasets", "own", "auxiliaries"):
         values[key] = [dataset for dataset in values[key] if dataset in wanted]
     values["builds"] = {dataset: build for dataset, build in values["builds"].items() if dataset in wanted}
