@@ -27,13 +27,12 @@ from prefect.runtime import deployment, flow_run
 from pydantic import Field
 from pydantic.fields import FieldInfo
 
-from pipeline import catalog, methods
 from pipeline.errors import ZsadError, redacted
 from pipeline.flows.artifacts import publish
 from pipeline.flows.dvc_stages import run_stage, stage_order
 from pipeline.flows.gpus import own_gpus, run_side_by_side
 from pipeline.flows.interrupts import cancellable, result_of
-from pipeline.flows.request import Request, borrowed_params, profiles
+from pipeline.flows.request import Request, borrowed_params, offered, profiles
 from pipeline.params import Params, load_params
 from pipeline.tables import write_run_tables
 
@@ -129,9 +128,10 @@ def _choice(names: Sequence[str]) -> FieldInfo:
     return cast("FieldInfo", Field(json_schema_extra={"enum": [*names]}))
 
 
+_METHODS, _DATASETS = offered()
 _Profile = Annotated[str, _choice(profiles())]
-_Method = Annotated[str, _choice(methods.names())]
-_Dataset = Annotated[str, _choice((*catalog.evaluated(catalog.shipped_names()), *catalog.own_names()))]
+_Method = Annotated[str, _choice(_METHODS)]
+_Dataset = Annotated[str, _choice(_DATASETS)]
 
 
 @flow(
