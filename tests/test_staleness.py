@@ -46,9 +46,10 @@ IN_TRAIN = {
     "pipeline/catalog/*": "only asked whether the names under `retuned` are known",
     "pipeline/shards/manifest.py": "which subsets there are; shards/ itself is a dependency",
 }
+IN_PREPARE = IMAGE_SIZE | {"pipeline/cells.py": "asked for the members of what is tuned on"}
 MOVES_NOTHING_IN: dict[str, dict[str, str]] = {
-    "prepare": IMAGE_SIZE,
-    "prepare_own": IMAGE_SIZE
+    "prepare": IN_PREPARE,
+    "prepare_own": IN_PREPARE
     | {"pipeline/catalog/records/*": "the record lies in datasets/; shipped ones are asked for their names"},
     "train": IN_TRAIN,
     "train_union": IN_TRAIN,
