@@ -44,6 +44,16 @@ ONE = "anomalyclip"
 FIVE = ("clip", "clip_ac", "vand", "coop", ONE)
 FIGURE_6 = ("qq", "kk")
 SIZE = 518
+ALONE = "AnomalyCLIP alone"
+_HEAD = (
+    "",
+    "cells",
+    "streams",
+    "tower, s an image",
+    "times AnomalyCLIP's",
+    "by operations",
+    "heads, s an image",
+)
 
 
 def systems() -> list[ResolvedSystem]:
@@ -135,50 +145,50 @@ def measure(device: str, batch: int, rounds: int) -> str:
     clock: Callable[[], float] = time.process_time if device == "cpu" else time.perf_counter
     clip = random_clip(size=SIZE, device=device)
     built = {item.system.name: build(item, clip) for item in systems()}
-    figure_6 = {f"{ONE}[{variant}]" for variant in FIGURE_6}
-    fifteen = {name for name, method in built.items() if method.name in FIVE} - figure_6
-    since = built.keys() - fifteen - figure_6
-    contents = {
-        "AnomalyCLIP alone": {ONE},
-        "five methods and ten variants": fifteen,
-        "and methods published since": fifteen | since,
-        "and Figure 6": built.keys(),
-    }
+    contents = _contents(built)
     groups = {
         title: Group(clip, [built[name] for name in built if name in names], batch)
         for title, names in contents.items()
     }
-    parts = {
-        (title, part): getattr(group, part) for title, group in groups.items() for part in ("tower", "heads")
-    }
+    parts: dict[tuple[str, str], Callable[[], None]] = {}
+    for title, group in groups.items():
+        parts |= {(title, "tower"): group.tower, (title, "heads"): group.heads}
     interleaved(parts, 1)  # the first pass finds memory for all
     text = interleaved({"text": lambda: _text(built["clip_ac"], device)}, 1, clock)["text"]
     seconds = interleaved(parts, rounds, clock)
-    head = [
-        "",
-        "cells",
-        "streams",
-        "tower, s an image",
-        "times AnomalyCLIP's",
-        "by operations",
-        "heads, s an image",
-    ]
-    rows = [
-        [
-            title,
-            str(len(group.methods)),
-            str(group.streams()),
-            f"{seconds[title, 'tower'] / batch:.3g}",
-            f"{seconds[title, 'tower'] / seconds['AnomalyCLIP alone', 'tower']:.3f}",
-            f"{arithmetic(clip, group.streams()) / arithmetic(clip, 1):.3f}",
-            f"{seconds[title, 'heads'] / batch:.3g}",
-        ]
-        for title, group in groups.items()
-    ]
+    together = table(_HEAD, (_row(clip, title, group, seconds, batch) for title, group in groups.items()))
+    since = contents["and methods published since"] - contents["five methods and ten variants"]
     alone = {name: Group(clip, [built[name]], batch) for name in (ONE, *sorted(since))}
     apart = table(["heads", "s an image", "of it in the text tower", "GFLOP"], _heads(alone, batch, clock))
     note = f"The text side of CLIP-AC, once a class and not counted above: {text:.1f} s."
-    return f"{table(head, rows)}\n\n{note}\n\n{apart}\n\n{_elsewhere()}"
+    return f"{together}\n\n{note}\n\n{apart}\n\n{_elsewhere()}"
+
+
+def _contents(built: Mapping[str, Method]) -> dict[str, set[str]]:
+    """The groups to measure, and the systems in each."""
+    figure_6 = {f"{ONE}[{variant}]" for variant in FIGURE_6}
+    fifteen = {name for name, method in built.items() if method.name in FIVE} - figure_6
+    return {
+        ALONE: {ONE},
+        "five methods and ten variants": fifteen,
+        "and methods published since": set(built) - figure_6,
+        "and Figure 6": set(built),
+    }
+
+
+def _row(
+    clip: Clip, title: str, group: Group, seconds: Mapping[tuple[str, str], float], batch: int
+) -> list[str]:
+    tower = seconds[title, "tower"]
+    return [
+        title,
+        str(len(group.methods)),
+        str(group.streams()),
+        f"{tower / batch:.3g}",
+        f"{tower / seconds[ALONE, 'tower']:.3f}",
+        f"{arithmetic(clip, group.streams()) / arithmetic(clip, 1):.3f}",
+        f"{seconds[title, 'heads'] / batch:.3g}",
+    ]
 
 
 def _heads(groups: Mapping[str, Group], batch: int, clock: Callable[[], float]) -> Iterator[list[str]]:

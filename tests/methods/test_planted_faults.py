@@ -8,8 +8,10 @@ import pytest
 from torch import Tensor
 
 from pipeline.clip import Features, Tap
+from pipeline.clip.architecture import mix
 from pipeline.methods import af_clip, layers
 from pipeline.methods.auxiliary import AuxiliarySet
+from pipeline.methods.losses import binary_focal
 from pipeline.methods.uniadet import Decisions, UniADet
 from tests.clip.towers import Tower, make_tower
 
@@ -31,8 +33,7 @@ def no_neighbours(patch: pytest.MonkeyPatch) -> None:
 
 def adaptor_without_queries(patch: pytest.MonkeyPatch) -> None:
     """The adaptor attends by its values, as CLIP's V-V stream does."""
-    sound = layers.mix
-    patch.setattr(layers, "mix", lambda layer, qkv: sound(layer, (qkv[2], qkv[2], qkv[2])))
+    patch.setattr(layers, "mix", lambda layer, qkv: mix(layer, (qkv[2], qkv[2], qkv[2])))
 
 
 def no_alignment(patch: pytest.MonkeyPatch) -> None:
@@ -42,7 +43,7 @@ def no_alignment(patch: pytest.MonkeyPatch) -> None:
 
 def gradient_of_the_loss(patch: pytest.MonkeyPatch) -> None:
     """Training follows the paper's loss where the public code does not."""
-    patch.setattr(af_clip, "focal_as_coded", af_clip.binary_focal)
+    patch.setattr(af_clip, "focal_as_coded", binary_focal)
 
 
 def _logits_by(choose: Callable[[UniADet, Sequence[Tap], Tensor], tuple[Sequence[Tap], Tensor]]) -> Planted:
