@@ -1,6 +1,6 @@
 """Losses of maps as the public codes have them: AnomalyCLIP's and VAND's (paper Eq. 2), and AF-CLIP's."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -40,6 +40,20 @@ def dice(maps: Tensor, masks: Tensor) -> Tensor:
     p, y = maps.flatten(1), masks.flatten(1).to(maps.dtype)
     overlap = (2 * (p * y).sum(1) + _SMOOTH) / (p.sum(1) + y.sum(1) + _SMOOTH)
     return 1 - overlap.mean()
+
+
+def map_losses(maps: Sequence[Tensor], masks: Tensor) -> dict[str, Tensor]:
+    """`focal` and `dice` of both channels, each a sum over maps.
+
+    Args:
+        maps: Probabilities, each (B, 2, S, S), channel 0 normal, 1 abnormal.
+        masks: Bool (B, S, S), true where anomalous.
+    """
+    return {
+        "focal": total(focal(each, masks) for each in maps),
+        "dice_abnormal": total(dice(each[:, 1], masks) for each in maps),
+        "dice_normal": total(dice(each[:, 0], ~masks) for each in maps),
+    }
 
 
 def binary_focal(p: Tensor, target: Tensor, gamma: float) -> Tensor:
