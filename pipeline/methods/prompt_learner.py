@@ -119,6 +119,13 @@ class CompoundLearner(_Vectors):
         self.abnormal = self._undrawn(normal[0], *abnormal)
         self.deep = nn.ParameterList([self._undrawn(deep[1]) for _ in range(deep[0])])
 
+    @property
+    def abnormal_flop(self) -> float:
+        """Operations of the abnormal prompts of a group."""
+        prompts, vectors, _ = self.abnormal.shape[1:]
+        length = self._clip.text.length(self._words.abnormal) + self.normal.shape[1] + vectors
+        return prompts * self._clip.text.flop(length)
+
     def normal_features(self) -> Tensor:
         """Of the normal prompts, not normalised: (groups, D)."""
         return self._encoded(self._words.normal, self.normal)
