@@ -70,7 +70,7 @@ def test_one_word_adds_the_methods_since_2024_behind_the_papers(profile: str) ->
     wider = composed(f"profile={profile}", "systems=extended")
     names = list(wider["methods"])
     assert names[:6] == list(six["methods"])
-    assert {"af_clip", "glocalclip", "uniadet"} <= set(names[6:]) <= set(SINCE)
+    assert {"af_clip", "faprompt", "glocalclip", "uniadet"} <= set(names[6:]) <= set(SINCE)
     assert {key: value for key, value in wider.items() if key != "methods"} == {
         key: value for key, value in six.items() if key != "methods"
     }

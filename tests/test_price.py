@@ -92,12 +92,21 @@ def test_an_estimate_is_operations_at_half_of_the_peak(priced: Price) -> None:
 
 
 def test_what_a_method_does_beside_the_tower_is_counted_apart(paper: Params, priced: Price) -> None:
-    """AF-CLIP's adaptor is 141 GFLOP an image; UniADet passes half of its epochs' images again."""
-    methods = {**paper.methods, "af_clip": {}, "uniadet": {}}
+    """AF-CLIP's adaptor is 141 GFLOP an image, a text of FAPrompt's 20; UniADet redraws half its images.
+
+    Tuning takes three times as much an image and epoch: AF-CLIP has two epochs, FAPrompt 15.
+    """
+    methods = {**paper.methods, "af_clip": {}, "faprompt": {}, "uniadet": {}}
     wider = price(paper.model_copy(update={"methods": methods}))
     before, after = priced.towers["main"], wider.towers["main"]
-    assert before.own == 0
-    assert after.own == pytest.approx(before.images * 140.9e9, rel=1e-3)
+    assert (before.own, before.tuning) == ({}, {})
+    assert after.own == pytest.approx(
+        {"af_clip": before.images * 140.9e9, "faprompt": before.images * 20.457e9}, rel=1e-3
+    )
+    tuned = 3 * (1725 + 2162)
+    assert after.tuning == pytest.approx(
+        {"af_clip": 2 * tuned * 140.9e9, "faprompt": 15 * tuned * 20.457e9}, rel=1e-3
+    )
     assert after.flop == pytest.approx(before.flop, rel=0.01)
     assert after.tuned - before.tuned == round(15 * 0.5 * (1725 + 2162))
     assert after.images == before.images

@@ -23,6 +23,7 @@ STEP_IMAGES = 0.1
 """A step of training in passes of an image: AnomalyCLIP's are 0.04 (benchmarks/RESULTS.md), VAND's 0.2."""
 
 _FLOAT = 4  # bytes
+_LEARNING = 3  # forwards once, backwards as much again for the inputs and for the parameters
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,9 @@ class TowerCost:
         images: passes of an image in evaluation.
         tuned: passes of an image for tuning.
         steps: of all trainings.
-        own: operations of what methods do beside the tower in evaluation: adaptors, texts of each image.
+        own: system to operations of what it does beside the tower in evaluation: an adaptor, a text of each
+            image; only those that do anything.
+        tuning: likewise in tuning.
         precision: of its blocks.
     """
 
@@ -48,7 +51,8 @@ class TowerCost:
     images: int
     tuned: int
     steps: int
-    own: float
+    own: dict[str, float]
+    tuning: dict[str, float]
     precision: str
 
     @property
@@ -68,7 +72,12 @@ def tower_costs(
         built = [
             (it, methods.build(it.system.method, it.settings, clip)) for it in systems if it.tower == name
         ]
-        own = {it.system: method.flop for it, method in built}
+        beside = {it.system.name: method.flop for it, method in built if method.flop}
+        own, tuning = dict.fromkeys(beside, 0.0), dict.fromkeys(beside, 0.0)
+        for group in (it for it in groups if it.tower == name):
+            for system in (cell.resolved.system.name for cell in group.cells):
+                if system in beside:
+                    own[system] += group.images * beside[system]
         tuned = [method for it, method in built if it.learnt and isinstance(method, LearntMethod)]
         learnt = frozenset[Tap]().union(*(method.loss_taps for method in tuned))
         features = sum(tap_bytes(clip, tap) for tap in learnt)
@@ -78,6 +87,9 @@ def tower_costs(
             for auxiliary in trained_on(params, resolved):
                 sets.add(auxiliary)
                 redrawn += len(params.seeds) * _redrawn(method, auxiliary, images[auxiliary])
+                if (system := resolved.system.name) in beside:
+                    passes = len(params.seeds) * _epochs(method, auxiliary) * images[auxiliary]
+                    tuning[system] += _LEARNING * passes * beside[system]
                 trainings += len(params.seeds)
                 steps += len(params.seeds) * _steps(method, auxiliary, images[auxiliary])
         largest = max([largest, *(images[auxiliary] * features for auxiliary in sets)])
@@ -90,12 +102,8 @@ def tower_costs(
             images=sum(group.images for group in groups if group.tower == name),
             tuned=sum(images[auxiliary] for auxiliary in sets) + round(redrawn),
             steps=steps,
-            own=sum(
-                group.images * own[cell.resolved.system]
-                for group in groups
-                if group.tower == name
-                for cell in group.cells
-            ),
+            own=own,
+            tuning=tuning,
             precision=clip.spec.precision,
         )
     return costs, largest, trainings
@@ -115,6 +123,12 @@ def _redrawn(method: Method, auxiliary: str, images: int) -> float:
         return 0.0
     stages = method.settings.training_on(auxiliary)
     return sum(training.epochs * training.redrawn * images for training in stages)
+
+
+def _epochs(method: Method, auxiliary: str) -> int:
+    if not isinstance(method.settings, LearntSettings):
+        return 0
+    return sum(training.epochs for training in method.settings.training_on(auxiliary))
 
 
 def _steps(method: Method, auxiliary: str, images: int) -> int:
