@@ -212,7 +212,7 @@ class FaPrompt(LearntMethod):
             # The code takes the score, which is a probability already, for a logit.
             "score": binary_focal(score.sigmoid(), labels.to(score.dtype), _GAMMA),
             "likeness": likeness(abnormal),
-            "prior": (priors**2).mean(dim=-1)[labels == 0].sum(),
+            "prior": ((priors**2).mean(dim=-1) * (labels == 0)).sum(),
         }
         total = parts["global"] + parts["score"] + settings.likeness_weight * parts["likeness"]
         total = total + settings.prior_weight * parts["prior"]
