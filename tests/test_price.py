@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.cli import main
+from pipeline.cli.plan import _price_lines
 from pipeline.flows.request import composed_params
 from pipeline.params import Params
 from pipeline.plan import Rates
@@ -107,6 +108,9 @@ def test_what_a_method_does_beside_the_tower_is_counted_apart(paper: Params, pri
     assert after.tuning == pytest.approx(
         {"af_clip": 2 * tuned * 140.9e9, "faprompt": 15 * tuned * 20.457e9}, rel=1e-3
     )
+    printed = [line.strip() for line in _price_lines(wider) if "beside it" in line]
+    assert "beside it faprompt: 0.468 PFLOP to evaluate, 3.58 to tune" in printed
+    assert len(printed) == 2
     assert after.flop == pytest.approx(before.flop, rel=0.01)
     assert after.tuned - before.tuned == round(15 * 0.5 * (1725 + 2162))
     assert after.images == before.images
