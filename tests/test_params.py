@@ -77,6 +77,20 @@ def test_one_word_adds_the_methods_since_2024_behind_the_papers(profile: str) ->
     assert not [item.error for item in resolve_systems(parse_params(wider)) if item.error]
 
 
+@pytest.mark.parametrize("profile", ["miniature", "paper"])
+@pytest.mark.parametrize(("word", "track", "names"), [("batch", "batch", {"musc"})])
+def test_one_word_adds_a_track_beside_the_papers(
+    profile: str, word: str, track: str, names: set[str]
+) -> None:
+    six, wider = composed(f"profile={profile}"), composed(f"profile={profile}", f"systems={word}")
+    assert list(wider["methods"])[:6] == list(six["methods"])
+    systems = resolve_systems(parse_params(wider))
+    assert not [item.error for item in systems if item.error]
+    assert {item.system.method for item in systems if item.track == track} == names
+    assert {item.track for item in systems if item.system.method in six["methods"]} == {"main"}
+    assert "musc" not in six["methods"]
+
+
 @pytest.mark.parametrize(
     ("choice", "variants", "one"),
     [

@@ -7,15 +7,12 @@ which DVC then runs again. Training on what is left of a broken auxiliary set is
 be those of another data set under the same name.
 """
 
-import os
-import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -23,6 +20,7 @@ import torch
 from pipeline import methods
 from pipeline.cells import System
 from pipeline.clip import Clip, load_clip
+from pipeline.clip.features import features_folder
 from pipeline.clip.memory import fitting_batch
 from pipeline.errors import DataError, DiskFullError, ParamsError, TrainingError, ZsadError
 from pipeline.execution.retries import device_is_lost, out_of_memory
@@ -34,9 +32,6 @@ from pipeline.params import Params
 from pipeline.plan import ResolvedSystem
 from pipeline.shards import open_subset, read_manifest, verify_subset
 from pipeline.training import AuxiliarySet, FeatureCache, History, collect_features, fit, save_checkpoint
-
-_FEATURES = Path(".zsad") / "features"
-
 
 Watch = Callable[[str, int, int], None]
 """Is told what is under way, such as the tower's pass, and how much of it is done, of how much."""
@@ -123,7 +118,7 @@ class Trainer:
         if not built:
             return
         taps = frozenset().union(*(method.loss_taps for method in built.values()))
-        with _features_folder() as folder:
+        with features_folder() as folder:
             compute = self._params.compute
             try:
                 cache = collect_features(
@@ -196,23 +191,3 @@ class Trainer:
     def close(self) -> None:
         """Write down what failed."""
         write_status(self._folder, self.failed)
-
-
-def _features_folder() -> TemporaryDirectory[str]:
-    """A folder for the features of this process; what killed ones left, gigabytes perhaps, is deleted."""
-    _FEATURES.mkdir(parents=True, exist_ok=True)
-    for folder in _FEATURES.iterdir():
-        pid = folder.name.partition("-")[0]
-        if not (pid.isdecimal() and _runs(int(pid))):
-            shutil.rmtree(folder, ignore_errors=True)
-    return TemporaryDirectory(prefix=f"{os.getpid()}-", dir=_FEATURES)
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # of somebody else
-        return True
-    return True
