@@ -5,11 +5,10 @@ memory; with a folder, those of more than `MEMORY` bytes are memory-mapped files
 memory what fits.
 """
 
-import os
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -19,6 +18,7 @@ from torch import Tensor
 from pipeline.clip.model import Clip
 from pipeline.clip.spec import Tap
 from pipeline.errors import DiskFullError
+from pipeline.files import scratch_folder
 
 MEMORY = 2 * 2**30
 """Bytes of features in memory. One V-V tap of MVTec AD at 518 px is 7.3 GB, VAND's four are 39 GB."""
@@ -96,21 +96,7 @@ def _allocate(total: int, parts: Mapping[Tap, Tensor], folder: Path | None, memo
     }
 
 
-def features_folder() -> TemporaryDirectory[str]:
+def features_folder() -> AbstractContextManager[Path]:
     """A folder for the features of this process; what killed ones left, gigabytes perhaps, is deleted."""
     _FOLDER.mkdir(parents=True, exist_ok=True)
-    for folder in _FOLDER.iterdir():
-        pid = folder.name.partition("-")[0]
-        if not (pid.isdecimal() and _runs(int(pid))):
-            shutil.rmtree(folder, ignore_errors=True)
-    return TemporaryDirectory(prefix=f"{os.getpid()}-", dir=_FOLDER)
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # of somebody else
-        return True
-    return True
+    return scratch_folder(_FOLDER, "")

@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -211,7 +210,7 @@ class _Group:
     ) -> None:
         """The cells of the batch track: a group has these alone."""
         with features_folder() as folder:
-            features = keep_features(clip, shard.images, taps, batch=size, folder=Path(folder))
+            features = keep_features(clip, shard.images, taps, batch=size, folder=folder)
             for run in runs:
                 with self.cell(run.task):
                     run.score_whole(features, shard, size)

@@ -126,7 +126,7 @@ class Trainer:
                     auxiliary,
                     taps,
                     batch=fitting_batch(clip, taps, share=compute.fitted_to, most=compute.most_images),
-                    folder=Path(folder),
+                    folder=folder,
                     progress=partial(watch, f"images through the tower {tower}"),
                 )
             except DiskFullError:
