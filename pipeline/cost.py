@@ -22,6 +22,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline import methods
+from pipeline.cells import members
 from pipeline.clip import Clip, TowerSpec, load_clip
 from pipeline.clip.architecture import build_model, read_config
 from pipeline.errors import ParamsError
@@ -73,7 +74,7 @@ def measure(
     if wrong := next((it.error for it in systems if it.error), None):
         raise ParamsError(wrong)
     auxiliary = params.protocols[0]
-    images = sum(count_images(params, auxiliary)[0].values())
+    images = sum(sum(count_images(params, name)[0].values()) for name in members(auxiliary))
     announce(f"building {len(systems)} systems on random weights")
     benches = list(_benches(params, systems, device, batch, auxiliary))
     for number in range(rounds + 1):

@@ -127,6 +127,29 @@ def test_a_run_without_the_data_sets_of_a_retuned_variant_needs_no_auxiliary_set
     assert "medical" in parse_params(values | cut).retuned
 
 
+UNIONS = ["mvtec+cvc_colondb", "visa+cvc_clinicdb"]
+
+
+def test_a_union_stands_where_a_data_set_does(values: dict[str, Any]) -> None:
+    changes = {"unions": UNIONS, "auxiliary": UNIONS, "protocol": UNIONS[1]}
+    params = parse_params(values | changes)
+    assert params.trained_on == ("mvtec", "visa", "colon_auxiliary", *UNIONS)
+    tuned = {name: params.tuned_on(name) for name in ("visa", "cvc_clinicdb", "mvtec", "cvc_colondb", "isic")}
+    assert tuned == dict.fromkeys(("visa", "cvc_clinicdb"), UNIONS[0]) | dict.fromkeys(
+        ("mvtec", "cvc_colondb", "isic"), UNIONS[1]
+    )
+    assert composed(f"unions=[{','.join(UNIONS)}]", f"auxiliary=[{UNIONS[1]}]", f"protocol={UNIONS[1]}") == (
+        values | {"unions": UNIONS, "auxiliary": UNIONS[1:], "protocol": UNIONS[1]}
+    )
+
+
+def test_a_union_one_of_whose_members_is_not_here_is_left_out(values: dict[str, Any]) -> None:
+    changes = {"auxiliary": UNIONS, "protocol": UNIONS[0], "unions": UNIONS[:1], "left_out": ["cvc_clinicdb"]}
+    changes["datasets"] = [name for name in values["datasets"] if name != "cvc_clinicdb"]
+    params = parse_params(values | changes)
+    assert [params.leaves_out(union) for union in UNIONS] == [False, True]
+
+
 def test_outputs_of_two_profiles_do_not_overlap(values: dict[str, Any]) -> None:
     mini, paper = parse_params(values), parse_params(values | {"profile": "paper"})
     for folder in ("shards", "weights", "results"):
@@ -155,6 +178,15 @@ def test_outputs_of_two_profiles_do_not_overlap(values: dict[str, Any]) -> None:
         ({"colour": "red"}, "colour: Extra inputs are not permitted"),
         ({"auxiliaries": ["mvtec", "colon_auxiliary"]}, "auxiliaries: 'visa' is missing"),
         ({"auxiliaries": ["mvtec", "visa"]}, "auxiliaries: 'colon_auxiliary' is missing; `retuned.medical`"),
+        (
+            {"auxiliary": ["mvtec+isic"], "protocol": "mvtec+isic"},
+            "unions: 'mvtec+isic' is missing; `auxiliary`",
+        ),
+        ({"unions": ["mvtec+widgets"]}, "datasets: the auxiliary set 'widgets' is missing"),
+        ({"unions": ["mvtec+mvtec"]}, "unions: mvtec+mvtec: an entry stands there twice"),
+        ({"unions": ["mvtec+visa", "visa+mvtec"]}, "unions: an entry stands there twice"),
+        ({"unions": ["mvtec"]}, "unions.0: String should match pattern"),
+        ({"unions": ["mvtec+../a"]}, "unions.0: String should match pattern"),
         ({"protocol": "mvtex"}, "protocol: 'mvtex' is not among `auxiliary`; it can be mvtec, visa, both"),
         ({"auxiliary": {"default": "mvtec"}}, "auxiliary: a list is meant, such as [mvtec, visa]"),
         ({"auxiliary": ["mvtec", "mvtec"]}, "auxiliary: an entry stands there twice"),

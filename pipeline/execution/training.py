@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from pipeline import methods
-from pipeline.cells import System
+from pipeline.cells import UNION, System, members
 from pipeline.clip import Clip, load_clip
 from pipeline.clip.features import features_folder
 from pipeline.clip.memory import fitting_batch
@@ -44,22 +44,26 @@ It raises `TrainingError` where the system cannot be tuned; the reason is then i
 
 
 def auxiliary_set(params: Params, auxiliary: str, size: int) -> AuxiliarySet:
-    """The test split of `auxiliary` at one resolution, all subsets.
+    """The test split of `auxiliary` at one resolution, all subsets; of a union one member after another.
 
     Raises:
-        DataError: a subset could not be prepared or is damaged, or the set has no masks.
+        DataError: a subset could not be prepared or is damaged, or a member has no masks.
     """
-    folder = params.shards / auxiliary
-    shards = [open_subset(folder, entry.name, size) for entry in read_manifest(folder).subsets]
-    for shard in shards:
-        verify_subset(folder, shard.subset, size)
-    masks = [shard.masks(0, len(shard)) for shard in shards]
-    if any(mask is None for mask in masks):
-        raise DataError(f"{auxiliary} has no masks and cannot be an auxiliary set")
+    shards, masks = [], []
+    for member in members(auxiliary):
+        folder = params.shards / member
+        for entry in read_manifest(folder).subsets:
+            shard = open_subset(folder, entry.name, size)
+            verify_subset(folder, shard.subset, size)
+            mask = shard.masks(0, len(shard))
+            if mask is None:
+                raise DataError(f"{member} has no masks and cannot be an auxiliary set")
+            shards.append(shard)
+            masks.append(mask)
     return AuxiliarySet(
         name=auxiliary,
         images=np.concatenate([shard.images for shard in shards]),
-        masks=np.concatenate([mask for mask in masks if mask is not None]),
+        masks=np.concatenate(masks),
         labels=np.concatenate([shard.labels for shard in shards]),
         class_names=[shard.class_name for shard in shards for _ in range(len(shard))],
     )
@@ -78,9 +82,12 @@ class Trainer:
     """
 
     def __init__(self, params: Params, auxiliary: str) -> None:
-        if auxiliary not in params.auxiliaries:
-            known = ", ".join(params.auxiliaries)
-            raise ParamsError(f"params.yaml: auxiliaries: {auxiliary!r} is not among them; there are {known}")
+        if auxiliary not in params.trained_on:
+            key, known = (
+                ("unions", params.unions) if UNION in auxiliary else ("auxiliaries", params.auxiliaries)
+            )
+            there = ", ".join(known) or "none"
+            raise ParamsError(f"params.yaml: {key}: {auxiliary!r} is not among them; there are {there}")
         self._params, self._auxiliary = params, auxiliary
         self._folder = params.weights / auxiliary
         self.trained: list[str] = []

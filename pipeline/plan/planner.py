@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.cells import CellKey, System
+from pipeline.cells import CellKey, System, members
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,8 @@ def make_plan(
         subsets: what they are evaluated on.
         seeds: of systems that are tuned.
         tuned_on: the auxiliary set for an evaluation on a data set.
-        holds_images_of: the data sets whose images an auxiliary set holds, besides its own.
+        holds_images_of: the data sets whose images a data set holds, besides its own; asked of every member
+            of a union.
     """
     by_pass: dict[tuple[str, str, Subset], list[Cell]] = defaultdict(list)
     refused: list[Refused] = []
@@ -141,9 +142,9 @@ def _leak(cell: Cell, holds_images_of: Callable[[str], Sequence[str]]) -> str | 
     tuned_on, dataset = cell.auxiliary, cell.key.dataset
     if tuned_on is None:
         return None
-    if dataset in holds_images_of(tuned_on):
+    if any(dataset in holds_images_of(member) for member in members(tuned_on)):
         tuned_on += f", which holds images of {dataset},"
-    elif dataset != tuned_on:
+    elif dataset not in members(tuned_on):
         return None
     if cell.resolved.auxiliary:
         remedy = f"leave {dataset} out of retuned.{cell.key.variant}.datasets"

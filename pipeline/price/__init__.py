@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline import catalog, process
+from pipeline.cells import members
 from pipeline.clip.weights import find_weights
 from pipeline.datasets import expected_counts, to_download
 from pipeline.errors import ParamsError
@@ -144,7 +145,8 @@ def price(params: Params) -> Price:
     )
     if refused:
         raise ParamsError(f"params.yaml: {refused[0][1]}")
-    towers, features, trainings = tower_costs(params, systems, groups, images)
+    tuned_on = {union: sum(images[name] for name in members(union)) for union in params.unions} | images
+    towers, features, trainings = tower_costs(params, systems, groups, tuned_on)
     sizes, unsized = _archives(params)
     images_at_once = 1 if params.compute.fitted_to else params.compute.most_images
     return Price(
