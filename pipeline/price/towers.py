@@ -16,6 +16,7 @@ from pipeline.clip.spec import Local, Windows
 from pipeline.execution.systems import trained_on
 from pipeline.execution.tasks import tower_spec
 from pipeline.methods.base import LearntMethod, LearntSettings, Method
+from pipeline.methods.batch import BatchMethod
 from pipeline.params import Params
 from pipeline.plan import Group, ResolvedSystem
 
@@ -64,7 +65,7 @@ class TowerCost:
 def tower_costs(
     params: Params, systems: Sequence[ResolvedSystem], groups: Sequence[Group], images: Mapping[str, int]
 ) -> tuple[dict[str, TowerCost], int, int]:
-    """Every tower that is used; bytes of the largest features at a time; number of trainings."""
+    """Every tower that is used; bytes of the largest features that are kept; number of trainings."""
     costs: dict[str, TowerCost] = {}
     largest = trainings = 0
     for name in dict.fromkeys(group.tower for group in groups):
@@ -72,12 +73,7 @@ def tower_costs(
         built = [
             (it, methods.build(it.system.method, it.settings, clip)) for it in systems if it.tower == name
         ]
-        beside = {it.system.name: method.flop for it, method in built if method.flop}
-        own, tuning = dict.fromkeys(beside, 0.0), dict.fromkeys(beside, 0.0)
-        for group in (it for it in groups if it.tower == name):
-            for system in (cell.resolved.system.name for cell in group.cells):
-                if system in beside:
-                    own[system] += group.images * beside[system]
+        own, tuning = _beside(built, [group for group in groups if group.tower == name])
         tuned = [method for it, method in built if it.learnt and isinstance(method, LearntMethod)]
         learnt = frozenset[Tap]().union(*(method.loss_taps for method in tuned))
         features = sum(tap_bytes(clip, tap) for tap in learnt)
@@ -87,12 +83,15 @@ def tower_costs(
             for auxiliary in trained_on(params, resolved):
                 sets.add(auxiliary)
                 redrawn += len(params.seeds) * _redrawn(method, auxiliary, images[auxiliary])
-                if (system := resolved.system.name) in beside:
+                if (system := resolved.system.name) in tuning:
                     passes = len(params.seeds) * _epochs(method, auxiliary) * images[auxiliary]
-                    tuning[system] += _LEARNING * passes * beside[system]
+                    tuning[system] += _LEARNING * passes * method.flop
                 trainings += len(params.seeds)
                 steps += len(params.seeds) * _steps(method, auxiliary, images[auxiliary])
         largest = max([largest, *(images[auxiliary] * features for auxiliary in sets)])
+        whole = sum(tap_bytes(clip, tap) for _, it in built if isinstance(it, BatchMethod) for tap in it.taps)
+        subsets = [it.images for it in groups if (it.tower, it.track) == (name, BatchMethod.track)]
+        largest = max([largest, *(count * whole for count in subsets)])
         taps = frozenset[Tap]().union(*(method.taps for _, method in built))
         costs[name] = TowerCost(
             flop=flop(config["vision_cfg"], config["embed_dim"], clip.spec.image_size, taps),
@@ -107,6 +106,24 @@ def tower_costs(
             precision=clip.spec.precision,
         )
     return costs, largest, trainings
+
+
+def _beside(
+    built: Sequence[tuple[ResolvedSystem, Method]], groups: Sequence[Group]
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Operations in evaluation of the systems that do anything beside the tower; those in tuning, still 0."""
+    own: dict[str, float] = {}
+    for resolved, method in built:
+        cells = (
+            group.images for group in groups for it in group.cells if it.resolved.system == resolved.system
+        )
+        if flop := sum(_own(method, images) for images in cells):
+            own[resolved.system.name] = flop
+    return own, dict.fromkeys(own, 0.0)
+
+
+def _own(method: Method, images: int) -> float:
+    return method.subset_flop(images) if isinstance(method, BatchMethod) else images * method.flop
 
 
 def _shapes(params: Params, tower: str) -> tuple[Clip, dict[str, Any]]:
