@@ -68,7 +68,7 @@ class Server(Kept):
             "PREFECT_SERVER_API_AUTH_STRING": self.secret,
             "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": self.address,
             "PREFECT__SERVER_FINAL": "1",
-            # Seen from Prefect's folder: with a `?` in its path, an address ends there, and so does the database.
+            # Seen from Prefect's folder: an address ends at a `?` in a path, and the database lay elsewhere.
             "PREFECT_SERVER_DATABASE_CONNECTION_URL": "sqlite+aiosqlite:///prefect.db",
         }
         command = [__name__, str(listening.fileno()), str(os.getpid())]
