@@ -49,7 +49,7 @@ T = TypeVar("T")
 def measure(
     params: Params, *, device: str, rounds: int, announce: Callable[[str], None] = lambda _: None
 ) -> Costs:
-    """Cost of every system of `params`; those that differ in their auxiliary set alone cost the same.
+    """Cost of every system of the main track; those that differ in their auxiliary set alone cost the same.
 
     Args:
         params: of the run; `compute` says the batch and the threads.
@@ -66,7 +66,11 @@ def measure(
     if batch == "auto":
         raise ParamsError("params.yaml: compute.batch: costs are compared at one batch; give a number")
     torch.set_num_threads(params.compute.threads)
-    systems = [it for it in resolve_systems(params) if it.datasets is None]
+    systems = [it for it in resolve_systems(params) if it.datasets is None and it.track == "main"]
+    if not systems:
+        raise ParamsError(
+            "params.yaml: methods: costs are those of one image; name a method of the main track"
+        )
     if wrong := next((it.error for it in systems if it.error), None):
         raise ParamsError(wrong)
     auxiliary = params.protocols[0]

@@ -52,7 +52,9 @@ def _resolve(params: Params, system: System, raw: dict[str, Any]) -> ResolvedSys
     unusable = ResolvedSystem(system)
     try:
         method_type = methods.get(system.method)
-        unusable = ResolvedSystem(system, method_type.title, learnt=method_type.learnt)
+        unusable = ResolvedSystem(
+            system, method_type.title, learnt=method_type.learnt, track=method_type.track
+        )
         settings = method_type.parse(raw)
         if isinstance(settings, LearntSettings):
             sets = (name for auxiliary in settings.tuned_otherwise_on for name in members(auxiliary))
@@ -63,7 +65,7 @@ def _resolve(params: Params, system: System, raw: dict[str, Any]) -> ResolvedSys
         where = f"variants.{system.method}.{system.variant}: " if system.variant else ""
         return replace(unusable, error=f"params.yaml: {where}{error}")
     learnt = isinstance(settings, LearntSettings) and settings.learns
-    return ResolvedSystem(system, method_type.title, settings.tower, learnt, settings.model_dump(mode="json"))
+    return replace(unusable, tower=settings.tower, learnt=learnt, settings=settings.model_dump(mode="json"))
 
 
 def trained_on(params: Params, resolved: ResolvedSystem) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ be those of another data set under the same name.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -20,20 +20,18 @@ import torch
 from pipeline import methods
 from pipeline.cells import UNION, System, members
 from pipeline.clip import Clip, load_clip
+from pipeline.clip.features import features_folder
 from pipeline.clip.memory import fitting_batch
 from pipeline.errors import DataError, DiskFullError, ParamsError, TrainingError, ZsadError
 from pipeline.execution.retries import device_is_lost, out_of_memory
 from pipeline.execution.systems import clear_weights, resolve_systems, trained_on, weights_name, write_status
 from pipeline.execution.tasks import tower_spec
-from pipeline.files import scratch_folder, write_json
+from pipeline.files import write_json
 from pipeline.methods.base import LearntMethod
 from pipeline.params import Params
 from pipeline.plan import ResolvedSystem
 from pipeline.shards import open_subset, read_manifest, verify_subset
 from pipeline.training import AuxiliarySet, FeatureCache, History, collect_features, fit, save_checkpoint
-
-_FEATURES = Path(".zsad") / "features"
-
 
 Watch = Callable[[str, int, int], None]
 """Is told what is under way, such as the tower's pass, and how much of it is done, of how much."""
@@ -127,7 +125,7 @@ class Trainer:
         if not built:
             return
         taps = frozenset().union(*(method.loss_taps for method in built.values()))
-        with _features_folder() as folder:
+        with features_folder() as folder:
             compute = self._params.compute
             try:
                 cache = collect_features(
@@ -200,9 +198,3 @@ class Trainer:
     def close(self) -> None:
         """Write down what failed."""
         write_status(self._folder, self.failed)
-
-
-def _features_folder() -> AbstractContextManager[Path]:
-    """A folder for the features of this process; what killed ones left, gigabytes perhaps, is deleted."""
-    _FEATURES.mkdir(parents=True, exist_ok=True)
-    return scratch_folder(_FEATURES, "")
