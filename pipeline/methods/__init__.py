@@ -28,11 +28,13 @@ _FOLDER = Path(__file__).parent
 _HELPERS = frozenset(
     {
         "__init__",
+        "augment",
         "auxiliary",
         "base",
         "layers",
         "losses",
         "prompt_data",
+        "prompt_flow",
         "prompt_learner",
         "readout",
         "text_ensemble",

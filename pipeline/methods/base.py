@@ -103,7 +103,10 @@ class Training(SettingsRecord):
             return {}
         chosen = torch.nonzero(torch.rand(len(rows), generator=generator) < self.mosaic).flatten().tolist()
         names = auxiliary.class_names
-        return {place: draw_mosaic(auxiliary, names[rows[place]], generator) for place in chosen}
+        return {
+            place: draw_mosaic(auxiliary, auxiliary.members(names[rows[place]]), generator)
+            for place in chosen
+        }
 
     def rate(self, lr: float, step: int, steps: int) -> float:  # noqa: ARG002 - CoOp's depends on them
         """Learning rate at a step, counted from 0, of all `steps` of a group whose rate is `lr`."""

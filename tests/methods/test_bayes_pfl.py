@@ -1,0 +1,490 @@
+"""Bayes-PFL against loops written from its description: draws, scores, both training steps, its own ideas."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+
+from pipeline import methods
+from pipeline.clip import TowerSpec, load_clip
+from pipeline.clip.architecture import build_model, read_config
+from pipeline.errors import ParamsError
+from pipeline.methods.augment import AugmentedTraining, augmented
+from pipeline.methods.auxiliary import AuxiliarySet
+from pipeline.methods.base import LearntMethod, Losses, Scores
+from pipeline.methods.prompt_flow import Density
+from tests.clip.reference import close, unit
+from tests.clip.towers import Tower, make_tower, random_images
+
+from .reference import Seen, look, prompt_ids, text_side, upsampled
+from .test_methods_reference import tokens
+from .test_training_step import COUNT, LABELS, TOLERANCE, leaves, masks_of
+
+LAYERS = (2, 4, 5, 6)
+PROMPTS, N_CTX, N_STATE, FLOWS, SAMPLES, TOP = 2, 3, 2, 4, 3, 50
+SETTINGS: dict[str, Any] = {
+    "layers": LAYERS,
+    "prompts": PROMPTS,
+    "n_ctx": N_CTX,
+    "n_state": N_STATE,
+    "flows": FLOWS,
+    "samples": SAMPLES,
+    "sigma": 1.5,
+    "map_share": 0.3,
+    "top_pixels": TOP,
+}
+SPOKEN = {"metal_nut": "metal nut", "pcb1": "printed circuit board", "Class_X": "class_x"}
+
+State = dict[str, Tensor]
+
+
+@pytest.fixture(scope="module")
+def tower(tmp_path_factory: pytest.TempPathFactory) -> Tower:
+    return make_tower(tmp_path_factory.mktemp("tower"), position="bicubic", activation="gelu")
+
+
+def built(tower: Tower, **changes: Any) -> LearntMethod:
+    method = methods.build("bayes_pfl", SETTINGS | changes, tower.clip)
+    assert isinstance(method, LearntMethod)
+    method.reset(torch.Generator().manual_seed(9))
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():  # weights under which densities, attention and pooling tell images apart
+        for name, parameter in method.trainable().named_parameters():
+            if name.startswith(("encoders.", "flows.context.", "attention.", "image.")):
+                parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
+            if name.startswith(("flows.normal.", "flows.abnormal.")):
+                parameter.mul_(0.2)  # else every tanh is flat, and gradients are too small for float32
+    return method
+
+
+def linear(x: Tensor, state: State, name: str) -> Tensor:
+    return state[f"{name}.weight"].double() @ x + state[f"{name}.bias"].double()
+
+
+def encoded(state: State, which: str, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance, the latter exp(h / 2)."""
+    outputs = []
+    for part in ("mean", "variance"):
+        y = x
+        for layer in (0, 2, 4):
+            y = linear(y, state, f"encoders.{which}.{part}.{layer}")
+            y = torch.log(1 + torch.exp(y)) if layer < 4 else y
+        outputs.append(y)
+    return outputs[0], torch.exp(outputs[1] / 2)
+
+
+def flowed(z: Tensor, u: Tensor, w: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """All planar flows of one vector, one after another, and the sum of log |det|."""
+    log_det = torch.zeros((), dtype=torch.float64)
+    for one_u, one_w, one_b in zip(u, w, b, strict=True):
+        h = torch.tanh(one_w @ z + one_b)
+        log_det = log_det + torch.log(torch.abs(1 + one_u @ one_w * (1 - h * h)) + 1e-5)
+        z = z + one_u * h
+    return z, log_det
+
+
+def drawn(state: State, which: str, noise: Tensor, feature: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """One draw, log q(z₀) − log p(z), log |det|; `which` is context, normal or abnormal."""
+    noise = noise.double()
+    if which == "context":
+        mean, variance = encoded(state, "context", feature)
+        u, w = (linear(feature, state, f"flows.context.{it}").reshape(FLOWS, -1) for it in "uw")
+        b = linear(feature, state, "flows.context.b")
+    else:
+        mean, variance = encoded(state, "state", state[f"flows.{which}.constant"][0].double())
+        u, w, b = (state[f"flows.{which}.{it}"][0].double() for it in "uwb")
+    start = mean + torch.sqrt(variance) * noise
+    end, log_det = flowed(start, u, w, b)
+    log_q = -0.5 * (torch.log(variance) + (start - mean) ** 2 / variance).sum()
+    return end, log_q + 0.5 * (end**2).sum(), log_det
+
+
+def texts(tower: Tower, state: State, name: str, context: Tensor, states: list[Tensor]) -> Tensor:
+    """Of one draw, (2, prompts, D): start, context + draw, state + draw, class name, end."""
+    words = tokens(SPOKEN.get(name, name))
+    rows = []
+    for side in range(2):
+        for prompt in range(PROMPTS):
+            front = state["bank.context"][prompt].double() + context
+            behind = state["bank.state"][side, prompt].double() + states[side]
+            ids = [prompt_ids(words, N_CTX + N_STATE)]
+            rows.append(text_side(tower, ids, torch.cat([front, behind])[None])[0])
+    return unit(torch.stack(rows)).reshape(2, PROMPTS, -1)
+
+
+def patches_of(seen: Seen) -> list[Tensor]:
+    return [seen.steps.o[layer][1:] for layer in LAYERS]
+
+
+def refined(state: State, text: Tensor, patches: Tensor, number: int) -> tuple[Tensor, Tensor]:
+    """One text (D,) attending to projected patches with four heads; scaled by all channels."""
+    keys = unit(patches @ state[f"attention.project.{number}.weight"].double().T)
+    query, parts = linear(text, state, "attention.query"), []
+    for head in range(4):
+        own = slice(len(text) // 4 * head, len(text) // 4 * (head + 1))
+        weights = torch.softmax(keys[:, own] @ query[own] / math.sqrt(len(text)), dim=0)
+        parts.append(weights @ keys[:, own])
+    return unit(torch.cat(parts) + text), keys
+
+
+def image_logit(
+    state: State, text: Tensor, feature: Tensor, patches: list[Tensor], *, pooled: bool
+) -> Tensor:
+    if pooled:
+        mixed = torch.stack([linear(it, state, "image.pooling.mix") for it in torch.cat(patches, dim=1)])
+        weights = torch.softmax(
+            torch.stack([linear(it, state, "image.pooling.weight") for it in mixed]), dim=0
+        )
+        fused = linear((weights * mixed).sum(0), state, "image.pooling.out")
+        feature = linear(feature + fused, state, "image.image_map")
+    return torch.exp(state["temperature.image"].double()) * (
+        unit(linear(text, state, "image.text_map")) @ unit(feature)
+    )
+
+
+def pixel_logits(tower: Tower, state: State, seen: Seen, text: Tensor) -> list[Tensor]:
+    """Of one text, of each block: (S, S), corners aligned."""
+    logits = []
+    for number, patches in enumerate(patches_of(seen)):
+        vector, keys = refined(state, text, patches, number)
+        grid = torch.exp(state["temperature.pixel"].double()) * (keys @ vector)
+        logits.append(upsampled(grid.reshape(seen.grid, seen.grid), tower.size, corners=True))
+    return logits
+
+
+def scored(method: LearntMethod, tower: Tower, images: Tensor, name: str) -> Scores:
+    return method.score(tower.clip.encode_image(images, method.taps), method.text_features(name))
+
+
+@pytest.mark.parametrize("image_epochs", [5, 0])
+def test_scores(tower: Tower, image_epochs: int) -> None:
+    method, images = built(tower, training={"image_epochs": image_epochs}), random_images(2, tower.size)
+    state, name = method.state(), "pcb1"
+    scores = scored(method, tower, images, name)
+    shape = (3, SAMPLES, tower.shape.text_width)
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(int(state["seed"])))
+    for row, image in enumerate(images):
+        seen = look(tower, image)
+        feature, images_p, maps = seen.steps.head(ln_post=True), [], []
+        for sample in range(SAMPLES):
+            context, normal, abnormal = (
+                drawn(state, which, noise[number, sample], feature)[0]
+                for number, which in enumerate(("context", "normal", "abnormal"))
+            )
+            both = texts(tower, state, name, context, [normal, abnormal])
+            for prompt in range(PROMPTS):
+                image_sides, map_sides = [], []
+                for text in both[:, prompt]:
+                    image_sides.append(
+                        image_logit(state, text, feature, patches_of(seen), pooled=image_epochs > 0)
+                    )
+                    map_sides.append(pixel_logits(tower, state, seen, text))
+                images_p.append(torch.sigmoid(image_sides[1] - image_sides[0]))
+                maps += [torch.sigmoid(a - n) for n, a in zip(*map_sides, strict=True)]
+        rough = torch.stack(maps).mean(0)
+        assert rough.std() > 1e-3
+        highest = rough.flatten().sort().values[-TOP:].mean()
+        close(scores.image[row], 0.7 * torch.stack(images_p).mean() + 0.3 * highest)
+        close(scores.maps[row], gaussian_filter(rough.numpy(), sigma=1.5))
+
+
+def balanced(p: Tensor, masks: Tensor) -> Tensor:
+    """Class-balanced focal loss, pixel by pixel."""
+    right = torch.where(masks, p, 1 - p)
+    each = -((1 - right) ** 2) * torch.log(right + 1e-8)
+    return each[masks].mean() + each[~masks].mean()
+
+
+def overlap(p: Tensor, masks: Tensor) -> Tensor:
+    return 1 - (2 * p[masks].sum() + 1e-5) / (p.sum() + masks.sum() + 1e-5)
+
+
+def squared_cosines(rows: Tensor) -> Tensor:
+    pairs = [(rows[i] @ rows[j]) ** 2 for i in range(PROMPTS) for j in range(PROMPTS) if i != j]
+    return torch.stack(pairs).sum() / PROMPTS**2
+
+
+def stepped(method: LearntMethod, tower: Tower, stage: int) -> Losses:
+    method.prepare((), stage)
+    method._draws.manual_seed(4)  # type: ignore[attr-defined]
+    features = tower.clip.encode_image(random_images(COUNT, tower.size), method.loss_taps)
+    losses = method.loss(features, LABELS, masks_of(tower.size), ["pcb1", "metal_nut", "Class_X"])
+    torch.autograd.backward(losses.total)
+    return losses
+
+
+@pytest.mark.parametrize("stage", [0, 1])
+def test_a_training_step(tower: Tower, stage: int) -> None:
+    method = built(tower)
+    losses, there = stepped(method, tower, stage), leaves(method)
+    generator = torch.Generator().manual_seed(4)
+    pair = int(torch.randint(PROMPTS, (), generator=generator))
+    noise = torch.randn(COUNT + 2, tower.shape.text_width, generator=generator)
+    seen = [look(tower, image) for image in random_images(COUNT, tower.size)]
+    features = [one.steps.head(ln_post=True) for one in seen]
+    states = [
+        drawn(there, which, noise[COUNT + n], features[0]) for n, which in enumerate(("normal", "abnormal"))
+    ]
+    entropies, maps, apart, divergences = [], [], [], []
+    names = ("pcb1", "metal_nut", "Class_X")
+    for row, (one, feature, name) in enumerate(zip(seen, features, names, strict=True)):
+        context, excess, log_det = drawn(there, "context", noise[row], feature)
+        both = texts(tower, there, name, context, [states[0][0], states[1][0]])
+        divergences.append(excess - log_det)
+        apart.append(squared_cosines(both[0]) + squared_cosines(both[1]))
+        sides = [image_logit(there, it, feature, patches_of(one), pooled=stage > 0) for it in both[:, pair]]
+        entropies.append(-torch.log_softmax(torch.stack(sides), dim=0)[LABELS[row]])
+        pixels = [pixel_logits(tower, there, one, it) for it in both[:, pair]]
+        maps.append([torch.sigmoid(a - n) for n, a in zip(*pixels, strict=True)])
+    layers = [torch.stack(each) for each in zip(*maps, strict=True)]
+    masks = masks_of(tower.size)
+    parts = {"global": torch.stack(entropies).mean()}
+    if stage == 0:
+        parts |= {
+            "focal": torch.stack([balanced(each, masks) for each in layers]).sum(),
+            "dice_abnormal": torch.stack([overlap(each, masks) for each in layers]).sum(),
+            "divergence": torch.stack(divergences).mean()
+            + torch.stack([excess - log_det / COUNT for _, excess, log_det in states]).sum(),
+            "orthogonality": torch.stack(apart).mean(),
+        }
+    weights = {"divergence": 0.01}
+    total = torch.stack([weights.get(name, 1) * value for name, value in parts.items()]).sum()
+    compare(method, losses, parts, total, there, ("image.",) if stage else ("",))
+
+
+def compare(
+    method: LearntMethod,
+    losses: Losses,
+    parts: dict[str, Tensor],
+    total: Tensor,
+    there: State,
+    groups: tuple[str, ...],
+) -> None:
+    """Loss parts and the gradients of `groups`; the pooling weight's bias has a true gradient of 0."""
+    assert losses.parts.keys() == parts.keys()
+    for name, value in parts.items():
+        assert losses.parts[name].item() == pytest.approx(value.item(), rel=TOLERANCE)
+    assert losses.total.item() == pytest.approx(total.item(), rel=TOLERANCE)
+    torch.autograd.backward(total)
+    compared = set()
+    for name, parameter in method.trainable().named_parameters():
+        expected = there[name].grad
+        if not name.startswith(groups) or name == "image.pooling.weight.bias":
+            continue
+        assert (parameter.grad is None) == (expected is None), name
+        if parameter.grad is not None and expected is not None:
+            compared.add(name.partition(".")[0])
+            assert ((parameter.grad - expected).norm() / expected.norm()).item() < TOLERANCE, name
+    assert compared == ({"image"} if groups == ("image.",) else set(stage_rates()))
+
+
+def stage_rates() -> dict[str, float]:
+    first, _ = methods.get("bayes_pfl").parse({}).training_on("visa")  # type: ignore[attr-defined]
+    return dict(first.rates)
+
+
+def test_a_flow_changes_volume_by_its_determinant() -> None:
+    """Against the determinant of the Jacobian that autograd finds; without flows it is a Gaussian's draw."""
+    generator = torch.Generator().manual_seed(0)
+    u, w = (torch.randn(3, 5, generator=generator, dtype=torch.float64) for _ in range(2))
+    b, noise = (torch.randn(n, generator=generator, dtype=torch.float64) for n in (3, 5))
+    mean, log_variance = (torch.randn(5, generator=generator, dtype=torch.float64) for _ in range(2))
+    density = Density(mean, log_variance, u, w, b)
+    spread = (0.5 * log_variance).exp()
+    jacobian = torch.autograd.functional.jacobian(lambda x: density.draw((x - mean) / spread)[0], noise)  # type: ignore[no-untyped-call]
+    at = (noise - mean) / spread
+    assert density.draw(at)[2].item() == pytest.approx(jacobian.det().abs().log().item(), abs=1e-3)
+    plain = Density(mean, log_variance, u[:0], w[:0], b[:0])
+    drawn_plain, excess, log_det = plain.draw(noise)
+    close(drawn_plain, mean + spread * noise, 1e-12)
+    wanted = 0.5 * (drawn_plain**2 - noise**2 - log_variance)  # of both densities, their constants cancel
+    assert (excess.item(), log_det.item()) == pytest.approx((wanted.sum().item(), 0))
+
+
+def test_the_context_is_the_images_and_the_states_are_not(tower: Tower) -> None:
+    """Two images have other texts; with the image's encoder and flows silenced they have the same."""
+    method, images = built(tower), random_images(2, tower.size)
+    features = tower.clip.encode_image(images, method.taps)
+    seen: list[Tensor] = []
+    inner = method._texts  # type: ignore[attr-defined]
+
+    def spy(*given: Any) -> Tensor:
+        seen.append(inner(*given))
+        return seen[-1]
+
+    method._texts = spy  # type: ignore[attr-defined]
+    method.score(features, method.text_features("pcb1"))
+    apart = (seen[0] - seen[1]).abs().max().item()
+    assert apart > 1e-3
+    with torch.no_grad():
+        for name, parameter in method.trainable().named_parameters():
+            if name.startswith(("encoders.context.", "flows.context.")) and name.endswith("weight"):
+                parameter.zero_()
+    seen.clear()
+    method.score(features, method.text_features("pcb1"))
+    assert (seen[0] - seen[1]).abs().max().item() < 1e-6
+    assert (seen[0][0] - seen[0][1]).abs().max().item() > 1e-3, "samples differ by their draws of the states"
+
+
+def test_evaluation_draws_follow_the_seed_and_no_image(tower: Tower) -> None:
+    """One image scores the same alone, again, and after others; another seed draws otherwise."""
+    method, images = built(tower), random_images(3, tower.size)
+    many, alone = scored(method, tower, images, "pcb1"), scored(method, tower, images[2:], "pcb1")
+    close(alone.image, many.image[2:], 1e-6)
+    close(alone.maps, many.maps[2:], 1e-6)
+    kept = method.state()
+    other = built(tower)
+    other.load_state(kept | {"seed": kept["seed"] + 1})
+    assert (scored(other, tower, images, "pcb1").image - many.image).abs().max() > 1e-4
+    other.load_state(kept)
+    assert torch.equal(scored(other, tower, images, "pcb1").maps, many.maps)
+
+
+def test_more_draws_vary_less(tower: Tower) -> None:
+    """Over seeds of evaluation the image score's spread shrinks as draws are averaged."""
+    spreads = []
+    for samples in (1, 16):
+        method = built(tower, samples=samples, map_share=0)
+        kept, found = method.state(), []
+        for seed in range(8):
+            method.load_state(kept | {"seed": torch.tensor(float(seed))})
+            found.append(scored(method, tower, random_images(1, tower.size), "pcb1").image)
+        spreads.append(torch.stack(found).std().item())
+    assert spreads[1] < 0.5 * spreads[0]
+
+
+def test_training_draws_are_fresh_each_step(tower: Tower) -> None:
+    method = built(tower)
+    features = tower.clip.encode_image(random_images(COUNT, tower.size), method.loss_taps)
+    values = [
+        method.loss(features, LABELS, masks_of(tower.size), ["a"] * COUNT).total.item() for _ in range(4)
+    ]
+    assert len(set(values)) == 4
+
+
+def test_published_settings() -> None:
+    settings = methods.get("bayes_pfl").parse({})
+    wanted = {"layers": (6, 12, 18, 24), "prompts": 3, "n_ctx": 5, "n_state": 5, "flows": 10, "samples": 10}
+    wanted |= {"sigma": 8.0, "map_share": 0.5, "top_pixels": 2000, "tower": "vand"}
+    assert {key: getattr(settings, key) for key in wanted} == wanted
+    assert stage_rates() == {
+        "bank": 1e-3,
+        "flows": 1e-3,
+        "temperature": 1e-2,
+        "encoders": 1e-4,
+        "attention": 1e-4,
+        "image": 1e-4,
+    }
+    for auxiliary, mosaic in (("mvtec", 0.4), ("visa", 0.0)):
+        first, second = settings.training_on(auxiliary)  # type: ignore[attr-defined]
+        assert [(it.epochs, it.batch, it.mosaic, it.augment) for it in (first, second)] == [
+            (25, 32, mosaic, 0.5),
+            (5, 32, mosaic, 0.5),
+        ]
+        assert second.rates == {"image": 1e-4}
+        assert {second.rate(1e-4, step, 50) for step in range(50)} == {1e-4}
+
+
+def test_rates_rise_and_fall_over_both_stages() -> None:
+    """Two steps an epoch: 60 in all, six of them upwards; the first stage ends before the cosine does."""
+    first, _ = methods.get("bayes_pfl").parse({}).training_on("visa")  # type: ignore[attr-defined]
+    rates = [first.rate(1e-3, step, 50) for step in range(50)]
+    assert rates[:7] == pytest.approx([1e-3 * step / 6 for step in range(7)])
+    wanted = [1e-3 * 0.5 * (1 + math.cos(math.pi * (step - 6) / 54)) for step in range(6, 50)]
+    assert rates[6:] == pytest.approx(wanted)
+
+
+def test_initial_values(tower: Tower) -> None:
+    method = methods.build("bayes_pfl", SETTINGS | {"prompts": 20, "flows": 20}, tower.clip)
+    assert isinstance(method, LearntMethod)
+    state = method.state()
+    for vectors, mean in ((state["bank.context"], 0), *zip(state["bank.state"], (0.5, -0.5), strict=True)):
+        assert vectors.mean().item() == pytest.approx(mean, abs=0.002)
+        assert vectors.std().item() == pytest.approx(0.02, rel=0.08)
+    assert state["encoders.state.mean.0.weight"].std().item() == pytest.approx(0.02, rel=0.2)
+    assert state["flows.context.u.weight"].std().item() == pytest.approx(0.02, rel=0.05)
+    assert state["flows.normal.u"].std().item() == pytest.approx(1, rel=0.1)
+    assert state["attention.query.weight"].abs().max().item() == pytest.approx(24**-0.5, rel=0.02)
+    for name in ("pixel", "image"):
+        assert state[f"temperature.{name}"].exp().item() == pytest.approx(1 / 0.07)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_state": 70}, r"n_state: 70 vectors, but behind 3 of context there is room for 71"),
+        ({"n_ctx": 5, "n_state": 70}, r"n_state: 70 vectors, but behind 5 .* room for 69"),
+        ({"top_pixels": 2305}, r"top_pixels: 2305, but a map of this tower has 2304 pixels"),
+    ],
+)
+def test_impossible_settings_are_refused(tower: Tower, changes: dict[str, Any], message: str) -> None:
+    if changes == {"n_state": 70}:
+        methods.build("bayes_pfl", SETTINGS | changes, tower.clip)  # just fits
+        return
+    with pytest.raises(ParamsError, match=r"methods\.bayes_pfl\." + message):
+        methods.build("bayes_pfl", SETTINGS | changes, tower.clip)
+
+
+SIZE = 40
+
+
+def framed() -> AuxiliarySet:
+    """Grey pictures with a bright square, which is the mask of the anomalous ones."""
+    images = np.full((6, SIZE, SIZE, 3), 60, np.uint8)
+    images[:, 10:20, 14:30] = 200
+    labels = np.array([0, 1, 1, 0, 1, 0])
+    masks = np.zeros((6, SIZE, SIZE), np.uint8)
+    masks[labels == 1, 10:20, 14:30] = 1
+    return AuxiliarySet("mvtec", images, masks, labels, ["cup"] * 6)
+
+
+def test_a_mask_follows_its_picture() -> None:
+    """Whatever is drawn, what is bright is what is marked, but for edges and what comes in mirrored."""
+    picture, moved = framed().picture(1), 0
+    for seed in range(40):
+        new = augmented(picture, 0.5, torch.Generator().manual_seed(seed))
+        if new is None:
+            continue
+        image, mask = new
+        assert image.shape == (SIZE, SIZE, 3)
+        assert image.dtype == np.uint8
+        assert mask.dtype == np.bool_
+        bright = image.mean(-1) > (image.max() / 2 + image.min() / 2)
+        assert (bright & mask).sum() / (bright | mask).sum() > 0.8
+        moved += not np.array_equal(mask, picture[1])
+    assert moved > 15
+
+
+def test_augmentation_is_drawn_from_the_given_generator_at_its_share() -> None:
+    auxiliary, training = framed(), AugmentedTraining(mosaic=0.4)
+    before = torch.random.get_rng_state()
+    rows = list(range(6)) * 25
+    first, again = (training.redraw(rows, auxiliary, torch.Generator().manual_seed(3)) for _ in range(2))
+    assert first.keys() == again.keys()
+    assert all(np.array_equal(first[place][0], again[place][0]) for place in first)
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert len(first) / len(rows) == pytest.approx(training.redrawn, abs=0.02)
+    normal = [place for place in first if auxiliary.labels[rows[place]] == 0]
+    marked = sum(first[place][1].any() for place in normal)
+    assert marked / len(normal) == pytest.approx(0.4, abs=0.15), "mosaics are of anomalous images alone"
+    assert AugmentedTraining(augment=0).redraw(rows, auxiliary, torch.Generator()) == {}
+
+
+def test_operations_of_an_images_own_texts() -> None:
+    """133 GFLOP of 60 prompts of 13 tokens: 12 blocks of 24 L W² + 4 L² W at W = 768; heads by hand too.
+
+    Each of four blocks: 2.15 of the patches, 0.45 of queries and their mixing, 0.64 of upsampling, 1.44 of
+    pooling; and 0.56 of smoothing one map.
+    """
+    spec = TowerSpec("vand", "ViT-L-14-336", "none", 518, "bicubic", "gelu")
+    state = build_model(read_config(spec.model), spec.activation, device="meta").state_dict()
+    method = methods.build("bayes_pfl", {}, load_clip(spec, "meta", state))
+    texts_alone = 60 * (12 * (24 * 13 * 768**2 + 4 * 13**2 * 768) + 2 * 768**2)
+    assert texts_alone == pytest.approx(133e9, rel=0.01)
+    assert method.flop == pytest.approx(
+        texts_alone + 4 * (2.15e9 + 0.45e9 + 0.13e9 + 0.64e9 + 1.44e9), rel=0.01
+    )
