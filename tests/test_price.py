@@ -103,6 +103,20 @@ def test_what_a_method_does_beside_the_tower_is_counted_apart(paper: Params, pri
     assert after.images == before.images
 
 
+def test_texts_of_each_image_are_counted_apart(paper: Params, priced: Price) -> None:
+    """Bayes-PFL's cost 152 GFLOP an image beside a tower of 1,014; its two stages draw every picture anew.
+
+    By hand: 30 epochs less the pictures that are left as they are, (1 - 0.4) / 32 on MVTec AD and 1 / 32.
+    """
+    wider = price(paper.model_copy(update={"methods": {**paper.methods, "bayes_pfl": {}}}))
+    before, after = priced.towers["vand"], wider.towers["vand"]
+    assert after.own == pytest.approx(22_893 * 152.2e9, rel=1e-3)
+    assert after.flop == before.flop, "its taps are VAND's"
+    redrawn = 30 * (1725 * (1 - 0.6 / 32) + 2162 * (1 - 1 / 32))
+    assert after.tuned - before.tuned == pytest.approx(redrawn, abs=1)
+    assert after.steps - before.steps == 30 * (54 + 68)
+
+
 def test_what_is_not_known_is_said(priced: Price) -> None:
     notes = "\n".join(priced.unknown)
     assert "dagm: 8050 images over 10 subsets whose own counts are not known" in notes
