@@ -67,7 +67,7 @@ class BayesPflFormat:
         if not (len(context) == len(normal) == 3 and len(flows) == 1 and count):
             raise WeightsError(
                 f"prompt_context is {context}, prompt_state_normal {normal}, PFL_context.amor_b.bias {flows},"
-                f" with {count} layers in RCA.linear_proj: expected 3, 3 and 1 dimensions, and a layer at least"
+                f" {count} layers in RCA.linear_proj: expected 3, 3 and 1 dimensions, and a layer at least"
             )
         found = {"prompts": context[0], "n_ctx": context[1], "n_state": normal[1], "flows": flows[0]}
         layers = spaced_layers(self.method, count, clip.vision.depth, given)
