@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import ZsadError
+from pipeline.errors import ZsadError, is_fault
 from pipeline.files import only_one, open_regular, write_bytes
 from pipeline.results import CellResult, decode_cell, encode_cell
 
@@ -92,7 +92,9 @@ def _read(path: Path) -> CellResult:
 def _is_whole(path: Path) -> bool:
     try:
         _read(path)
-    except (ZsadError, OSError):
+    except (ZsadError, OSError) as error:
+        if is_fault(error):
+            raise  # nothing is known of the cell, and `zsad doctor --repair` deletes what is damaged
         return False
     return True
 
