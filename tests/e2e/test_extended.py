@@ -15,10 +15,8 @@ from tests.test_params import composed
 pytestmark = [pytest.mark.e2e, pytest.mark.soak, pytest.mark.timeout(1800)]
 
 DATASETS = ["mvtec", "visa", "mpdd", "btad", "dtd_synthetic", "isic"]
-LEVELS = {"af_clip": "pixel_auroc", "bayes_pfl": "pixel_auroc", "uniadet": "pixel_auroc"}
+LEVELS = {"af_clip": "pixel_auroc", "uniadet": "pixel_auroc"}
 """What each is meant for."""
-STAGES = {"bayes_pfl": ("epochs", "image_epochs")}
-"""Whose training has more than one."""
 UNLEARNT = {("af_clip", 7)}
 """Stays below chance, where the tiny CLIP's hand-written words leave it."""
 
@@ -29,9 +27,7 @@ def test_they_fill_their_tables_and_learn(project: Project) -> None:
     project.use_samples_as_data()
     values: dict[str, Any] = composed("systems=extended")
     values |= {"datasets": DATASETS, "auxiliaries": ["mvtec", "visa"], "retuned": {}, "seeds": [111, 7]}
-    values["variants"] = {
-        name: {"untrained": {"training": dict.fromkeys(STAGES.get(name, ("epochs",)), 0)}} for name in LEVELS
-    }
+    values["variants"] = {name: {"untrained": {"training": {"epochs": 0}}} for name in LEVELS}
     values["methods"] = {name: values["methods"][name] for name in ("clip", *LEVELS)}
     values["compute"]["backend"] = "serial"
     project.write_params(values)
