@@ -1,7 +1,8 @@
 """One group of cells from prepared images to metrics: the inside of a worker.
 
 The images of the subset go through the tower once, and every cell of the group is scored from that pass;
-what goes wrong with one cell ends that cell, not the group. The next batch is read in a thread meanwhile, one
+what goes wrong with one cell ends that cell, not the group. A cell of the batch track is scored from the
+features of all images, which are kept meanwhile. The next batch is read in a thread meanwhile, one
 ahead and no more, and free memory goes back to the system now and then, so memory does not grow with the
 number of images.
 """
@@ -24,6 +25,7 @@ from torch import Tensor
 
 from pipeline import methods
 from pipeline.clip import Clip, Features, Tap, TowerSpec, load_clip
+from pipeline.clip.features import features_folder, keep_features
 from pipeline.clip.memory import fitting_batch
 from pipeline.errors import ZsadError, as_message
 from pipeline.execution.counts import DevicePixels, Masks, masks_on, pixel_state
@@ -34,6 +36,7 @@ from pipeline.execution.tasks import CellTask, GroupTask, failed_result, tower_d
 from pipeline.execution.usage import phase, scored
 from pipeline.files import file_digest, value_digest
 from pipeline.methods.base import LearntMethod, Method, Scores
+from pipeline.methods.batch import BatchMethod
 from pipeline.metrics import (
     Interval,
     PixelState,
@@ -189,6 +192,9 @@ class _Group:
     def score(self, shard: SubsetShard, clip: Clip) -> None:
         taps: frozenset[Tap] = frozenset().union(*(run.method.taps for run in self.runs))
         size = fitting_batch(clip, taps, share=self._task.fitted_to, most=self._task.batch)
+        if whole := [run for run in self.runs if isinstance(run.method, BatchMethod)]:
+            self._score_whole(whole, shard, clip, taps, size)
+            return
         batches, done = read_batches(shard, size, clip.device), 0
         for batch in ahead(batches) if taps else ():
             features = clip.encode_image(batch.images, taps)
@@ -198,6 +204,17 @@ class _Group:
             if not self.runs:
                 return
             scored(done := done + len(batch.names))
+
+    def _score_whole(
+        self, runs: Sequence["_CellRun"], shard: SubsetShard, clip: Clip, taps: frozenset[Tap], size: int
+    ) -> None:
+        """The cells of the batch track: a group has these alone."""
+        with features_folder() as folder:
+            features = keep_features(clip, shard.images, taps, batch=size, folder=folder)
+            for run in runs:
+                with self.cell(run.task):
+                    run.score_whole(features, shard, size)
+        scored(len(shard))
 
     def finish(self, shard: SubsetShard) -> tuple[CellResult, ...]:
         for run in tuple(self.runs):
@@ -262,7 +279,17 @@ class _CellRun:
     waiting: list[Scores] = field(default_factory=list)  # with small maps, on the device
 
     def score(self, features: Features, masks: Masks | None, names: Sequence[str]) -> None:
-        scores = self.method.score(features, self.text)
+        self._add(self.method.score(features, self.text), masks, names)
+
+    def score_whole(self, features: Features, shard: SubsetShard, size: int) -> None:
+        """Score all images of `shard`, whose features are given; `size` of their maps at a time."""
+        assert isinstance(self.method, BatchMethod)  # noqa: S101 - of the batch track
+        pieces = self.method.score_subset(features, self.text, size)
+        batches = ahead(read_batches(shard, size, self.method.clip.device))
+        for scores, batch in zip(pieces, batches, strict=True):
+            self._add(scores, batch.masks, batch.names)
+
+    def _add(self, scores: Scores, masks: Masks | None, names: Sequence[str]) -> None:
         if isinstance(self.pixels, DevicePixels):
             self.waiting.append(Scores(scores.image, small_maps(scores.maps)))
             if len(self.waiting) == _WAITING:

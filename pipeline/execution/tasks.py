@@ -21,7 +21,7 @@ from pipeline.execution.usage import Usage
 from pipeline.files import file_digest, value_digest
 from pipeline.methods import source_files
 from pipeline.params import Params
-from pipeline.plan import Cell, Group
+from pipeline.plan import Cell, Group, kind_of
 from pipeline.results import CellResult, CellRow
 from pipeline.shards import Manifest
 
@@ -79,9 +79,20 @@ class GroupTask:
     fitted_to: float | None = None
 
     @property
+    def track(self) -> str:
+        """Of all its cells."""
+        return self.cells[0].cell.resolved.track if self.cells else "main"
+
+    @property
+    def kind(self) -> str:
+        """See `pipeline.plan.Group.kind`."""
+        return kind_of(self.tower.name, self.track)
+
+    @property
     def label(self) -> str:
-        """How messages name it: `mvtec/bottle`."""
-        return f"{self.dataset}/{self.subset}"
+        """How messages name it: `mvtec/bottle`, or `mvtec/bottle (batch track)`."""
+        place = f"{self.dataset}/{self.subset}"
+        return place if self.track == "main" else f"{place} ({self.track} track)"
 
 
 Report = tuple[tuple[CellResult, ...], Usage]

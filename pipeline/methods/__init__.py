@@ -31,6 +31,7 @@ _HELPERS = frozenset(
         "augment",
         "auxiliary",
         "base",
+        "batch",
         "layers",
         "losses",
         "prompt_data",

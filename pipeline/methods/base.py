@@ -46,7 +46,20 @@ def each_once(numbers: tuple[int, ...]) -> tuple[int, ...]:
     return numbers
 
 
+def odd_sides(sides: tuple[int, ...]) -> tuple[int, ...]:
+    """Sides of squares of patches around a patch.
+
+    Raises:
+        ValueError: one is even, or as `each_once`.
+    """
+    if even := [side for side in sides if side % 2 == 0]:
+        raise ValueError(f"{even[0]} is even: a neighbourhood has a patch in its middle")
+    return each_once(sides)
+
+
 Blocks = Annotated[tuple[Block, ...], AfterValidator(each_once)]
+Sides = Annotated[tuple[Annotated[int, Field(ge=1, le=99)], ...], AfterValidator(odd_sides)]
+"""Of neighbourhoods, in patches."""
 
 
 class MethodSettings(SettingsRecord):
@@ -184,6 +197,7 @@ class Method(ABC):
         name: As in `params.yaml`; also the name of the module and of its prompts.
         title: As in the paper's tables.
         learnt: Whether it is tuned on an auxiliary set.
+        track: Among which methods it stands; see `pipeline.results.RuleColumns`.
         class_aware: Whether its text side reads the class name. A setting may change it for one instance.
         Settings: Its settings class.
         prompts: File of its prompts.
@@ -192,6 +206,7 @@ class Method(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     learnt: ClassVar[bool] = False
+    track: ClassVar[str] = "main"
     class_aware: bool = False
     Settings: ClassVar[type[MethodSettings]]
 
@@ -235,6 +250,16 @@ class Method(ABC):
             self.require(
                 1 <= layer <= depth, "layers", f"{layer} is no block; the image tower has 1 to {depth}"
             )
+
+    def require_start(self, start: int, layers: Sequence[int]) -> None:
+        """Refuse a first block of the local path that lies behind what is read.
+
+        Raises:
+            ParamsError: `dpam_start` is none of the image tower's blocks, or behind one of `layers`.
+        """
+        depth, first = self.clip.vision.depth, min(layers)
+        self.require(start <= depth, "dpam_start", f"{start}, but the image tower has {depth} blocks")
+        self.require(start <= first, "dpam_start", f"{start} lies behind block {first}, which `layers` reads")
 
     @property
     @abstractmethod
@@ -289,6 +314,11 @@ class LearntMethod(Method):
     def loss_taps(self) -> frozenset[Tap]:
         """What `loss` reads of `taps`: features that it does not name are neither kept nor moved."""
         return self.taps
+
+    @property
+    def loss_flop(self) -> float:
+        """Operations an image of `loss`, forwards, beside the tower's pass."""
+        return self.flop
 
     @abstractmethod
     def loss(self, features: Features, labels: Tensor, masks: Tensor, class_names: Sequence[str]) -> Losses:

@@ -235,12 +235,20 @@ class BayesPfl(LearntMethod):
     @property
     def flop(self) -> float:
         """The texts of an image whose class has one word, attention, pooling and maps."""
+        texts = 2 * self.settings.prompts * self.settings.samples
+        return self._operations(texts, texts)
+
+    @property
+    def loss_flop(self) -> float:
+        """Likewise of one draw, of which one pair is compared with the image."""
+        return self._operations(2 * self.settings.prompts, 2)
+
+    def _operations(self, texts: int, compared: int) -> float:
         settings, vision, joint = self.settings, self.clip.vision, self.clip.embed_dim
-        texts, patches, size = 2 * settings.prompts * settings.samples, vision.grid**2, vision.grid
+        patches, grid, side = vision.grid**2, vision.grid, self.clip.spec.image_size
         tokens = settings.n_ctx + settings.n_state + self.clip.text.length("object")
-        attention = 2 * patches * vision.width * joint + texts * (2 * joint**2 + 6 * patches * joint)
-        side = self.clip.spec.image_size
-        maps = texts * side * size * (size + side)
+        attention = 2 * patches * vision.width * joint + compared * (2 * joint**2 + 6 * patches * joint)
+        maps = compared * side * grid * (grid + side)
         pooling = patches * vision.width**2
         blocks = len(self._patches) * (attention + maps + pooling)
         return texts * self.clip.text.flop(tokens) + blocks + 4 * side**3

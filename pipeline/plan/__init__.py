@@ -1,7 +1,7 @@
 """Pure planning: which cells, in which groups, in what order, at what cost. No engine, no file."""
 
 from pipeline.plan.cost import Rates, Simulation, makespan, simulate, useful_workers
-from pipeline.plan.planner import Cell, Group, Refused, ResolvedSystem, Subset, make_plan
+from pipeline.plan.planner import Cell, Group, Refused, ResolvedSystem, Subset, kind_of, make_plan
 
 __all__ = [
     "Cell",
@@ -11,6 +11,7 @@ __all__ = [
     "ResolvedSystem",
     "Simulation",
     "Subset",
+    "kind_of",
     "make_plan",
     "makespan",
     "simulate",

@@ -25,6 +25,7 @@ class Rates:
         pixels: Seconds more an image and cell where there are masks: the pixels of the map counted and drawn.
         finish: Seconds more a cell where there are masks: its pixel metrics.
         memory: Bytes that the worker held at its peak.
+        pair: Seconds more a cell for each pair of images, of the batch track.
     """
 
     start: float
@@ -34,13 +35,14 @@ class Rates:
     pixels: float
     finish: float
     memory: int
+    pair: float = 0.0
 
     def seconds(self, images: int, cells: int, *, masks: bool) -> float:
         """Expected seconds of a group on a worker that is up."""
         fixed, mapped = self.cell, self.score
         if masks:
             fixed, mapped = fixed + self.finish, mapped + self.pixels
-        return cells * fixed + images * (self.image + cells * mapped)
+        return cells * (fixed + images**2 * self.pair) + images * (self.image + cells * mapped)
 
 
 @dataclass(frozen=True)

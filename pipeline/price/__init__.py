@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline import catalog, process
+from pipeline.cells import members
 from pipeline.clip.weights import find_weights
 from pipeline.datasets import expected_counts, to_download
 from pipeline.errors import ParamsError
@@ -59,7 +60,8 @@ class Price:
         images: test images, each once.
         maps: of an image and a cell, each counted for its metrics.
         download: bytes of the archives whose sizes are known, of all data sets.
-        features: bytes of the largest auxiliary set's features, which lie on disk while it is tuned on.
+        features: bytes of the largest auxiliary set's features, which lie on disk while it is tuned on, or of
+            the largest subset's, while a method of the batch track scores it.
         gpu_memory: bytes that one GPU needs, about.
         groups: tower, images and cells of each pass, longest first.
         missing: data sets whose files are not here, and towers without weights, to what brings them.
@@ -97,7 +99,8 @@ class Price:
 
     def _on(self, device: Device) -> float:
         towers = sum(
-            it.flop * it.passes / device.rate(it.precision) + it.own / device.rate("float32")
+            it.flop * it.passes / device.rate(it.precision)
+            + sum((*it.own.values(), *it.tuning.values())) / device.rate("float32")
             for it in self.towers.values()
         )
         metrics = _COUNT_SECONDS * self.maps + _FINISH_SECONDS * self.cells
@@ -106,12 +109,14 @@ class Price:
     def here(self, rates: Mapping[str, Rates], workers: int) -> float:
         """Seconds on this machine, at measured rates of every tower; tuning has one worker."""
         seconds = [
-            rates[it.tower].seconds(it.images, len(it.cells), masks=catalog.record(it.dataset).has_masks)
+            rates[it.kind].seconds(it.images, len(it.cells), masks=catalog.record(it.dataset).has_masks)
             for it in self.groups
         ]
         tuning = sum(
-            rates[name].image * (tower.tuned + STEP_IMAGES * tower.steps)
+            rates[name].image
+            * (tower.tuned + STEP_IMAGES * tower.steps + sum(tower.tuning.values()) / tower.flop)
             for name, tower in self.towers.items()
+            if tower.tuned
         )
         start = max((rate.start for rate in rates.values()), default=0.0)
         return self._processor + tuning + start + makespan(seconds, workers)
@@ -142,7 +147,8 @@ def price(params: Params) -> Price:
     )
     if refused:
         raise ParamsError(f"params.yaml: {refused[0][1]}")
-    towers, features, trainings = tower_costs(params, systems, groups, images)
+    tuned_on = {union: sum(images[name] for name in members(union)) for union in params.unions} | images
+    towers, features, trainings = tower_costs(params, systems, groups, tuned_on)
     sizes, unsized = _archives(params)
     images_at_once = 1 if params.compute.fitted_to else params.compute.most_images
     return Price(

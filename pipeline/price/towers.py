@@ -16,6 +16,7 @@ from pipeline.clip.spec import Local, Windows
 from pipeline.execution.systems import trained_on
 from pipeline.execution.tasks import tower_spec
 from pipeline.methods.base import LearntMethod, LearntSettings, Method
+from pipeline.methods.batch import BatchMethod
 from pipeline.params import Params
 from pipeline.plan import Group, ResolvedSystem
 
@@ -23,6 +24,7 @@ STEP_IMAGES = 0.1
 """A step of training in passes of an image: AnomalyCLIP's are 0.04 (benchmarks/RESULTS.md), VAND's 0.2."""
 
 _FLOAT = 4  # bytes
+_LEARNING = 3  # forwards once, backwards as much again for the inputs and for the parameters
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,9 @@ class TowerCost:
         images: passes of an image in evaluation.
         tuned: passes of an image for tuning.
         steps: of all trainings.
-        own: operations of what methods do beside the tower in evaluation: adaptors, texts of each image.
+        own: system to operations of what it does beside the tower in evaluation: an adaptor, a text of each
+            image; only those that do anything.
+        tuning: likewise in tuning.
         precision: of its blocks.
     """
 
@@ -48,7 +52,8 @@ class TowerCost:
     images: int
     tuned: int
     steps: int
-    own: float
+    own: dict[str, float]
+    tuning: dict[str, float]
     precision: str
 
     @property
@@ -60,7 +65,7 @@ class TowerCost:
 def tower_costs(
     params: Params, systems: Sequence[ResolvedSystem], groups: Sequence[Group], images: Mapping[str, int]
 ) -> tuple[dict[str, TowerCost], int, int]:
-    """Every tower that is used; bytes of the largest features at a time; number of trainings."""
+    """Every tower that is used; bytes of the largest features that are kept; number of trainings."""
     costs: dict[str, TowerCost] = {}
     largest = trainings = 0
     for name in dict.fromkeys(group.tower for group in groups):
@@ -68,7 +73,7 @@ def tower_costs(
         built = [
             (it, methods.build(it.system.method, it.settings, clip)) for it in systems if it.tower == name
         ]
-        own = {it.system: method.flop for it, method in built}
+        own, tuning = _beside(built, [group for group in groups if group.tower == name])
         tuned = [method for it, method in built if it.learnt and isinstance(method, LearntMethod)]
         learnt = frozenset[Tap]().union(*(method.loss_taps for method in tuned))
         features = sum(tap_bytes(clip, tap) for tap in learnt)
@@ -78,9 +83,15 @@ def tower_costs(
             for auxiliary in trained_on(params, resolved):
                 sets.add(auxiliary)
                 redrawn += len(params.seeds) * _redrawn(method, auxiliary, images[auxiliary])
+                if (system := resolved.system.name) in tuning and isinstance(method, LearntMethod):
+                    passes = len(params.seeds) * _epochs(method, auxiliary) * images[auxiliary]
+                    tuning[system] += _LEARNING * passes * method.loss_flop
                 trainings += len(params.seeds)
                 steps += len(params.seeds) * _steps(method, auxiliary, images[auxiliary])
         largest = max([largest, *(images[auxiliary] * features for auxiliary in sets)])
+        whole = sum(tap_bytes(clip, tap) for _, it in built if isinstance(it, BatchMethod) for tap in it.taps)
+        subsets = [it.images for it in groups if (it.tower, it.track) == (name, BatchMethod.track)]
+        largest = max([largest, *(count * whole for count in subsets)])
         taps = frozenset[Tap]().union(*(method.taps for _, method in built))
         costs[name] = TowerCost(
             flop=flop(config["vision_cfg"], config["embed_dim"], clip.spec.image_size, taps),
@@ -90,15 +101,29 @@ def tower_costs(
             images=sum(group.images for group in groups if group.tower == name),
             tuned=sum(images[auxiliary] for auxiliary in sets) + round(redrawn),
             steps=steps,
-            own=sum(
-                group.images * own[cell.resolved.system]
-                for group in groups
-                if group.tower == name
-                for cell in group.cells
-            ),
+            own=own,
+            tuning=tuning,
             precision=clip.spec.precision,
         )
     return costs, largest, trainings
+
+
+def _beside(
+    built: Sequence[tuple[ResolvedSystem, Method]], groups: Sequence[Group]
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Operations in evaluation of the systems that do anything beside the tower; those in tuning, still 0."""
+    own: dict[str, float] = {}
+    for resolved, method in built:
+        cells = (
+            group.images for group in groups for it in group.cells if it.resolved.system == resolved.system
+        )
+        if flop := sum(_own(method, images) for images in cells):
+            own[resolved.system.name] = flop
+    return own, dict.fromkeys(own, 0.0)
+
+
+def _own(method: Method, images: int) -> float:
+    return method.subset_flop(images) if isinstance(method, BatchMethod) else images * method.flop
 
 
 def _shapes(params: Params, tower: str) -> tuple[Clip, dict[str, Any]]:
@@ -115,6 +140,12 @@ def _redrawn(method: Method, auxiliary: str, images: int) -> float:
         return 0.0
     stages = method.settings.training_on(auxiliary)
     return sum(training.epochs * training.redrawn * images for training in stages)
+
+
+def _epochs(method: Method, auxiliary: str) -> int:
+    if not isinstance(method.settings, LearntSettings):
+        return 0
+    return sum(training.epochs for training in method.settings.training_on(auxiliary))
 
 
 def _steps(method: Method, auxiliary: str, images: int) -> int:
