@@ -31,6 +31,7 @@ _HELPERS = frozenset(
         "augment",
         "auxiliary",
         "base",
+        "bayes_pfl_parts",
         "batch",
         "layers",
         "losses",

@@ -1,4 +1,4 @@
-"""Losses as the public codes have them: of AnomalyCLIP, VAND (paper Eq. 2), AF-CLIP, Bayes-PFL and FAPrompt."""
+"""Losses as the public codes have them: AnomalyCLIP's, VAND's, AF-CLIP's, Bayes-PFL's and FAPrompt's."""
 
 from collections.abc import Iterable, Sequence
 

@@ -15,7 +15,8 @@ from torch import Tensor
 from pipeline.clip import Clip
 from pipeline.errors import WeightsError
 from pipeline.methods.base import LearntMethod
-from pipeline.methods.bayes_pfl import BayesPfl, BayesPflSettings, Parts
+from pipeline.methods.bayes_pfl import BayesPfl
+from pipeline.methods.bayes_pfl_parts import BayesPflSettings, Parts
 from pipeline.training.formats import State, numbered, require_shapes, spaced_layers
 
 _PREFIXES = {
