@@ -157,8 +157,12 @@ class DevicePixels:
         """See `PixelState.sketches`."""
         return self.state().sketches
 
+    def merge(self, other: PixelState) -> None:
+        """See `PixelState.merge`."""
+        self.state().merge(other)
+
     def state(self) -> PixelState:
-        """All so far as a `PixelState`, which can be merged and pickled."""
+        """All so far as a `PixelState`, which can be merged and kept."""
         self._count()
         return self._state
 
@@ -195,6 +199,11 @@ def masks_on(device: torch.device, regions: list[ImageRegions]) -> Masks:
 def pixel_state(device: torch.device, cells: int) -> PixelState | DevicePixels:
     """An empty state for one of the `cells` of a group whose maps lie on `device`."""
     return DevicePixels(_key_memory(device) // cells) if counts_on(device) else PixelState()
+
+
+def gathered(pixels: PixelState | DevicePixels) -> PixelState:
+    """What a `pixel_state` has gathered so far."""
+    return pixels.state() if isinstance(pixels, DevicePixels) else pixels
 
 
 def _key_memory(device: torch.device) -> int:

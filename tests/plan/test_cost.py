@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.plan import Rates, makespan, simulate, useful_workers
 
-MAIN = Rates(start=5.0, cell=0.5, image=2.0, score=0.1, pixels=0.3, finish=0.7, memory=1000)
+MAIN = Rates(start=5.0, cell=0.5, image=2.0, score=0.1, pixels=0.3, finish=0.7, part=0.2, memory=1000)
 DURATIONS = st.lists(st.integers(1, 50), min_size=1, max_size=7)
 
 
@@ -71,7 +71,7 @@ def test_useful_workers_is_the_fewest_that_end_with_the_longest_group(durations:
 
 def test_a_simulation_says_how_fast_and_why_not_faster() -> None:
     groups = [("isic/skin", 60.0), ("mvtec/bottle", 20.0), ("btad/01", 20.0), ("btad/02", 20.0)]
-    one, two, eight = simulate(groups, [1, 2, 8], start=3.0)
+    one, two, eight = simulate(lambda _: groups, [1, 2, 8], start=3.0)
     assert (one.workers, two.workers, eight.workers) == (1, 2, 8)
     assert (one.seconds, one.speedup, one.limit) == (123.0, 1.0, "its work")
     assert (two.seconds, two.limit) == (
@@ -84,14 +84,14 @@ def test_a_simulation_says_how_fast_and_why_not_faster() -> None:
 
 
 def test_short_groups_are_limited_by_the_start_and_odd_ones_by_the_end() -> None:
-    (start,) = simulate([("a", 1.0)] * 4, [2], start=30.0)
+    (start,) = simulate(lambda _: [("a", 1.0)] * 4, [2], start=30.0)
     assert start.limit == "the start of the workers"
-    (uneven,) = simulate([("a", 9.0)] * 3, [2], start=1.0)
+    (uneven,) = simulate(lambda _: [("a", 9.0)] * 3, [2], start=1.0)
     assert uneven.limit == "uneven groups at the end"
 
 
 def test_a_lone_group_is_its_work_for_one_worker_and_the_limit_for_two() -> None:
-    one, two = simulate([("sdd/all", 9.0)], [1, 2], start=1.0)
+    one, two = simulate(lambda _: [("sdd/all", 9.0)], [1, 2], start=1.0)
     assert one.limit == "its work"
     assert two.limit == "its longest group, sdd/all; more workers than 1 are of no use"
 
@@ -102,12 +102,12 @@ def test_useful_workers_for_groups_of_no_and_of_little_time(durations: list[floa
 
 
 def test_a_run_without_time_keeps_nobody_busy() -> None:
-    (nothing,) = simulate([], [4], start=0.0)
+    (nothing,) = simulate(lambda _: [], [4], start=0.0)
     assert (nothing.seconds, nothing.busy, nothing.speedup) == (0.0, 0.0, 1.0)
 
 
 def test_nothing_to_run_takes_the_start_and_no_workers_are_refused() -> None:
-    (nothing,) = simulate([], [4], start=2.0)
+    (nothing,) = simulate(lambda _: [], [4], start=2.0)
     assert (nothing.seconds, nothing.limit) == (2.0, "nothing to run")
     with pytest.raises(ValueError, match="0 workers"):
         makespan([1.0], 0)
