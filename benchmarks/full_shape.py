@@ -104,7 +104,7 @@ def section(tasks: list[GroupTask], measured: Mapping[str, Rates], unit: str) ->
         f"{cells} cells, {len(groups)} passes over a subset, {images} images through a tower:"
         f" {seconds / 3600:.3g} hours of one worker. That is the plan's extrapolation:"
         f" measured was one {unit} a tower, after a warm one, with the cells of its widest group; nothing was"
-        f" evaluated.\n\n{speed}\n\nSimulated at these rates, not run; ranges are of whole batches of {_BATCH}."
+        f" evaluated.\n\n{speed}\n\nSimulated at these rates, not run; ranges are whole batches of {_BATCH}."
         f" The time of adding up parts is in it.\n\n{_simulated(tasks, measured)}"
     )
 

@@ -75,7 +75,8 @@ class ExampleSelection:
             maps: (K, 64, 64) small maps of these rows.
         """
         small = dict(zip(scores, maps, strict=True))
-        self._maps.update((place, small[place]) for place in self._keep(scores))
+        fresh = self._keep(scores)
+        self._maps.update((place, small[place]) for place in fresh)
 
     def _keep(self, more: Mapping[int, float]) -> list[int]:
         """Rank `more` rows with those that are kept; which of them stay."""

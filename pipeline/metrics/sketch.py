@@ -85,8 +85,8 @@ def sketches_of(arrays: Mapping[str, npt.NDArray[Any]], names: Sequence[str]) ->
     hit_keys, cover = (np.split(arrays[name], cuts_of[:, 1]) for name in ("hit_keys", "cover"))
     columns = zip(names, arrays["ends"], arrays["sizes"].tolist(), normal_keys, hit_keys, cover, strict=True)
     return [
-        ImageSketch(name, *ends, normals, normal, anomalous, hit, weights)
-        for name, ends, (normals, anomalous), normal, hit, weights in columns
+        ImageSketch(name, low, high, normals, normal, anomalous, hit, weights)
+        for name, (low, high), (normals, anomalous), normal, hit, weights in columns
     ]
 
 

@@ -89,10 +89,12 @@ class CountTable:
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """What `restored` makes this table of again: its pages, and counts of its occupied rows alone."""
-        pixels, hits, weights = self._used()
+        order = np.argsort(self._pages)  # as `rows` puts those of an empty table
+        by_page = self._used().reshape(3, order.size, 1 << (_PAGE_BITS - self._row_bits))
+        pixels, hits, weights = by_page[:, order].reshape(3, -1)
         occupied, hit = pixels > 0, hits > 0
         return {
-            "pages": self._pages.astype(np.uint16),
+            "pages": self._pages[order].astype(np.uint16),
             "used_bits": np.array([self._used_bits], np.uint32),
             "occupied": np.packbits(occupied),
             "pixels": _narrow(pixels[occupied]),
