@@ -32,7 +32,8 @@ from pipeline.clip import load_clip
 from pipeline.clip.architecture import build_model, read_config
 from pipeline.clip.memory import fitting_batch
 from pipeline.errors import ZsadError
-from pipeline.execution.counts import gathered, masks_on, pixel_state
+from pipeline.execution.counts import gathered, pixel_state
+from pipeline.execution.device_masks import masks_on
 from pipeline.execution.ranges import in_pieces, length
 from pipeline.execution.store import PartStore
 from pipeline.execution.tasks import GroupTask, code_digest

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.execution.counts import Masks, masks_on
+from pipeline.execution.device_masks import Masks, masks_on
 from pipeline.metrics import label_masks
 from pipeline.shards import SubsetShard
 

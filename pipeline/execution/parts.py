@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.errors import ZsadError
-from pipeline.execution.counts import DevicePixels, Masks, gathered, pixel_state
+from pipeline.execution.counts import DevicePixels, gathered, pixel_state
+from pipeline.execution.device_masks import Masks
 from pipeline.execution.examples import ExampleSelection, small_maps
 from pipeline.execution.tasks import CellTask
 from pipeline.methods.base import Scores

@@ -35,6 +35,7 @@ _SHARED_SOURCES = (
     "execution/parts.py",
     "execution/batches.py",
     "execution/counts.py",
+    "execution/device_masks.py",
     "execution/examples.py",
     "results/examples.py",
     "training/checkpoint.py",

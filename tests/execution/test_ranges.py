@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.clip import Clip
-from pipeline.execution import scoring
+from pipeline.execution import counts, device_masks, scoring
 from pipeline.execution.backends import SerialBackend
 from pipeline.execution.ranges import Split, in_pieces
 from pipeline.execution.retries import LostWorkerError
@@ -30,7 +30,7 @@ from pipeline.results import CellResult, encode_cell
 from tests.execution.faults import short_memory
 from tests.execution.running import Events, evaluate, forget, use_plain_methods
 from tests.execution.test_retries import TASK
-from tests.project import Project
+from tests.project import ROOT, Project
 
 BATCH = 4
 MANY = 64
@@ -85,14 +85,18 @@ def keep(task: GroupTask, *ranges: range) -> GroupTask:
     return replace(task, kept=ranges)
 
 
-@pytest.mark.parametrize("counted", [False, True])
+@pytest.mark.parametrize("pixels", ["kept", "counted", "counted where the maps lie"])
 def test_parts_make_the_bytes_of_the_whole_group(
-    task: GroupTask, monkeypatch: pytest.MonkeyPatch, counted: bool
+    task: GroupTask, monkeypatch: pytest.MonkeyPatch, pixels: str
 ) -> None:
-    """Of pixels that are kept, and of pixels that are counted in a table: an image is 12,544 of them."""
-    if counted:
-        for function in (PixelState.__init__, PixelState.restored.__func__):  # type: ignore[attr-defined]
+    """Parts of few pixels hold them all, others a table of counts; a part has 50,176 of them."""
+    if pixels != "kept":
+        restored = PixelState.restored.__func__  # type: ignore[attr-defined]
+        for function in (PixelState.__init__, restored, counts.DevicePixels.__init__):
             monkeypatch.setattr(function, "__defaults__", (1 << 14,))
+    if pixels == "counted where the maps lie":
+        for module in (counts, device_masks):
+            monkeypatch.setattr(module, "counts_on", lambda _: True)
     whole = content(score_group(task))
     ranges = [range(0, 4), range(4, 8), range(8, 12)]
     rest = keep(task, *ranges)
@@ -261,13 +265,16 @@ def test_serial_with_and_without_ranges_writes_the_same_files(trained: Project) 
 @pytest.mark.soak
 @pytest.mark.ray
 @pytest.mark.parametrize("backend", ["serial", "ray"])
-def test_a_killed_driver_costs_the_ranges_that_were_not_over(trained: Project, backend: str) -> None:
+def test_a_killed_driver_costs_the_ranges_that_were_not_over(
+    trained: Project, monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
     """It is killed on Ray, and the run is taken up on either backend."""
     use_few(trained)
     assert evaluate().complete
     expected = trained.files("results")
     forget(trained)
     trained.set_param("compute.backend", "ray")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     lines = "from tests.execution.running import evaluate; evaluate(threads=2, workers=64)"
     driver = trained.start(sys.executable, "-c", lines)
     while len(parts()) < 2 * 2 and driver.poll() is None:
