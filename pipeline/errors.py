@@ -32,6 +32,8 @@ _STEPS = {
     errno.EINVAL: "give a regular file",
 }
 
+_NO_MEMORY, _NO_THREAD = "out of memory", "can't start new thread"  # as Pillow and Python say it
+
 _SECRET_NAME = re.compile(
     r"TOKEN|SECRET|AUTH_STRING|PASSW|PASSPHRASE|CREDENTIAL|API_?KEY|_KEY$|_KEY_ID$|ZSAD_NOTIFY", re.IGNORECASE
 )
@@ -81,9 +83,12 @@ def count(number: int, noun: str) -> str:
 def is_fault(error: BaseException) -> bool:
     """Whether the operating system failed: then nothing is known of the content, and nothing may be kept.
 
-    That a file is missing is known; libraries that call damaged bytes an `OSError` give it no number.
+    That a file is missing is known; libraries that call damaged bytes an `OSError` give it no number, and
+    Pillow calls one what its decoders have no memory for.
     """
-    return isinstance(error, OSError) and error.errno is not None and error.errno not in _KNOWN
+    if isinstance(error, OSError):
+        return error.errno not in _KNOWN if error.errno is not None else _NO_MEMORY in str(error)
+    return isinstance(error, MemoryError)
 
 
 def fault_behind(error: BaseException) -> OSError | None:
@@ -101,9 +106,22 @@ def is_full(error: OSError) -> bool:
     return error.errno in _FULL
 
 
-def as_message(error: ZsadError | OSError) -> str:
+def is_shown(error: BaseException) -> bool:
+    """Whether `as_message` has a line for it: a user can do something, and a traceback would say less."""
+    refused = isinstance(error, RuntimeError) and _NO_THREAD in str(error)
+    return refused or isinstance(error, ZsadError | OSError | MemoryError)
+
+
+def as_message(error: BaseException) -> str:
     """The line that a user is to read. A fault of the system gets a step that may help; it is never kept."""
-    if isinstance(error, ZsadError):
+    if isinstance(error, MemoryError):
+        return (
+            "out of memory: end other programs, allow more (`ulimit -v`, a container's limit), or lower "
+            "compute.batch and compute.cpus"
+        )
+    if isinstance(error, RuntimeError):
+        return f"{error}: allow more processes (`ulimit -u`, a container's limit) and run it again"
+    if not isinstance(error, OSError):
         return str(error)
     step = _STEPS.get(error.errno or 0, "run it again; if it stays, look at the system's log")
     place = error.filename if error.filename is not None else type(error).__name__

@@ -2,7 +2,8 @@
 
 Everything that a run leaves on disk goes through `atomic_path`, so that a kill at any moment leaves
 no half-written file under a final name. Long work that is to go on after a kill keeps a `Journal`. What only
-one process may do at a time is done inside `only_one`.
+one process may do at a time is done inside `only_one`, and what need not outlive its process lies in a
+`scratch_folder`.
 """
 
 import errno
@@ -10,11 +11,13 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import stat
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
@@ -22,6 +25,7 @@ from pipeline.errors import BusyError
 
 _CHUNK = 1 << 20
 _LOOK_SECONDS = 0.1  # between two looks at a lock
+_HELD = "held"  # the lock of a scratch folder
 
 
 class NotAFileError(OSError):
@@ -264,3 +268,44 @@ def lock(handle: int, path: Path) -> bool:
     except OSError as error:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK), str(path)) from error
     return True
+
+
+@contextmanager
+def scratch_folder(place: Path, prefix: str) -> Iterator[Path]:
+    """A new folder below `place` that only its owner can enter; gone at the end, however that comes.
+
+    The operating system keeps a lock in it as long as this process lives. What killed processes of this user
+    left beside it is known by its lock, which nobody holds any more, and removed first; a number of a process
+    would not do, since another machine, container or later process has the same.
+
+    Args:
+        place: an existing folder.
+        prefix: begins the folder's name, and the names that are looked at.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    for folder in place.glob(f"{prefix}*"):
+        with suppress(OSError):
+            _remove_left(folder)
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
+    try:
+        with (folder / ".new").open("wb") as file:
+            with suppress(OSError):  # where there are no locks, nobody takes it for left either
+                lock(file.fileno(), folder)
+            (folder / ".new").rename(folder / _HELD)  # never there without being held
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_left(folder: Path) -> None:
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        return
+    handle = os.open(folder / _HELD, os.O_RDWR | os.O_NOFOLLOW)
+    try:
+        if lock(handle, folder):
+            shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(handle)

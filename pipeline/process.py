@@ -2,12 +2,16 @@
 
 The kernel tells a container how large the machine is, not how much of it is allowed. That stands in the files
 of its control groups: of the process's own group and of each one above it, where the least counts. And a
-child whose parent is killed the kernel gives to another one, and it goes on.
+child whose parent is killed the kernel gives to another one, and it goes on; one that is stopped lives, and
+does nothing.
 """
 
 import os
+import resource
+import sys
 import time
 from collections.abc import Callable, Iterator
+from math import inf
 from pathlib import Path
 from threading import Thread
 
@@ -27,6 +31,17 @@ def memory() -> int:
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     found = [*_numbers("", "memory.max"), *_numbers("memory", "memory.limit_in_bytes")]
     return min([physical, *(limit for limit, *_ in found if limit > 0)])
+
+
+def tasks() -> float:
+    """How many processes and threads this process and its children may have; infinite if nothing limits it.
+
+    Those that the user's other programs have count too (`ulimit -u`), or the container's; `root` has no limit
+    of the first kind (setrlimit(2)).
+    """
+    own = resource.getrlimit(resource.RLIMIT_NPROC)[0]
+    limits = [limit for limit, *_ in (*_numbers("pids", "pids.max"), *_numbers("", "pids.max"))]
+    return min([own if os.getuid() and own != resource.RLIM_INFINITY else inf, *limits])
 
 
 def _quotas() -> Iterator[float]:
@@ -61,6 +76,30 @@ def _folders(controller: str) -> Iterator[Path]:
                 top = _ROOT / _GROUPS / mounted
                 inside = Path(group.lstrip("/"))
                 yield from (top / part for part in (inside, *inside.parents))
+
+
+def open_standard_streams() -> None:
+    """Give this process the standard streams that it was started without (`>&-`), on the null device.
+
+    Python has None for such a stream, and its number would go to the next file that somebody opens: what a
+    library prints would then stand in that file.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the least number that is free
+            os.set_inheritable(number, True)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether somebody stopped the process (SIGSTOP), as far as this system tells."""
+    try:
+        return (_ROOT / f"proc/{pid}/stat").read_text(errors="replace").rpartition(") ")[2].startswith("T")
+    except OSError:
+        return False
 
 
 def end_with(parent: int, end: Callable[[], object] = lambda: os._exit(1)) -> None:

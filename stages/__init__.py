@@ -19,9 +19,14 @@ def _in_our_environment() -> None:
             f"error: {sys.executable} has no zsad installed: put the environment that has it on the PATH, "
             "such as by `make env` and `export PATH=$PWD/.venv/bin:$PATH`"
         )
-    sys.stdout.flush()
+    if sys.stdout is not None:  # it was not closed
+        sys.stdout.flush()
     os.environ["PATH"] = f"{own.parent.resolve()}{os.pathsep}{os.environ.get('PATH', '')}"
     os.execv(own, [str(own), *sys.orig_argv[1:]])  # noqa: S606 - the project's own interpreter
 
 
 _in_our_environment()
+
+from pipeline.process import open_standard_streams  # noqa: E402 - not before it is sure to be there
+
+open_standard_streams()  # before a library opens a file

@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Timer
 from types import FrameType
 
-from pipeline.errors import ZsadError, as_message, log_to_stderr, printable, redacted
+from pipeline.errors import ZsadError, as_message, is_shown, log_to_stderr, printable, redacted
 from pipeline.process import end_with
 
 _GRACE_SECONDS = 10
@@ -70,7 +70,9 @@ def stage(run: Callable[[], None]) -> None:
         end_with(os.getppid(), lambda: os.kill(os.getpid(), signal.SIGINT))
     try:
         run()
-    except (ZsadError, OSError) as error:
-        sys.exit(f"error: {printable(redacted(as_message(error)))}")
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        if not is_shown(error):
+            raise
+        sys.exit(f"error: {printable(redacted(as_message(error)))}")

@@ -5,9 +5,11 @@ import io
 import os
 import zipfile
 
+import pyarrow as pa
 import pytest
+from PIL import ImageFile
 
-from pipeline.errors import fault_behind, redacted
+from pipeline.errors import as_message, fault_behind, is_fault, is_shown, redacted
 
 PASSWORD = "pa55word"  # noqa: S105 - an example
 
@@ -52,3 +54,22 @@ def test_a_fault_that_a_reader_tells_as_damage_is_found() -> None:
     with pytest.raises(zipfile.BadZipFile) as damaged:
         zipfile.ZipFile(io.BytesIO(b"PK"))
     assert fault_behind(damaged.value) is None
+
+
+def test_short_memory_is_a_fault_of_the_machine_and_one_line() -> None:
+    """Pillow tells it as it tells damage; what it means by -9 is IMAGING_CODEC_MEMORY of its sources."""
+    for error in (MemoryError(), pa.ArrowMemoryError("malloc of size 128 failed")):
+        assert is_fault(error)
+        assert is_shown(error)
+        assert as_message(error).startswith("out of memory: ")
+    assert is_fault(ImageFile._get_oserror(-9, encoder=False))
+    assert not is_fault(ImageFile._get_oserror(-2, encoder=False))
+
+
+def test_a_thread_too_many_is_one_line_and_other_errors_of_code_are_not() -> None:
+    thread = RuntimeError("can't start new thread")
+    assert is_shown(thread)
+    assert as_message(thread) == (
+        "can't start new thread: allow more processes (`ulimit -u`, a container's limit) and run it again"
+    )
+    assert not is_shown(RuntimeError("shapes differ"))

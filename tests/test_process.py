@@ -1,7 +1,9 @@
 """A run in a container is as wide as the container, and helpers end with the process that they help."""
 
 import os
+import subprocess
 import sys
+from math import inf
 from pathlib import Path
 
 import psutil
@@ -10,7 +12,7 @@ import pytest
 from pipeline import process
 from pipeline.doctor.machine import hardware
 from pipeline.params import ComputeParams
-from tests.project import SECONDS, Project
+from tests.project import ROOT, SECONDS, Project
 
 GIB = 1 << 30
 HELPED = """
@@ -106,6 +108,42 @@ def test_workers_have_room(root: Path) -> None:
     (found,) = [it for it in hardware(ComputeParams(backend="ray", cpus=8)) if it.name == "memory"]
     assert found.level == "note"
     assert found.text == "3.0 GiB for 8 workers, 1 GiB each is advised: lower compute.cpus"
+
+
+@pytest.mark.parametrize(
+    ("group", "file"), [("0::/job\n", "job/pids.max"), ("3:pids:/job\n", "pids/job/pids.max")]
+)
+def test_a_groups_limit_of_processes_is_read(root: Path, group: str, file: str) -> None:
+    assert process.tasks() > 1000
+    put(root, group, {file: "40\n"})
+    assert process.tasks() == 40
+
+
+def test_a_users_limit_of_processes_counts_but_for_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _which: (40, 40))
+    for user, allowed in ((1000, 40), (0, inf)):
+        monkeypatch.setattr(os, "getuid", lambda user=user: user)
+        assert min(process.tasks(), 1e5) == min(allowed, 1e5)
+
+
+STREAMS = """
+import os, sys
+from pipeline.process import open_standard_streams
+open_standard_streams()
+with open(sys.argv[1], "wb") as file:
+    assert file.fileno() > 2
+    print("said")
+    sys.stderr.write("said")
+    os.write(1, b"by a library")
+    assert sys.stdin.read() == ""
+"""
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_is_no_file_of_ours(tmp_path: Path, closed: str) -> None:
+    command = f'"$0" -c "$1" "$2" </dev/null {closed}'
+    subprocess.run(["sh", "-c", command, sys.executable, STREAMS, tmp_path / "file"], cwd=ROOT, check=True)
+    assert (tmp_path / "file").read_bytes() == b""
 
 
 def killed(project: Project, *command: str) -> psutil.Process:

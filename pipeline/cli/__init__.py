@@ -6,12 +6,14 @@ so that `zsad --help` is quick.
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from pipeline.cli import board, datasets, diff, download, methods, plan, project, score, tables
-from pipeline.errors import ZsadError, as_message, printable, redacted
+from pipeline.errors import as_message, is_shown, printable, redacted
 from pipeline.params import PARAMS_FILE
+from pipeline.process import open_standard_streams
 
 __all__ = ["main"]
 
@@ -37,11 +39,12 @@ _COMMANDS = (
 class _Group(click.Group):
     """Shows an error that a user can fix as one line on standard error, with exit code 1."""
 
-    def invoke(self, ctx: click.Context) -> object:
+    def main(self, *args: Any, **extra: Any) -> Any:
+        open_standard_streams()
         try:
-            return super().invoke(ctx)
-        except (ZsadError, OSError) as error:
-            if isinstance(error, BrokenPipeError):
+            return super().main(*args, **extra)
+        except Exception as error:
+            if isinstance(error, BrokenPipeError) or not is_shown(error):
                 raise  # click ends quietly where nobody reads on
             click.echo(f"error: {printable(redacted(as_message(error)))}", err=True)
             sys.exit(1)

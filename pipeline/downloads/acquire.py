@@ -130,7 +130,9 @@ def _by_library(source: Source, folder: Path, store: Store) -> Held:
         bring = fetch_kaggle
     else:
         bring = fetch_drive_folder if source.folder else fetch_drive_file
-    bring(str(source.id), path, display=store.display, patience=store.patience)
+    # The archive, what is unpacked of it, and a size that was only about right.
+    most = {"most": 4 * source.size + (1 << 30)} if source.size else {}
+    bring(str(source.id), path, display=store.display, patience=store.patience, **most)
     try:
         _check(path, store.ledger.expected(source, path.name))
     except DownloadError:

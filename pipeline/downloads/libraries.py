@@ -3,16 +3,21 @@
 gdown knows the pages that Drive puts before a file. It resumes within a run; across runs whole files of a
 folder are kept and unfinished ones start over, since nothing on disk says which version of the remote file
 they are a part of. kagglehub does archive, resume, MD5 and unpacking; it finds the account in
-KAGGLE_API_TOKEN, in KAGGLE_USERNAME and KAGGLE_KEY, or in ~/.kaggle.
+KAGGLE_API_TOKEN, in KAGGLE_USERNAME and KAGGLE_KEY, or in ~/.kaggle. Neither has a bound on what a host
+sends, or on a host that sends a byte a minute: what they write is watched from here.
 """
 
 import importlib
 import os
 import shutil
+import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from pipeline.archives import DAMAGED
@@ -28,6 +33,9 @@ from pipeline.downloads.retries import (
 from pipeline.errors import DiskFullError, is_full
 
 _RETRIES = 5  # of broken connections, by gdown itself
+_LOOK_SECONDS, _SILENT_SECONDS = 1.0, 1800.0  # kagglehub also reads what has come, to check it
+_MOST_BYTES = 1 << 40
+"""Where nobody says how large it is; the largest data set of the field has a tenth of it."""
 _CACHE = "KAGGLEHUB_CACHE"
 _OWN = "kagglehub"  # its folder beside the result
 # `ValueError`, among the damaged, is also how kagglehub says that a file is no archive; the two others are
@@ -47,8 +55,10 @@ def _load(name: str) -> Any:
         raise DownloadError(f"{name} is not installed; run: pip install 'zsad[downloads]'") from None
 
 
-def fetch_drive_file(id_: str, target: Path, *, display: Display, patience: Patience) -> None:
-    """Bring the file `id_` to `target`.
+def fetch_drive_file(
+    id_: str, target: Path, *, display: Display, patience: Patience, most: int = _MOST_BYTES
+) -> None:
+    """Bring the file `id_` to `target`; more than `most` bytes are not taken.
 
     Raises:
         DownloadError: gdown is not installed, or Drive does not give the file.
@@ -64,12 +74,17 @@ def fetch_drive_file(id_: str, target: Path, *, display: Display, patience: Pati
         target,
         patience=patience,
         say=display.say,
+        most=most,
     )
     incoming.replace(target)
 
 
-def fetch_drive_folder(id_: str, target: Path, *, display: Display, patience: Patience) -> None:
+def fetch_drive_folder(
+    id_: str, target: Path, *, display: Display, patience: Patience, most: int = _MOST_BYTES
+) -> None:
     """Bring everything in the folder `id_` to the folder `target`, which appears when all of it is there.
+
+    More than `most` bytes are not taken.
 
     Raises:
         DownloadError: gdown is not installed, or Drive does not give a file.
@@ -85,6 +100,7 @@ def fetch_drive_folder(id_: str, target: Path, *, display: Display, patience: Pa
         target.with_name("archive.zip"),
         patience=patience,
         say=display.say,
+        most=most,
     )
     incoming.replace(target)
 
@@ -111,14 +127,21 @@ def _progress(display: Display, name: str) -> Callable[[int, int | None], None]:
 
 
 def _ask_drive(
-    call: Callable[[], object], url: str, by_hand: Path, *, patience: Patience, say: Callable[[str], None]
+    call: Callable[[], object],
+    url: str,
+    by_hand: Path,
+    *,
+    patience: Patience,
+    say: Callable[[str], None],
+    most: int,
 ) -> None:
     from gdown.exceptions import DownloadError as DriveError
     from requests import HTTPError, RequestException
 
     def attempt() -> None:
         try:
-            call()
+            with _watched(by_hand.parent, most):
+                call()
         except HTTPError as error:
             raise _drive_error(error, url) from None
         except (DriveError, RequestException, KeyError) as error:
@@ -145,8 +168,12 @@ def _drive_error(error: Any, url: str) -> Exception:
     return DownloadError(f"{url}: HTTP {status} from Google Drive")
 
 
-def fetch_kaggle(id_: str, target: Path, *, display: Display, patience: Patience) -> None:
+def fetch_kaggle(
+    id_: str, target: Path, *, display: Display, patience: Patience, most: int = _MOST_BYTES
+) -> None:
     """Bring the files of the data set `id_` (owner/name) to the folder `target`.
+
+    More than `most` bytes, archive and what is unpacked of it together, are not taken.
 
     Raises:
         DownloadError: kagglehub is not installed, or Kaggle does not give the data set.
@@ -157,7 +184,7 @@ def fetch_kaggle(id_: str, target: Path, *, display: Display, patience: Patience
 
     def attempt() -> Path:
         try:
-            with redirect_stdout(sys.stderr):  # it tells there of newer versions of itself
+            with redirect_stdout(sys.stderr), _watched(target.parent, most):  # it tells of newer versions
                 return Path(kagglehub.dataset_download(id_))
         except HTTPError as error:
             raise _kaggle_error(error.response, id_, target) from None
@@ -182,6 +209,50 @@ def fetch_kaggle(id_: str, target: Path, *, display: Display, patience: Patience
     with _cache_at(target.parent):
         retrying(f"kaggle {id_}", patience, attempt, say=display.say).replace(target)
     shutil.rmtree(target.with_name(_OWN))
+
+
+@contextmanager
+def _watched(folder: Path, most: int) -> Iterator[None]:
+    """End what is done inside when more than `most` bytes come to lie below `folder`, or none come for long.
+
+    A timer of the system interrupts the main thread, whatever it waits for; there is none in other threads.
+
+    Raises:
+        DownloadError: too many bytes.
+        TransientError: none for half an hour.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    size, since = _written(folder), time.monotonic()
+    begun = size
+
+    def look(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal size, since
+        before, size = size, _written(folder)
+        if size != before:
+            since = time.monotonic()
+        if size - begun > most:
+            raise DownloadError(f"{folder}: more than the {most} bytes that may come; it was ended")
+        if time.monotonic() - since > _SILENT_SECONDS:
+            raise TransientError(f"nothing came for {_SILENT_SECONDS:g} s")
+
+    handler = signal.signal(signal.SIGALRM, look)
+    left, _ = signal.setitimer(signal.ITIMER_REAL, _LOOK_SECONDS, _LOOK_SECONDS)
+    try:
+        yield
+    finally:
+        spent = time.monotonic() - since if left else 0.0
+        signal.setitimer(signal.ITIMER_REAL, max(left - spent, 0.01) if left else 0.0)
+        signal.signal(signal.SIGALRM, handler)
+
+
+def _written(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):  # gone in between
+            total += path.lstat().st_size
+    return total
 
 
 @contextmanager

@@ -9,7 +9,6 @@ closed one. Names of sockets are short (107 bytes, of which Ray takes 65).
 """
 
 import os
-import shutil
 import socket
 import sys
 import tempfile
@@ -28,7 +27,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline.errors import ZsadError, as_message
 from pipeline.execution.worker import Workplace, probe
+from pipeline.files import scratch_folder
 from pipeline.params import ComputeParams
+from pipeline.process import tasks
 
 _ANSWER_SECONDS = 5.0
 _PORTS = {"http": 80, "https": 443}
@@ -39,6 +40,7 @@ _LONGEST = 107 - 65  # bytes of a folder's name
 _ELSEWHERE = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - a folder of our own is made there
 _TRIES = 3
 _PAUSE_SECONDS = 5.0
+_FEWEST_TASKS = 100  # Ray 2.60 with one worker has 174; without room it waits for minutes and says nothing
 
 
 class ClusterError(ZsadError):
@@ -182,8 +184,13 @@ def local_ray(compute: ComputeParams) -> Iterator[None]:
     """Ray is up on this machine, as large as params say, inside the `with` block.
 
     Raises:
-        ClusterError: it does not start, several times in a row.
+        ClusterError: it does not start, several times in a row, or cannot.
     """
+    if (allowed := tasks()) < _FEWEST_TASKS:
+        raise ClusterError(
+            f"no more than {allowed:g} processes and threads are allowed here, and Ray has more: "
+            "allow more (`ulimit -u`, pids.max of the container), or set compute.backend to serial"
+        )
     with _session_folder() as folder:
         _start(compute, folder)
         try:
@@ -222,20 +229,17 @@ def _start(compute: ComputeParams, folder: Path) -> None:
 @contextmanager
 def _session_folder() -> Iterator[Path]:
     """A folder for Ray's session that nobody else can enter; gone at the end."""
-    closed = Path(tempfile.mkdtemp(prefix="zsad-", dir=_place()))
-    try:
+    with scratch_folder(_place(), "zsad-") as closed:
         yield closed / "r"
-    finally:
-        shutil.rmtree(closed, ignore_errors=True)
 
 
-def _place() -> str:
+def _place() -> Path:
     """The first folder for temporary files with a short name in which one can write."""
     added = len("/zsad-12345678/r")
     places = (tempfile.gettempdir(), *_ELSEWHERE)
     for place in places:
         if len(os.fsencode(place)) + added <= _LONGEST and os.access(place, os.W_OK | os.X_OK):
-            return place
+            return Path(place)
     raise ClusterError(
         f"no folder for Ray's sockets: of {', '.join(places)} none can be written and has a name of at most "
         f"{_LONGEST - added} bytes; set TMPDIR to such a folder, or compute.backend to serial"

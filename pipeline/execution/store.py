@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from pipeline.errors import ZsadError
+from pipeline.errors import ZsadError, is_fault
 from pipeline.files import TooLongError, only_one, open_regular, read_all, write_bytes
 from pipeline.results import CellResult, decode_cell, encode_cell
 
@@ -100,7 +100,9 @@ def _read(path: Path) -> CellResult:
 def _is_whole(path: Path) -> bool:
     try:
         _read(path)
-    except (ZsadError, OSError):
+    except (ZsadError, OSError) as error:
+        if is_fault(error):
+            raise  # nothing is known of the cell, and `zsad doctor --repair` deletes what is damaged
         return False
     return True
 

@@ -7,15 +7,12 @@ which DVC then runs again. Training on what is left of a broken auxiliary set is
 be those of another data set under the same name.
 """
 
-import os
-import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -28,7 +25,7 @@ from pipeline.errors import DataError, DiskFullError, ParamsError, TrainingError
 from pipeline.execution.retries import device_is_lost, out_of_memory
 from pipeline.execution.systems import clear_weights, resolve_systems, trained_on, weights_name, write_status
 from pipeline.execution.tasks import tower_spec
-from pipeline.files import write_json
+from pipeline.files import scratch_folder, write_json
 from pipeline.methods.base import LearntMethod
 from pipeline.params import Params
 from pipeline.plan import ResolvedSystem
@@ -131,7 +128,7 @@ class Trainer:
                     auxiliary,
                     taps,
                     batch=fitting_batch(clip, taps, share=compute.fitted_to, most=compute.most_images),
-                    folder=Path(folder),
+                    folder=folder,
                     progress=partial(watch, f"images through the tower {tower}"),
                 )
             except DiskFullError:
@@ -198,21 +195,7 @@ class Trainer:
         write_status(self._folder, self.failed)
 
 
-def _features_folder() -> TemporaryDirectory[str]:
+def _features_folder() -> AbstractContextManager[Path]:
     """A folder for the features of this process; what killed ones left, gigabytes perhaps, is deleted."""
     _FEATURES.mkdir(parents=True, exist_ok=True)
-    for folder in _FEATURES.iterdir():
-        pid = folder.name.partition("-")[0]
-        if not (pid.isdecimal() and _runs(int(pid))):
-            shutil.rmtree(folder, ignore_errors=True)
-    return TemporaryDirectory(prefix=f"{os.getpid()}-", dir=_FEATURES)
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # of somebody else
-        return True
-    return True
+    return scratch_folder(_FEATURES, "")

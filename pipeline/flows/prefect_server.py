@@ -3,17 +3,20 @@
 Whoever reaches the API can have any code run as its owner, so every request needs a secret that is made for
 the life of the service and that only its user's processes know, and no page from elsewhere is let in. The
 socket belongs to the process that keeps the server up: while a server that died is started again its clients
-wait, and nobody else can take its port. `python -m pipeline.flows.prefect_server SOCKET PARENT` is that
-server; it ends with its parent.
+wait, and nobody else can take its port. Its pages reach nobody but it: Prefect's ask an analytics host for
+their settings as they open, whatever is switched off. `python -m pipeline.flows.prefect_server SOCKET PARENT`
+is that server; it ends with its parent.
 """
 
 import os
 import secrets
 import socket
 import sys
+from base64 import b64encode
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import httpx
 
@@ -21,13 +24,30 @@ from pipeline.files import make_private
 from pipeline.flows.processes import Kept
 from pipeline.process import end_with
 
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
 HOST = "127.0.0.1"
 _USER = "zsad"
 _STOP_SECONDS = 3  # for requests that are under way
-_PAGE = """<!doctype html><title>zsad</title><script>
+_SCRIPT = """
 localStorage.setItem("prefect-password", btoa(decodeURIComponent(location.hash.slice(1))))
 location.replace("/")
-</script>"""
+"""
+_PAGE = f"<!doctype html><title>zsad</title><script>{_SCRIPT}</script>"
+_SCRIPT_DIGEST = b64encode(sha256(_SCRIPT.encode()).digest()).decode()
+# Prefect's graphs compile their shaders by `eval` and lay themselves out in workers made from blobs.
+_POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        f"script-src 'self' 'unsafe-eval' 'sha256-{_SCRIPT_DIGEST}'",
+        "worker-src 'self' blob:",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "font-src 'self' data:",
+        *("object-src 'none'", "base-uri 'self'", "form-action 'self'", "frame-ancestors 'none'"),
+    )
+)
 
 
 class Server(Kept):
@@ -89,7 +109,7 @@ def listen(port: int = 0) -> socket.socket:
     return made
 
 
-def _app() -> Any:
+def _app() -> "ASGIApp":
     """Prefect's, and one page that hands on the secret behind its address (`/open#SECRET`) to the others."""
     from prefect.server.api.server import create_app
     from starlette.responses import HTMLResponse
@@ -97,7 +117,22 @@ def _app() -> Any:
 
     app = create_app()
     app.routes.insert(0, Route("/open", lambda _: HTMLResponse(_PAGE)))
-    return app
+    return _kept_here(app)
+
+
+def _kept_here(app: "ASGIApp") -> "ASGIApp":
+    """`app`, whose every answer tells the browser to load from and send to its own address alone."""
+    from starlette.datastructures import MutableHeaders
+
+    async def answer(scope: "Scope", receive: "Receive", send: "Send") -> None:
+        async def tell(message: "Message") -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["Content-Security-Policy"] = _POLICY
+            await send(message)
+
+        await app(scope, receive, tell)
+
+    return answer
 
 
 def _serve(handle: int, parent: int) -> None:

@@ -22,12 +22,14 @@ from threading import Event, Lock, Thread
 import httpx
 
 from pipeline.errors import ZsadError
+from pipeline.process import is_stopped
 
 _POLL_SECONDS = 0.5
 _GRACE_SECONDS = 12  # a stage allows itself 10 (stages/entry.py)
 _START_SECONDS, _NOTICE_SECONDS = 600, 30  # a new database on a busy machine
 _ANSWER_SECONDS = 5  # then it is looked whether the service has ended: its socket is ours and stays open
 _QUICK_SECONDS, _QUICK_ENDS = 30, 5  # a service that ends so soon, so often, will not stay up
+_STOPPED_SECONDS = 3.0  # who stops and continues everything continues it at about the same time
 
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -150,7 +152,7 @@ def _refuse(listening: socket) -> None:
 
 
 class Kept:
-    """A service that is started again whenever it ends.
+    """A service that is started again whenever it ends, or somebody stops it and its clients wait.
 
     Args:
         name: what it is, for messages.
@@ -172,6 +174,7 @@ class Kept:
         self._command, self._environment, self._listening = command, environment, listening
         self._lock = Lock()
         self._quick_ends = 0
+        self._stopped: float | None = None  # since when
         self._start()
 
     def _start(self) -> None:
@@ -193,7 +196,7 @@ class Kept:
             ServiceError: it keeps ending as soon as it is started.
         """
         with self._lock:
-            if self._process.poll() is None:
+            if self._process.poll() is None and not self._hangs():
                 return False
             quick = time.monotonic() - self._started < _QUICK_SECONDS
             self._quick_ends = self._quick_ends + 1 if quick else 1
@@ -203,6 +206,18 @@ class Kept:
                 raise ServiceError(f"{self.name} keeps ending: see {self.log}")
             self._start()
             return True
+
+    def _hangs(self) -> bool:
+        """Whether it has been stopped for a while; then it is killed."""
+        if not is_stopped(self._process.pid):
+            self._stopped = None
+            return False
+        self._stopped = self._stopped or time.monotonic()
+        if time.monotonic() - self._stopped < _STOPPED_SECONDS:
+            return False
+        self._process.kill()
+        self._process.wait()
+        return True
 
     def wait_until_it_answers(self, url: str) -> None:
         """Wait until it answers at `url`, started again meanwhile where it ends.

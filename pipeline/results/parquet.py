@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.errors import is_fault
 from pipeline.files import NotAFileError, open_regular
 from pipeline.results.records import ROW_FIELDS, CellRow
 from pipeline.results.schema import (
@@ -80,6 +81,8 @@ def from_bytes(content: bytes, schema: pa.Schema, source: str) -> tuple[pa.Table
         _require_columns(file.schema_arrow, stored, source)
         table = _completed(_rows(file, stored, source), schema)
     except (pa.ArrowException, OSError, ValueError) as error:
+        if is_fault(error):
+            raise
         raise ResultsError(
             f"{source}: damaged Parquet file ({_first_line(error)}); delete it and run again"
         ) from error

@@ -65,6 +65,17 @@ def test_help_is_quick_and_imports_nothing_heavy() -> None:
     assert (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime) < 1.0
 
 
+def test_a_full_device_is_one_line() -> None:
+    """Help is printed before any command of ours begins."""
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-c", "from pipeline.cli import main; main(['--help'])"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert "No space left on device; make room" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("command", sorted(main.commands))
 def test_every_command_has_help_with_an_example(command: str) -> None:
     result = zsad(command, "--help")

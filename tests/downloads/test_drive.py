@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.downloads import DiskFullError, Display, DownloadError
+from pipeline.downloads import DiskFullError, Display, DownloadError, libraries
 from pipeline.downloads.libraries import fetch_drive_file, fetch_drive_folder
 from tests.downloads.conftest import PATIENCE
 from tests.downloads.server import Server
@@ -149,4 +149,27 @@ def test_a_full_disk(display: Display, tmp_path: Path, monkeypatch: pytest.Monke
 def test_without_gdown(display: Display, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gdown", None)
     with pytest.raises(DownloadError, match=r"gdown is not installed; run: pip install 'zsad\[downloads\]'"):
+        fetch_drive_file(ID, tmp_path / "archive.zip", display=display, patience=PATIENCE)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_more_than_may_come_is_ended(
+    server: Server, display: Display, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    monkeypatch.setattr(libraries, "_LOOK_SECONDS", 0.05)
+    folder(server, {"a.zip": b""})
+    id_ = f"{0:030d}"
+    offer(server, id_, bytes(4_000_000), length=False, holds=3_000_000)
+    bring, what = (fetch_drive_folder, ID) if whole else (fetch_drive_file, id_)
+    with pytest.raises(DownloadError, match="more than the 100000 bytes that may come"):
+        bring(what, tmp_path / "got", display=display, patience=PATIENCE, most=100_000)
+
+
+def test_a_host_that_sends_nothing_is_given_up(
+    server: Server, display: Display, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(libraries, "_LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(libraries, "_SILENT_SECONDS", 0.2)
+    offer(server, ID, bytes(4_000_000), holds=1_000_000)
+    with pytest.raises(DownloadError, match=r"nothing came for 0\.2 s; gave up after"):
         fetch_drive_file(ID, tmp_path / "archive.zip", display=display, patience=PATIENCE)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.downloads import DiskFullError, Display, DownloadError
+from pipeline.downloads import DiskFullError, Display, DownloadError, libraries
 from pipeline.downloads.libraries import fetch_kaggle
 from tests.downloads.conftest import PATIENCE
 from tests.downloads.server import Page, Server
@@ -127,3 +127,14 @@ def test_the_cache_of_the_user_is_left_alone(
     assert content(bring(tmp_path, display)) == FILES
     assert not (tmp_path / "mine").exists()
     assert os.environ["KAGGLEHUB_CACHE"] == str(tmp_path / "mine")
+
+
+def test_more_than_may_come_is_ended(
+    kaggle: Page, display: Display, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(libraries, "_LOOK_SECONDS", 0.05)
+    kaggle.content, kaggle.holds = bytes(4_000_000), 3_000_000
+    target = tmp_path / "kaggle-owner-widgets" / "files"
+    target.parent.mkdir()
+    with pytest.raises(DownloadError, match="more than the 100000 bytes that may come"):
+        fetch_kaggle("owner/widgets", target, display=display, patience=PATIENCE, most=100_000)

@@ -103,6 +103,16 @@ def test_a_start_that_failed_is_tried_again_and_then_says_what_to_do(
     assert capsys.readouterr().err.count("trying again") == 2
 
 
+def test_too_few_processes_are_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray waits for minutes, three times, for a file that its own process cannot write."""
+    monkeypatch.setattr(cluster, "tasks", lambda: 40)
+    with (
+        pytest.raises(ClusterError, match=r"no more than 40 processes.*ulimit -u.*compute.backend to serial"),
+        local_ray(COMPUTE),
+    ):
+        pass
+
+
 def test_the_folder_of_a_session_is_ours_alone_and_gone_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", "/var/tmp")  # noqa: S108 - short
     with cluster._session_folder() as folder:

@@ -8,13 +8,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 import psutil
 
 from tests.conftest import make_project, read_small_params
 from tests.project import Project
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page, Request
 
 SECONDS = 400
 CHROMIUM = Path("/usr/bin/chromium")
@@ -62,6 +65,26 @@ class SlowClip(ClipMethod):
 
 
 T = TypeVar("T")
+
+
+def watch_requests(page: "Page", *here: str) -> set[str]:
+    """Addresses that a page asks beside those that start with one of `here`; to be read at the end.
+
+    A request that the page's own policy stops never leaves the browser and is not among them.
+    """
+    outside: set[str] = set()
+
+    def asked(request: "Request") -> None:
+        if not request.url.startswith(here):
+            outside.add(request.url)
+
+    def failed(request: "Request") -> None:
+        if request.failure == "csp":
+            outside.discard(request.url)
+
+    page.on("request", asked)
+    page.on("requestfailed", failed)
+    return outside
 
 
 def wait_for(what: Callable[[], T | None], seconds: float = SECONDS) -> T:

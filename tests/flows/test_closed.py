@@ -12,7 +12,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.flows.served import CHROMIUM, CHROMIUM_ARGUMENTS, Served, start_serving
+from tests.flows.served import CHROMIUM, CHROMIUM_ARGUMENTS, Served, start_serving, watch_requests
 from tests.project import SECONDS, Project
 from tests.second_user import as_nobody
 
@@ -82,6 +82,21 @@ def test_the_password_is_on_no_command_line_and_in_no_other_file(served: Served)
     assert holders == {"password", "open.html"}
 
 
+@pytest.mark.parametrize(
+    "path", ["/", "/open", "/v2/dashboard", "/ui-settings", "/docs", "/api/health", "/api/no"]
+)
+def test_every_answer_keeps_its_page_at_home(served: Served, path: str) -> None:
+    """Prefect's pages ask an analytics host, whatever is switched off."""
+    answer = httpx.get(f"{served.address}{path}", auth=served.auth, trust_env=False)
+    policy = answer.headers["content-security-policy"]
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    assert rules.pop("default-src") == "'self'"  # what a page may ask, by all that has no rule of its own
+    allowed = {"'self'", "'none'", "data:", "blob:", "'unsafe-inline'", "'unsafe-eval'"}
+    sources = {source for rule in rules.values() for source in rule.split()}
+    assert not [source for source in sources - allowed if not source.startswith("'sha256-")]
+    assert "'unsafe-inline'" not in rules["script-src"]
+
+
 def test_the_owners_page_opens_with_it(served: Served, tmp_path: Path) -> None:
     if not CHROMIUM.exists():
         pytest.skip(f"NOT TESTED: the page in a browser; {CHROMIUM} is not installed")
@@ -93,6 +108,7 @@ def test_the_owners_page_opens_with_it(served: Served, tmp_path: Path) -> None:
         stranger.goto(f"{served.address}/deployments")
         stranger.wait_for_url("**/login**")
         page = browser.new_context().new_page()
+        outside = watch_requests(page, served.address, "file:", "data:", f"blob:{served.address}")
         page.goto((served.project.folder / ".prefect" / "open.html").as_uri())
         page.wait_for_url(re.compile("/dashboard"))
         page.goto(f"{served.address}/deployments")
@@ -103,6 +119,7 @@ def test_the_owners_page_opens_with_it(served: Served, tmp_path: Path) -> None:
         page.get_by_text("on-demand").first.wait_for()
         page.screenshot(path=str(tmp_path / "deployments.png"))
         browser.close()
+    assert outside == set()
 
 
 def test_killed_it_leaves_neither_server_nor_runner(served: Served) -> None:

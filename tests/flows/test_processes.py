@@ -144,6 +144,33 @@ def test_a_service_that_ends_is_started_again_and_ended_for_good(module: Path) -
     assert is_gone(second)
 
 
+def test_a_service_that_somebody_stopped_is_started_again_unless_it_goes_on_soon(
+    module: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prefect waits a minute for the answer to each request."""
+    monkeypatch.setattr(processes, "_STOPPED_SECONDS", 0.5)
+    module.write_text("import time; time.sleep(100)")
+    service = Kept("the service", ["command"], {}, module.parent / "log")
+    process = psutil.Process(service.pid)
+
+    def turn(*, stopped: bool) -> None:
+        (process.suspend if stopped else process.resume)()
+        while (process.status() == psutil.STATUS_STOPPED) != stopped:
+            time.sleep(0.01)
+
+    turn(stopped=True)
+    assert not service.keep_up()
+    turn(stopped=False)
+    assert not service.keep_up()
+    time.sleep(0.6)
+    turn(stopped=True)
+    assert not service.keep_up()  # it had gone on in between
+    time.sleep(0.6)
+    assert service.keep_up()
+    assert is_gone(process.pid)
+    service.stop(5)
+
+
 def test_who_asks_a_service_that_was_given_up_is_told_at_once(module: Path) -> None:
     """Prefect asks a socket that is closed for a minute, for every event of a run."""
     module.write_text("import os, sys; os.set_blocking(int(sys.argv[1]), False)")  # as asyncio does
