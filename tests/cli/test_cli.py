@@ -202,7 +202,7 @@ def test_plan_prints_cost_and_simulates_clusters(trained: Project, monkeypatch: 
     assert one.split()[0] == "1"
     assert one.endswith("1.0x   98%  its work")
     assert two.split()[0] == "2"
-    assert many.endswith("its longest group, headct/brain; more workers than 4 are of no use")
+    assert many.endswith("its longest group, headct/brain, images 1 to 16; more workers than 8 are of no use")
 
 
 def test_plan_says_one_reason_once(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,25 @@ def test_more_cells_of_a_tower_do_not_pass_the_images_again() -> None:
     assert ten - one == pytest.approx(9 * (0.5 + 100 * 0.1))
 
 
+def test_a_range_builds_its_cells_and_the_last_one_adds_the_parts_up() -> None:
+    whole = MAIN.seconds(images=10, cells=4, masks=True)
+    first, last = MAIN.pieces([6, 4], cells=4, masks=True)
+    assert first == pytest.approx(4 * 0.5 + 6 * (2.0 + 4 * 0.4))
+    assert first + last == pytest.approx(whole + 4 * (0.5 + 2 * 0.2))
+    assert sum(MAIN.pieces([6, 4], cells=4, masks=False)) == pytest.approx(
+        MAIN.seconds(images=10, cells=4, masks=False) + 4 * 0.5
+    )
+
+
+def test_a_cluster_is_simulated_with_the_pieces_for_its_size() -> None:
+    def pieces(workers: int) -> list[tuple[str, float]]:
+        return [("br35h/brain", 12.0 / workers)] * workers
+
+    one, four = simulate(pieces, [1, 4], start=1.0)
+    assert (one.seconds, four.seconds) == (13.0, 4.0)
+    assert four.speedup == pytest.approx(13 / 4)
+
+
 def test_nothing_costs_nothing() -> None:
     assert MAIN.seconds(images=0, cells=0, masks=True) == 0
 
