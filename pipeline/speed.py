@@ -121,7 +121,7 @@ def costs(
     """
     seconds: list[tuple[GroupTask, float]] = []
     for group, pieces in in_pieces(tasks, workers):
-        images = [piece.images for piece in pieces]
+        images = [piece.images_to_score for piece in pieces]
         rate = measured[group.tower.name]
         seconds += zip(pieces, rate.pieces(images, len(group.cells), masks=group.masks), strict=True)
     return [(piece.label, found) for piece, found in sorted(seconds, key=lambda it: -length(it[0]))]

@@ -116,7 +116,8 @@ def _show_cost(run: "Run", compute: ComputeParams, counts: Sequence[int]) -> Non
     memory = sum(rate.memory for rate in measured.values())  # of a worker that comes to use every tower
     pieces = partial(costs, run.tasks, measured)
     (here,) = simulate(pieces, [compute.workers], start=start)
-    images, work = sum(task.images for task in run.tasks), sum(seconds for _, seconds in pieces(1))
+    images = sum(task.images_to_score for task in run.tasks)
+    work = sum(seconds for _, seconds in pieces(1))
     click.echo(f"{count(images, 'image')} to encode, in {len(run.tasks)} passes over a subset")
     click.echo(
         f"expected: {duration(here.seconds)} on {count(compute.workers, 'worker')}"

@@ -19,13 +19,13 @@ def in_pieces(tasks: Sequence[GroupTask], workers: int) -> list[tuple[GroupTask,
 
     Images that are `kept` are in no range. What has a method that needs the whole subset is never cut.
     """
-    open_rows = [[rows for rows, kept in stretches(task.images, task.kept) if not kept] for task in tasks]
-    most = longest_range(sum(len(rows) for found in open_rows for rows in found), workers)
-    return [(task, _pieces(task, found, most)) for task, found in zip(tasks, open_rows, strict=True)]
+    most = longest_range(sum(task.images_to_score for task in tasks), workers)
+    return [(task, _pieces(task, most)) for task in tasks]
 
 
-def _pieces(task: GroupTask, open_rows: Iterable[range], most: float) -> list[GroupTask]:
-    ranges = [rows for found in open_rows for rows in cut(found, most, task.batch)]
+def _pieces(task: GroupTask, most: float) -> list[GroupTask]:
+    without = (rows for rows, kept in stretches(task.images, task.kept) if not kept)
+    ranges = [rows for found in without for rows in cut(found, most, task.batch)]
     if len(ranges) < 2 or any(cell.cell.resolved.track == "batch" for cell in task.cells):
         return [task]
     return [replace(task, rows=rows, images=len(rows), kept=()) for rows in ranges]
@@ -33,7 +33,7 @@ def _pieces(task: GroupTask, open_rows: Iterable[range], most: float) -> list[Gr
 
 def length(task: GroupTask) -> int:
     """Pixels that pass the tower: of what is known of groups beforehand, nearest to how long they take."""
-    return task.images * task.tower.image_size**2
+    return task.images_to_score * task.tower.image_size**2
 
 
 class Split:

@@ -107,11 +107,10 @@ class Run:
 
         To be called once, by the only evaluation of the profile, before any group runs.
         """
-        with_parts = (replace(it, kept=PartStore(it.parts).ranges(it.keys)) for it in self.tasks)
-        groups = in_pieces(list(with_parts), workers)
+        groups = in_pieces(self.tasks, workers)
         self.tasks = sorted((piece for _, pieces in groups for piece in pieces), key=length, reverse=True)
         self._splits = {whole.place: Split(whole, pieces) for whole, pieces in groups if len(pieces) > 1}
-        kept = sum(len(rows) for whole, _ in groups for rows in whole.kept)
+        kept = sum(whole.images - whole.images_to_score for whole, _ in groups)
         self.record("groups_shared", workers=workers, tasks=len(self.tasks), cut=len(self._splits), kept=kept)
 
     def do(self, task: GroupTask, backend: Backend, scored: Scored = unheard) -> tuple[CellResult, ...]:

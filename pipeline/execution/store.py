@@ -130,13 +130,16 @@ class PartStore:
             return False
         return os.access(self._folder, os.W_OK | os.X_OK)
 
-    def ranges(self, keys: Collection[str]) -> tuple[range, ...]:
-        """Ranges of which all cells under `keys` have a part, by the names of files; no two overlap."""
+    def ranges(self, keys: Collection[str], images: int) -> tuple[range, ...]:
+        """Ranges of so many images of which all cells under `keys` have a part; no two overlap.
+
+        By the names of files: what is in them is looked at when they are added.
+        """
         named = [{path.stem for path in (self._folder / key).glob("*-*.part")} for key in keys]
         every = set.intersection(*named) if named else set()
         found: list[range] = []
         for start, stop in sorted(_numbers(every), key=lambda ends: (ends[0], -ends[1])):
-            if start < stop and (not found or start >= found[-1].stop):
+            if start < stop <= images and (not found or start >= found[-1].stop):
                 found.append(range(start, stop))
         return tuple(found)
 

@@ -16,7 +16,7 @@ import pipeline
 from pipeline import catalog
 from pipeline.clip.spec import TowerSpec
 from pipeline.errors import DataError, printable, redacted
-from pipeline.execution.store import PARTS
+from pipeline.execution.store import PARTS, PartStore
 from pipeline.execution.systems import WeightsShelf
 from pipeline.execution.usage import Usage
 from pipeline.files import file_digest, value_digest
@@ -66,7 +66,7 @@ class GroupTask:
     """Cells that one pass of a subset's images serves.
 
     Attributes:
-        images: how many are to be scored.
+        images: how many they are, those that are `kept` included.
         shards: folder of the prepared data set.
         batch: images that go through the tower at once, at most.
         fitted_to: share of a GPU that as many of them are to fit into.
@@ -96,6 +96,11 @@ class GroupTask:
         """How messages name it: `mvtec/bottle`, or `mvtec/bottle, images 1 to 64`."""
         group = f"{self.dataset}/{self.subset}"
         return group if self.rows is None else f"{group}, images {self.rows.start + 1} to {self.rows.stop}"
+
+    @property
+    def images_to_score(self) -> int:
+        """Images without parts."""
+        return self.images - sum(len(rows) for rows in self.kept)
 
     @property
     def place(self) -> tuple[str, ...]:
@@ -169,6 +174,7 @@ class TaskBuilder:
         """The task of the `cells` of a group that are to be run."""
         params, subset = self._params, self._manifests[group.dataset].subset(group.subset)
         tower, shards = tower_spec(params, group.tower), params.shards / group.dataset
+        parts = PARTS / params.profile / subset_stamp(shards, group.subset, tower.image_size)
         return GroupTask(
             tower=tower,
             dataset=group.dataset,
@@ -182,7 +188,8 @@ class TaskBuilder:
             batch=params.compute.most_images,
             cells=cells,
             fitted_to=params.compute.fitted_to,
-            parts=PARTS / params.profile / subset_stamp(shards, group.subset, tower.image_size),
+            parts=parts,
+            kept=PartStore(parts).ranges([cell.content_key for cell in cells], group.images),
         )
 
     def cell_task(self, cell: Cell) -> CellTask:

@@ -283,7 +283,7 @@ def test_a_killed_driver_costs_the_ranges_that_were_not_over(
     driver.wait()
     time.sleep(3)  # its workers end
     (folder,) = {path.parents[1] for path in parts()}
-    kept = sum(map(len, PartStore(folder).ranges([path.name for path in folder.iterdir()])))
+    kept = sum(map(len, PartStore(folder).ranges([path.name for path in folder.iterdir()], 30)))
     assert kept >= 2 * BATCH
     trained.set_param("compute.backend", backend)
     events = Events()
@@ -332,9 +332,10 @@ def test_parts_of_other_cuts_are_found_where_all_cells_have_them(tmp_path: Path)
     for key, ranges in kept.items():
         for rows in ranges:
             store.put(key, rows, {"scores": np.zeros(len(rows), np.float32)})
-    assert store.ranges(["a"]) == (range(0, 8), range(8, 12))
-    assert store.ranges(["a", "b"]) == (range(0, 4), range(8, 12))
-    assert store.ranges(["a", "c"]) == store.ranges([]) == ()
+    assert store.ranges(["a"], 12) == (range(0, 8), range(8, 12))
+    assert store.ranges(["a", "b"], 12) == (range(0, 4), range(8, 12))
+    assert store.ranges(["a", "c"], 12) == store.ranges([], 12) == ()
+    assert store.ranges(["a"], 11) == (range(8),)
     assert store.get("a", range(4, 9)) is None
     path = tmp_path / "a" / "0-8.part"
     path.rename(tmp_path / "a" / "12-20.part")  # another's name
