@@ -13,6 +13,7 @@ NAMES = (
     "full_shape",
     "memory",
     "metrics",
+    "mutual",
     "orchestration",
     "order",
     "prepare",

@@ -6,25 +6,27 @@ A section stands between two comment lines that carry its name; a rerun replaces
 import re
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
 from pipeline.files import write_text
 from pipeline.speed import machine
 
+Name = TypeVar("Name", bound=Hashable)
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
 
 def interleaved(
-    contenders: Mapping[str, Callable[[], object]],
+    contenders: Mapping[Name, Callable[[], object]],
     rounds: int,
     clock: Callable[[], float] = time.perf_counter,
-) -> dict[str, float]:
+) -> dict[Name, float]:
     """Median seconds of each contender; they take turns, so that other load meets all of them alike."""
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    seconds: dict[Name, list[float]] = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, work in contenders.items():
             began = clock()

@@ -2,6 +2,7 @@
 
     python -m benchmarks metrics                     # tables on standard output, some ten minutes
     python -m benchmarks metrics --images 20 --quick # one round, half a minute
+    python -m benchmarks metrics --ours              # counted against exact alone, two minutes
     pip install ADEval                               # one more contender, where it is installed
 
 Times are processor time, medians over rounds, so that other work on the machine shows less. Memory is how far
@@ -283,6 +284,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     """What may be chosen."""
     parser.add_argument("--images", type=int, nargs="+", default=[4, 20, 100, 200])
     parser.add_argument("--quick", action="store_true", help="one round, no memory table")
+    parser.add_argument("--ours", action="store_true", help="no contender but our own two; no memory table")
     parser.add_argument("--peak", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--flat", type=int, help=argparse.SUPPRESS)
@@ -297,7 +299,10 @@ def run(arguments: argparse.Namespace) -> None:
     elif arguments.flat:
         print(json.dumps(measure_flat(arguments.flat)))
     else:
+        for name in list(CONTENDERS) if arguments.ours else ():
+            if not name.startswith("ours"):
+                del CONTENDERS[name]
         report_times(arguments.images, arguments.quick)
         report_intervals(max(arguments.images))
-        if not arguments.quick:
+        if not (arguments.quick or arguments.ours):
             report_memory(max(arguments.images))

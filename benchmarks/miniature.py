@@ -15,6 +15,7 @@ import yaml
 from benchmarks.subjects import ROOT
 from pipeline import methods
 from pipeline.clip import load_clip
+from pipeline.clip.spec import Precision
 from pipeline.datasets import prepare_dataset
 from pipeline.execution.run import open_run
 from pipeline.execution.store import CellStore
@@ -27,7 +28,7 @@ from pipeline.training import save_checkpoint
 _DATASETS = ("btad", "sdd", "headct", "endo")
 
 
-def miniature_params(precision: str = "float32") -> Params:
+def miniature_params(precision: Precision = "float32") -> Params:
     """The committed params on few data sets."""
     values: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     values |= {

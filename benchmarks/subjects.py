@@ -35,6 +35,13 @@ def paper_values() -> dict[str, Any]:
     return {**config, **profile, "variants": variants, "retuned": retuned}
 
 
+def extended_methods() -> dict[str, dict[str, Any]]:
+    """The methods published since, with their settings of the paper profile."""
+    text = (_CONF / "by_profile" / "extended_paper.yaml").read_text(encoding="utf-8")
+    found: dict[str, dict[str, Any]] = yaml.safe_load(text)["methods"]
+    return found
+
+
 def paper_params(changes: Mapping[str, Any] | None = None) -> Params:
     """`paper_values` checked, with some keys replaced."""
     return parse_params({**paper_values(), **(changes or {})}, "pipeline/conf")

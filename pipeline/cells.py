@@ -8,6 +8,9 @@ cells is said once for each reason, wherever it is said.
 from collections.abc import Iterable
 from typing import NamedTuple
 
+UNION = "+"
+"""Between the names of data sets that are tuned on as one."""
+
 
 class System(NamedTuple):
     """A method, or a variant of one (`variant` is empty for the method itself)."""
@@ -19,6 +22,16 @@ class System(NamedTuple):
     def name(self) -> str:
         """`anomalyclip`, or `anomalyclip[no_dpam]` for a variant."""
         return f"{self.method}[{self.variant}]" if self.variant else self.method
+
+
+def members(auxiliary: str) -> tuple[str, ...]:
+    """The data sets of an auxiliary set: those of `mvtec+cvc_colondb` are two, tuned on as one."""
+    return tuple(auxiliary.split(UNION))
+
+
+def training_stage(auxiliary: str) -> str:
+    """The stage of dvc.yaml that tunes on an auxiliary set."""
+    return f"train{'_union' if UNION in auxiliary else ''}@{auxiliary}"
 
 
 class CellKey(NamedTuple):

@@ -22,6 +22,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline import methods
+from pipeline.cells import members
 from pipeline.clip import Clip, TowerSpec, load_clip
 from pipeline.clip.architecture import build_model, read_config
 from pipeline.errors import ParamsError
@@ -48,7 +49,7 @@ T = TypeVar("T")
 def measure(
     params: Params, *, device: str, rounds: int, announce: Callable[[str], None] = lambda _: None
 ) -> Costs:
-    """Cost of every system of `params`; those that differ in their auxiliary set alone cost the same.
+    """Cost of every system of the main track; those that differ in their auxiliary set alone cost the same.
 
     Args:
         params: of the run; `compute` says the batch and the threads.
@@ -65,11 +66,15 @@ def measure(
     if batch == "auto":
         raise ParamsError("params.yaml: compute.batch: costs are compared at one batch; give a number")
     torch.set_num_threads(params.compute.threads)
-    systems = [it for it in resolve_systems(params) if it.datasets is None]
+    systems = [it for it in resolve_systems(params) if it.datasets is None and it.track == "main"]
+    if not systems:
+        raise ParamsError(
+            "params.yaml: methods: costs are those of one image; name a method of the main track"
+        )
     if wrong := next((it.error for it in systems if it.error), None):
         raise ParamsError(wrong)
     auxiliary = params.protocols[0]
-    images = sum(count_images(params, auxiliary)[0].values())
+    images = sum(sum(count_images(params, name)[0].values()) for name in members(auxiliary))
     announce(f"building {len(systems)} systems on random weights")
     benches = list(_benches(params, systems, device, batch, auxiliary))
     for number in range(rounds + 1):

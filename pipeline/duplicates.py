@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from pipeline import catalog
 from pipeline.catalog import Sample
 from pipeline.catalog.images import decode
+from pipeline.cells import members
 from pipeline.errors import DataError
 from pipeline.execution.systems import plan_cells, resolve_systems
 from pipeline.params import Params
@@ -90,7 +91,7 @@ def overlaps(params: Params) -> Iterator[Overlap]:
     with progress("look for duplicates", len(here)) as steps:
         for name in here:
             images[name] = _read(params, name, steps)
-    for auxiliary in params.auxiliaries:
+    for auxiliary in _tuned_on(params):
         for dataset in catalog.evaluated(here):
             if dataset != auxiliary and auxiliary in images:
                 found = tuple(_shared(images[dataset], images[auxiliary]))
@@ -103,12 +104,17 @@ def missing(params: Params) -> tuple[str, ...]:
     return tuple(name for name in _asked(params) if not catalog.files_of(name, params.data_root).is_dir())
 
 
+def _tuned_on(params: Params) -> tuple[str, ...]:
+    """The data sets that something is tuned on, alone or with others."""
+    return tuple(dict.fromkeys(name for auxiliary in params.trained_on for name in members(auxiliary)))
+
+
 def _asked(params: Params) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*params.auxiliaries, *params.every_dataset)))
+    return tuple(dict.fromkeys((*_tuned_on(params), *params.every_dataset)))
 
 
 def _cells(params: Params) -> dict[tuple[str, str], list[str]]:
-    """Auxiliary set and place to the names of the cells that a run has there; no refused ones."""
+    """Data set that is tuned on and place to the names of the cells that a run has there; no refused ones."""
     subsets = [
         Subset(dataset, name, 0)
         for dataset in catalog.evaluated(params.every_dataset)
@@ -118,8 +124,8 @@ def _cells(params: Params) -> dict[tuple[str, str], list[str]]:
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
     for group in groups:
         for cell in group.cells:
-            if cell.auxiliary is not None:
-                found[cell.auxiliary, f"{group.dataset}/{group.subset}"].append(cell.key.name)
+            for member in members(cell.auxiliary) if cell.auxiliary else ():
+                found[member, f"{group.dataset}/{group.subset}"].append(cell.key.name)
     return found
 
 

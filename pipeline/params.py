@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from pipeline import process
+from pipeline.cells import UNION, members
 from pipeline.errors import ParamsError
 from pipeline.files import read_json
 from pipeline.settings import SettingsRecord, patches_per_side, read_yaml
@@ -25,6 +26,9 @@ _AUTO_IMAGES = 256  # a GPU is busy with fewer
 
 # Names become file names and DVC stage names.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]*$")]
+_SETS = r"^[a-z0-9][a-z0-9_]*(\+[a-z0-9][a-z0-9_]*)"
+Union = Annotated[str, StringConstraints(pattern=f"{_SETS}+$")]  # data sets that are tuned on as one
+Auxiliary = Annotated[str, StringConstraints(pattern=f"{_SETS}*$")]  # a data set, or a union
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**32)]  # what every random generator takes
 MethodName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$")]  # as rows have them
 VariantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.+-]*$")]
@@ -53,7 +57,7 @@ class RetunedParams(SettingsRecord):
     Of `methods` and `datasets` those count that the run has.
     """
 
-    auxiliary: Name
+    auxiliary: Auxiliary
     methods: tuple[str, ...] = Field(min_length=1)
     datasets: tuple[Name, ...] = Field(min_length=1)
 
@@ -126,8 +130,9 @@ class Params(SettingsRecord):
     limit: int | None = Field(default=None, ge=2)  # images a subset of a smoke run; 1 has no second label
     left_out: tuple[Name, ...] = ()  # asked for, but their files were not there
     auxiliaries: tuple[Name, ...]
-    auxiliary: tuple[Name, ...] = Field(min_length=1, max_length=2)  # what every learnt method is tuned on
-    protocol: Name  # which of them is for all data sets; the other is for that one; or `both`
+    unions: tuple[Union, ...] = ()  # what is tuned on too: several data sets as one, whichever they are
+    auxiliary: tuple[Auxiliary, ...] = Field(min_length=1, max_length=2)  # of every learnt method
+    protocol: Auxiliary  # which of them is for all data sets; the other is for that one; or `both`
     seeds: tuple[Seed, ...] = Field(min_length=1)
     towers: dict[Name, TowerParams] = Field(min_length=1)
     methods: dict[MethodName, dict[str, Any]] = Field(min_length=1)
@@ -151,6 +156,8 @@ class Params(SettingsRecord):
             "datasets": every,
             "auxiliary": self.auxiliary,
             "auxiliaries": self.auxiliaries,
+            "unions": [frozenset(members(union)) for union in self.unions],
+            **{f"unions: {union}": members(union) for union in self.unions},
             "seeds": self.seeds,
         }
         for key, values in lists.items():
@@ -165,16 +172,26 @@ class Params(SettingsRecord):
         for variant, block in self.retuned.items():
             if set(block.datasets) & set(self.datasets):
                 needed.setdefault(block.auxiliary, f"retuned.{variant}")
-        if missing := sorted(set(needed) - {*self.auxiliaries, *self.left_out}):
-            raise ValueError(f"auxiliaries: {missing[0]!r} is missing; `{needed[missing[0]]}` asks for it")
-        if missing := sorted(set(self.auxiliaries) - set(self.datasets)):
+        if missing := sorted(it for it in needed if it not in self.trained_on and not self.leaves_out(it)):
+            key = "unions" if UNION in missing[0] else "auxiliaries"
+            raise ValueError(f"{key}: {missing[0]!r} is missing; `{needed[missing[0]]}` asks for it")
+        if missing := sorted({name for it in self.trained_on for name in members(it)} - set(self.datasets)):
             raise ValueError(f"datasets: the auxiliary set {missing[0]!r} is missing; it has to be prepared")
         return self
+
+    @property
+    def trained_on(self) -> tuple[str, ...]:
+        """All auxiliary sets that there is a training on, unions last."""
+        return (*self.auxiliaries, *self.unions)
 
     @property
     def every_dataset(self) -> tuple[str, ...]:
         """All data sets to prepare, the user's own last."""
         return (*self.datasets, *self.own)
+
+    def leaves_out(self, auxiliary: str) -> bool:
+        """Whether files of an auxiliary set are not here, and the run goes on without it."""
+        return not set(self.left_out).isdisjoint(members(auxiliary))
 
     @property
     def protocols(self) -> tuple[str, ...]:
@@ -184,7 +201,7 @@ class Params(SettingsRecord):
     def tuned_on(self, dataset: str) -> str:
         """The auxiliary set for an evaluation on `dataset`, by the first protocol (paper section 4.1)."""
         usual, *others = sorted(self.auxiliary, key=lambda name: name != self.protocols[0])
-        return others[0] if dataset == usual and others else usual
+        return others[0] if dataset in members(usual) and others else usual
 
     @property
     def shards(self) -> Path:

@@ -39,6 +39,7 @@ from pipeline.execution.store import PartStore
 from pipeline.execution.tasks import GroupTask, code_digest
 from pipeline.files import read_json, value_digest, write_json
 from pipeline.methods.base import Method
+from pipeline.methods.batch import BatchMethod
 from pipeline.metrics import PixelState, label_masks, pixel_intervals
 from pipeline.metrics.state import BUDGET
 from pipeline.plan import Rates
@@ -50,6 +51,7 @@ _CPU_INFO = Path("/proc/cpuinfo")
 _LIBRARIES = ("numpy", "open_clip_torch", "torch")
 _ENOUGH_SECONDS = 1.0  # of repeated calls; one call of a slow tower is enough
 _MASK_SHARE = 0.2  # side of the square defect of a noise image
+_SUBSET = 5  # images: what MuSc needs at least
 _DOUBLINGS = 3  # of the images whose intervals are timed, between two measurements
 
 
@@ -81,29 +83,29 @@ def is_counted(task: GroupTask) -> bool:
 def rates(
     tasks: Iterable[GroupTask], path: Path = CALIBRATION, announce: Callable[[str], None] = lambda _: None
 ) -> dict[str, Rates]:
-    """Rates of every tower that `tasks` use, by its name.
+    """Rates of every kind of group (`pipeline.plan.Group.kind`): of every tower, on every track.
 
     Args:
-        tasks: Of a run. A tower is measured with the task that has most cells, and of these most images.
+        tasks: Of a run. A kind is measured with the task that has most cells, and of these most images.
         path: Where measurements are kept.
-        announce: Called with the name of a tower that has to be measured.
+        announce: Called with the name of a kind that has to be measured.
 
     Raises:
         ZsadError: a tower cannot be built.
     """
     widest: dict[str, GroupTask] = {}
     for task in tasks:
-        known = widest.setdefault(task.tower.name, task)
-        widest[task.tower.name] = max(known, task, key=lambda it: (it.masks, len(it.cells), it.images))
+        known = widest.setdefault(task.kind, task)
+        widest[task.kind] = max(known, task, key=lambda it: (it.masks, len(it.cells), it.images))
     kept = _read(path)
     found = {}
-    for tower, task in widest.items():
+    for kind, task in widest.items():
         key = _key(task)
         if key not in kept:
-            announce(tower)
+            announce(kind)
             kept[key] = asdict(_measured(task))
             write_json(path, kept)
-        found[tower] = Rates(**kept[key])
+        found[kind] = Rates(**kept[key])
     return found
 
 
@@ -122,7 +124,7 @@ def costs(
     seconds: list[tuple[GroupTask, float]] = []
     for group, pieces in in_pieces(tasks, workers):
         images = [piece.images_to_score for piece in pieces]
-        rate = measured[group.tower.name]
+        rate = measured[group.kind]
         seconds += zip(pieces, rate.pieces(images, len(group.cells), masks=group.masks), strict=True)
     return [(piece.label, found) for piece, found in sorted(seconds, key=lambda it: -length(it[0]))]
 
@@ -175,7 +177,8 @@ class _Bench:
         self._clip = load_clip(spec, device=task.device, state_dict=state)
         self.start = time.monotonic() - began  # drawing random weights is nothing that a run does
         self._task = task
-        shape = (task.batch, spec.image_size, spec.image_size)
+        self.whole = task.track == BatchMethod.track
+        shape = (self.least(task.batch), spec.image_size, spec.image_size)
         self._images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8))
         masks = np.zeros(shape, np.uint8)
         side = int(_MASK_SHARE * spec.image_size)
@@ -185,6 +188,10 @@ class _Bench:
 
     def __len__(self) -> int:
         return len(self._cells)
+
+    def least(self, count: int) -> int:
+        """`count` images, or as many as a subset of the batch track needs."""
+        return max(count, _SUBSET) if self.whole else count
 
     def build(self) -> None:
         """The methods and their text sides; a cell that cannot be built costs nothing."""
@@ -255,12 +262,15 @@ def measure(task: GroupTask, *, counted: bool) -> Rates:
         bench.encode(1)  # loads what the first pass loads; it says nothing of the next
         count = 1 if _seconds(lambda: bench.encode(1)) > _ENOUGH_SECONDS else bench.most
         image = _mean_seconds(lambda: bench.encode(count)) / count
+        if bench.whole:
+            bench.encode(count := bench.least(count))
         score = _mean_seconds(lambda: bench.score(count)) / count
         pixels, finish = _pixel_seconds(bench, count, counted=counted) if task.masks else (0.0, 0.0)
         part = _part_seconds(bench.gathered()) if task.masks else 0.0
     cells = len(bench)
-    memory = _peak(task.device)
-    return Rates(bench.start, build / cells, image, score / cells, pixels, finish, part, memory)
+    pair, score = (score / count, 0.0) if bench.whole else (0.0, score)
+    peak = _peak(task.device)
+    return Rates(bench.start, build / cells, image, score / cells, pixels, finish, part, peak, pair / cells)
 
 
 def _pixel_seconds(bench: _Bench, count: int, *, counted: bool) -> tuple[float, float]:

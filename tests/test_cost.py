@@ -150,6 +150,12 @@ def test_a_method_without_a_text_side_has_no_cost_of_it(small_params: dict[str, 
 
 
 @pytest.mark.usefixtures("project")
+def test_other_tracks_have_no_cost_of_an_image(small_params: dict[str, Any]) -> None:
+    small_params["methods"] = {"musc": {"tower": "main", "layers": [8]}}
+    with pytest.raises(ParamsError, match="name a method of the main track"):
+        measured(small_params)
+
+
 def test_without_a_gpu_that_is_said(small_params: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ParamsError, match=r"no CUDA device .* take `--device cpu`"):

@@ -77,6 +77,20 @@ def test_one_word_adds_the_methods_since_2024_behind_the_papers(profile: str) ->
     assert not [item.error for item in resolve_systems(parse_params(wider)) if item.error]
 
 
+@pytest.mark.parametrize("profile", ["miniature", "paper"])
+@pytest.mark.parametrize(("word", "track", "names"), [("batch", "batch", {"musc"})])
+def test_one_word_adds_a_track_beside_the_papers(
+    profile: str, word: str, track: str, names: set[str]
+) -> None:
+    six, wider = composed(f"profile={profile}"), composed(f"profile={profile}", f"systems={word}")
+    assert list(wider["methods"])[:6] == list(six["methods"])
+    systems = resolve_systems(parse_params(wider))
+    assert not [item.error for item in systems if item.error]
+    assert {item.system.method for item in systems if item.track == track} == names
+    assert {item.track for item in systems if item.system.method in six["methods"]} == {"main"}
+    assert "musc" not in six["methods"]
+
+
 @pytest.mark.parametrize(
     ("choice", "variants", "one"),
     [
@@ -113,6 +127,29 @@ def test_a_run_without_the_data_sets_of_a_retuned_variant_needs_no_auxiliary_set
     assert "medical" in parse_params(values | cut).retuned
 
 
+UNIONS = ["mvtec+cvc_colondb", "visa+cvc_clinicdb"]
+
+
+def test_a_union_stands_where_a_data_set_does(values: dict[str, Any]) -> None:
+    changes = {"unions": UNIONS, "auxiliary": UNIONS, "protocol": UNIONS[1]}
+    params = parse_params(values | changes)
+    assert params.trained_on == ("mvtec", "visa", "colon_auxiliary", *UNIONS)
+    tuned = {name: params.tuned_on(name) for name in ("visa", "cvc_clinicdb", "mvtec", "cvc_colondb", "isic")}
+    assert tuned == dict.fromkeys(("visa", "cvc_clinicdb"), UNIONS[0]) | dict.fromkeys(
+        ("mvtec", "cvc_colondb", "isic"), UNIONS[1]
+    )
+    assert composed(f"unions=[{','.join(UNIONS)}]", f"auxiliary=[{UNIONS[1]}]", f"protocol={UNIONS[1]}") == (
+        values | {"unions": UNIONS, "auxiliary": UNIONS[1:], "protocol": UNIONS[1]}
+    )
+
+
+def test_a_union_one_of_whose_members_is_not_here_is_left_out(values: dict[str, Any]) -> None:
+    changes = {"auxiliary": UNIONS, "protocol": UNIONS[0], "unions": UNIONS[:1], "left_out": ["cvc_clinicdb"]}
+    changes["datasets"] = [name for name in values["datasets"] if name != "cvc_clinicdb"]
+    params = parse_params(values | changes)
+    assert [params.leaves_out(union) for union in UNIONS] == [False, True]
+
+
 def test_outputs_of_two_profiles_do_not_overlap(values: dict[str, Any]) -> None:
     mini, paper = parse_params(values), parse_params(values | {"profile": "paper"})
     for folder in ("shards", "weights", "results"):
@@ -141,6 +178,15 @@ def test_outputs_of_two_profiles_do_not_overlap(values: dict[str, Any]) -> None:
         ({"colour": "red"}, "colour: Extra inputs are not permitted"),
         ({"auxiliaries": ["mvtec", "colon_auxiliary"]}, "auxiliaries: 'visa' is missing"),
         ({"auxiliaries": ["mvtec", "visa"]}, "auxiliaries: 'colon_auxiliary' is missing; `retuned.medical`"),
+        (
+            {"auxiliary": ["mvtec+isic"], "protocol": "mvtec+isic"},
+            "unions: 'mvtec+isic' is missing; `auxiliary`",
+        ),
+        ({"unions": ["mvtec+widgets"]}, "datasets: the auxiliary set 'widgets' is missing"),
+        ({"unions": ["mvtec+mvtec"]}, "unions: mvtec+mvtec: an entry stands there twice"),
+        ({"unions": ["mvtec+visa", "visa+mvtec"]}, "unions: an entry stands there twice"),
+        ({"unions": ["mvtec"]}, "unions.0: String should match pattern"),
+        ({"unions": ["mvtec+../a"]}, "unions.0: String should match pattern"),
         ({"protocol": "mvtex"}, "protocol: 'mvtex' is not among `auxiliary`; it can be mvtec, visa, both"),
         ({"auxiliary": {"default": "mvtec"}}, "auxiliary: a list is meant, such as [mvtec, visa]"),
         ({"auxiliary": ["mvtec", "mvtec"]}, "auxiliary: an entry stands there twice"),

@@ -112,6 +112,23 @@ def test_what_a_method_does_beside_the_tower_is_counted_apart(paper: Params, pri
     assert after.images == before.images
 
 
+def test_the_batch_track_has_passes_and_features_of_its_own(paper: Params, priced: Price) -> None:
+    """MuSc compares all pairs of images of a subset."""
+    wider = price(paper.model_copy(update={"methods": {**paper.methods, "musc": {}}}))
+    before, after = priced.towers["vand"], wider.towers["vand"]
+    assert wider.towers["main"] == priced.towers["main"]
+    assert after.images == 2 * before.images
+    own = [group for group in wider.groups if group.track == "batch"]
+    assert {it.kind for it in own} == {"vand, batch track"}
+    assert [(it.dataset, it.subset) for it in own] == [
+        (it.dataset, it.subset) for it in priced.groups if it.tower == "vand"
+    ]
+    pairs = sum(it.images * (it.images + 1) for it in own)  # each pair once, two operations a product
+    assert after.own == pytest.approx(12 * 37**4 * 1024 * pairs)
+    largest = max(it.images for it in own) * (4 * 37**2 * 1024 + 768) * 4
+    assert wider.features == max(priced.features, largest)
+
+
 def test_what_is_not_known_is_said(priced: Price) -> None:
     notes = "\n".join(priced.unknown)
     assert "dagm: 8050 images over 10 subsets whose own counts are not known" in notes

@@ -96,6 +96,18 @@ def test_rates_are_what_evaluation_pays(trained: Project, monkeypatch: pytest.Mo
     assert (without.pixels, without.finish) == (0, 0)
 
 
+def test_the_batch_track_is_measured_apart_and_pays_for_pairs(trained: Project, tmp_path: Path) -> None:
+    musc = {"tower": "main", "layers": [8], "neighbourhoods": [1]}
+    trained.set_param("methods", {"clip": {"layers": [8]}, "musc": musc})
+    found = rates(planned(), tmp_path / "calibration.json")
+    assert set(found) == {"main", "main, batch track"}
+    assert found["main"].pair == 0
+    whole = found["main, batch track"]
+    assert (whole.pair > 0, whole.score) == (True, 0)
+    one, two = (whole.seconds(images, 1, masks=False) for images in (100, 200))
+    assert two - 2 * one == pytest.approx(2 * 100**2 * whole.pair - whole.cell)
+
+
 def test_a_damaged_file_is_replaced(trained: Project, counted: list[str], tmp_path: Path) -> None:
     path = tmp_path / "calibration.json"
     path.write_text("{")

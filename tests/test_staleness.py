@@ -16,7 +16,7 @@ from pipeline.execution import tasks
 from tests.project import ROOT
 from tests.reach import WHOLE, Reach
 
-STAGES = ("prepare", "prepare_own", "train", "evaluate", "tables", "report")
+STAGES = ("prepare", "prepare_own", "train", "train_union", "evaluate", "tables", "report")
 MOVES_NOTHING = {
     "stages/entry.py": "how a stage ends",
     "pipeline/errors.py": "what messages say, and what they hide",
@@ -43,14 +43,17 @@ ONLY_IN_PREPARE = {
     "pipeline/catalog/tree.py": "files are listed in prepare",
 }
 IMAGE_SIZE = {"pipeline/miniature/tiny_clip/*": "of a tower only the image size is asked for"}
+IN_TRAIN = {
+    "pipeline/catalog/*": "only asked whether the names under `retuned` are known",
+    "pipeline/shards/manifest.py": "which subsets there are; shards/ itself is a dependency",
+}
+IN_PREPARE = IMAGE_SIZE | {"pipeline/cells.py": "asked for the members of what is tuned on"}
 MOVES_NOTHING_IN: dict[str, dict[str, str]] = {
-    "prepare": IMAGE_SIZE,
-    "prepare_own": IMAGE_SIZE
+    "prepare": IN_PREPARE,
+    "prepare_own": IN_PREPARE
     | {"pipeline/catalog/records/*": "the record lies in datasets/; shipped ones are asked for their names"},
-    "train": {
-        "pipeline/catalog/*": "only asked whether the names under `retuned` are known",
-        "pipeline/shards/manifest.py": "which subsets there are; shards/ itself is a dependency",
-    },
+    "train": IN_TRAIN,
+    "train_union": IN_TRAIN,
     "evaluate": ONLY_IN_PREPARE,
     "tables": {path: reason for path, reason in ONLY_IN_PREPARE.items() if "shards" not in path},
     "report": ONLY_IN_PREPARE,
@@ -92,7 +95,7 @@ def values_below(value: Any) -> Iterator[str]:
 
 def expected(reach: Reach, name: str, stage: dict[str, Any]) -> set[str]:
     """What must be among the deps of a stage: what it can run, and the files that its params name."""
-    file = name.removesuffix("_own")
+    file = name.partition("_")[0]
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     named = {text for key in stage.get("params", ()) for text in values_below(params[key])}
     without = MOVES_NOTHING | MOVES_NOTHING_IN[name]
@@ -131,7 +134,7 @@ def test_the_key_of_a_cell_has_what_can_move_its_numbers(reach: Reach) -> None:
 
 def test_what_moves_nothing_is_there_and_can_be_run(reach: Reach, dvc: dict[str, Any]) -> None:
     """A reason for a file that went is taken out."""
-    can_run = {name: reach.files([(f"stages.{name.removesuffix('_own')}", "run")]) for name in STAGES}
+    can_run = {name: reach.files([(f"stages.{name.partition('_')[0]}", "run")]) for name in STAGES}
     lists = [(pattern, set().union(*can_run.values())) for pattern in MOVES_NOTHING]
     lists += [(pattern, can_run[name]) for name in STAGES for pattern in MOVES_NOTHING_IN[name]]
     lists += [

@@ -15,7 +15,7 @@ from typing import Any, Final
 import pandas as pd
 
 from pipeline import catalog
-from pipeline.cells import CellKey
+from pipeline.cells import CellKey, members
 from pipeline.errors import ZsadError
 from pipeline.metrics import image_metrics
 from pipeline.results import CellRow
@@ -82,8 +82,8 @@ def _short(value: object) -> str:
 def against_the_rule(rows: Iterable[CellRow], outcome: Outcome) -> Iterator[str]:
     """Test images of another build than its name, and a training on what is measured."""
     for row in rows:
-        held = () if row.auxiliary is None else _holds_images_of(row.auxiliary)
-        if row.auxiliary is not None and row.dataset in (row.auxiliary, *held):
+        tuned_on = () if row.auxiliary is None else members(row.auxiliary)
+        if any(row.dataset in (name, *_holds_images_of(name)) for name in tuned_on):
             yield f"{row.name}: tuned on {row.auxiliary}, whose images it is measured on"
         if (row.auxiliary is None) != (row.seed is None) and row.status == "ok":
             yield f"{row.name}: a training has a seed and an auxiliary set, or neither"
@@ -107,9 +107,9 @@ def _unlike_build(record: ExpectedSet, counted: Mapping[str, tuple[int, int]]) -
     return None
 
 
-def _holds_images_of(auxiliary: str) -> tuple[str, ...]:
+def _holds_images_of(dataset: str) -> tuple[str, ...]:
     try:
-        return catalog.record(auxiliary).holds_images_of
+        return catalog.record(dataset).holds_images_of
     except ZsadError:
         return ()
 

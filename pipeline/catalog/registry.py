@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pipeline.catalog.record import DatasetRecord
+from pipeline.cells import members
 from pipeline.errors import DataError
 from pipeline.settings import parse_yaml, read_yaml
 
@@ -154,6 +155,7 @@ def leave_out(values: MutableMapping[str, Any], *, stop: bool) -> list[str]:
         raise DataError(f"no data set of the {values['profile']} profile is here:\n  {steps}")
     for key in ("datasets", "own", "auxiliaries"):
         values[key] = [name for name in values[key] if name not in gone]
+    values["unions"] = [union for union in values["unions"] if gone.keys().isdisjoint(members(union))]
     values["left_out"] = [*values["left_out"], *gone]
     return list(gone)
 

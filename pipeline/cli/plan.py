@@ -194,7 +194,7 @@ def _price_lines(priced: "Price") -> Iterator[str]:
         yield f"  not known: {note}"
     yield "disk"
     yield f"  {decimal(priced.download)} to download, about twice that while it is unpacked"
-    yield f"  {decimal(priced.prepared)} prepared, {decimal(priced.features)} of features while tuning"
+    yield f"  {decimal(priced.prepared)} prepared, {decimal(priced.features)} of features at a time"
     yield f"memory of a GPU: about {priced.gpu_memory / 2**30:.1f} GiB, by the shapes"
     yield "time, one after the other"
 

@@ -18,10 +18,12 @@ from pipeline import methods
 from pipeline.clip import Clip, Features, TowerSpec, load_clip
 from pipeline.conformance.failures import require, run_checks
 from pipeline.methods.base import LearntMethod, Method, Scores
+from pipeline.methods.batch import BatchMethod
 from pipeline.training import AuxiliarySet, FeatureCache, collect_features, fit
 
 _SIZE: Final = 56  # px, 7 patches a side; small, so that a suite takes a second
 _BATCH: Final = 3
+_SUBSET: Final = 7  # images of the batch track
 _TOLERANCE: Final = 5e-6  # float32 sums in another order
 _CLASS, _OTHER_CLASS = "gear", "star"  # words that the tiny CLIP knows
 
@@ -64,6 +66,11 @@ def _images(count: int) -> Tensor:
     coarse = torch.rand(count, 3, 7, 7, generator=generator)
     smooth = torch.nn.functional.interpolate(coarse, size=(_SIZE, _SIZE), mode="bilinear")
     return (smooth * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+def _count(method: Method, images: int) -> int:
+    """So many images, or as many as a subset of the batch track has here."""
+    return _SUBSET if isinstance(method, BatchMethod) else images
 
 
 def _cache(method: LearntMethod) -> FeatureCache:
@@ -111,10 +118,11 @@ def text_side_is_pairs_of_unit_rows(method: Method) -> None:
 
 def scores_are_finite_float32(method: Method) -> None:
     """Image scores (B,) and maps (B, S, S), float32 and finite."""
-    scores = _scored(method, _images(_BATCH))
+    count = _count(method, _BATCH)
+    scores = _scored(method, _images(count))
     for name, values, shape in (
-        ("image", scores.image, (_BATCH,)),
-        ("maps", scores.maps, (_BATCH, _SIZE, _SIZE)),
+        ("image", scores.image, (count,)),
+        ("maps", scores.maps, (count, _SIZE, _SIZE)),
     ):
         require(tuple(values.shape) == shape, f"score: {name} of shape {tuple(values.shape)}, not {shape}")
         require(values.dtype == torch.float32, f"score: {name} is {values.dtype}, not float32")
@@ -122,7 +130,10 @@ def scores_are_finite_float32(method: Method) -> None:
 
 
 def batch_does_not_matter(method: Method) -> None:
-    """An image scores alone as among others."""
+    """An image scores alone as among others; of the batch track, a subset in small pieces as in one."""
+    if isinstance(method, BatchMethod):
+        _pieces_do_not_matter(method)
+        return
     images = _images(_BATCH)
     many = _scored(method, images)
     for row in range(_BATCH):
@@ -131,16 +142,28 @@ def batch_does_not_matter(method: Method) -> None:
         require(same, f"score: image {row} of a batch of {_BATCH} has another score when it is alone")
 
 
+def _pieces_do_not_matter(method: BatchMethod) -> None:
+    features = method.clip.encode_image(_images(_SUBSET), method.taps)
+    text = method.text_features(_CLASS)
+    whole, pieces = method.score(features, text), list(method.score_subset(features, text, _BATCH))
+    sizes = [len(it.image) for it in pieces]
+    wanted = [_BATCH, _BATCH, _SUBSET - 2 * _BATCH]
+    require(sizes == wanted, f"score_subset: pieces of {sizes} images, not of {wanted}")
+    joined = Scores(torch.cat([it.image for it in pieces]), torch.cat([it.maps for it in pieces]))
+    require(_close(joined, whole), "score_subset: other scores in pieces than at once")
+
+
 def order_does_not_matter(method: Method) -> None:
     """Images in another order have the same scores."""
-    forwards, backwards = (_scored(method, images) for images in (_images(_BATCH), _images(_BATCH).flip(0)))
+    images = _images(_count(method, _BATCH))
+    forwards, backwards = _scored(method, images), _scored(method, images.flip(0))
     same = _close(Scores(backwards.image.flip(0), backwards.maps.flip(0)), forwards)
     require(same, "score: images in reverse order have other scores")
 
 
 def scoring_leaves_no_trace(method: Method) -> None:
     """No gradient, the features as they were, and the same scores a second time."""
-    features = method.clip.encode_image(_images(2), method.taps)
+    features = method.clip.encode_image(_images(_count(method, 2)), method.taps)
     before = {tap: value.clone() for tap, value in features.items()}
     with torch.enable_grad():
         text = method.text_features(_CLASS)
@@ -156,7 +179,7 @@ def scoring_leaves_no_trace(method: Method) -> None:
 def global_randomness_is_untouched(method: Method) -> None:
     """Only the generator given to `reset` is drawn from."""
     before = torch.random.get_rng_state()
-    _scored(method, _images(1))
+    _scored(method, _images(_count(method, 1)))
     if isinstance(method, LearntMethod):
         method.reset(torch.Generator().manual_seed(3))
     require(torch.equal(before, torch.random.get_rng_state()), "torch's global random state was drawn from")
@@ -177,7 +200,7 @@ def text_serves_another_instance(method: Method) -> None:
     for made in (maker, reader):
         if isinstance(made, LearntMethod) and isinstance(method, LearntMethod):
             made.load_state(method.state())
-    text, images = maker.text_features(_CLASS), _images(1)
+    text, images = maker.text_features(_CLASS), _images(_count(method, 1))
     first, second = (it.score(it.clip.encode_image(images, it.taps), text) for it in (maker, reader))
     same = torch.allclose(first.maps, second.maps, equal_nan=True)
     require(same, "score: other maps when another instance has made the text; keep nothing in text_features")
@@ -198,7 +221,7 @@ class _Recorder(dict[Any, Tensor]):
 
 def taps_are_what_is_read(method: Method) -> None:
     """Scoring reads every tap that the method names, and no other."""
-    recorder = _Recorder(method.clip.encode_image(_images(1), method.taps))
+    recorder = _Recorder(method.clip.encode_image(_images(_count(method, 1)), method.taps))
     method.score(recorder, method.text_features(_CLASS))
     unread = ", ".join(map(str, method.taps - recorder.seen))
     require(recorder.seen == method.taps, f"taps: {unread} is named and never read")

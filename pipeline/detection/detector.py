@@ -93,6 +93,11 @@ def open_detector(
     name = method or (learnt.method if learnt else None)
     if name is None:
         raise ParamsError("no method is named: give one, or a checkpoint of one")
+    if (track := methods.get(name).track) != "main":
+        raise ParamsError(
+            f"{name} is of the {track} track, its score of an image is not of that image alone: "
+            "`zsad datasets add FOLDER` and a run evaluate it"
+        )
     if learnt is None and methods.get(name).learnt:
         raise ParamsError(f"{name} is a learnt method: give its checkpoint")
     if learnt is not None and learnt.method != name:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from pipeline import catalog
+from pipeline.cells import training_stage
 from pipeline.doctor.machine import Finding, Level
 from pipeline.errors import BusyError, DataError, ZsadError
 from pipeline.execution.store import TEXTS, CellStore, only_run
@@ -73,12 +74,14 @@ def _fetchable(what: str, tower: TowerParams) -> Finding:
 
 
 def _learnt(params: Params) -> Iterator[Finding]:
-    for auxiliary in params.auxiliaries:
+    for auxiliary in params.trained_on:
         name, files = f"tuned on {auxiliary}", sorted((params.weights / auxiliary).glob("*.safetensors"))
         broken = list(_broken(files, read_checkpoint))
         yield from (Finding("weights", name, "problem", text) for text in broken)
         if not files:
-            yield Finding("weights", name, "note", f"none yet: `dvc repro train@{auxiliary}` makes them")
+            yield Finding(
+                "weights", name, "note", f"none yet: `dvc repro {training_stage(auxiliary)}` makes them"
+            )
         elif not broken:
             yield Finding("weights", name, "ok", f"{len(files)} files as they were written")
 

@@ -26,7 +26,7 @@ def in_pieces(tasks: Sequence[GroupTask], workers: int) -> list[tuple[GroupTask,
 def _pieces(task: GroupTask, most: float) -> list[GroupTask]:
     without = (rows for rows, kept in stretches(task.images, task.kept) if not kept)
     ranges = [rows for found in without for rows in cut(found, most, task.batch)]
-    if len(ranges) < 2 or any(cell.cell.resolved.track == "batch" for cell in task.cells):
+    if len(ranges) < 2 or task.track == "batch":
         return [task]
     return [replace(task, rows=rows, images=len(rows), kept=()) for rows in ranges]
 

@@ -217,7 +217,7 @@ def open_run(params: Params, store: CellStore, record: Record = _silent) -> Run:
             try:
                 task = build.cell_task(cell)
             except ZsadError as error:
-                if cell.auxiliary in params.left_out:
+                if cell.auxiliary and params.leaves_out(cell.auxiliary):
                     reason = f"{LEFT_OUT}: it is tuned on {cell.auxiliary}, which was not on this machine"
                     run.left_out.append((cell, reason))
                 else:

@@ -1,8 +1,9 @@
 """One group of cells from prepared images to metrics: the inside of a worker.
 
 The images of the subset go through the tower once, and every cell of the group is scored from that pass;
-what goes wrong with one cell ends that cell, not the group. Of a range of images, parts of the cells are
-kept; a group takes those that there are, scores the other images, and finishes its cells.
+what goes wrong with one cell ends that cell, not the group. A cell of the batch track is scored from the
+features of all images, which are kept meanwhile. Of a range of images, parts of the cells are kept; a group
+takes those that there are, scores the other images, and finishes its cells.
 """
 
 import gc
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from pipeline import methods
 from pipeline.clip import Clip, Tap, TowerSpec, load_clip
+from pipeline.clip.features import features_folder, keep_features
 from pipeline.clip.memory import fitting_batch
 from pipeline.errors import ZsadError, as_message
 from pipeline.execution.batches import ahead, read_batches, release_memory
@@ -29,6 +31,7 @@ from pipeline.execution.tasks import CellTask, GroupTask, failed_result, tower_d
 from pipeline.execution.usage import phase, scored
 from pipeline.files import file_digest, value_digest
 from pipeline.methods.base import LearntMethod, Method
+from pipeline.methods.batch import BatchMethod
 from pipeline.plan import stretches
 from pipeline.results import CellResult, library_versions
 from pipeline.shards import SubsetShard, open_subset, subset_stamp, verify_subset
@@ -193,9 +196,14 @@ class _Group:
                 run.count_on(clip.device, len(self._task.cells))
 
     def _pass(self, rows: range, clip: Clip) -> None:
+        if not self._runs:
+            return
         taps: frozenset[Tap] = frozenset().union(*(method.taps for method, _ in self._ready.values()))
         size = fitting_batch(clip, taps, share=self._task.fitted_to, most=self._task.batch)
-        for batch in ahead(read_batches(self._shard, size, clip.device, rows)) if self._runs else ():
+        if self._task.track == BatchMethod.track:
+            self._pass_whole(clip, taps, size)
+            return
+        for batch in ahead(read_batches(self._shard, size, clip.device, rows)):
             features = clip.encode_image(batch.images, taps)
             for run in tuple(self._runs):
                 with self._cell(run.task):
@@ -204,6 +212,19 @@ class _Group:
             if not self._runs:
                 return
             self._count(len(batch.names))
+
+    def _pass_whole(self, clip: Clip, taps: frozenset[Tap], size: int) -> None:
+        """Score the cells of the batch track, which see all images; a group has these alone."""
+        with features_folder() as folder:
+            features = keep_features(clip, self._shard.images, taps, batch=size, folder=folder)
+            for run in tuple(self._runs):
+                with self._cell(run.task):
+                    method, text = self._ready[run.task.content_key]
+                    assert isinstance(method, BatchMethod)  # noqa: S101 - of the batch track
+                    batches = ahead(read_batches(self._shard, size, clip.device))
+                    for scores, batch in zip(method.score_subset(features, text, size), batches, strict=True):
+                        run.take(scores, batch.masks, batch.names)
+        self._count(len(self._shard))
 
     def _count(self, images: int) -> None:
         self._done += images

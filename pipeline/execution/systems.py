@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import catalog, methods
-from pipeline.cells import System
+from pipeline.cells import System, members, training_stage
 from pipeline.errors import DataError, ParamsError, ZsadError, redacted
 from pipeline.files import file_digest, read_json, write_json
 from pipeline.params import Params
@@ -65,17 +65,20 @@ def _resolve(params: Params, system: System, raw: dict[str, Any]) -> ResolvedSys
     unusable = ResolvedSystem(system)
     try:
         method_type = methods.get(system.method)
-        unusable = ResolvedSystem(system, method_type.title, learnt=method_type.learnt)
+        unusable = ResolvedSystem(
+            system, method_type.title, learnt=method_type.learnt, track=method_type.track
+        )
         settings = method_type.parse(raw)
         if isinstance(settings, LearntSettings):
-            _check_known(f"methods.{system.method}", settings.tuned_otherwise_on)
+            sets = (name for auxiliary in settings.tuned_otherwise_on for name in members(auxiliary))
+            _check_known(f"methods.{system.method}", sets)
         if settings.tower not in params.towers:
             raise ParamsError(f"methods.{system.method}.tower: {settings.tower!r} is not under `towers`")
     except ParamsError as error:
         where = f"variants.{system.method}.{system.variant}: " if system.variant else ""
         return replace(unusable, error=f"params.yaml: {where}{error}")
     learnt = isinstance(settings, LearntSettings) and settings.learns
-    return ResolvedSystem(system, method_type.title, settings.tower, learnt, settings.model_dump(mode="json"))
+    return replace(unusable, tower=settings.tower, learnt=learnt, settings=settings.model_dump(mode="json"))
 
 
 def trained_on(params: Params, resolved: ResolvedSystem) -> tuple[str, ...]:
@@ -116,7 +119,8 @@ def _other_protocols(params: Params, plain: ResolvedSystem) -> Iterator[Resolved
     """
     if not plain.learnt:
         return
-    datasets = tuple(name for name in params.every_dataset if name not in params.auxiliary)
+    tuned_on = {name for auxiliary in params.auxiliary for name in members(auxiliary)}
+    datasets = tuple(name for name in params.every_dataset if name not in tuned_on)
     for name in params.protocols[1:]:
         yield replace(
             plain,
@@ -142,7 +146,7 @@ def _check_known(where: str, names: Iterable[str]) -> None:
 def _check_retuned(params: Params) -> None:
     for variant, block in params.retuned.items():
         where = f"params.yaml: retuned.{variant}"
-        _check_known(where, (block.auxiliary, *block.datasets))
+        _check_known(where, (*members(block.auxiliary), *block.datasets))
         for method in block.methods:
             try:
                 learnt = methods.get(method).learnt
@@ -190,7 +194,7 @@ def read_status(folder: Path) -> dict[str, str]:
         return {}
     except ValueError:
         pass
-    raise ZsadError(f"{path} is damaged: run `dvc repro --force train@{folder.name}`")
+    raise ZsadError(f"{path} is damaged: run `dvc repro --force {training_stage(folder.name)}`")
 
 
 class WeightsShelf:
@@ -216,7 +220,7 @@ class WeightsShelf:
             raise ZsadError(f"{system.name} could not be tuned on {auxiliary}: {status[name]}")
         path = folder / name
         if not path.is_file():
-            raise ZsadError(f"{path} is missing: run `dvc repro train@{auxiliary}`")
+            raise ZsadError(f"{path} is missing: run `dvc repro {training_stage(auxiliary)}`")
         if path not in self._digests:
             self._digests[path] = file_digest(path)
         return path, self._digests[path]

@@ -22,7 +22,7 @@ from pipeline.execution.usage import Usage
 from pipeline.files import file_digest, value_digest
 from pipeline.methods import source_files
 from pipeline.params import Params
-from pipeline.plan import Cell, Group
+from pipeline.plan import Cell, Group, kind_of
 from pipeline.results import CellResult, CellRow
 from pipeline.shards import Manifest, subset_stamp
 
@@ -92,10 +92,22 @@ class GroupTask:
     kept: tuple[range, ...] = ()
 
     @property
+    def track(self) -> str:
+        """Of all its cells."""
+        return self.cells[0].cell.resolved.track if self.cells else "main"
+
+    @property
+    def kind(self) -> str:
+        """See `pipeline.plan.Group.kind`."""
+        return kind_of(self.tower.name, self.track)
+
+    @property
     def label(self) -> str:
-        """How messages name it: `mvtec/bottle`, or `mvtec/bottle, images 1 to 64`."""
+        """How messages name it: `mvtec/bottle`, `visa/pcb1, images 1 to 64`, `btad/01 (batch track)`."""
         group = f"{self.dataset}/{self.subset}"
-        return group if self.rows is None else f"{group}, images {self.rows.start + 1} to {self.rows.stop}"
+        if self.rows is not None:
+            group += f", images {self.rows.start + 1} to {self.rows.stop}"
+        return group if self.track == "main" else f"{group} ({self.track} track)"
 
     @property
     def images_to_score(self) -> int:
@@ -104,8 +116,8 @@ class GroupTask:
 
     @property
     def place(self) -> tuple[str, ...]:
-        """What a group and its ranges have in common: tower, data set, subset."""
-        return self.tower.name, self.dataset, self.subset
+        """What a group and its ranges have in common: kind, data set, subset."""
+        return self.kind, self.dataset, self.subset
 
     @property
     def keys(self) -> list[str]:

@@ -9,7 +9,7 @@ be those of another data set under the same name.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -18,22 +18,20 @@ import numpy as np
 import torch
 
 from pipeline import methods
-from pipeline.cells import System
+from pipeline.cells import UNION, System, members
 from pipeline.clip import Clip, load_clip
+from pipeline.clip.features import features_folder
 from pipeline.clip.memory import fitting_batch
 from pipeline.errors import DataError, DiskFullError, ParamsError, TrainingError, ZsadError
 from pipeline.execution.retries import device_is_lost, out_of_memory
 from pipeline.execution.systems import clear_weights, resolve_systems, trained_on, weights_name, write_status
 from pipeline.execution.tasks import tower_spec
-from pipeline.files import scratch_folder, write_json
+from pipeline.files import write_json
 from pipeline.methods.base import LearntMethod
 from pipeline.params import Params
 from pipeline.plan import ResolvedSystem
 from pipeline.shards import open_subset, read_manifest, verify_subset
 from pipeline.training import AuxiliarySet, FeatureCache, History, collect_features, fit, save_checkpoint
-
-_FEATURES = Path(".zsad") / "features"
-
 
 Watch = Callable[[str, int, int], None]
 """Is told what is under way, such as the tower's pass, and how much of it is done, of how much."""
@@ -46,22 +44,26 @@ It raises `TrainingError` where the system cannot be tuned; the reason is then i
 
 
 def auxiliary_set(params: Params, auxiliary: str, size: int) -> AuxiliarySet:
-    """The test split of `auxiliary` at one resolution, all subsets.
+    """The test split of `auxiliary` at one resolution, all subsets; of a union one member after another.
 
     Raises:
-        DataError: a subset could not be prepared or is damaged, or the set has no masks.
+        DataError: a subset could not be prepared or is damaged, or a member has no masks.
     """
-    folder = params.shards / auxiliary
-    shards = [open_subset(folder, entry.name, size) for entry in read_manifest(folder).subsets]
-    for shard in shards:
-        verify_subset(folder, shard.subset, size)
-    masks = [shard.masks(0, len(shard)) for shard in shards]
-    if any(mask is None for mask in masks):
-        raise DataError(f"{auxiliary} has no masks and cannot be an auxiliary set")
+    shards, masks = [], []
+    for member in members(auxiliary):
+        folder = params.shards / member
+        for entry in read_manifest(folder).subsets:
+            shard = open_subset(folder, entry.name, size)
+            verify_subset(folder, shard.subset, size)
+            mask = shard.masks(0, len(shard))
+            if mask is None:
+                raise DataError(f"{member} has no masks and cannot be an auxiliary set")
+            shards.append(shard)
+            masks.append(mask)
     return AuxiliarySet(
         name=auxiliary,
         images=np.concatenate([shard.images for shard in shards]),
-        masks=np.concatenate([mask for mask in masks if mask is not None]),
+        masks=np.concatenate(masks),
         labels=np.concatenate([shard.labels for shard in shards]),
         class_names=[shard.class_name for shard in shards for _ in range(len(shard))],
     )
@@ -80,9 +82,12 @@ class Trainer:
     """
 
     def __init__(self, params: Params, auxiliary: str) -> None:
-        if auxiliary not in params.auxiliaries:
-            known = ", ".join(params.auxiliaries)
-            raise ParamsError(f"params.yaml: auxiliaries: {auxiliary!r} is not among them; there are {known}")
+        if auxiliary not in params.trained_on:
+            key, known = (
+                ("unions", params.unions) if UNION in auxiliary else ("auxiliaries", params.auxiliaries)
+            )
+            there = ", ".join(known) or "none"
+            raise ParamsError(f"params.yaml: {key}: {auxiliary!r} is not among them; there are {there}")
         self._params, self._auxiliary = params, auxiliary
         self._folder = params.weights / auxiliary
         self.trained: list[str] = []
@@ -120,7 +125,7 @@ class Trainer:
         if not built:
             return
         taps = frozenset().union(*(method.loss_taps for method in built.values()))
-        with _features_folder() as folder:
+        with features_folder() as folder:
             compute = self._params.compute
             try:
                 cache = collect_features(
@@ -193,9 +198,3 @@ class Trainer:
     def close(self) -> None:
         """Write down what failed."""
         write_status(self._folder, self.failed)
-
-
-def _features_folder() -> AbstractContextManager[Path]:
-    """A folder for the features of this process; what killed ones left, gigabytes perhaps, is deleted."""
-    _FEATURES.mkdir(parents=True, exist_ok=True)
-    return scratch_folder(_FEATURES, "")

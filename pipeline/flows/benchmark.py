@@ -27,18 +27,17 @@ from prefect.runtime import deployment, flow_run
 from pydantic import Field
 from pydantic.fields import FieldInfo
 
-from pipeline import catalog, methods
 from pipeline.errors import ZsadError, redacted
 from pipeline.flows.artifacts import publish
 from pipeline.flows.dvc_stages import run_stage, stage_order
 from pipeline.flows.gpus import own_gpus, run_side_by_side
 from pipeline.flows.interrupts import cancellable, result_of
-from pipeline.flows.request import Request, borrowed_params, profiles
+from pipeline.flows.request import Request, borrowed_params, offered, profiles
 from pipeline.params import Params, load_params
 from pipeline.tables import write_run_tables
 
 VARIABLE = "ZSAD_NOTIFY"
-_TRAIN, _EVALUATE = "train", "evaluate"
+_TRAIN, _EVALUATE = ("train", "train_union"), "evaluate"
 _SECONDS = 20
 _PREFECTS_WORDS = re.compile(r"^Flow run encountered an exception: (\w+Error: )?")
 
@@ -108,7 +107,7 @@ def _run_stages(params: Params) -> None:
     gpus = own_gpus(params.compute)
     for stage, instances in stage_order().items():
         states: list[State[Any]]
-        if stage == _TRAIN and min(len(gpus), len(instances)) > 1:
+        if stage in _TRAIN and min(len(gpus), len(instances)) > 1:
             states = run_side_by_side(instances, gpus)
         else:
             states = [run_stage(stage, return_state=True)]
@@ -129,9 +128,10 @@ def _choice(names: Sequence[str]) -> FieldInfo:
     return cast("FieldInfo", Field(json_schema_extra={"enum": [*names]}))
 
 
+_METHODS, _DATASETS = offered()
 _Profile = Annotated[str, _choice(profiles())]
-_Method = Annotated[str, _choice(methods.names())]
-_Dataset = Annotated[str, _choice((*catalog.evaluated(catalog.shipped_names()), *catalog.own_names()))]
+_Method = Annotated[str, _choice(_METHODS)]
+_Dataset = Annotated[str, _choice(_DATASETS)]
 
 
 @flow(

@@ -16,7 +16,8 @@ from typing import Any
 
 import yaml
 
-from pipeline import catalog
+from pipeline import catalog, methods
+from pipeline.cells import members
 from pipeline.errors import BusyError, ParamsError
 from pipeline.files import file_digest, only_one, read_json, write_bytes, write_json, write_text
 from pipeline.params import PARAMS_FILE, Params, load_params, parse_params
@@ -70,12 +71,35 @@ def _config() -> Path:
     return CONFIG_FOLDER if CONFIG_FOLDER.is_dir() else Path(__file__).parents[1] / "conf"
 
 
+def offered() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The methods and data sets that a request can name: those of params.yaml, then those of any profile."""
+    every = [compose(profile) for profile in profiles()]
+    with suppress(ParamsError):
+        every.insert(0, load_params().model_dump(mode="json"))
+    found_methods = dict.fromkeys(name for values in every for name in values["methods"])
+    datasets = dict.fromkeys(name for values in every for name in (*values["datasets"], *values["own"]))
+    return tuple(found_methods), catalog.evaluated(datasets)
+
+
 def _check(kind: str, chosen: Sequence[str], known: Collection[str]) -> None:
     for name in chosen:
         if name not in known:
-            near = get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
-            raise ParamsError(f"this run has no {kind} {name!r}: {hint}")
+            raise ParamsError(f"this run has no {kind} {name!r}: {_next_step(kind, name, known)}")
+
+
+def _next_step(kind: str, name: str, known: Collection[str]) -> str:
+    """How to have a method or a data set that a run does not have."""
+    if kind == "method" and name in methods.names():
+        return (
+            "put it under `methods` in params.yaml, as `dvc exp run -S systems=extended` does with those"
+            " published since 2024, and choose no profile"
+        )
+    suites = catalog.suites_of(name) if kind == "data set" else ()
+    if suites or (kind == "data set" and name in catalog.own_names()):
+        word = f"suite={suites[0]}" if suites else f"'own=[{name}]'"
+        return f"`dvc exp run -S {word}` runs it, and params.yaml has it from then on: choose no profile"
+    near = get_close_matches(name, known, 1)
+    return f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
 
 
 def compose(profile: str) -> dict[str, Any]:
@@ -124,7 +148,8 @@ def _narrow(values: dict[str, Any], chosen: Sequence[str]) -> None:
         if dataset in wanted:
             continue
         wanted.add(dataset)
-        waiting += [block["auxiliary"] for block in retuned if dataset in block["datasets"]]
+        waiting += [*members(dataset), *(it["auxiliary"] for it in retuned if dataset in it["datasets"])]
+    values["unions"] = [union for union in params.unions if union in wanted]
     for key in ("datasets", "own", "auxiliaries"):
         values[key] = [dataset for dataset in values[key] if dataset in wanted]
     values["builds"] = {dataset: build for dataset, build in values["builds"].items() if dataset in wanted}

@@ -30,6 +30,7 @@ _HELPERS = frozenset(
         "__init__",
         "auxiliary",
         "base",
+        "batch",
         "layers",
         "losses",
         "prompt_data",

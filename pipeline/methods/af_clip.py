@@ -7,10 +7,10 @@ added before one softmax. The public training does not follow the gradient of it
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
-from pydantic import AfterValidator, Field
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss, normalize
 
@@ -24,10 +24,10 @@ from pipeline.methods.base import (
     MethodSettings,
     Rate,
     Scores,
+    Sides,
     Temperature,
     Training,
     Weight,
-    each_once,
 )
 from pipeline.methods.layers import SelfAttention, neighbourhood, undrawn
 from pipeline.methods.losses import binary_focal, focal_as_coded, patch_alignment, total
@@ -38,13 +38,6 @@ _GAMMA = 4  # of both focal losses
 _FLATNESS = 4.0  # σ in patches of a neighbourhood's weights, which are nearly equal
 _STD = 0.01  # of the initial context
 _HEADS, _HEAD_WIDTH = 8, 64
-_Side = Annotated[int, Field(ge=1, le=99)]
-
-
-def _odd(sides: tuple[int, ...]) -> tuple[int, ...]:
-    if even := [side for side in sides if side % 2 == 0]:
-        raise ValueError(f"{even[0]} is even: a neighbourhood has a patch in its middle")
-    return each_once(sides)
 
 
 class AfClipTraining(Training):
@@ -75,7 +68,7 @@ class AfClipSettings(LearntSettings):
     prompts: str = "defect"
     n_ctx: int = Field(default=12, ge=1, le=77)
     layers: Blocks = (6, 12, 18, 24)
-    neighbourhoods: Annotated[tuple[_Side, ...], AfterValidator(_odd)] = (1, 3, 5)
+    neighbourhoods: Sides = (1, 3, 5)
     temperature: Temperature = 0.07
     sigma: float = Field(default=4.0, ge=0, le=MAX_SIGMA)
     map_weight: Weight = 1.0

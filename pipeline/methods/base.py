@@ -46,7 +46,20 @@ def each_once(numbers: tuple[int, ...]) -> tuple[int, ...]:
     return numbers
 
 
+def odd_sides(sides: tuple[int, ...]) -> tuple[int, ...]:
+    """Sides of squares of patches around a patch.
+
+    Raises:
+        ValueError: one is even, or as `each_once`.
+    """
+    if even := [side for side in sides if side % 2 == 0]:
+        raise ValueError(f"{even[0]} is even: a neighbourhood has a patch in its middle")
+    return each_once(sides)
+
+
 Blocks = Annotated[tuple[Block, ...], AfterValidator(each_once)]
+Sides = Annotated[tuple[Annotated[int, Field(ge=1, le=99)], ...], AfterValidator(odd_sides)]
+"""Of neighbourhoods, in patches."""
 
 
 class MethodSettings(SettingsRecord):
@@ -181,6 +194,7 @@ class Method(ABC):
         name: As in `params.yaml`; also the name of the module and of its prompts.
         title: As in the paper's tables.
         learnt: Whether it is tuned on an auxiliary set.
+        track: Among which methods it stands; see `pipeline.results.RuleColumns`.
         class_aware: Whether its text side reads the class name. A setting may change it for one instance.
         Settings: Its settings class.
         prompts: File of its prompts.
@@ -189,6 +203,7 @@ class Method(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     learnt: ClassVar[bool] = False
+    track: ClassVar[str] = "main"
     class_aware: bool = False
     Settings: ClassVar[type[MethodSettings]]
 

@@ -27,6 +27,7 @@ class Rates:
         finish: Seconds more a cell where there are masks: its pixel metrics.
         part: Seconds more a cell and range where there are masks: its part kept, read and added.
         memory: Bytes that the worker held at its peak.
+        pair: Seconds more a cell for each pair of images, of the batch track.
     """
 
     start: float
@@ -37,6 +38,7 @@ class Rates:
     finish: float
     part: float
     memory: int
+    pair: float = 0.0
 
     def seconds(self, images: int, cells: int, *, masks: bool) -> float:
         """Expected seconds of a group on a worker that is up."""
@@ -51,6 +53,7 @@ class Rates:
         found = [cells * self.cell + count * (self.image + cells * mapped) for count in images]
         if masks:
             found[-1] += cells * (self.finish + (len(found) * self.part if len(found) > 1 else 0.0))
+        found[-1] += cells * self.pair * sum(images) ** 2  # the batch track's groups are not cut
         return found
 
 

@@ -1,9 +1,10 @@
 """From what params ask for to groups of cells, and to ranges of their images. Pure: all is handed in.
 
-A group shares a tower and a subset, so one pass of the images serves all its cells. The longest group goes
-first, and what is longer than a third of a worker's share of the work is cut into ranges of images, so that
-no worker waits for one long group. Refused are the cells of a system with unusable settings, of a subset that
-could not be prepared, and of a system on images that it was tuned on.
+A group shares a tower, a subset and a track, so one pass of the images serves all its cells, and those that
+see one image at a time are apart from those that see more. The longest group goes first, and what is longer
+than a third of a worker's share of the work is cut into ranges of images, so that no worker waits for one
+long group. Refused are the cells of a system with unusable settings, of a subset that could not be prepared,
+and of a system on images that it was tuned on.
 """
 
 import math
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from pipeline.cells import CellKey, System
+from pipeline.cells import CellKey, System, members
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,24 @@ class Cell:
 
 @dataclass(frozen=True)
 class Group:
-    """Cells that share a tower and a subset: one pass of the images serves them all."""
+    """Cells that share a tower, a subset and a track: one pass of the images serves them all."""
 
     tower: str
     dataset: str
     subset: str
     images: int
     cells: tuple[Cell, ...]
+    track: str = "main"
+
+    @property
+    def kind(self) -> str:
+        """Groups of one kind have the same rates: `vand`, or `vand, batch track`."""
+        return kind_of(self.tower, self.track)
+
+
+def kind_of(tower: str, track: str) -> str:
+    """See `Group.kind`."""
+    return tower if track == "main" else f"{tower}, {track} track"
 
 
 Refused = tuple[Cell, str]
@@ -95,9 +107,10 @@ def make_plan(
         subsets: what they are evaluated on.
         seeds: of systems that are tuned.
         tuned_on: the auxiliary set for an evaluation on a data set.
-        holds_images_of: the data sets whose images an auxiliary set holds, besides its own.
+        holds_images_of: the data sets whose images a data set holds, besides its own; asked of every member
+            of a union.
     """
-    by_tower: dict[tuple[str, Subset], list[Cell]] = defaultdict(list)
+    by_pass: dict[tuple[str, str, Subset], list[Cell]] = defaultdict(list)
     refused: list[Refused] = []
     systems = tuple(systems)
     for subset in subsets:
@@ -106,12 +119,12 @@ def make_plan(
                 if reason := resolved.error or subset.error or _leak(cell, holds_images_of):
                     refused.append((cell, reason))
                 else:
-                    by_tower[resolved.tower, subset].append(cell)
+                    by_pass[resolved.tower, resolved.track, subset].append(cell)
     groups = [
-        Group(tower, subset.dataset, subset.name, subset.images, tuple(cells))
-        for (tower, subset), cells in by_tower.items()
+        Group(tower, subset.dataset, subset.name, subset.images, tuple(cells), track)
+        for (tower, track, subset), cells in by_pass.items()
     ]
-    groups.sort(key=lambda group: (-group.images, group.tower, group.dataset, group.subset))
+    groups.sort(key=lambda it: (-it.images, it.tower, it.dataset, it.subset, it.track != "main", it.track))
     return groups, refused
 
 
@@ -170,9 +183,9 @@ def _leak(cell: Cell, holds_images_of: Callable[[str], Sequence[str]]) -> str | 
     tuned_on, dataset = cell.auxiliary, cell.key.dataset
     if tuned_on is None:
         return None
-    if dataset in holds_images_of(tuned_on):
+    if any(dataset in holds_images_of(member) for member in members(tuned_on)):
         tuned_on += f", which holds images of {dataset},"
-    elif dataset != tuned_on:
+    elif dataset not in members(tuned_on):
         return None
     if cell.resolved.auxiliary:
         remedy = f"leave {dataset} out of retuned.{cell.key.variant}.datasets"

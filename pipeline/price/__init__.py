@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline import catalog, process
+from pipeline.cells import members
 from pipeline.clip.weights import find_weights
 from pipeline.datasets import expected_counts, to_download
 from pipeline.errors import ParamsError
@@ -59,7 +60,8 @@ class Price:
         images: test images, each once.
         maps: of an image and a cell, each counted for its metrics.
         download: bytes of the archives whose sizes are known, of all data sets.
-        features: bytes of the largest auxiliary set's features, which lie on disk while it is tuned on.
+        features: bytes of the largest auxiliary set's features, which lie on disk while it is tuned on, or of
+            the largest subset's, while a method of the batch track scores it.
         gpu_memory: bytes that one GPU needs, about.
         groups: tower, images and cells of each pass, longest first.
         missing: data sets whose files are not here, and towers without weights, to what brings them.
@@ -114,6 +116,7 @@ class Price:
         tuning = sum(
             rates[name].image * (tower.tuned + STEP_IMAGES * tower.steps)
             for name, tower in self.towers.items()
+            if tower.tuned
         )
         start = max((rate.start for rate in rates.values()), default=0.0)
         return self._processor + tuning + start + makespan(groups, workers)
@@ -141,7 +144,8 @@ def price(params: Params) -> Price:
     groups, refused = plan_cells(params, systems, subsets)
     if refused:
         raise ParamsError(f"params.yaml: {refused[0][1]}")
-    towers, features, trainings = tower_costs(params, systems, groups, images)
+    tuned_on = {union: sum(images[name] for name in members(union)) for union in params.unions} | images
+    towers, features, trainings = tower_costs(params, systems, groups, tuned_on)
     sizes, unsized = _archives(params)
     images_at_once = 1 if params.compute.fitted_to else params.compute.most_images
     return Price(

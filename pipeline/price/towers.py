@@ -16,6 +16,7 @@ from pipeline.clip.spec import Local, Windows
 from pipeline.execution.systems import trained_on
 from pipeline.execution.tasks import tower_spec
 from pipeline.methods.base import LearntMethod, LearntSettings, Method
+from pipeline.methods.batch import BatchMethod
 from pipeline.params import Params
 from pipeline.plan import Group, ResolvedSystem
 
@@ -60,7 +61,7 @@ class TowerCost:
 def tower_costs(
     params: Params, systems: Sequence[ResolvedSystem], groups: Sequence[Group], images: Mapping[str, int]
 ) -> tuple[dict[str, TowerCost], int, int]:
-    """Every tower that is used; bytes of the largest features at a time; number of trainings."""
+    """Every tower that is used; bytes of the largest features that are kept; number of trainings."""
     costs: dict[str, TowerCost] = {}
     largest = trainings = 0
     for name in dict.fromkeys(group.tower for group in groups):
@@ -68,7 +69,7 @@ def tower_costs(
         built = [
             (it, methods.build(it.system.method, it.settings, clip)) for it in systems if it.tower == name
         ]
-        own = {it.system: method.flop for it, method in built}
+        own = {it.system: method for it, method in built}
         tuned = [method for it, method in built if it.learnt and isinstance(method, LearntMethod)]
         learnt = frozenset[Tap]().union(*(method.loss_taps for method in tuned))
         features = sum(tap_bytes(clip, tap) for tap in learnt)
@@ -81,6 +82,9 @@ def tower_costs(
                 trainings += len(params.seeds)
                 steps += len(params.seeds) * _steps(method, auxiliary, images[auxiliary])
         largest = max([largest, *(images[auxiliary] * features for auxiliary in sets)])
+        whole = sum(tap_bytes(clip, tap) for _, it in built if isinstance(it, BatchMethod) for tap in it.taps)
+        subsets = [it.images for it in groups if (it.tower, it.track) == (name, BatchMethod.track)]
+        largest = max([largest, *(count * whole for count in subsets)])
         taps = frozenset[Tap]().union(*(method.taps for _, method in built))
         costs[name] = TowerCost(
             flop=flop(config["vision_cfg"], config["embed_dim"], clip.spec.image_size, taps),
@@ -91,7 +95,7 @@ def tower_costs(
             tuned=sum(images[auxiliary] for auxiliary in sets) + round(redrawn),
             steps=steps,
             own=sum(
-                group.images * own[cell.resolved.system]
+                _own(own[cell.resolved.system], group.images)
                 for group in groups
                 if group.tower == name
                 for cell in group.cells
@@ -99,6 +103,10 @@ def tower_costs(
             precision=clip.spec.precision,
         )
     return costs, largest, trainings
+
+
+def _own(method: Method, images: int) -> float:
+    return method.subset_flop(images) if isinstance(method, BatchMethod) else images * method.flop
 
 
 def _shapes(params: Params, tower: str) -> tuple[Clip, dict[str, Any]]:

@@ -57,7 +57,7 @@ def page_index(sources: Sources) -> dict[str, Any]:
             }
             for name, record in outcome.expected.items()
         ],
-        "systems": [{"name": system.name, "title": outcome.title(system)} for system in outcome.means],
+        "systems": [{"name": system.name, "title": outcome.named(system)} for system in outcome.means],
         "cells": [_cell(row, list(outcome.means), outcome.expected) for row in sources.rows],
         "palette": palette().tobytes().hex(),
     }

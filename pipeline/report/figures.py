@@ -6,7 +6,7 @@ loss of every tuning, epoch by epoch, one plot for each method.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,7 +56,8 @@ class Figure:
 
 
 def report_figures(sources: Sources) -> Iterator[Figure]:
-    """The figures that the run has data for, overview first, then in the paper's order."""
+    """The figures that the run has data for, overview first, then in the paper's order; of the main track."""
+    sources = replace(sources, outcome=sources.outcome.main)
     found = {plot.name: plot for plot in dot_plots(sources.outcome)}
     yield _dots(found.pop("pixel_auroc"))
     yield from _attention(sources)

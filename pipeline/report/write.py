@@ -23,6 +23,7 @@ from pipeline.tables.html import prose
 from pipeline.tables.legend import LEVEL_TITLES, over_datasets
 from pipeline.tables.model import Row, Section, Table, ranked
 from pipeline.tables.outcome import Outcome
+from pipeline.tables.write import in_track
 
 _PACKAGE: Final = "pipeline.report"
 _ASSETS: Final = "page"
@@ -73,7 +74,7 @@ def _page(sources: Sources, figures: Sequence[Figure], folder: Path) -> str:
             stamp=_stamp(sources.run),
             facts=_facts(sources),
             failures=_failures(sources),
-            averages=grids(averages(outcome)),
+            averages=[grid for it in averages(outcome) for grid in grids(it)],
             grids=[it for table in tables for it in grids(table)],
             figures=figures,
             index=embedded(page_index(sources)),
@@ -132,8 +133,12 @@ def _failures(sources: Sources) -> list[str]:
     return by_reason((row.name, row.error) for row in sources.rows if row.error)
 
 
-def averages(outcome: Outcome) -> Table:
-    """The plain average over the data sets of a division, method by method."""
+def averages(outcome: Outcome) -> list[Table]:
+    """The plain average over the data sets of a division, method by method; of each track a table."""
+    return [in_track(_averages(part), track) for track, part in outcome.tracks.items()]
+
+
+def _averages(outcome: Outcome) -> Table:
     part = outcome.only(outcome.methods)
     columns = [
         (division, names, task)

@@ -30,6 +30,8 @@ METRICS: Final = IMAGE_METRICS + PIXEL_METRICS
 
 Status = Literal["ok", "failed"]
 Track = Literal["main", "batch", "few-shot"]
+OTHER_TRACKS: Final = get_args(Track)[1:]
+"""Those with tables of their own."""
 
 
 class ResultsError(ZsadError):

@@ -45,21 +45,22 @@ class SystemMeans:
         self.system = system
         self._rows: dict[CellKey, CellRow] = {row.key: row for row in rows}
         self._expected = expected
-        self.track = self._only("track")
-        self.protocol = self._only("protocol")
+        self._one_of("track")
+        self.track = next((row.track for row in self.rows if row.track), None)
+        self._one_of("protocol")
+        self.protocol = next((row.protocol for row in self.rows if row.status == "ok"), None)
         seeds = {row.seed for row in self.rows}
         self.seeds: tuple[int | None, ...] = tuple(
             sorted(seeds, key=lambda seed: -1 if seed is None else seed)
         )
 
-    def _only(self, column: str) -> str | None:
+    def _one_of(self, column: str) -> None:
         found = sorted({str(getattr(row, column)) for row in self.rows if row.status == "ok"})
         if len(found) > 1:
             raise ResultsError(
                 f"{self.system.name}: its rows have the {column} {' and '.join(found)}, which no mean joins; "
                 "run `dvc repro evaluate` again"
             )
-        return next((getattr(row, column) for row in self.rows if row.status == "ok"), None)
 
     @property
     def rows(self) -> Iterable[CellRow]:

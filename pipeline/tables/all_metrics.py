@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.cells import System
+from pipeline.cells import System, members
 from pipeline.results import METRICS
 from pipeline.results.parquet import read_scores
 from pipeline.tables.aggregate import SystemMeans
@@ -129,9 +129,9 @@ class Carried:
 
     def _source(self, dataset: str) -> str | None:
         """The set that thresholds for `dataset` are taken from: tuned on what `dataset` is tuned on."""
-        auxiliary = self._tuned_on.get(dataset)
-        pair = sorted({name for name in self._tuned_on.values() if name in self._tuned_on})
-        others = [name for name in pair if name not in (auxiliary, dataset)]
+        auxiliary = self._tuned_on.get(dataset, "")
+        every = {name for other in self._tuned_on.values() for name in members(other)}
+        others = sorted(every & self._tuned_on.keys() - {dataset, *members(auxiliary)})
         return others[0] if others and self._tuned_on[others[0]] == auxiliary else None
 
     def _f1s(self, system: System, source: str, dataset: str, seed: int | None) -> list[float | None]:

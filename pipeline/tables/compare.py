@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, Literal, get_args
 
 from pipeline.cells import CellKey
-from pipeline.results import ResultsError
+from pipeline.results import OTHER_TRACKS, ResultsError
 from pipeline.results.parquet import read_scores
 from pipeline.tables.markdown import grid
 from pipeline.tables.model import AVERAGE, MEAN
@@ -215,7 +215,8 @@ def _lines(folder: Path) -> dict[str, Value]:
     tables = folder / "tables" if (folder / "tables").is_dir() else folder
     # The table of all metrics repeats what the paper's tables have: they name it first.
     top = sorted(tables.glob("*.csv"), key=lambda path: (path.stem == "metrics", path))
-    paths = [*top, *sorted(tables.glob("subsets/*.csv"))]
+    others = [path for it in OTHER_TRACKS for path in sorted((tables / it).rglob("*.csv"))]
+    paths = [*top, *sorted(tables.glob("subsets/*.csv")), *others]
     if not any(is_table(path) for path in paths):
         raise ResultsError(f"{folder}: no tables here; run `dvc repro tables` first")
     return {_name(line): line for path in paths for line in read_csv(path)}
@@ -242,6 +243,11 @@ def _key(line: Value) -> _Key:
 
 def _level(line: Value) -> str:
     return "average" if line.dataset == AVERAGE else "cell" if _cell(line).subset else "data set"
+
+
+def _judged_with(line: Value) -> str:
+    """The level at which a value is judged, among those of its track alone."""
+    return f"{_level(line)}, {line.track} track" if line.track in OTHER_TRACKS else _level(line)
 
 
 def _noise(before: Value, after: Value, pairing: "_Pairing") -> Noise | str:
@@ -281,7 +287,7 @@ def _levels(before: _Lines, after: _Lines, noises: Mapping[str, Noise | str]) ->
         if not isinstance(found, str):
             line = after[name]
             p = p_value(float(line.value) - float(before[name].value), found)
-            p_values.setdefault(_level(line), {})[_key(line)] = p
+            p_values.setdefault(_judged_with(line), {})[_key(line)] = p
     return {level: (len(found), significant(found)) for level, found in p_values.items()}
 
 
@@ -297,7 +303,7 @@ def _judged(
         return Difference(name, before, after, "new" if before is None else "gone")
     if found is None or isinstance(found, str):
         return Difference(name, before, after, "not judged", reason=found or "")
-    level = _level(line)
+    level = _judged_with(line)
     values, beyond = levels[level]
     verdict: Verdict = "within noise"
     if _key(line) in beyond:

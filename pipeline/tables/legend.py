@@ -60,6 +60,14 @@ _RULE_TITLES: Final = {
     "epochs_rule": "epoch",
     "chosen_on_target": "chosen on the target",
 }
+TRACK_LINES: Final = {
+    "batch": "Batch track: an image's score depends on all test images of its subset. These rows are in no "
+    "other table, average or rank.",
+    "few-shot": "Few-shot track: normal training images of the target are seen. These rows are in no other "
+    "table, average or rank.",
+}
+"""What stands on top of the tables of a track other than the main one."""
+
 _DIGITS: Final = 12  # of a fingerprint
 
 

@@ -75,6 +75,11 @@ class Outcome:
         return {track: replace(self, means=means) for track, means in found.items() if means}
 
     @property
+    def main(self) -> "Outcome":
+        """The part of the main track, which may be without any system."""
+        return self.tracks.get(MAIN_TRACK) or replace(self, means={})
+
+    @property
     def rows(self) -> list[CellRow]:
         """The rows of all systems, by data set, subset, method, variant and seed."""
         rows = [row for own in self.means.values() for row in own.rows]
@@ -114,6 +119,11 @@ class Outcome:
         """
         title = self._titles.get(system.method) or _printed_name(system.method)
         return f"{title} ({system.variant})" if system.variant else title
+
+    def named(self, system: System) -> str:
+        """Its title where systems of several tracks stand side by side, such as `MuSc (batch track)`."""
+        track = self.means[system].track or MAIN_TRACK
+        return self.title(system) if track == MAIN_TRACK else f"{self.title(system)} ({track} track)"
 
     def marks(self, *, short: bool = False) -> list[str]:
         """The sentences on top; `short` gives no reasons.

@@ -101,18 +101,27 @@ def table3(outcome: Outcome) -> Table | None:
 
 def industrial_table(outcome: Outcome) -> Table | None:
     """The industrial data sets of another suite, where there are any."""
-    return _of_domain("industrial", outcome)
+    return _of_domain("industrial", outcome, outcome.methods, "Zero-shot anomaly detection")
 
 
 def medical_table(outcome: Outcome) -> Table | None:
     """Likewise the medical ones."""
-    return _of_domain("medical", outcome)
+    return _of_domain("medical", outcome, outcome.methods, "Zero-shot anomaly detection")
 
 
-def _of_domain(domain: Domain, outcome: Outcome) -> Table | None:
-    part = _part(outcome, outcome.methods, domain)
-    title = f"Zero-shot anomaly detection on {domain} data sets"
-    averaged = list(part.expected) in outcome.divisions.values()
+def track_industrial(outcome: Outcome) -> Table | None:
+    """The industrial data sets of a track other than the main one, variants in columns of their own."""
+    return _of_domain("industrial", outcome, outcome.means, "Anomaly detection")
+
+
+def track_medical(outcome: Outcome) -> Table | None:
+    """Likewise the medical ones."""
+    return _of_domain("medical", outcome, outcome.means, "Anomaly detection")
+
+
+def _of_domain(domain: Domain, outcome: Outcome, systems: Iterable[System], what: str) -> Table | None:
+    part = _part(outcome, systems, domain)
+    title, averaged = f"{what} on {domain} data sets", list(part.expected) in outcome.divisions.values()
     return _by_dataset(domain, title, part, averaged=averaged) if part.expected else None
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
-from pipeline.results import ResultsError
+from pipeline.results import OTHER_TRACKS, ResultsError
 from pipeline.tables.model import Number, Table
 from pipeline.tables.outcome import Outcome
 
@@ -21,7 +21,8 @@ class Value:
     """One value of a table.
 
     Attributes:
-        table: its number such as `1`, or `figure5`, `figure6`, `subsets`.
+        table: its number such as `1`, or `figure5`, `figure6`, `subsets`; of a track other than the main one
+            such as `batch/industrial`.
         dataset: name of the data set, `(average)` for the mean over data sets.
         subset: name of the subset, `(mean)` for the mean over subsets, "" in a table of data sets.
         variant: an ablation, "" for the method itself; in `figure5` the one that gains are held against.
@@ -79,8 +80,13 @@ KEY_COLUMNS: Final = COLUMNS[: COLUMNS.index("value")]
 
 def values(table: Table) -> list[Value]:
     """The numbers of `table`, in the order in which they stand."""
-    short = table.name.partition("/")[0].removeprefix("table")
-    return [_value(number, table.outcome, short) for number in table.numbers()]
+    return [_value(number, table.outcome, _short(table.name)) for number in table.numbers()]
+
+
+def _short(name: str) -> str:
+    """Such as `1`, `subsets`, the name of a suite, or each of these of a track."""
+    first, _, rest = name.partition("/")
+    return f"{first}/{_short(rest)}" if first in OTHER_TRACKS else first.removeprefix("table")
 
 
 def csv_text(table: Table) -> str:

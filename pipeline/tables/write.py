@@ -5,7 +5,7 @@ compares (`write_means`).
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -31,7 +31,7 @@ from pipeline.tables.figures import dot_plots
 from pipeline.tables.gains import figure5, sensitivity
 from pipeline.tables.html import html
 from pipeline.tables.latex import latex
-from pipeline.tables.legend import build_lines, rule_lines, suite_line
+from pipeline.tables.legend import TRACK_LINES, build_lines, rule_lines, suite_line
 from pipeline.tables.markdown import markdown
 from pipeline.tables.model import Table
 from pipeline.tables.outcome import MAIN_TRACK, Outcome, outcome_of
@@ -46,6 +46,8 @@ from pipeline.tables.paper import (
     table1,
     table2,
     table3,
+    track_industrial,
+    track_medical,
 )
 from pipeline.tables.values import csv_text, is_table
 
@@ -80,6 +82,7 @@ _TABLES: Final = (
     variants,
 )
 _SUITE_TABLES: Final = (industrial_table, medical_table, all_metrics, sensitivity, variants)
+_TRACK_TABLES: Final = (track_industrial, track_medical, own_table, all_metrics)
 _MEANS: Final = ("image_auroc", "image_ap", "pixel_auroc", "pixel_pro")  # the paper's metrics
 
 KEPT: Final = Path("results/last-run")
@@ -106,7 +109,8 @@ def build_tables(outcome: Outcome) -> dict[str, Table]:
     """Every table that a run fills, by name, such as `table1` or `subsets/<data set>`.
 
     A suite other than the paper's has tables of its own, such as `extended-2026.12/medical`, and so has a
-    track other than the main one, such as `batch/table1`: nothing there is ranked or averaged among others.
+    track other than the main one, such as `batch/industrial`: nothing there is ranked or averaged among
+    others.
     """
     tables = [table for track, part in outcome.tracks.items() for table in _of_track(track, part)]
     return {
@@ -120,19 +124,30 @@ def build_tables(outcome: Outcome) -> dict[str, Table]:
 
 
 def _of_track(track: str, outcome: Outcome) -> Iterator[Table]:
-    tables = [table for suite, part in outcome.suites.items() for table in _of_suite(suite, part)]
-    for table in (*tables, *(subsets_table(dataset, outcome) for dataset in outcome.expected)):
-        if track == MAIN_TRACK:
-            yield table
-        else:
-            yield replace(table, name=f"{track}/{table.name}", title=f"{table.title} ({track} track)")
+    for suite, part in outcome.suites.items():
+        makers = _TRACK_TABLES if track != MAIN_TRACK else _TABLES if suite == PAPER else _SUITE_TABLES
+        found = (table for make in makers if (table := make(part)) is not None)
+        yield from (in_track(it, track) for it in _of_suite(suite, found, outcome))
+    yield from (in_track(subsets_table(dataset, outcome), track) for dataset in outcome.expected)
 
 
-def _of_suite(suite: str, outcome: Outcome) -> Iterator[Table]:
+def in_track(table: Table, track: str) -> Table:
+    """`table` as that of a track: one other than the main one is in its name and title, and said on top."""
+    if track == MAIN_TRACK:
+        return table
+    return replace(
+        table,
+        name=f"{track}/{table.name}",
+        title=f"{table.title} ({track} track)",
+        lead=(TRACK_LINES[track], *table.lead),
+    )
+
+
+def _of_suite(suite: str, tables: Iterable[Table], outcome: Outcome) -> Iterator[Table]:
     if suite == PAPER:
-        yield from (table for make in _TABLES if (table := make(outcome)) is not None)
+        yield from tables
         return
-    for table in (table for make in _SUITE_TABLES if (table := make(outcome)) is not None):
+    for table in tables:
         yield replace(
             table,
             name=f"{suite}/{table.name}",
@@ -156,7 +171,7 @@ def write_tables(outcome: Outcome, out: Path) -> list[Path]:
     texts = {out / name: text for name, text in table_texts(outcome).items()}
     for path, text in texts.items():
         write_text(path, text)
-    drawings = {out / f"{plot.name}.svg": plot for plot in dot_plots(outcome.suites[PAPER])}
+    drawings = {out / f"{plot.name}.svg": plot for plot in dot_plots(outcome.main.suites[PAPER])}
     for path, plot in drawings.items():
         plot.draw(path)
     _delete_others(out, {*texts, *drawings})
@@ -177,14 +192,16 @@ def write_means(outcome: Outcome, out: Path) -> list[Path]:
 
     Plain means over the data sets of the division that have the metric, shares rounded to four decimals; null
     where one of these has no value; `limit` where only so many images a subset were evaluated. A variant has
-    a file where it was run, a method one for each division. Files that an earlier run left are deleted.
+    a file where it was run, a method one for each division; a track other than the main one has a folder.
+    Files that an earlier run left are deleted.
     """
     files = {
-        out / division / f"{'.'.join(filter(None, system))}.json": {
+        out / ("" if track == MAIN_TRACK else track) / division / f"{'.'.join(filter(None, system))}.json": {
             metric: _rounded(own.over_datasets(datasets, metric).value) for metric in _MEANS
         }
-        for division, datasets in outcome.divisions.items()
-        for system, own in outcome.means.items()
+        for track, part in outcome.tracks.items()
+        for division, datasets in part.divisions.items()
+        for system, own in part.means.items()
         if not system.variant or any(own.ran_on(dataset) for dataset in datasets)
     }
     for path, means in files.items():

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from safetensors.torch import save
 from torch import Tensor
 
+from pipeline.cells import training_stage
 from pipeline.clip.tensors import read_safetensors, require_weights
 from pipeline.errors import WeightsError
 from pipeline.files import value_digest, write_bytes
@@ -115,7 +116,7 @@ def load_checkpoint(path: Path, method: LearntMethod) -> dict[str, Any]:
     for key, learnt, wanted in _moved(header["settings"], method):
         raise WeightsError(
             f"{path} was learnt by {method.name} with {key} {learnt}, not {wanted}: set it to that, or "
-            f"train anew: `dvc repro train@{provenance.get('auxiliary') or '<auxiliary set>'}`"
+            f"train anew: `dvc repro {training_stage(str(provenance.get('auxiliary') or '<auxiliary set>'))}`"
         )
     try:
         method.load_state(tensors)

@@ -1,12 +1,9 @@
 """Frozen features of an auxiliary set: one pass of the tower, read by every method and epoch.
 
-CLIP is frozen and there is no augmentation, so this is exact. Features lie on the tower's GPU where they fit
-there. Else they are in memory; with a folder, those of more than `MEMORY` bytes are memory-mapped files, of
-which the system keeps in memory what fits.
+There is no augmentation, so this is exact. `pipeline.clip.features` says where they lie.
 """
 
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +12,9 @@ from torch import Tensor
 
 from pipeline.clip import Clip, Tap
 from pipeline.clip.architecture import upload
-from pipeline.errors import DiskFullError
+from pipeline.clip.features import MEMORY, keep_features
 from pipeline.methods.auxiliary import AuxiliarySet
 from pipeline.methods.base import Batch
-
-MEMORY = 2 * 2**30
-"""Bytes of features in memory. One V-V tap of MVTec AD at 518 px is 7.3 GB, VAND's four are 39 GB."""
 
 
 @dataclass(frozen=True)
@@ -81,56 +75,18 @@ def collect_features(
         clip: The tower.
         auxiliary: The images.
         taps: The union of what the methods read.
-        batch: Images a pass.
-        folder: Where features beyond `memory` are memory-mapped; in memory without one, however many. Those
-            that fit on the tower's GPU stay there.
-        memory: Bytes that are kept in memory.
-        progress: Called with images done and images in all.
+        batch: As the others: see `keep_features`.
+        folder: Likewise.
+        memory: Likewise.
+        progress: Likewise.
 
     Raises:
         DiskFullError: the disk of `folder` has no room for them.
     """
-    total = len(auxiliary)
-    features: dict[Tap, Tensor] = {}
-    for start in range(0, total, batch):
-        images = torch.from_numpy(auxiliary.images[start : start + batch].copy())
-        parts = clip.encode_image(images, taps)
-        features = features or _allocate(total, parts, folder, memory)
-        for tap, part in parts.items():
-            features[tap][start : start + len(part)] = part
-        if progress:
-            progress(min(start + batch, total), total)
+    features = keep_features(
+        clip, auxiliary.images, taps, batch=batch, folder=folder, memory=memory, progress=progress
+    )
     home = next(iter(features.values())).device
     labels = torch.from_numpy(auxiliary.labels.astype("int64")).to(home)
     masks = torch.from_numpy(auxiliary.masks != 0).to(home)
     return FeatureCache(features, labels, masks, auxiliary, clip.device)
-
-
-def _room(device: torch.device) -> int:
-    """Bytes of features that may lie on `device`: three quarters of what is free, the rest for steps."""
-    return torch.cuda.mem_get_info(device)[0] // 4 * 3 if device.type == "cuda" else 0
-
-
-def _allocate(total: int, parts: Mapping[Tap, Tensor], folder: Path | None, memory: int) -> dict[Tap, Tensor]:
-    """Room for the taps of `total` images; `parts` are those of the first batch."""
-    shapes = {tap: (total, *part.shape[1:]) for tap, part in parts.items()}
-    need = sum(torch.Size(shape).numel() * torch.float32.itemsize for shape in shapes.values())
-    device = next(iter(parts.values())).device
-    if need <= _room(device):
-        return {tap: torch.empty(shape, device=device) for tap, shape in shapes.items()}
-    if folder is None or need <= memory:
-        return {tap: torch.empty(shape) for tap, shape in shapes.items()}
-    if need > (free := shutil.disk_usage(folder).free):
-        raise DiskFullError(
-            f"{folder}: {need / 2**30:.1f} GiB of features do not fit on this disk, which has"
-            f" {free / 2**30:.1f} GiB free; make room or put .zsad on another disk"
-        )
-    return {
-        tap: torch.from_file(
-            str(folder / f"tap{number}.f32"),
-            shared=True,
-            size=torch.Size(shape).numel(),
-            dtype=torch.float32,
-        ).view(shape)
-        for number, (tap, shape) in enumerate(shapes.items())
-    }

@@ -218,6 +218,10 @@ TAMPERED: dict[str, tuple[Callable[[Path], object], str]] = {
         rewritten(change(CELLS, learnt(), auxiliary="btad")),
         "tuned on btad, whose images it is measured on",
     ),
+    "tuned on the target among others": (
+        rewritten(change(CELLS, learnt(), auxiliary="visa+btad")),
+        "tuned on visa+btad, whose images it is measured on",
+    ),
     "a seed without a training": (redrawn(change(CELLS, learnt(), auxiliary=None)), "a seed and an auxiliary set"),
     "a value of a table": (edited("tables/table1.csv", "clip", "clop"), "tables/table1.csv: does not follow"),
     "a text of a table": (edited("tables/table1.md", "| CLIP", "| KLIP"), "tables/table1.md: does not follow"),

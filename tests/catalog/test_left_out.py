@@ -22,6 +22,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "datasets": ["mvtec", "visa", "sdd"],
         "own": ["widgets"],
         "auxiliaries": ["mvtec", "visa"],
+        "unions": ["mvtec+sdd", "sdd+visa+mvtec"],
         "left_out": [],
     }
 
@@ -44,6 +45,7 @@ def test_one_word_runs_what_is_here(asked: dict[str, Any]) -> None:
     assert catalog.leave_out(asked, stop=False) == ["mvtec", "visa"]
     assert asked["left_out"] == ["mvtec", "visa"]
     assert (asked["datasets"], asked["own"], asked["auxiliaries"]) == (["sdd"], ["widgets"], [])
+    assert asked["unions"] == []
     Path("data-paper/sdd").rmdir()
     Path("data-own/widgets").rmdir()
     with pytest.raises(DataError, match="no data set of the paper profile is here"):

@@ -1,5 +1,6 @@
 """Each rule of a method is broken once, and the check of that rule alone says so."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from pipeline.clip import Features, Global, Local, Tap
 from pipeline.conformance import METHOD_CHECKS, ConformanceError, build_method, check_method
 from pipeline.conformance import method as suite
 from pipeline.methods.base import LearntMethod, Method, Scores
+from pipeline.methods.batch import BatchMethod
 
 CLIP = {"layers": [8]}
 TOO_MANY: frozenset[Tap] = frozenset({Global(ln_post=True), Local("qk", 8), Local("qk", 1)})
@@ -46,6 +48,24 @@ def rescored(change: Any) -> Any:
         return made
 
     return changed
+
+
+def test_a_method_of_the_batch_track_is_checked_on_a_subset(monkeypatch: pytest.MonkeyPatch) -> None:
+    method = build_method("musc", {"layers": [8]})
+    assert not failed(method)
+    whole: Any = vars(type(method))["score_subset"]
+
+    def at_once(self: BatchMethod, features: Features, text: None, batch: int) -> Iterator[Scores]:
+        yield from whole(self, features, text, batch + 99)
+
+    def by_piece(self: BatchMethod, features: Features, text: None, batch: int) -> Iterator[Scores]:
+        for piece in whole(self, features, text, batch):
+            yield Scores(piece.image - piece.image.min(), piece.maps)
+
+    monkeypatch.setattr(type(method), "score_subset", at_once)
+    assert failed(method).keys() == {"batch_does_not_matter"}
+    monkeypatch.setattr(type(method), "score_subset", by_piece)
+    assert "in pieces than at once" in failed(method)["batch_does_not_matter"]
 
 
 def nan(scores: Scores, _: Features) -> Scores:

@@ -305,6 +305,8 @@ def test_what_does_not_fit_together_is_refused(tower: GivenTower, tmp_path: Path
         open_detector("coop", None, tower=tower)
     with pytest.raises(WeightsError, match="was learnt by anomalyclip, not by vand"):
         open_detector("vand", None, checkpoint=tmp_path / "a.safetensors", tower=tower)
+    with pytest.raises(ParamsError, match="musc is of the batch track"):
+        open_detector("musc", None, tower=tower)
     with pytest.raises(ParamsError, match="needs the tower 'main'"):
         open_detector("clip", None)
 

@@ -1,15 +1,19 @@
 """`prefect.yaml` and `zsad serve` offer the same two deployments."""
 
 from importlib import import_module, metadata
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from prefect.utilities.callables import parameter_schema
 
+from pipeline.catalog import names
 from pipeline.flows.benchmark import benchmark
+from pipeline.flows.request import offered
 from pipeline.flows.serving import run_due
-from tests.project import ROOT
+from pipeline.params import load_params
+from tests.project import ROOT, Project
 
 
 def test_the_form_offers_what_there_is() -> None:
@@ -18,7 +22,20 @@ def test_the_form_offers_what_there_is() -> None:
     assert offered["profile"]["enum"] == ["miniature", "paper"]
     assert "anomalyclip" in offered["methods"]["items"]["enum"]
     assert offered["datasets"]["type"] == "array"
-    assert "mvtec" in offered["datasets"]["items"]["enum"]
+    # What a profile or params.yaml has, and nothing that a run would refuse.
+    assert offered["datasets"]["items"]["enum"] == list(names())
+    assert "af_clip" not in offered["methods"]["items"]["enum"]
+
+
+def test_params_add_to_what_is_offered(project: Project) -> None:
+    project.set_param("methods", {"af_clip": {"layers": [8]}})
+    project.set_param("datasets", ["real_iad", "btad", "sdd"])
+    methods, datasets = offered()
+    assert methods == ("af_clip", *load_params(ROOT / "params.yaml").methods)
+    assert datasets[:3] == ("real_iad", "btad", "sdd")
+    assert set(datasets[3:]) == {*names()} - {"btad", "sdd"}
+    Path("params.yaml").write_text("methods: [")
+    assert offered() == (tuple(load_params(ROOT / "params.yaml").methods), names())
 
 
 def test_both_offer_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,7 +99,13 @@ def test_what_is_not_chosen_is_left_out_a_users_own_data_and_builds_included(pro
     [
         (Request(profile="papre"), "no profile 'papre'.*miniature, paper"),
         (Request(methods=["clop"]), "no method 'clop': did you mean 'clip'"),
-        (Request(datasets=["mvtec"]), "no data set 'mvtec'"),
+        (Request(datasets=["mvtec"]), "'mvtec': `dvc exp run -S suite=paper` runs it, and params.yaml has"),
+        (
+            Request("paper", datasets=["real_iad"]),
+            r"'real_iad': `dvc exp run -S suite=extended-2026\.12` runs",
+        ),
+        (Request("paper", ["af_clip"]), "'af_clip': put it under `methods` in params.yaml, as .*=extended`"),
+        (Request(datasets=["widgest"]), "no data set 'widgest': it has btad, sdd, headct, endo"),
     ],
 )
 def test_what_does_not_exist_is_named(project: Project, asked: Request, message: str) -> None:

@@ -114,6 +114,15 @@ def test_the_common_rule_may_not_leak_through_held_images_either() -> None:
     assert "leave cvc_colondb out of `datasets`" in refused[0][1]
 
 
+@pytest.mark.parametrize("dataset", ["visa", "cvc_clinicdb", "cvc_colondb"])
+def test_a_union_leaks_where_one_of_its_members_does(dataset: str) -> None:
+    united = replace(RETUNED, auxiliary="visa+cvc_clinicdb+colon_auxiliary", datasets=(dataset, "endo"))
+    groups, refused = plan([united], [Subset(dataset, "a", 12), Subset("endo", "colon", 12)])
+    assert [cell.key.dataset for cell, _ in refused] == [dataset]
+    assert "was tuned on visa+cvc_clinicdb+colon_auxiliary" in refused[0][1]
+    assert [cell.auxiliary for cell in cells(groups)] == ["visa+cvc_clinicdb+colon_auxiliary"]
+
+
 def test_a_broken_subset_costs_its_own_cells() -> None:
     broken = Subset("visa", "candle", 0, error="data/visa/candle/001.JPG cannot be decoded")
     groups, refused = plan([CLIP, ANOMALYCLIP], [SUBSETS[0], broken])

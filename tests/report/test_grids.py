@@ -87,7 +87,8 @@ def test_a_gap_says_why_and_numbers_lead_on(sources: Sources) -> None:
 
 
 def test_averages_are_those_of_the_tables(sources: Sources) -> None:
-    (grid,) = grids(averages(sources.outcome))
+    (table,) = averages(sources.outcome)
+    (grid,) = grids(table)
     assert [title for title, _ in grid.groups] == [
         "Industrial, image level",
         "Industrial, pixel level",

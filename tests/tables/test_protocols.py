@@ -103,9 +103,9 @@ def test_another_track_has_tables_of_its_own_and_no_rank_among_the_others(tmp_pa
     ]
     tables = build_tables(outcome(results, tmp_path))
     assert {it.system.method for it in tables["table1"].numbers()} == {"anomalyclip"}
-    assert {it.system.method for it in tables["batch/table1"].numbers()} == {"clip"}
-    assert {it.rank for it in tables["batch/table1"].numbers()} == {0}
-    assert tables["batch/table1"].title.endswith("(batch track)")
+    assert {it.system.method for it in tables["batch/industrial"].numbers()} == {"clip"}
+    assert {it.rank for it in tables["batch/industrial"].numbers()} == {0}
+    assert tables["batch/industrial"].title.endswith("(batch track)")
 
 
 def test_a_threshold_lets_no_more_normal_images_through_than_it_says() -> None:

@@ -113,4 +113,4 @@ def test_the_report_of_a_run_without_a_whole_division_has_no_average(tmp_path: P
     rows = [it for it in ROWS if it.dataset == "elpv"]
     alone = outcome(tmp_path, rows, {"elpv": EXTENDED_EXPECTED["elpv"]})
     assert alone.divisions == {}
-    assert averages(alone).sections[0].rows == ()
+    assert averages(alone)[0].sections[0].rows == ()

@@ -27,7 +27,7 @@ PRINTED_NAMES: Final = {
 """The paper's methods in the order of its tables, and what it calls them."""
 
 SINCE: Final = ("af_clip", "bayes_pfl", "faprompt", "glocalclip", "uniadet")
-"""Methods published since, which stand in tables beside the paper's."""
+"""Methods of the main track published since, which stand in tables beside the paper's."""
 
 _FILES: Final = {
     1: "table1_industrial.csv",
@@ -113,7 +113,7 @@ Source = Literal["paper", "authors' log", "other paper", "review thread"]
 
 @dataclass(frozen=True)
 class PublishedValue(RuleColumns):
-    """One printed number, with what is known of it by the rule; `track` is the main one for all.
+    """One printed number, with what is known of it by the rule.
 
     Attributes:
         table: 1 to 5 of the paper, `None` for a value from elsewhere.
@@ -176,7 +176,7 @@ def _source(number: int, method: str, dataset: str) -> Source:
 def _rule(source: Source, method: str, dataset: str) -> dict[str, str]:
     """The columns of `RuleColumns`, from `rule.csv` and the catalog."""
     build = catalog.record(dataset).build().name
-    return {"track": "main", "build_name": build, **_known_rules()[source, method]}
+    return {"build_name": build, **_known_rules()[source, method]}
 
 
 @cache
@@ -234,7 +234,7 @@ def published_subsets() -> tuple[PublishedValue, ...]:
 
 @cache
 def published_since() -> tuple[PublishedValue, ...]:
-    """Values of the methods in `SINCE`, by subset and as means over all."""
+    """Values of methods published since, of every track, by subset and as means over all."""
     return tuple(
         _by_subset(
             line["method"], line["dataset"], line["subset"], line["metric"], line["value"], line["source"]

@@ -1,0 +1,124 @@
+"""What is a method's own, broken in the code: the tests of that method fail, each by an assertion."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import pytest
+from torch import Tensor
+
+from pipeline.clip import Features, Tap
+from pipeline.clip.architecture import mix
+from pipeline.methods import af_clip, layers
+from pipeline.methods.auxiliary import AuxiliarySet
+from pipeline.methods.losses import binary_focal
+from pipeline.methods.uniadet import Decisions, UniADet
+from tests.clip.towers import Tower, make_tower
+
+from . import test_af_clip as of_af_clip
+from . import test_uniadet as of_uniadet
+
+Planted = Callable[[pytest.MonkeyPatch], None]
+
+
+@pytest.fixture(scope="module")
+def tower(tmp_path_factory: pytest.TempPathFactory) -> Tower:
+    return make_tower(tmp_path_factory.mktemp("tower"))
+
+
+def no_neighbours(patch: pytest.MonkeyPatch) -> None:
+    """AF-CLIP reads every patch alone."""
+    patch.setattr(af_clip, "neighbourhood", lambda tokens, _side, _sigma: tokens)
+
+
+def adaptor_without_queries(patch: pytest.MonkeyPatch) -> None:
+    """The adaptor attends by its values, as CLIP's V-V stream does."""
+    patch.setattr(layers, "mix", lambda layer, qkv: mix(layer, (qkv[2], qkv[2], qkv[2])))
+
+
+def no_alignment(patch: pytest.MonkeyPatch) -> None:
+    """Patches of unlike kinds are not driven apart."""
+    patch.setattr(af_clip, "patch_alignment", lambda tokens, _target: 0 * tokens.sum())
+
+
+def gradient_of_the_loss(patch: pytest.MonkeyPatch) -> None:
+    """Training follows the paper's loss where the public code does not."""
+    patch.setattr(af_clip, "focal_as_coded", binary_focal)
+
+
+def _logits_by(choose: Callable[[UniADet, Sequence[Tap], Tensor], tuple[Sequence[Tap], Tensor]]) -> Planted:
+    """UniADet compares other tokens, or with other rows."""
+    sound = UniADet._logits
+
+    def logits(self: UniADet, features: Features, taps: Sequence[Tap], rows: Tensor) -> Iterator[Tensor]:
+        return sound(self, features, *choose(self, taps, rows))
+
+    return lambda patch: patch.setattr(UniADet, "_logits", logits)
+
+
+def rows_of_both_tasks(self: UniADet, taps: Sequence[Tap], _rows: Tensor) -> tuple[Sequence[Tap], Tensor]:
+    """Maps are decided by the rows of images."""
+    return taps, self.trainable().image
+
+
+def rows_of_every_block(_self: UniADet, taps: Sequence[Tap], rows: Tensor) -> tuple[Sequence[Tap], Tensor]:
+    """All blocks are decided by the first one's rows."""
+    return taps, rows[:1].expand_as(rows)
+
+
+def tokens_of_the_last_block(
+    _self: UniADet, taps: Sequence[Tap], rows: Tensor
+) -> tuple[Sequence[Tap], Tensor]:
+    """One block is read under five rows."""
+    return [taps[-1]] * len(taps), rows
+
+
+def mosaics_of_any_class(patch: pytest.MonkeyPatch) -> None:
+    """The augmentation does not look at classes."""
+    patch.setattr(AuxiliarySet, "members", lambda self, _name: list(range(len(self))))
+
+
+def one_memory(patch: pytest.MonkeyPatch) -> None:
+    """The two tasks' rows are one parameter."""
+    sound = Decisions.__init__
+
+    def tied(self: Decisions, *args: Any) -> None:
+        sound(self, *args)
+        self.patch = self.image
+
+    patch.setattr(Decisions, "__init__", tied)
+
+
+FAULTS: dict[str, tuple[Planted, Callable[[Tower], object]]] = {
+    "af_clip: no neighbours": (no_neighbours, of_af_clip.test_scores),
+    "af_clip: adaptor without queries": (adaptor_without_queries, of_af_clip.test_scores),
+    "af_clip: no alignment": (no_alignment, partial(of_af_clip.step, gradient="as_coded")),
+    "af_clip: gradient of the loss": (gradient_of_the_loss, partial(of_af_clip.step, gradient="as_coded")),
+    "uniadet: rows of both tasks": (
+        _logits_by(rows_of_both_tasks),
+        of_uniadet.test_tasks_and_blocks_share_nothing,
+    ),
+    "uniadet: rows of every block": (
+        _logits_by(rows_of_every_block),
+        partial(of_uniadet.test_scores, fusion="late", joint=True),
+    ),
+    "uniadet: tokens of the last block": (
+        _logits_by(tokens_of_the_last_block),
+        partial(of_uniadet.test_scores, fusion="late", joint=True),
+    ),
+    "uniadet: one memory": (one_memory, of_uniadet.test_tasks_and_blocks_share_nothing),
+    "uniadet: mosaics of any class": (
+        mosaics_of_any_class,
+        lambda _: of_uniadet.test_a_mosaic_holds_its_image_and_others_of_the_class(2),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_seen(name: str, tower: Tower, monkeypatch: pytest.MonkeyPatch) -> None:
+    planted, check = FAULTS[name]
+    check(tower)
+    with monkeypatch.context() as patch:
+        planted(patch)
+        with pytest.raises(AssertionError):
+            check(tower)
