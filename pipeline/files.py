@@ -105,7 +105,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
             error.filename = str(path)  # which a user knows
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # on a file system that cannot be written, which has just been said
+            temporary.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -57,6 +57,21 @@ def test_a_fault_names_the_file_that_is_meant(tmp_path: Path) -> None:
     assert caught.value.filename == str(path)
 
 
+def test_a_file_system_that_cannot_be_written_names_the_file_that_is_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There even a file that is not there cannot be deleted."""
+
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    for name in ("write_bytes", "unlink"):
+        monkeypatch.setattr(Path, name, refuse)
+    with pytest.raises(OSError, match="Read-only") as caught:
+        write_text(tmp_path / "a.txt", "x")
+    assert caught.value.filename == str(tmp_path / "a.txt")
+
+
 def test_write_makes_missing_folders(tmp_path: Path) -> None:
     write_text(tmp_path / "a" / "b" / "c.txt", "x")
     assert (tmp_path / "a" / "b" / "c.txt").read_text() == "x"

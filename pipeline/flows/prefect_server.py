@@ -68,6 +68,8 @@ class Server(Kept):
             "PREFECT_SERVER_API_AUTH_STRING": self.secret,
             "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": self.address,
             "PREFECT__SERVER_FINAL": "1",
+            # Seen from Prefect's folder: an address ends at a `?` in a path, and the database lay elsewhere.
+            "PREFECT_SERVER_DATABASE_CONNECTION_URL": "sqlite+aiosqlite:///prefect.db",
         }
         command = [__name__, str(listening.fileno()), str(os.getpid())]
         make_private(log.parent)  # whoever writes into the database has his code run, too
@@ -137,6 +139,7 @@ def _kept_here(app: "ASGIApp") -> "ASGIApp":
 
 def _serve(handle: int, parent: int) -> None:
     end_with(parent)
+    os.chdir(os.environ["PREFECT_HOME"])
     import uvicorn
 
     config = uvicorn.Config(

@@ -140,7 +140,7 @@ class Served:
     def ask(self, method: str, path: str, **given: Any) -> httpx.Response:
         """A request with the password, past any proxy."""
         url = f"{self.address}/api{path}"
-        return httpx.request(method, url, timeout=20, auth=self.auth, trust_env=False, **given)
+        return httpx.request(method, url, timeout=60, auth=self.auth, trust_env=False, **given)
 
     def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
         answer = self.ask("POST", path, json=body or {})
