@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from pipeline.catalog import record
 from pipeline.cli import main
 from pipeline.cli.plan import _price_lines
 from pipeline.flows.request import composed_params
@@ -14,7 +15,7 @@ from pipeline.plan import Rates
 from pipeline.price import Price, price
 from tests.project import ROOT
 
-SLOW = Rates(start=10.0, cell=1.0, image=10.0, score=0.1, pixels=0.2, finish=0.3, memory=2**30)
+SLOW = Rates(start=10.0, cell=1.0, image=10.0, score=0.1, pixels=0.2, finish=0.3, part=0.0, memory=2**30)
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +71,16 @@ def test_training_steps(priced: Price) -> None:
     assert priced.steps > ours
 
 
+def here(priced: Price, workers: int) -> float:
+    """At slow rates; the groups are not cut."""
+    groups = [
+        SLOW.seconds(it.images, len(it.cells), masks=record(it.dataset).has_masks) for it in priced.groups
+    ]
+    return priced.here(dict.fromkeys(priced.towers, SLOW), groups, workers)
+
+
 def test_hours_follow_from_rates(priced: Price) -> None:
-    alone = priced.here(dict.fromkeys(priced.towers, SLOW), 1)
+    alone = here(priced, 1)
     pairs = sum(tower.tuned + 0.1 * tower.steps for tower in priced.towers.values())
     by_hand = 10 + 0.04 * priced.images + 10 * (3 * 22_893 + pairs)
     by_hand += priced.cells + 0.1 * sum(group.images * len(group.cells) for group in priced.groups)
@@ -80,7 +89,7 @@ def test_hours_follow_from_rates(priced: Price) -> None:
     ]
     by_hand += sum(0.3 * len(group.cells) + 0.2 * group.images * len(group.cells) for group in masked)
     assert alone == pytest.approx(by_hand)
-    assert priced.here(dict.fromkeys(priced.towers, SLOW), 8) < alone
+    assert here(priced, 8) < alone
 
 
 def test_an_estimate_is_operations_at_half_of_the_peak(priced: Price) -> None:
