@@ -25,6 +25,7 @@ from pipeline.catalog.tree import read_tree, some
 from pipeline.errors import DataError, ParamsError
 from pipeline.files import write_text
 from pipeline.params import Params
+from pipeline.process import git_environment
 from pipeline.progress import progress
 from pipeline.settings import read_yaml
 from pipeline.shards import Manifest, prepare, read_manifest
@@ -149,7 +150,9 @@ def track(paths: Sequence[Path], beside: Sequence[Path] = ()) -> list[Path]:
 
 def _run(*command: str) -> None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
+        done = subprocess.run(  # noqa: S603 - our own words
+            command, env=git_environment(), capture_output=True, text=True, check=False
+        )
     except OSError as error:
         raise DataError(f"{command[0]} cannot be run ({error}); install it") from error
     if done.returncode:

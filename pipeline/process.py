@@ -18,6 +18,13 @@ from threading import Thread
 _ROOT = Path("/")
 _GROUPS = Path("sys/fs/cgroup")
 _POLL_SECONDS = 0.5
+_OF_A_REPOSITORY = frozenset(
+    f"GIT_{name}"
+    for name in (
+        *("DIR", "WORK_TREE", "IMPLICIT_WORK_TREE", "INDEX_FILE", "COMMON_DIR", "PREFIX", "SHALLOW_FILE"),
+        *("OBJECT_DIRECTORY", "ALTERNATE_OBJECT_DIRECTORIES", "GRAFT_FILE", "NAMESPACE"),
+    )
+)
 
 
 def processors() -> int:
@@ -92,6 +99,14 @@ def open_standard_streams() -> None:
             os.set_inheritable(number, True)
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+def git_environment() -> dict[str, str]:
+    """The environment for git, without what ties it to another repository than that of its folder.
+
+    A hook of git starts with it. Git's own list of the names is `git rev-parse --local-env-vars`.
+    """
+    return {name: value for name, value in os.environ.items() if name not in _OF_A_REPOSITORY}
 
 
 def is_stopped(pid: int) -> bool:

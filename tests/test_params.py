@@ -70,7 +70,7 @@ def test_one_word_adds_the_methods_since_2024_behind_the_papers(profile: str) ->
     wider = composed(f"profile={profile}", "systems=extended")
     names = list(wider["methods"])
     assert names[:6] == list(six["methods"])
-    assert {"af_clip", "uniadet"} <= set(names[6:]) <= set(SINCE)
+    assert {"af_clip", "faprompt", "glocalclip", "uniadet"} <= set(names[6:]) <= set(SINCE)
     assert {key: value for key, value in wider.items() if key != "methods"} == {
         key: value for key, value in six.items() if key != "methods"
     }
@@ -106,6 +106,15 @@ def test_variants_compose_to_entries_without_an_error(choice: str, variants: int
     labels = [item.system.name for item in systems if not item.error]
     assert len(labels) == 6 + variants + 2
     assert one in labels
+
+
+def test_what_authors_chose_by_target_are_variants_of_the_extended_systems() -> None:
+    made = composed("profile=paper", "systems=extended", "variants=as_published")
+    systems = resolve_systems(parse_params(made))
+    assert not [item.error for item in systems if item.error]
+    labels = {item.system.name for item in systems}
+    assert {f"{method}[{name}]" for method, its in made["variants"].items() for name in its} <= labels
+    assert "glocalclip[for_mvtec]" in labels
 
 
 def test_committed_params_tune_two_methods_for_table_3(values: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.cli import main
+from pipeline.cli.plan import _price_lines
 from pipeline.flows.request import composed_params
 from pipeline.params import Params
 from pipeline.plan import Rates
@@ -92,12 +93,24 @@ def test_an_estimate_is_operations_at_half_of_the_peak(priced: Price) -> None:
 
 
 def test_what_a_method_does_beside_the_tower_is_counted_apart(paper: Params, priced: Price) -> None:
-    """AF-CLIP's adaptor is 141 GFLOP an image; UniADet passes half of its epochs' images again."""
-    methods = {**paper.methods, "af_clip": {}, "uniadet": {}}
+    """AF-CLIP's adaptor is 141 GFLOP an image, a text of FAPrompt's 20; UniADet redraws half its images.
+
+    Tuning takes three times as much an image and epoch: AF-CLIP has two epochs, FAPrompt 15.
+    """
+    methods = {**paper.methods, "af_clip": {}, "faprompt": {}, "uniadet": {}}
     wider = price(paper.model_copy(update={"methods": methods}))
     before, after = priced.towers["main"], wider.towers["main"]
-    assert before.own == 0
-    assert after.own == pytest.approx(before.images * 140.9e9, rel=1e-3)
+    assert (before.own, before.tuning) == ({}, {})
+    assert after.own == pytest.approx(
+        {"af_clip": before.images * 140.9e9, "faprompt": before.images * 20.457e9}, rel=1e-3
+    )
+    tuned = 3 * (1725 + 2162)
+    assert after.tuning == pytest.approx(
+        {"af_clip": 2 * tuned * 140.9e9, "faprompt": 15 * tuned * 20.457e9}, rel=1e-3
+    )
+    printed = [line.strip() for line in _price_lines(wider) if "beside it" in line]
+    assert "beside it faprompt: 0.468 PFLOP to evaluate, 3.58 to tune" in printed
+    assert len(printed) == 2
     assert after.flop == pytest.approx(before.flop, rel=0.01)
     assert after.tuned - before.tuned == round(15 * 0.5 * (1725 + 2162))
     assert after.images == before.images
@@ -115,7 +128,7 @@ def test_the_batch_track_has_passes_and_features_of_its_own(paper: Params, price
         (it.dataset, it.subset) for it in priced.groups if it.tower == "vand"
     ]
     pairs = sum(it.images * (it.images + 1) for it in own)  # each pair once, two operations a product
-    assert after.own == pytest.approx(12 * 37**4 * 1024 * pairs)
+    assert after.own == {"musc": pytest.approx(12 * 37**4 * 1024 * pairs)}
     largest = max(it.images for it in own) * (4 * 37**2 * 1024 + 768) * 4
     assert wider.features == max(priced.features, largest)
 

@@ -16,6 +16,7 @@ import click
 
 from pipeline.errors import ZsadError, printable
 from pipeline.params import load_params
+from pipeline.process import git_environment
 
 _EXPERIMENTS = "refs/exps/??/*/*"  # others are of a run of DVC itself
 
@@ -119,7 +120,12 @@ def _experiments() -> list[str]:
 def _git(*arguments: str) -> bytes | None:
     """What git prints, `None` when it fails or is not there."""
     try:
-        done = subprocess.run(["git", "--no-optional-locks", *arguments], capture_output=True, check=True)  # noqa: S603, S607
+        done = subprocess.run(  # noqa: S603
+            ["git", "--no-optional-locks", *arguments],  # noqa: S607
+            env=git_environment(),
+            capture_output=True,
+            check=True,
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout

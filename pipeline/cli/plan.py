@@ -184,8 +184,10 @@ def _price_lines(priced: "Price") -> Iterator[str]:
         yield (
             f"  tower {tower}: {cost.images:,} images to evaluate, {cost.tuned:,} to tune on,"
             f" {cost.flop / 1e12:.3g} TFLOP each"
-            + (f"; beside it methods' own {cost.own / 1e15:.3g} PFLOP" if cost.own else "")
         )
+        for system, flop in cost.own.items():
+            tuned = f", {cost.tuning[system] / 1e15:.3g} to tune" if cost.tuning[system] else ""
+            yield f"    beside it {system}: {flop / 1e15:.3g} PFLOP to evaluate{tuned}"
     for note in priced.unknown:
         yield f"  not known: {note}"
     yield "disk"

@@ -68,6 +68,12 @@ class TextTower:
         """Tokens of a prompt, start and end token included."""
         return len(_words(text)) + 2
 
+    def flop(self, tokens: int) -> float:
+        """Operations of a prompt of L `tokens`: 24 L W² + 4 L² W a block, and a projection."""
+        width, joint = self._model.text_projection.shape
+        block = 24 * tokens * width**2 + 4 * tokens**2 * width
+        return float(self.depth * block + 2 * width * joint)
+
     def encode(self, prompts: Sequence[str]) -> Tensor:
         """Embeddings of prompts, projected but not normalised: (n, D), not to be written to.
 

@@ -27,8 +27,8 @@ from pipeline.methods.base import (
     Weight,
     each_once,
 )
-from pipeline.methods.losses import dice, focal, total
-from pipeline.methods.prompt_learner import PromptLearner, PromptTuned, choose_words
+from pipeline.methods.losses import map_losses
+from pipeline.methods.prompt_learner import PromptLearner, PromptTuned, check_deep, choose_words
 from pipeline.methods.readout import MAX_SIGMA, Readout, similarities, to_grid, upsample
 
 
@@ -94,7 +94,10 @@ class AnomalyClip(PromptTuned):
 
     def __init__(self, settings: AnomalyClipSettings, clip: Clip, prompts: Path | None = None) -> None:
         super().__init__(settings, clip, prompts)
-        self._check()
+        self.require_layers(settings.layers)
+        if settings.attention != ("qk",):
+            self.require_start(settings.dpam_start, settings.layers)
+        check_deep(self, settings.deep_layers, settings.deep_tokens, settings.n_ctx)
         words = choose_words(self, settings.prompts, settings.n_ctx)
         self.class_aware = words.class_aware
         patches = tuple(
@@ -113,44 +116,13 @@ class AnomalyClip(PromptTuned):
         )
         self.reset(torch.Generator().manual_seed(0))
 
-    def _check(self) -> None:
-        settings, vision, text = self.settings, self.clip.vision, self.clip.text
-        self.require_layers(settings.layers)
-        if settings.attention != ("qk",):
-            start = settings.dpam_start
-            self.require(
-                start <= vision.depth, "dpam_start", f"{start}, but the image tower has {vision.depth} blocks"
-            )
-            first = min(settings.layers)
-            self.require(
-                start <= first, "dpam_start", f"{start} lies behind block {first}, which `layers` reads"
-            )
-        deep, tokens = settings.deep_layers, settings.deep_tokens
-        self.require(
-            deep < text.depth,
-            "deep_layers",
-            f"{deep}, but only {text.depth - 1} text blocks follow the first",
-        )
-        self.require(
-            deep == 0 or tokens <= settings.n_ctx,
-            "deep_tokens",
-            f"{tokens} tokens would overwrite more than the {settings.n_ctx} learnt vectors of n_ctx",
-        )
-
     def loss(self, features: Features, labels: Tensor, masks: Tensor, class_names: Sequence[str]) -> Losses:
         """Eq. 2: cross-entropy of the image, and λ times focal and both dice of each layer's map."""
         settings, readout = self.settings, self._readout
         text: Tensor = self._learner(class_names)
         logits = similarities(features[readout.head], text) / settings.temperature
-        layers = [
-            upsample(to_grid(patches), readout.size) for patches in readout.patch_layers(features, text)
-        ]
-        parts = {
-            "global": cross_entropy(logits, labels),
-            "focal": total(focal(maps, masks) for maps in layers),
-            "dice_abnormal": total(dice(maps[:, 1], masks) for maps in layers),
-            "dice_normal": total(dice(maps[:, 0], ~masks) for maps in layers),
-        }
+        maps = [upsample(to_grid(patches), readout.size) for patches in readout.patch_layers(features, text)]
+        parts = {"global": cross_entropy(logits, labels), **map_losses(maps, masks)}
         local = settings.focal_weight * parts["focal"] + settings.dice_weight * parts["dice_abnormal"]
         local = local + settings.dice_weight * parts["dice_normal"]
         return Losses(settings.global_weight * parts["global"] + settings.local_weight * local, parts)

@@ -248,6 +248,16 @@ class Method(ABC):
                 1 <= layer <= depth, "layers", f"{layer} is no block; the image tower has 1 to {depth}"
             )
 
+    def require_start(self, start: int, layers: Sequence[int]) -> None:
+        """Refuse a first block of the local path that lies behind what is read.
+
+        Raises:
+            ParamsError: `dpam_start` is none of the image tower's blocks, or behind one of `layers`.
+        """
+        depth, first = self.clip.vision.depth, min(layers)
+        self.require(start <= depth, "dpam_start", f"{start}, but the image tower has {depth} blocks")
+        self.require(start <= first, "dpam_start", f"{start} lies behind block {first}, which `layers` reads")
+
     @property
     @abstractmethod
     def taps(self) -> frozenset[Tap]:

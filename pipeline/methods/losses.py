@@ -1,10 +1,10 @@
-"""Losses of maps as the public codes have them: AnomalyCLIP's and VAND's (paper Eq. 2), and AF-CLIP's."""
+"""Losses as the public codes have them: AnomalyCLIP's and VAND's (paper Eq. 2), AF-CLIP's, FAPrompt's."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy
+from torch.nn.functional import binary_cross_entropy, normalize
 
 _EPSILON = 1e-5  # smooths the labels inside the focal loss
 _GAMMA = 2
@@ -42,6 +42,20 @@ def dice(maps: Tensor, masks: Tensor) -> Tensor:
     return 1 - overlap.mean()
 
 
+def map_losses(maps: Sequence[Tensor], masks: Tensor) -> dict[str, Tensor]:
+    """`focal` and `dice` of both channels, each a sum over maps.
+
+    Args:
+        maps: Probabilities, each (B, 2, S, S), channel 0 normal, 1 abnormal.
+        masks: Bool (B, S, S), true where anomalous.
+    """
+    return {
+        "focal": total(focal(each, masks) for each in maps),
+        "dice_abnormal": total(dice(each[:, 1], masks) for each in maps),
+        "dice_normal": total(dice(each[:, 0], ~masks) for each in maps),
+    }
+
+
 def binary_focal(p: Tensor, target: Tensor, gamma: float) -> Tensor:
     """Cross-entropy times (1 − q)^γ with q = p·t + (1 − p)(1 − t), mean over all values.
 
@@ -66,6 +80,12 @@ def focal_as_coded(p: Tensor, target: Tensor, gamma: float) -> Tensor:
     slope = (1 + held) / rest.clamp(min=1e-12) - 2 * gamma * rest.log().clamp(min=-100)
     surrogate = (p - held) * held ** (gamma - 1) * slope * normal
     return binary_focal(torch.where(normal, held, p), target, gamma) + surrogate.mean()
+
+
+def likeness(features: Tensor) -> Tensor:
+    """Sum over all pairs of rows (N, D) of their absolute cosine (FAPrompt)."""
+    unit = normalize(features, dim=-1)
+    return (unit @ unit.T).triu(diagonal=1).abs().sum()
 
 
 def patch_alignment(tokens: Tensor, target: Tensor) -> Tensor:

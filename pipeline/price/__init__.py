@@ -99,7 +99,8 @@ class Price:
 
     def _on(self, device: Device) -> float:
         towers = sum(
-            it.flop * it.passes / device.rate(it.precision) + it.own / device.rate("float32")
+            it.flop * it.passes / device.rate(it.precision)
+            + sum((*it.own.values(), *it.tuning.values())) / device.rate("float32")
             for it in self.towers.values()
         )
         metrics = _COUNT_SECONDS * self.maps + _FINISH_SECONDS * self.cells
@@ -112,7 +113,8 @@ class Price:
             for it in self.groups
         ]
         tuning = sum(
-            rates[name].image * (tower.tuned + STEP_IMAGES * tower.steps)
+            rates[name].image
+            * (tower.tuned + STEP_IMAGES * tower.steps + sum(tower.tuning.values()) / tower.flop)
             for name, tower in self.towers.items()
             if tower.tuned
         )

@@ -24,6 +24,7 @@ STEP_IMAGES = 0.1
 """A step of training in passes of an image: AnomalyCLIP's are 0.04 (benchmarks/RESULTS.md), VAND's 0.2."""
 
 _FLOAT = 4  # bytes
+_LEARNING = 3  # forwards once, backwards as much again for the inputs and for the parameters
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,9 @@ class TowerCost:
         images: passes of an image in evaluation.
         tuned: passes of an image for tuning.
         steps: of all trainings.
-        own: operations of what methods do beside the tower in evaluation: adaptors, texts of each image.
+        own: system to operations of what it does beside the tower in evaluation: an adaptor, a text of each
+            image; only those that do anything.
+        tuning: likewise in tuning.
         precision: of its blocks.
     """
 
@@ -49,7 +52,8 @@ class TowerCost:
     images: int
     tuned: int
     steps: int
-    own: float
+    own: dict[str, float]
+    tuning: dict[str, float]
     precision: str
 
     @property
@@ -69,7 +73,7 @@ def tower_costs(
         built = [
             (it, methods.build(it.system.method, it.settings, clip)) for it in systems if it.tower == name
         ]
-        own = {it.system: method for it, method in built}
+        own, tuning = _beside(built, [group for group in groups if group.tower == name])
         tuned = [method for it, method in built if it.learnt and isinstance(method, LearntMethod)]
         learnt = frozenset[Tap]().union(*(method.loss_taps for method in tuned))
         features = sum(tap_bytes(clip, tap) for tap in learnt)
@@ -79,6 +83,9 @@ def tower_costs(
             for auxiliary in trained_on(params, resolved):
                 sets.add(auxiliary)
                 redrawn += len(params.seeds) * _redrawn(method, auxiliary, images[auxiliary])
+                if (system := resolved.system.name) in tuning:
+                    passes = len(params.seeds) * _epochs(method, auxiliary) * images[auxiliary]
+                    tuning[system] += _LEARNING * passes * method.flop
                 trainings += len(params.seeds)
                 steps += len(params.seeds) * _steps(method, auxiliary, images[auxiliary])
         largest = max([largest, *(images[auxiliary] * features for auxiliary in sets)])
@@ -94,15 +101,25 @@ def tower_costs(
             images=sum(group.images for group in groups if group.tower == name),
             tuned=sum(images[auxiliary] for auxiliary in sets) + round(redrawn),
             steps=steps,
-            own=sum(
-                _own(own[cell.resolved.system], group.images)
-                for group in groups
-                if group.tower == name
-                for cell in group.cells
-            ),
+            own=own,
+            tuning=tuning,
             precision=clip.spec.precision,
         )
     return costs, largest, trainings
+
+
+def _beside(
+    built: Sequence[tuple[ResolvedSystem, Method]], groups: Sequence[Group]
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Operations in evaluation of the systems that do anything beside the tower; those in tuning, still 0."""
+    own: dict[str, float] = {}
+    for resolved, method in built:
+        cells = (
+            group.images for group in groups for it in group.cells if it.resolved.system == resolved.system
+        )
+        if flop := sum(_own(method, images) for images in cells):
+            own[resolved.system.name] = flop
+    return own, dict.fromkeys(own, 0.0)
 
 
 def _own(method: Method, images: int) -> float:
@@ -123,6 +140,12 @@ def _redrawn(method: Method, auxiliary: str, images: int) -> float:
         return 0.0
     stages = method.settings.training_on(auxiliary)
     return sum(training.epochs * training.redrawn * images for training in stages)
+
+
+def _epochs(method: Method, auxiliary: str) -> int:
+    if not isinstance(method.settings, LearntSettings):
+        return 0
+    return sum(training.epochs for training in method.settings.training_on(auxiliary))
 
 
 def _steps(method: Method, auxiliary: str, images: int) -> int:

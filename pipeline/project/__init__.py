@@ -11,6 +11,7 @@ from shutil import copyfile
 
 from pipeline.errors import ProjectError
 from pipeline.miniature.datasets import write_all
+from pipeline.process import git_environment
 
 _HERE = Path(__file__).resolve().parent
 _FILES = {
@@ -48,9 +49,10 @@ def create(folder: Path) -> None:
 def _make_repository(folder: Path) -> None:
     """DVC keeps experiments in git; a folder inside a repository has one."""
     inside = ["git", "-C", str(folder), "rev-parse", "--git-dir"]
+    environment = git_environment()
     try:
-        if subprocess.run(inside, capture_output=True, check=False).returncode:  # noqa: S603
-            subprocess.run(["git", "init", "-q", str(folder)], check=True)  # noqa: S603, S607
+        if subprocess.run(inside, env=environment, capture_output=True, check=False).returncode:  # noqa: S603
+            subprocess.run(["git", "init", "-q", str(folder)], env=environment, check=True)  # noqa: S603, S607
     except (OSError, subprocess.CalledProcessError) as error:
         raise ProjectError(
             f"{folder}: git does not work here ({error}); install it, then try again"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeline.files import write_json
+from pipeline.process import git_environment
 from pipeline.results.schema import SCHEMA_VERSION
 
 _LIBRARIES: Final = (
@@ -82,7 +83,9 @@ def _version(name: str) -> str | None:
 def _git(repository: Path, *arguments: str) -> str | None:
     command = ["git", "--no-optional-locks", "-C", str(repository), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)  # noqa: S603
+        done = subprocess.run(  # noqa: S603
+            command, env=git_environment(), capture_output=True, text=True, check=True, timeout=30
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()

@@ -15,6 +15,7 @@ def test_a_project_is_the_repositorys_settings_and_links_to_the_code(
 ) -> None:
     drawn: list[Path] = []
     monkeypatch.setattr(project, "write_all", drawn.append)  # 11 s
+    monkeypatch.setenv("GIT_DIR", str(ROOT / ".git"))  # as a hook of git sets it
     folder = tmp_path / "bench"
     said = CliRunner().invoke(main, ["init", str(folder)])
     assert said.exit_code == 0, said.output

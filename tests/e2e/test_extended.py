@@ -15,7 +15,12 @@ from tests.test_params import composed
 pytestmark = [pytest.mark.e2e, pytest.mark.soak, pytest.mark.timeout(1800)]
 
 DATASETS = ["mvtec", "visa", "mpdd", "btad", "dtd_synthetic", "isic"]
-LEVELS = {"af_clip": "pixel_auroc", "uniadet": "pixel_auroc"}
+LEVELS = {
+    "af_clip": "pixel_auroc",
+    "faprompt": "pixel_auroc",
+    "glocalclip": "pixel_auroc",
+    "uniadet": "pixel_auroc",
+}
 """What each is meant for."""
 UNLEARNT = {("af_clip", 7)}
 """Stays below chance, where the tiny CLIP's hand-written words leave it."""

@@ -1,6 +1,7 @@
 """What is a method's own, broken in the code: the tests of that method fail, each by an assertion."""
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from functools import partial
 from typing import Any
 
@@ -9,13 +10,18 @@ from torch import Tensor
 
 from pipeline.clip import Features, Tap
 from pipeline.clip.architecture import mix
-from pipeline.methods import af_clip, layers
+from pipeline.methods import af_clip, faprompt, glocalclip, layers
 from pipeline.methods.auxiliary import AuxiliarySet
+from pipeline.methods.faprompt import FaPrompt
+from pipeline.methods.glocalclip import GlocalClip
 from pipeline.methods.losses import binary_focal
+from pipeline.methods.prompt_learner import CompoundLearner
 from pipeline.methods.uniadet import Decisions, UniADet
 from tests.clip.towers import Tower, make_tower
 
 from . import test_af_clip as of_af_clip
+from . import test_faprompt as of_faprompt
+from . import test_glocalclip as of_glocalclip
 from . import test_uniadet as of_uniadet
 
 Planted = Callable[[pytest.MonkeyPatch], None]
@@ -89,6 +95,60 @@ def one_memory(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Decisions, "__init__", tied)
 
 
+def one_pair(patch: pytest.MonkeyPatch) -> None:
+    """GlocalCLIP reads the image by its local prompts."""
+    sound = GlocalClip._text
+    patch.setattr(GlocalClip, "_text", lambda self: sound(self)[[1, 1]])
+
+
+def ties_unlike_states(patch: pytest.MonkeyPatch) -> None:
+    """Global normal and local abnormal text are pulled together."""
+    sound = glocalclip._triplet
+    patch.setattr(
+        glocalclip, "_triplet", lambda anchors, others, margin: sound(anchors, others.flip(0), margin)
+    )
+
+
+def _compound_with(change: Callable[[CompoundLearner, Tensor | None], None]) -> Planted:
+    """Abnormal prompts are made of altered normal vectors."""
+    sound = CompoundLearner.abnormal_features
+
+    def features(self: CompoundLearner, shifts: Tensor | None = None) -> Tensor:
+        altered = deepcopy(self)
+        change(altered, shifts)
+        return sound(altered, None if shifts is None else 0 * shifts)
+
+    return lambda patch: patch.setattr(CompoundLearner, "abnormal_features", features)
+
+
+def without_the_normal_vectors(learner: CompoundLearner, _shifts: Tensor | None) -> None:
+    """Abnormal prompts do not begin as the normal one does."""
+    learner.normal.data.zero_()
+
+
+def prior_of_the_normal_vectors(learner: CompoundLearner, shifts: Tensor | None) -> None:
+    """FAPrompt's prior moves the vectors that both states share."""
+    if shifts is not None:
+        learner.normal.data += shifts[:1, None]
+
+
+def no_prior(patch: pytest.MonkeyPatch) -> None:
+    """All of FAPrompt's images share one text."""
+    sound = FaPrompt._priors
+    patch.setattr(FaPrompt, "_priors", lambda self, patches, p: 0 * sound(self, patches, p))
+
+
+def unused_order(patch: pytest.MonkeyPatch) -> None:
+    """The most abnormal patches are asked for and not taken, as in the public code."""
+    sound = FaPrompt._priors
+    patch.setattr(FaPrompt, "_priors", lambda self, patches, p: sound(self, patches, 0 * p))
+
+
+def prompts_left_alike(patch: pytest.MonkeyPatch) -> None:
+    """FAPrompt's abnormal prompts are not driven apart."""
+    patch.setattr(faprompt, "likeness", lambda features: 0 * features.sum())
+
+
 FAULTS: dict[str, tuple[Planted, Callable[[Tower], object]]] = {
     "af_clip: no neighbours": (no_neighbours, of_af_clip.test_scores),
     "af_clip: adaptor without queries": (adaptor_without_queries, of_af_clip.test_scores),
@@ -111,6 +171,19 @@ FAULTS: dict[str, tuple[Planted, Callable[[Tower], object]]] = {
         mosaics_of_any_class,
         lambda _: of_uniadet.test_a_mosaic_holds_its_image_and_others_of_the_class(2),
     ),
+    "glocalclip: one pair": (one_pair, of_glocalclip.scores_agree),
+    "glocalclip: ties unlike states": (ties_unlike_states, of_glocalclip.step_agrees),
+    "glocalclip: no normal vectors": (
+        _compound_with(without_the_normal_vectors),
+        of_glocalclip.scores_agree,
+    ),
+    "faprompt: no prior": (no_prior, partial(of_faprompt.scores_agree, prior="first_10")),
+    "faprompt: unused order": (unused_order, partial(of_faprompt.scores_agree, prior="top_10")),
+    "faprompt: prior of the normal vectors": (
+        _compound_with(prior_of_the_normal_vectors),
+        partial(of_faprompt.scores_agree, prior="first_10"),
+    ),
+    "faprompt: prompts left alike": (prompts_left_alike, partial(of_faprompt.step_agrees, prior="first_10")),
 }
 
 

@@ -1,6 +1,7 @@
 import json
 import os
 import platform
+import shutil
 import subprocess
 from importlib import metadata
 from pathlib import Path
@@ -33,6 +34,19 @@ def test_revision_of_a_clean_and_of_a_changed_checkout(checkout: Path) -> None:
     assert git_revision(checkout) == {"commit": commit, "changed": False}
     (checkout / "file").write_text("2")
     assert git_revision(checkout) == {"commit": commit, "changed": True}
+
+
+def test_the_revision_is_that_of_the_checkout_in_a_hook_of_another(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(checkout, other)
+    _git(other, "commit", "-q", "--no-verify", "--allow-empty", "-m", "second")
+    commit = _git(checkout, "rev-parse", "HEAD")
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(other))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(other / ".git" / "index"))
+    assert git_revision(checkout) == {"commit": commit, "changed": False}
 
 
 def test_no_revision_outside_a_checkout(tmp_path: Path) -> None:

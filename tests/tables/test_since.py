@@ -89,6 +89,20 @@ def test_every_value_says_where_it_is_from_and_how_it_stands_to_the_rule() -> No
     assert (auroc.percent, auroc.source, auroc.epochs_rule) == (92.3419, "authors' log", "last")
 
 
+def test_glocalclips_values_are_those_of_its_table() -> None:
+    """Its printed means; medical sets are measured with what was tuned on medical ones."""
+    values = [it for it in published_since() if it.method == "glocalclip"]
+    assert {it.chosen_on_target for it in values} == {"yes"}
+    medical = {"headct", "brainmri", "br35h", "isic", "cvc_colondb", "cvc_clinicdb", "kvasir", "endo", "tn3k"}
+    assert {it.dataset for it in values if it.protocol == "own"} == medical
+    assert {it.dataset for it in values if it.protocol == "mvtec"} == {it.dataset for it in values} - medical
+    printed = {"image_auroc": 87.4, "image_ap": 90.0, "pixel_auroc": 95.3, "pixel_pro": 83.9}
+    for metric, mean in printed.items():
+        industrial = [it.percent for it in values if it.metric == metric and it.dataset not in medical]
+        assert len(industrial) == 6
+        assert round(fmean(industrial), 1) == mean
+
+
 def test_the_papers_tables_stay_the_papers(tables: dict[str, Table], tmp_path: Path) -> None:
     for name in ("table1", "table2"):
         assert [system.method for system in tables[name].outcome.means] == list(PRINTED_NAMES)

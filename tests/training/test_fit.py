@@ -24,6 +24,14 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "coop": {"layers": [6], "training": {"epochs": 3, "batch": 4}},
     "vand": {"layers": [3, 6], "training": {"epochs": 2}},
     "af_clip": {"layers": [3, 6], "training": {"epochs": 2}},
+    "faprompt": {
+        "layer": 6,
+        "dpam_start": 3,
+        "abnormal_prompts": 2,
+        "deep_layers": 4,
+        "training": {"epochs": 2},
+    },
+    "glocalclip": {"layers": [6], "dpam_start": 3, "deep_layers": 4, "training": {"epochs": 2}},
     "uniadet": {"layers": [3, 6], "training": {"epochs": 2, "lr": 1e-4, "augment": 0}},
 }
 
