@@ -17,6 +17,7 @@ HOSTILE: dict[str, tuple[list[str], str]] = {
     "own": ([*PATHS], "prepare_own"),
     "datasets": (["btad", "sdd", "../../samples"], "prepare"),
     "auxiliaries": (["btad", "sdd", "../../samples"], "train"),
+    "unions": (["btad+sdd", "../../samples", "btad+../../samples"], "train_union"),
 }
 MAY_CHANGE = {".git", ".dvc", ".prefect", ".zsad", "params.yaml", "dvc.lock", ".gitignore"}
 PROFILES = ("../../outside", "../samples")
