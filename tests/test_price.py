@@ -125,6 +125,22 @@ def test_what_a_method_does_beside_the_tower_is_counted_apart(paper: Params, pri
     assert after.images == before.images
 
 
+def test_texts_of_each_image_are_counted_apart(paper: Params, priced: Price) -> None:
+    """Bayes-PFL's cost 152 GFLOP an image beside a tower of 1,014; its two stages draw every picture anew.
+
+    By hand: 30 epochs less the pictures that are left as they are, (1 - 0.4) / 32 on MVTec AD and 1 / 32.
+    """
+    wider = price(paper.model_copy(update={"methods": {**paper.methods, "bayes_pfl": {}}}))
+    before, after = priced.towers["vand"], wider.towers["vand"]
+    assert after.own == {"bayes_pfl": pytest.approx(22_893 * 152.2e9, rel=1e-3)}
+    of_loss = 6 / 60 * 133e9 + 4 * (2.15e9 + 1.44e9) + 0.7e9  # one draw, and one pair of it compared
+    assert after.tuning == {"bayes_pfl": pytest.approx(3 * 30 * (1725 + 2162) * of_loss, rel=0.02)}
+    assert after.flop == before.flop, "its taps are VAND's"
+    redrawn = 30 * (1725 * (1 - 0.6 / 32) + 2162 * (1 - 1 / 32))
+    assert after.tuned - before.tuned == pytest.approx(redrawn, abs=1)
+    assert after.steps - before.steps == 30 * (54 + 68)
+
+
 def test_the_batch_track_has_passes_and_features_of_its_own(paper: Params, priced: Price) -> None:
     """MuSc compares all pairs of images of a subset."""
     wider = price(paper.model_copy(update={"methods": {**paper.methods, "musc": {}}}))

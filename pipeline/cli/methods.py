@@ -52,7 +52,7 @@ def methods() -> None:
 def import_checkpoint(
     params_file: Path, source: Path, target: Path, *, form: str, options: DetectorOptions
 ) -> None:
-    """Convert an official AnomalyCLIP or VAND checkpoint to ours, or ours to an official one.
+    """Convert an official AnomalyCLIP, VAND or Bayes-PFL checkpoint to ours, or ours to an official one.
 
     The tower is loaded, because the official files repeat parts of it: a file of another tower is refused.
 
