@@ -129,7 +129,7 @@ def _simulated(alone: list[Outcome], measured: float) -> str:
         (of_runs[0][0], statistics.median(seconds for _, seconds in of_runs))
         for of_runs in zip(*(run.durations for run in alone), strict=True)
     ]
-    simulations = simulate(groups, _SIMULATED, start=start)
+    simulations = simulate(lambda _: groups, _SIMULATED, start=start)
     rows = [
         [str(it.workers), f"{it.seconds:.2f}", f"{it.speedup:.2f}", f"{it.busy:.0%}", it.limit]
         for it in simulations

@@ -20,7 +20,8 @@ from benchmarks.subjects import blank_set, build, paper_params
 from pipeline import methods
 from pipeline.clip import Clip, TowerSpec, load_clip
 from pipeline.clip.architecture import build_model, read_config
-from pipeline.execution.counts import DeviceMasks, DevicePixels
+from pipeline.execution.counts import DevicePixels
+from pipeline.execution.device_masks import DeviceMasks
 from pipeline.execution.examples import small_maps
 from pipeline.execution.systems import resolve_systems
 from pipeline.execution.tasks import tower_spec

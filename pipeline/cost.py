@@ -26,7 +26,7 @@ from pipeline.cells import members
 from pipeline.clip import Clip, TowerSpec, load_clip
 from pipeline.clip.architecture import build_model, read_config
 from pipeline.errors import ParamsError
-from pipeline.execution.scoring import release_memory
+from pipeline.execution.batches import release_memory
 from pipeline.execution.systems import resolve_systems
 from pipeline.execution.tasks import tower_spec
 from pipeline.methods.base import LearntMethod, Method

@@ -23,9 +23,9 @@ from pipeline.catalog import Sample
 from pipeline.catalog.images import decode
 from pipeline.cells import members
 from pipeline.errors import DataError
-from pipeline.execution.systems import resolve_systems
+from pipeline.execution.systems import plan_cells, resolve_systems
 from pipeline.params import Params
-from pipeline.plan import Subset, make_plan
+from pipeline.plan import Subset
 from pipeline.progress import Steps, progress
 from pipeline.shards.arrays import crop_to
 
@@ -120,13 +120,7 @@ def _cells(params: Params) -> dict[tuple[str, str], list[str]]:
         for dataset in catalog.evaluated(params.every_dataset)
         for name in _record(params, dataset).subset_names
     ]
-    groups, _ = make_plan(
-        resolve_systems(params),
-        subsets,
-        seeds=params.seeds,
-        tuned_on=params.tuned_on,
-        holds_images_of=lambda auxiliary: catalog.record(auxiliary).holds_images_of,
-    )
+    groups, _ = plan_cells(params, resolve_systems(params), subsets)
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
     for group in groups:
         for cell in group.cells:

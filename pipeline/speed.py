@@ -13,7 +13,7 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from copy import deepcopy
 from dataclasses import asdict, replace
@@ -21,6 +21,7 @@ from functools import partial
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,10 @@ from pipeline.clip import load_clip
 from pipeline.clip.architecture import build_model, read_config
 from pipeline.clip.memory import fitting_batch
 from pipeline.errors import ZsadError
-from pipeline.execution.counts import DevicePixels, masks_on, pixel_state
+from pipeline.execution.counts import gathered, pixel_state
+from pipeline.execution.device_masks import masks_on
+from pipeline.execution.ranges import in_pieces, length
+from pipeline.execution.store import PartStore
 from pipeline.execution.tasks import GroupTask, code_digest
 from pipeline.files import read_json, value_digest, write_json
 from pipeline.methods.base import Method
@@ -105,12 +109,24 @@ def rates(
     return found
 
 
-def costs(tasks: Iterable[GroupTask], measured: Mapping[str, Rates]) -> list[tuple[str, float]]:
-    """Label and expected seconds of each group on a worker that is up, at the `rates` of every tower."""
-    return [
-        (task.label, measured[task.kind].seconds(task.images, len(task.cells), masks=task.masks))
-        for task in tasks
-    ]
+def costs(
+    tasks: Sequence[GroupTask], measured: Mapping[str, Rates], workers: int = 1
+) -> list[tuple[str, float]]:
+    """Label and expected seconds of each group or range, cut for so many `workers` as a run cuts them.
+
+    In the order of a run, each on a worker that is up.
+
+    Args:
+        tasks: groups.
+        measured: the `rates` of every tower.
+        workers: that share them.
+    """
+    seconds: list[tuple[GroupTask, float]] = []
+    for group, pieces in in_pieces(tasks, workers):
+        images = [piece.images_to_score for piece in pieces]
+        rate = measured[group.kind]
+        seconds += zip(pieces, rate.pieces(images, len(group.cells), masks=group.masks), strict=True)
+    return [(piece.label, found) for piece, found in sorted(seconds, key=lambda it: -length(it[0]))]
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
@@ -218,13 +234,11 @@ class _Bench:
     def count(self) -> None:
         """What is left of counting at the end of a group."""
         for state in self._states:
-            if isinstance(state, DevicePixels):
-                state.state()
+            gathered(state)
 
     def gathered(self) -> PixelState:
         """The pixels of one cell so far."""
-        state = self._states[0]
-        return state.state() if isinstance(state, DevicePixels) else state
+        return gathered(self._states[0])
 
     def _wait(self) -> None:
         if self._clip.device.type == "cuda":
@@ -252,10 +266,11 @@ def measure(task: GroupTask, *, counted: bool) -> Rates:
             bench.encode(count := bench.least(count))
         score = _mean_seconds(lambda: bench.score(count)) / count
         pixels, finish = _pixel_seconds(bench, count, counted=counted) if task.masks else (0.0, 0.0)
+        part = _part_seconds(bench.gathered()) if task.masks else 0.0
     cells = len(bench)
     pair, score = (score / count, 0.0) if bench.whole else (0.0, score)
     peak = _peak(task.device)
-    return Rates(bench.start, build / cells, image, score / cells, pixels, finish, peak, pair / cells)
+    return Rates(bench.start, build / cells, image, score / cells, pixels, finish, part, peak, pair / cells)
 
 
 def _pixel_seconds(bench: _Bench, count: int, *, counted: bool) -> tuple[float, float]:
@@ -273,6 +288,20 @@ def _pixel_seconds(bench: _Bench, count: int, *, counted: bool) -> tuple[float, 
     many = len(state.sketches)
     drawing = max(0.0, (_seconds(lambda: _finish(state)) - short) / (many - few))
     return gathering / (few - before) / len(bench) + drawing, max(0.0, short - few * drawing)
+
+
+def _part_seconds(state: PixelState) -> float:
+    """Of a cell and a range: its part kept, read twice as a group does it, and added."""
+    rows, names = range(len(state.sketches)), [sketch.name for sketch in state.sketches]
+    with TemporaryDirectory() as folder:
+        store = PartStore(Path(folder))
+
+        def keep_and_add() -> None:
+            store.put("part", rows, state.arrays())
+            store.get("part", rows)
+            deepcopy(state).merge(PixelState.restored(store.get("part", rows) or {}, names))
+
+        return _seconds(keep_and_add)
 
 
 def _pixels(state: PixelState) -> int:

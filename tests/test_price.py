@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from pipeline.catalog import record
 from pipeline.cli import main
 from pipeline.cli.plan import _price_lines
 from pipeline.flows.request import composed_params
@@ -14,7 +15,7 @@ from pipeline.plan import Rates
 from pipeline.price import Price, price
 from tests.project import ROOT
 
-SLOW = Rates(start=10.0, cell=1.0, image=10.0, score=0.1, pixels=0.2, finish=0.3, memory=2**30)
+SLOW = Rates(start=10.0, cell=1.0, image=10.0, score=0.1, pixels=0.2, finish=0.3, part=0.0, memory=2**30)
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +71,16 @@ def test_training_steps(priced: Price) -> None:
     assert priced.steps > ours
 
 
+def here(priced: Price, workers: int) -> float:
+    """At slow rates; the groups are not cut."""
+    groups = [
+        SLOW.seconds(it.images, len(it.cells), masks=record(it.dataset).has_masks) for it in priced.groups
+    ]
+    return priced.here(dict.fromkeys(priced.towers, SLOW), groups, workers)
+
+
 def test_hours_follow_from_rates(priced: Price) -> None:
-    alone = priced.here(dict.fromkeys(priced.towers, SLOW), 1)
+    alone = here(priced, 1)
     pairs = sum(tower.tuned + 0.1 * tower.steps for tower in priced.towers.values())
     by_hand = 10 + 0.04 * priced.images + 10 * (3 * 22_893 + pairs)
     by_hand += priced.cells + 0.1 * sum(group.images * len(group.cells) for group in priced.groups)
@@ -80,7 +89,7 @@ def test_hours_follow_from_rates(priced: Price) -> None:
     ]
     by_hand += sum(0.3 * len(group.cells) + 0.2 * group.images * len(group.cells) for group in masked)
     assert alone == pytest.approx(by_hand)
-    assert priced.here(dict.fromkeys(priced.towers, SLOW), 8) < alone
+    assert here(priced, 8) < alone
 
 
 def test_an_estimate_is_operations_at_half_of_the_peak(priced: Price) -> None:
@@ -114,6 +123,22 @@ def test_what_a_method_does_beside_the_tower_is_counted_apart(paper: Params, pri
     assert after.flop == pytest.approx(before.flop, rel=0.01)
     assert after.tuned - before.tuned == round(15 * 0.5 * (1725 + 2162))
     assert after.images == before.images
+
+
+def test_texts_of_each_image_are_counted_apart(paper: Params, priced: Price) -> None:
+    """Bayes-PFL's cost 152 GFLOP an image beside a tower of 1,014; its two stages draw every picture anew.
+
+    By hand: 30 epochs less the pictures that are left as they are, (1 - 0.4) / 32 on MVTec AD and 1 / 32.
+    """
+    wider = price(paper.model_copy(update={"methods": {**paper.methods, "bayes_pfl": {}}}))
+    before, after = priced.towers["vand"], wider.towers["vand"]
+    assert after.own == {"bayes_pfl": pytest.approx(22_893 * 152.2e9, rel=1e-3)}
+    of_loss = 6 / 60 * 133e9 + 4 * (2.15e9 + 1.44e9) + 0.7e9  # one draw, and one pair of it compared
+    assert after.tuning == {"bayes_pfl": pytest.approx(3 * 30 * (1725 + 2162) * of_loss, rel=0.02)}
+    assert after.flop == before.flop, "its taps are VAND's"
+    redrawn = 30 * (1725 * (1 - 0.6 / 32) + 2162 * (1 - 1 / 32))
+    assert after.tuned - before.tuned == pytest.approx(redrawn, abs=1)
+    assert after.steps - before.steps == 30 * (54 + 68)
 
 
 def test_the_batch_track_has_passes_and_features_of_its_own(paper: Params, priced: Price) -> None:

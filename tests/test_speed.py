@@ -19,7 +19,7 @@ from pipeline.plan import Rates
 from pipeline.speed import measure, rates
 from tests.project import Project
 
-FAKE = Rates(start=1.0, cell=2.0, image=3.0, score=4.0, pixels=5.0, finish=6.0, memory=7)
+FAKE = Rates(start=1.0, cell=2.0, image=3.0, score=4.0, pixels=5.0, finish=6.0, part=7.0, memory=8)
 
 
 def planned() -> list[GroupTask]:

@@ -27,6 +27,7 @@ MOVES_NOTHING = {
     "pipeline/execution/backends.py": "where a group runs",
     "pipeline/execution/log.py": "what happened, line by line",
     "pipeline/execution/cluster.py": "where a group runs",
+    "pipeline/execution/ranges.py": "which images a worker has at a time",
     "pipeline/execution/ray.py": "where a group runs",
     "pipeline/execution/retries.py": "whether it is tried again",
     "pipeline/execution/store.py": "keeps finished cells under their keys",

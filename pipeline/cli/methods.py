@@ -10,7 +10,7 @@ from pipeline.errors import WeightsError
 
 @click.command()
 def methods() -> None:
-    """List every method: its name for params.yaml, what it is called in tables, what it learns and reads.
+    """List every method: its names in params.yaml and in tables, its track, what it learns and reads.
 
     \b
     Example:
@@ -23,7 +23,7 @@ def methods() -> None:
     from pipeline.errors import ParamsError
 
     table = Table(box=None, pad_edge=False)
-    for title in ("Method", "In tables", "Learnt", "Class names", "Tower", "From"):
+    for title in ("Method", "In tables", "Track", "Learnt", "Class names", "Tower", "From"):
         table.add_column(title)
     for name in known.names():
         try:
@@ -32,7 +32,7 @@ def methods() -> None:
             click.echo(f"unusable: {error}", err=True)
             continue
         learnt, aware = ("yes" if it else "no" for it in (kind.learnt, kind.class_aware))
-        table.add_row(name, kind.title, learnt, aware, kind.parse({}).tower, known.origin(name))
+        table.add_row(name, kind.title, kind.track, learnt, aware, kind.parse({}).tower, known.origin(name))
     Console().print(table)
 
 
@@ -52,7 +52,7 @@ def methods() -> None:
 def import_checkpoint(
     params_file: Path, source: Path, target: Path, *, form: str, options: DetectorOptions
 ) -> None:
-    """Convert an official AnomalyCLIP or VAND checkpoint to ours, or ours to an official one.
+    """Convert an official AnomalyCLIP, VAND or Bayes-PFL checkpoint to ours, or ours to an official one.
 
     The tower is loaded, because the official files repeat parts of it: a file of another tower is refused.
 

@@ -7,6 +7,7 @@ measures what each system costs, whatever of it is here.
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from pipeline.progress import duration
 
 if TYPE_CHECKING:
     from pipeline.execution.run import Run
-    from pipeline.plan import Rates
+    from pipeline.plan import Pieces, Rates
     from pipeline.price import Price
 
 
@@ -113,25 +114,26 @@ def _show_cost(run: "Run", compute: ComputeParams, counts: Sequence[int]) -> Non
     measured = rates(run.tasks, announce=_announce)
     start = max(rate.start for rate in measured.values())
     memory = sum(rate.memory for rate in measured.values())  # of a worker that comes to use every tower
-    groups = costs(run.tasks, measured)
-    (here,) = simulate(groups, [compute.workers], start=start)
-    images, work = sum(task.images for task in run.tasks), sum(seconds for _, seconds in groups)
-    click.echo(f"{count(images, 'image')} to encode, in {len(groups)} passes over a subset")
+    pieces = partial(costs, run.tasks, measured)
+    (here,) = simulate(pieces, [compute.workers], start=start)
+    images = sum(task.images_to_score for task in run.tasks)
+    work = sum(seconds for _, seconds in pieces(1))
+    click.echo(f"{count(images, 'image')} to encode, in {len(run.tasks)} passes over a subset")
     click.echo(
         f"expected: {duration(here.seconds)} on {count(compute.workers, 'worker')}"
         f" ({duration(work)} of work), at most {memory / 2**30:.1f} GiB per worker"
     )
     for tower, rate in sorted(measured.items()):
         click.echo(_describe(tower, rate))
-    _show_simulation(groups, counts, start)
+    _show_simulation(pieces, counts, start)
 
 
-def _show_simulation(groups: Sequence[tuple[str, float]], counts: Sequence[int], start: float) -> None:
+def _show_simulation(pieces: "Pieces", counts: Sequence[int], start: float) -> None:
     from pipeline.plan import simulate
 
     if counts:
         click.echo("\nworkers  time          speed-up  busy  limited by")
-    for item in simulate(groups, counts, start=start):
+    for item in simulate(pieces, counts, start=start):
         columns = (f"{item.workers:7d}", f"{duration(item.seconds):12s}", f"{item.speedup:7.1f}x")
         click.echo("  ".join([*columns, f"{item.busy:4.0%}", item.limit]))
 
@@ -153,7 +155,9 @@ def _show_price(params: Params, counts: Sequence[int], *, as_json: bool) -> None
     compute, machine = here(params.compute)
     tasks = tuple(measurable(priced, params, compute))
     measured = rates(tasks, announce=_announce)
-    seconds = priced.here(measured, compute.workers)
+    pieces = partial(costs, tasks, measured)
+    groups = [seconds for _, seconds in pieces(compute.workers)]
+    seconds = priced.here(measured, groups, compute.workers)
     if as_json:
         plain = priced.plain() | {"machine": machine, "seconds_here": round(seconds)}
         click.echo(json.dumps(plain, indent=1, ensure_ascii=False))
@@ -168,7 +172,7 @@ def _show_price(params: Params, counts: Sequence[int], *, as_json: bool) -> None
     for line in catalog.by_step(priced.missing):
         click.echo(f"missing: {line}")
     start = max(rate.start for rate in measured.values())
-    _show_simulation(costs(tasks, measured), counts, start)
+    _show_simulation(pieces, counts, start)
 
 
 def _price_lines(priced: "Price") -> Iterator[str]:

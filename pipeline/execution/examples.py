@@ -5,7 +5,7 @@ and one reference image that all cells of a subset share. The choice follows fro
 the shard alone, so batches do not matter; at most ten small maps are in memory.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -55,16 +55,38 @@ class ExampleSelection:
             scores: (B,) image scores.
             maps: (B, S, S) anomaly maps, or `small_maps` of them.
         """
-        seen = self._scores | dict(enumerate(scores.tolist(), start))
+        fresh = self._keep(dict(enumerate(scores.tolist(), start)))
+        if fresh:
+            small = small_maps(maps[[place - start for place in fresh]]).cpu().numpy()
+            self._maps.update(zip(fresh, small, strict=True))
+
+    @property
+    def kept(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Rows (K,) of the shard that are kept so far, ascending, and their small maps (K, 64, 64)."""
+        places = sorted(self._scores)
+        maps = [np.zeros((0, SIDE, SIDE), np.float32), *(self._maps[place][None] for place in places)]
+        return np.array(places, np.int64), np.concatenate(maps)
+
+    def merge(self, scores: Mapping[int, float], maps: NDArray[np.float32]) -> None:
+        """Take in what another selection has kept of the rows behind those so far.
+
+        Args:
+            scores: image scores by row of the shard.
+            maps: (K, 64, 64) small maps of these rows.
+        """
+        small = dict(zip(scores, maps, strict=True))
+        fresh = self._keep(scores)
+        self._maps.update((place, small[place]) for place in fresh)
+
+    def _keep(self, more: Mapping[int, float]) -> list[int]:
+        """Rank `more` rows with those that are kept; which of them stay."""
+        seen = self._scores | dict(more)
         anomalous, normal = self._ranked(seen, 1), self._ranked(seen, 0)
         kept = {*anomalous[:PER_ROLE], *anomalous[-PER_ROLE:], *normal[:PER_ROLE]}
         kept |= {place for place in seen if place == self._reference}
         self._scores = {place: score for place, score in seen.items() if place in kept}
         self._maps = {place: values for place, values in self._maps.items() if place in kept}
-        fresh = [place for place in self._scores if place >= start]
-        if fresh:
-            small = small_maps(maps[[place - start for place in fresh]]).cpu().numpy()
-            self._maps.update(zip(fresh, small, strict=True))
+        return [place for place in self._scores if place in more]
 
     def finish(self) -> tuple[Example, ...]:
         """The examples in the order of the shard.

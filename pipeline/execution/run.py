@@ -1,8 +1,8 @@
 """A run of the benchmark: from params and disk to groups of missing cells, and from results to files.
 
-`open_run` plans and looks up the cell store, `Run.do` runs one group, `Run.finish` writes `metrics/`,
-`scores/` and `examples/` and says how the run ended. Who calls `do` in which thread, and who watches, is the
-flow's business.
+`open_run` plans and looks up the cell store, `Run.share` cuts what is too long for one worker into ranges,
+`Run.do` runs one group or range, `Run.finish` writes `metrics/`, `scores/` and `examples/` and says how the
+run ended. Who calls `do` in which thread, and who watches, is the flow's business.
 """
 
 from collections.abc import Sequence
@@ -14,13 +14,14 @@ from pipeline import catalog
 from pipeline.cells import by_reason
 from pipeline.errors import ZsadError, as_message
 from pipeline.execution.backends import Backend
+from pipeline.execution.ranges import Split, in_pieces, length
 from pipeline.execution.retries import Record, attempt
-from pipeline.execution.store import CellStore
-from pipeline.execution.systems import resolve_systems
+from pipeline.execution.store import CellStore, PartStore, remove_parts
+from pipeline.execution.systems import plan_cells, resolve_systems
 from pipeline.execution.tasks import CellTask, GroupTask, TaskBuilder, failed_result, known_columns
 from pipeline.execution.usage import Scored, Usage, together, unheard
 from pipeline.params import Params
-from pipeline.plan import Refused, Subset, make_plan
+from pipeline.plan import Refused, Subset
 from pipeline.results import LEFT_OUT, CellResult, CellRow, ResultsError, write_results
 from pipeline.results.parquet import cell_rows, read_metrics
 from pipeline.shards import Manifest, read_manifest
@@ -28,6 +29,7 @@ from pipeline.shards import Manifest, read_manifest
 _NOTES = {
     "worker_lost": "{group}: lost its worker ({reason})",
     "batch_halved": "{group}: memory was short, batch halved to {to} ({reason})",
+    "range_not_kept": "{group}: scored again with its group, as its scores cannot be kept in {folder}",
     "cell_not_kept": "{cell}: has its numbers but could not be kept for the next run ({reason})",
 }
 
@@ -98,12 +100,39 @@ class Run:
     record: Record = _silent
     notes: list[str] = field(default_factory=list)
     usages: list[Usage] = field(default_factory=list)
+    _splits: dict[tuple[str, ...], Split] = field(default_factory=dict, init=False)
+
+    def share(self, workers: int) -> None:
+        """Cut what would keep one of so many workers too long, and leave out images that are scored already.
+
+        To be called once, by the only evaluation of the profile, before any group runs.
+        """
+        groups = in_pieces(self.tasks, workers)
+        self.tasks = sorted((piece for _, pieces in groups for piece in pieces), key=length, reverse=True)
+        self._splits = {whole.place: Split(whole, pieces) for whole, pieces in groups if len(pieces) > 1}
+        kept = sum(whole.images - whole.images_to_score for whole, _ in groups)
+        self.record("groups_shared", workers=workers, tasks=len(self.tasks), cut=len(self._splits), kept=kept)
 
     def do(self, task: GroupTask, backend: Backend, scored: Scored = unheard) -> tuple[CellResult, ...]:
-        """Run one group, keep its finished cells at once, and return the results of all of them.
+        """Run one group or range, keep what is finished at once, and return the results of cells that ended.
 
-        `scored` is told now and then how many of its images are scored.
+        The group of which the last range has ended is run, too, which finishes its cells. `scored` is told
+        now and then how many of the images are scored.
         """
+        split = None if task.rows is None else self._splits[task.place]
+        results = self._attempt(split.living(task) if split else task, backend, scored)
+        if split:
+            results, whole = split.end(results)
+            results += self._attempt(whole, backend, unheard) if whole else ()
+        for result in results:
+            self._keep(result, PartStore(task.parts))
+        self.results.extend(results)
+        return results
+
+    def _attempt(self, task: GroupTask, backend: Backend, scored: Scored) -> tuple[CellResult, ...]:
+        """The results of a group, or of the cells that failed in a range."""
+        if not task.cells:
+            return ()
         once = partial(backend.run, scored=scored)
         try:
             results, usage = attempt(task, once, retries=self.params.compute.retries, record=self._record)
@@ -112,13 +141,18 @@ class Run:
         else:
             self.usages.append(usage)
             self.record("group_finished", group=task.label, tower=task.tower.name, usage=usage)
-        for result in results:
-            self._keep(result)
-        self.results.extend(results)
+        failed = {result.row.cell_key for result in results}
+        if task.rows and not PartStore(task.parts).has(
+            (key for key in task.keys if key not in failed), task.rows
+        ):
+            self._record("range_not_kept", group=task.label, folder=str(task.parts))
         return results
 
-    def _keep(self, result: CellResult) -> None:
-        """Put a finished cell into the store; one that does not fit is still a result of this run."""
+    def _keep(self, result: CellResult, parts: PartStore) -> None:
+        """Put a finished cell into the store, in place of its parts.
+
+        One that does not fit is still a result of this run.
+        """
         row = result.row
         if row.error is not None:
             self.record("cell_failed", cell=row.name, reason=row.error)
@@ -127,6 +161,9 @@ class Run:
             self.store.put(result)
         except OSError as error:
             self._record("cell_not_kept", cell=row.name, reason=str(error))
+        else:
+            if row.cell_key:
+                parts.remove(row.cell_key)
         self.record("cell_finished", cell=row.name, key=row.cell_key)
 
     def _record(self, event: str, **facts: Any) -> None:
@@ -137,6 +174,8 @@ class Run:
 
     def finish(self) -> Summary:
         """Write the files of all cells, failed ones included, and say how the run ended.
+
+        Of cells that failed what they have of ranges is kept for the next run; other parts are removed.
 
         Raises:
             ResultsError: they cannot be written.
@@ -151,6 +190,8 @@ class Run:
         except OSError as error:
             error.filename = error.filename or str(self.params.results)  # a write to an open file names none
             raise ResultsError(f"{as_message(error)}; finished cells are kept") from error
+        lacking = {result.row.cell_key or "" for result in self.results if result.row.error}
+        remove_parts(self.params.profile, keep=lacking)
         failures = sorted((result.row.name, result.row.error) for result in results if result.row.error)
         finished = sum(result.row.status == "ok" for result in self.results)
         gone = by_reason((cell.key.name, reason) for cell, reason in self.left_out)
@@ -167,13 +208,7 @@ def open_run(params: Params, store: CellStore, record: Record = _silent) -> Run:
         record: is told what happens while the run goes on (see `pipeline.execution.log`).
     """
     subsets, manifests = _prepared(params)
-    groups, refused = make_plan(
-        resolve_systems(params),
-        subsets,
-        seeds=params.seeds,
-        tuned_on=params.tuned_on,
-        holds_images_of=lambda auxiliary: catalog.record(auxiliary).holds_images_of,
-    )
+    groups, refused = plan_cells(params, resolve_systems(params), subsets)
     build = TaskBuilder(params, manifests)
     run = Run(params, store, refused=refused, record=record)
     for group in groups:

@@ -2,70 +2,54 @@
 
 The images of the subset go through the tower once, and every cell of the group is scored from that pass;
 what goes wrong with one cell ends that cell, not the group. A cell of the batch track is scored from the
-features of all images, which are kept meanwhile. The next batch is read in a thread meanwhile, one
-ahead and no more, and free memory goes back to the system now and then, so memory does not grow with the
-number of images.
+features of all images, which are kept meanwhile. Of a range of images, parts of the cells are kept; a group
+takes those that there are, scores the other images, and finishes its cells.
 """
 
-import ctypes
 import gc
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager, nullcontext
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from pipeline import methods
-from pipeline.clip import Clip, Features, Tap, TowerSpec, load_clip
+from pipeline.clip import Clip, Tap, TowerSpec, load_clip
 from pipeline.clip.features import features_folder, keep_features
 from pipeline.clip.memory import fitting_batch
 from pipeline.errors import ZsadError, as_message
-from pipeline.execution.counts import DevicePixels, Masks, masks_on, pixel_state
-from pipeline.execution.examples import ExampleSelection, small_maps
+from pipeline.execution.batches import ahead, read_batches, release_memory
+from pipeline.execution.parts import CellRun
 from pipeline.execution.retries import LostWorkerError, OutOfMemoryError, device_is_lost, out_of_memory
-from pipeline.execution.store import TextStore
+from pipeline.execution.store import PartStore, TextStore
 from pipeline.execution.tasks import CellTask, GroupTask, failed_result, tower_digest, weights_digest
 from pipeline.execution.usage import phase, scored
 from pipeline.files import file_digest, value_digest
-from pipeline.methods.base import LearntMethod, Method, Scores
+from pipeline.methods.base import LearntMethod, Method
 from pipeline.methods.batch import BatchMethod
-from pipeline.metrics import (
-    Interval,
-    PixelState,
-    image_intervals,
-    image_metrics,
-    label_masks,
-    pixel_intervals,
-)
-from pipeline.results import CellResult, CellRow, CellScores, library_versions, spread_columns
-from pipeline.shards import SubsetShard, open_subset, verify_subset
+from pipeline.plan import stretches
+from pipeline.results import CellResult, library_versions
+from pipeline.shards import SubsetShard, open_subset, subset_stamp, verify_subset
 from pipeline.training import load_checkpoint
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
 _TOWERS = 3  # that a worker keeps loaded: those of the paper profile, 4 GB in float32
 # With their devices, and what they were read from; the one used last stands last.
 _towers: dict[tuple[TowerSpec, str], tuple[Clip, str]] = {}
-_WAITING = 64  # batches of image scores and small maps that stay on the device, 16 kB an image
-_RELEASE = 16  # batches between two times that free memory goes back to the system
-_TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's own; other allocators have no such call
 
 
 def score_group(task: GroupTask) -> tuple[CellResult, ...]:
-    """Score every cell of a group from one tower pass over its images.
+    """Score every cell of a group, or of a range of its images, from one tower pass over them.
 
     Returns:
-        One result per cell, in the order of `task.cells`; a cell that failed carries the reason.
+        One result per cell, in the order of `task.cells`; a cell that failed carries the reason. Of a range
+        only the cells that failed: the others have parts, or none where those cannot be kept.
 
     Raises:
         OutOfMemoryError: memory was short, and a smaller batch may help.
@@ -91,19 +75,19 @@ def _score_or_fail(task: GroupTask) -> tuple[CellResult, ...]:
 
 
 def _score(task: GroupTask) -> tuple[CellResult, ...]:
-    place = (task.shards, task.subset, task.tower.image_size)
-    shard = open_subset(*place)
-    with _beside(verify_subset, *place):  # its digest is in the keys of the cells
-        with phase("tower"):
-            clip, read = _clip(task.tower, task.device)
-        group = _Group(task)
-        with torch.inference_mode():
-            with phase("text"):
-                group.start(shard, clip, read)
-            with phase("images"):
-                group.score(shard, clip)
-    with phase("metrics"):
-        return group.finish(shard)
+    shard = open_subset(task.shards, task.subset, task.tower.image_size)
+    group = _Group(task, shard)
+    if task.rows is None:
+        for rows, kept in stretches(len(shard), task.kept):
+            if not (kept and group.add(rows)):
+                group.score(rows)
+        group.finish()
+    elif PartStore(task.parts).is_writable():
+        group.score(task.rows)
+        group.keep(task.rows)
+    else:
+        log.warning("%s: not scored, as %s cannot be written here", task.label, task.parts)
+    return group.results
 
 
 @contextmanager
@@ -164,63 +148,111 @@ def _reason(error: Exception, label: str) -> str:
 class _Group:
     """The cells of a group that still run, and the results of those that ended."""
 
-    def __init__(self, task: GroupTask) -> None:
-        self._task = task
-        self.runs: list[_CellRun] = []
+    def __init__(self, task: GroupTask, shard: SubsetShard) -> None:
+        self._task, self._shard = task, shard
+        self._runs = [CellRun(cell, shard, task.rows.start if task.rows else 0) for cell in task.cells]
+        self._ready: dict[str, tuple[Method, Tensor | None]] = {}
         self._results: dict[str, CellResult] = {}
+        self._parts = PartStore(task.parts)
+        self._done = 0
 
     @contextmanager
-    def cell(self, task: CellTask) -> Iterator[None]:
+    def _cell(self, task: CellTask) -> Iterator[None]:
         """Whatever is raised inside ends this cell only."""
         try:
             yield
         except Exception as error:  # noqa: BLE001 - a method may raise anything
             _leave_to_policy(error, self._task)
-            self.runs = [run for run in self.runs if run.task is not task]
+            self._runs = [run for run in self._runs if run.task is not task]
             self._results[task.content_key] = failed_result(task.columns, _reason(error, task.cell.key.name))
 
-    def start(self, shard: SubsetShard, clip: Clip, read: str) -> None:
-        for cell_task in self._task.cells:
-            with self.cell(cell_task):
-                method = _build(cell_task, clip)
-                _require_weights(cell_task, read)
-                text = _text(self._task, cell_task, method)
-                examples = ExampleSelection(shard.labels, shard.paths)
-                pixels = pixel_state(clip.device, len(self._task.cells))
-                self.runs.append(_CellRun(cell_task, method, text, examples, pixels))
+    @property
+    def results(self) -> tuple[CellResult, ...]:
+        """Of the cells that ended, in the order of the task."""
+        return tuple(self._results[key] for key in self._task.keys if key in self._results)
 
-    def score(self, shard: SubsetShard, clip: Clip) -> None:
-        taps: frozenset[Tap] = frozenset().union(*(run.method.taps for run in self.runs))
-        size = fitting_batch(clip, taps, share=self._task.fitted_to, most=self._task.batch)
-        if whole := [run for run in self.runs if isinstance(run.method, BatchMethod)]:
-            self._score_whole(whole, shard, clip, taps, size)
+    def score(self, rows: range) -> None:
+        """Score some images."""
+        place = (self._task.shards, self._task.subset, self._task.tower.image_size)
+        # Its digest is in the keys of the cells. Once a subset: by whoever has its first image, and by a node
+        # whose files are other ones than those of the driver.
+        verify = rows.start == 0 or subset_stamp(*place) != self._task.parts.name
+        with _beside(verify_subset, *place) if verify else nullcontext():
+            with phase("tower"):
+                clip, read = _clip(self._task.tower, self._task.device)
+            with torch.inference_mode():
+                if not self._ready:
+                    with phase("text"):
+                        self._start(clip, read)
+                with phase("images"):
+                    self._pass(rows, clip)
+
+    def _start(self, clip: Clip, read: str) -> None:
+        for run in tuple(self._runs):
+            with self._cell(run.task):
+                method = _build(run.task, clip)
+                _require_weights(run.task, read)
+                self._ready[run.task.content_key] = method, _text(self._task, run.task, method)
+                run.count_on(clip.device, len(self._task.cells))
+
+    def _pass(self, rows: range, clip: Clip) -> None:
+        if not self._runs:
             return
-        batches, done = read_batches(shard, size, clip.device), 0
-        for batch in ahead(batches) if taps else ():
+        taps: frozenset[Tap] = frozenset().union(*(method.taps for method, _ in self._ready.values()))
+        size = fitting_batch(clip, taps, share=self._task.fitted_to, most=self._task.batch)
+        if self._task.track == BatchMethod.track:
+            self._pass_whole(clip, taps, size)
+            return
+        for batch in ahead(read_batches(self._shard, size, clip.device, rows)):
             features = clip.encode_image(batch.images, taps)
-            for run in tuple(self.runs):
-                with self.cell(run.task):
-                    run.score(features, batch.masks, batch.names)
-            if not self.runs:
+            for run in tuple(self._runs):
+                with self._cell(run.task):
+                    method, text = self._ready[run.task.content_key]
+                    run.take(method.score(features, text), batch.masks, batch.names)
+            if not self._runs:
                 return
-            scored(done := done + len(batch.names))
+            self._count(len(batch.names))
 
-    def _score_whole(
-        self, runs: Sequence["_CellRun"], shard: SubsetShard, clip: Clip, taps: frozenset[Tap], size: int
-    ) -> None:
-        """The cells of the batch track: a group has these alone."""
+    def _pass_whole(self, clip: Clip, taps: frozenset[Tap], size: int) -> None:
+        """Score the cells of the batch track, which see all images; a group has these alone."""
         with features_folder() as folder:
-            features = keep_features(clip, shard.images, taps, batch=size, folder=folder)
-            for run in runs:
-                with self.cell(run.task):
-                    run.score_whole(features, shard, size)
-        scored(len(shard))
+            features = keep_features(clip, self._shard.images, taps, batch=size, folder=folder)
+            for run in tuple(self._runs):
+                with self._cell(run.task):
+                    method, text = self._ready[run.task.content_key]
+                    assert isinstance(method, BatchMethod)  # noqa: S101 - of the batch track
+                    batches = ahead(read_batches(self._shard, size, clip.device))
+                    for scores, batch in zip(method.score_subset(features, text, size), batches, strict=True):
+                        run.take(scores, batch.masks, batch.names)
+        self._count(len(self._shard))
 
-    def finish(self, shard: SubsetShard) -> tuple[CellResult, ...]:
-        for run in tuple(self.runs):
-            with self.cell(run.task):
-                self._results[run.task.content_key] = run.finish(shard)
-        return tuple(self._results[cell.content_key] for cell in self._task.cells)
+    def _count(self, images: int) -> None:
+        self._done += images
+        scored(self._done)
+
+    def keep(self, rows: range) -> None:
+        """Keep what the cells have of the images `rows` as parts."""
+        for run in tuple(self._runs):
+            with self._cell(run.task), phase("parts"):
+                self._parts.put(run.task.content_key, rows, run.part())
+
+    def add(self, rows: range) -> bool:
+        """Add the parts of the images `rows`; false where not every cell has one that is whole."""
+        with phase("parts"):
+            # Read twice, so that one part at a time is in memory and none is added where another one lacks.
+            if any(self._parts.get(run.task.content_key, rows) is None for run in self._runs):
+                return False
+            for run in tuple(self._runs):
+                with self._cell(run.task):
+                    run.add(self._parts.get(run.task.content_key, rows) or {}, rows)
+        self._count(len(rows))
+        return True
+
+    def finish(self) -> None:
+        """Finish the cells that still run."""
+        for run in tuple(self._runs):
+            with self._cell(run.task), phase("metrics"):
+                self._results[run.task.content_key] = run.finish()
 
 
 def _text(task: GroupTask, cell: CellTask, method: Method) -> Tensor | None:
@@ -264,127 +296,3 @@ def _require_weights(task: CellTask, tower: str) -> None:
     learnt = None if task.weights is None else file_digest(task.weights)
     if weights_digest(tower, learnt) != task.columns["weights"]:
         raise ZsadError(f"{task.cell.key.name}: its weights were replaced during the run; run it again")
-
-
-@dataclass
-class _CellRun:
-    """A cell on its way: what it has scored so far, or why it stopped."""
-
-    task: CellTask
-    method: Method
-    text: Tensor | None
-    examples: ExampleSelection
-    pixels: PixelState | DevicePixels
-    image_scores: list[NDArray[np.float32]] = field(default_factory=list)
-    waiting: list[Scores] = field(default_factory=list)  # with small maps, on the device
-
-    def score(self, features: Features, masks: Masks | None, names: Sequence[str]) -> None:
-        self._add(self.method.score(features, self.text), masks, names)
-
-    def score_whole(self, features: Features, shard: SubsetShard, size: int) -> None:
-        """Score all images of `shard`, whose features are given; `size` of their maps at a time."""
-        assert isinstance(self.method, BatchMethod)  # noqa: S101 - of the batch track
-        pieces = self.method.score_subset(features, self.text, size)
-        batches = ahead(read_batches(shard, size, self.method.clip.device))
-        for scores, batch in zip(pieces, batches, strict=True):
-            self._add(scores, batch.masks, batch.names)
-
-    def _add(self, scores: Scores, masks: Masks | None, names: Sequence[str]) -> None:
-        if isinstance(self.pixels, DevicePixels):
-            self.waiting.append(Scores(scores.image, small_maps(scores.maps)))
-            if len(self.waiting) == _WAITING:
-                self._fetch()
-        else:
-            self._take(scores.image, scores.maps)
-        if masks is not None:
-            self.pixels.update(scores.maps, masks, names)
-
-    def _fetch(self) -> None:
-        """Take what waits on the device at once: a copy from there waits for all work before it."""
-        if self.waiting:
-            image, maps = zip(*((it.image, it.maps) for it in self.waiting), strict=True)
-            self._take(torch.cat(image), torch.cat(maps))
-            self.waiting.clear()
-
-    def _take(self, image: Tensor, maps: Tensor) -> None:
-        scores = image.cpu().numpy()
-        self.examples.update(sum(map(len, self.image_scores)), scores, maps)
-        self.image_scores.append(scores)
-
-    def finish(self, shard: SubsetShard) -> CellResult:
-        self._fetch()
-        scores = np.concatenate(self.image_scores)
-        values = image_metrics(shard.labels, scores)
-        measured: dict[str, Any] = asdict(values)
-        intervals = image_intervals(shard.labels, scores, values)
-        if shard.packed is not None:
-            pixels = self.pixels.finish()
-            measured |= asdict(pixels)
-            intervals |= pixel_intervals(self.pixels.sketches, pixels)
-        row = CellRow(
-            status="ok",
-            n_images=len(shard),
-            n_normal=int((shard.labels == 0).sum()),
-            n_anomalous=int((shard.labels == 1).sum()),
-            **self.task.columns,
-            **measured,
-            **_interval_columns(intervals),
-        )
-        image_scores = CellScores(shard.paths, shard.labels, scores.astype(np.float64))
-        return CellResult(row, image_scores, self.examples.finish())
-
-
-def _interval_columns(intervals: Mapping[str, Interval]) -> dict[str, Any]:
-    return {
-        column: value
-        for metric, interval in intervals.items()
-        for column, value in zip(spread_columns(metric), interval, strict=True)
-    }
-
-
-@dataclass(frozen=True)
-class ImageBatch:
-    """Some images: uint8 (B, S, S, 3), their names, and what their masks say where there are masks."""
-
-    images: Tensor
-    names: tuple[str, ...]
-    masks: Masks | None
-
-
-def read_batches(shard: SubsetShard, size: int, device: torch.device) -> Iterator[ImageBatch]:
-    """The images of `shard` in order, at most `size` at a time.
-
-    Args:
-        shard: A prepared subset.
-        size: Images a batch.
-        device: Of the tower. What goes to a CUDA device is pinned: its copy runs beside the work there.
-    """
-    for number, start in enumerate(range(0, len(shard), size)):
-        if number % _RELEASE == _RELEASE - 1:
-            release_memory()
-        rows = slice(start, min(start + size, len(shard)))
-        images = torch.from_numpy(np.array(shard.images[rows]))
-        names, masks = shard.paths[rows], shard.masks(rows.start, rows.stop)
-        regions = None if masks is None else label_masks(masks, names)
-        there = None if regions is None else masks_on(device, regions)
-        yield ImageBatch(images.pin_memory() if device.type == "cuda" else images, names, there)
-
-
-def ahead(items: Iterator[T]) -> Iterator[T]:
-    """The same items in the same order; the next one is made in a thread while this one is in use."""
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="ahead") as thread:
-        coming = thread.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = thread.submit(next, items, None)
-            yield item
-
-
-def release_memory() -> None:
-    """Return every free page to the system; some 10 ms, and as much again until they are in use again.
-
-    A batch makes large arrays that go and small ones that stay. What is free then lies in holes between the
-    small ones; glibc keeps these pages, and as new arrays do not always fit the old holes, a process would
-    grow with the number of images, whatever it holds.
-    """
-    if _TRIM is not None:
-        _TRIM(0)

@@ -15,7 +15,7 @@ from pipeline.cells import System, members, training_stage
 from pipeline.errors import DataError, ParamsError, ZsadError, redacted
 from pipeline.files import file_digest, read_json, write_json
 from pipeline.params import Params
-from pipeline.plan import Cell, ResolvedSystem
+from pipeline.plan import Cell, Group, Refused, ResolvedSystem, Subset, make_plan
 
 _STATUS = "status.json"
 
@@ -44,6 +44,19 @@ def resolve_systems(params: Params) -> tuple[ResolvedSystem, ...]:
         resolved.extend(_retuned(params, plain))
         resolved.extend(_other_protocols(params, plain))
     return tuple(resolved)
+
+
+def plan_cells(
+    params: Params, systems: Iterable[ResolvedSystem], subsets: Iterable[Subset]
+) -> tuple[list[Group], list[Refused]]:
+    """`make_plan` of `systems` on `subsets` by the seeds, protocols and auxiliary sets of `params`."""
+    return make_plan(
+        systems,
+        subsets,
+        seeds=params.seeds,
+        tuned_on=params.tuned_on,
+        holds_images_of=lambda auxiliary: catalog.record(auxiliary).holds_images_of,
+    )
 
 
 def _resolve(params: Params, system: System, raw: dict[str, Any]) -> ResolvedSystem:

@@ -1,4 +1,4 @@
-"""What travels to a worker: one group of cells with all that it takes to score them, as plain values.
+"""What travels to a worker: a group of cells, or a range of its images, with all that it takes to score them.
 
 A cell whose content key is in the store is no task. The key holds all that moves a number and nothing else:
 settings, tower, learnt weights, prepared images, seed, and a digest of the source files between an image and
@@ -16,6 +16,7 @@ import pipeline
 from pipeline import catalog
 from pipeline.clip.spec import TowerSpec
 from pipeline.errors import DataError, printable, redacted
+from pipeline.execution.store import PARTS, PartStore
 from pipeline.execution.systems import WeightsShelf
 from pipeline.execution.usage import Usage
 from pipeline.files import file_digest, value_digest
@@ -23,7 +24,7 @@ from pipeline.methods import source_files
 from pipeline.params import Params
 from pipeline.plan import Cell, Group, kind_of
 from pipeline.results import CellResult, CellRow
-from pipeline.shards import Manifest
+from pipeline.shards import Manifest, subset_stamp
 
 _ROOT = Path(pipeline.__file__).parent
 _SHARED_SOURCES = (
@@ -31,7 +32,10 @@ _SHARED_SOURCES = (
     "metrics",
     "shards/reader.py",
     "execution/scoring.py",
+    "execution/parts.py",
+    "execution/batches.py",
     "execution/counts.py",
+    "execution/device_masks.py",
     "execution/examples.py",
     "results/examples.py",
     "training/checkpoint.py",
@@ -61,8 +65,14 @@ class CellTask:
 class GroupTask:
     """Cells that one pass of a subset's images serves.
 
-    `shards` is the folder of the prepared data set. At most `batch` images go through the tower at once, and
-    with `fitted_to` as many of them as that share of a GPU holds.
+    Attributes:
+        images: how many they are, those that are `kept` included.
+        shards: folder of the prepared data set.
+        batch: images that go through the tower at once, at most.
+        fitted_to: share of a GPU that as many of them are to fit into.
+        parts: folder of parts (see `pipeline.execution.store.PartStore`), named by the `subset_stamp`.
+        rows: the images to be scored and kept as parts; None: all of them, and the cells are finished.
+        kept: ranges of images of which every cell has a part.
     """
 
     tower: TowerSpec
@@ -77,6 +87,9 @@ class GroupTask:
     batch: int
     cells: tuple[CellTask, ...]
     fitted_to: float | None = None
+    parts: Path = Path()
+    rows: range | None = None
+    kept: tuple[range, ...] = ()
 
     @property
     def track(self) -> str:
@@ -90,13 +103,33 @@ class GroupTask:
 
     @property
     def label(self) -> str:
-        """How messages name it: `mvtec/bottle`, or `mvtec/bottle (batch track)`."""
-        place = f"{self.dataset}/{self.subset}"
-        return place if self.track == "main" else f"{place} ({self.track} track)"
+        """How messages name it: `mvtec/bottle`, `visa/pcb1, images 1 to 64`, `btad/01 (batch track)`."""
+        group = f"{self.dataset}/{self.subset}"
+        if self.rows is not None:
+            group += f", images {self.rows.start + 1} to {self.rows.stop}"
+        return group if self.track == "main" else f"{group} ({self.track} track)"
+
+    @property
+    def images_to_score(self) -> int:
+        """Images without parts."""
+        return self.images - sum(len(rows) for rows in self.kept)
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """What a group and its ranges have in common: kind, data set, subset."""
+        return self.kind, self.dataset, self.subset
+
+    @property
+    def keys(self) -> list[str]:
+        """Content keys of its cells."""
+        return [cell.content_key for cell in self.cells]
 
 
 Report = tuple[tuple[CellResult, ...], Usage]
-"""What a worker hands back: one result per cell, in the order of the task, and what they cost."""
+"""What a worker hands back: results in the order of the task's cells, and what they cost.
+
+One per cell; of a range of images only those of cells that failed.
+"""
 
 
 def known_columns(params: Params, cell: Cell) -> dict[str, Any]:
@@ -152,19 +185,23 @@ class TaskBuilder:
     def group_task(self, group: Group, cells: tuple[CellTask, ...]) -> GroupTask:
         """The task of the `cells` of a group that are to be run."""
         params, subset = self._params, self._manifests[group.dataset].subset(group.subset)
+        tower, shards = tower_spec(params, group.tower), params.shards / group.dataset
+        parts = PARTS / params.profile / subset_stamp(shards, group.subset, tower.image_size)
         return GroupTask(
-            tower=tower_spec(params, group.tower),
+            tower=tower,
             dataset=group.dataset,
             subset=group.subset,
             images=group.images,
             masks=subset.masks,
             class_name=subset.class_name,
-            shards=params.shards / group.dataset,
+            shards=shards,
             device=params.compute.device,
             threads=params.compute.threads,
             batch=params.compute.most_images,
             cells=cells,
             fitted_to=params.compute.fitted_to,
+            parts=parts,
+            kept=PartStore(parts).ranges([cell.content_key for cell in cells], group.images),
         )
 
     def cell_task(self, cell: Cell) -> CellTask:

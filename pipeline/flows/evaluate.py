@@ -1,4 +1,4 @@
-"""The flows `evaluate` and `train`: one thin task per group of cells, or per method to be tuned.
+"""The flows `evaluate` and `train`: one thin task per group of cells or range of it, or per tuned method.
 
 Prefect shows the groups, their cells and how far they are; Ray places them and survives lost workers, so the
 tasks here have no retries. Each group waits for one piece of work in the backend. The learnt methods of an
@@ -20,7 +20,7 @@ from prefect.futures import PrefectFuture, wait
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from pipeline.errors import TrainingError
-from pipeline.execution.backends import Slots, load_backend, open_backend
+from pipeline.execution.backends import Backend, Slots, load_backend, open_backend
 from pipeline.execution.log import RunLog, recorded
 from pipeline.execution.run import Run, Summary, open_run
 from pipeline.execution.store import CellStore, only_run
@@ -86,36 +86,44 @@ def _fan_out(run: Run) -> None:
     """Evaluate the missing groups; no missing group, no backend."""
     if not run.tasks:
         return
-    with progress("evaluate", len(run.tasks)) as steps, open_backend(run.params.compute) as backend:
-        images, slots = _Images(run, steps), Slots(backend)
+    with open_backend(run.params.compute) as backend:
+        run.share(backend.workers)
+        with progress("evaluate", len(run.tasks)) as steps:
+            _hand_out(run, backend, steps)
 
-        # Closes over the run: Prefect would walk through and serialise whatever is passed as an argument.
-        @task(name="group", task_run_name="{label}", cache_policy=NO_CACHE)
-        @cancellable
-        def do_group(label: str, index: int) -> None:
-            group = run.tasks[index]
-            try:
-                results = run.do(group, backend, partial(images.reach, index))
-            finally:
-                slots.give()
-            failed = _log_cells(results)
-            images.reach(index, group.images)
-            steps.step(f"{label}: {len(results)} cells" + (f", {failed} failed" if failed else ""))
 
-        futures = []
+def _hand_out(run: Run, backend: Backend, steps: Steps) -> None:
+    """One task per group or range, as many at a time as `Slots` lets in."""
+    images, slots = _Images(run, steps), Slots(backend)
+
+    # Closes over the run: Prefect would walk through and serialise whatever is passed as an argument.
+    @task(name="group", task_run_name="{label}", cache_policy=NO_CACHE)
+    @cancellable
+    def do_group(label: str, index: int) -> None:
+        group = run.tasks[index]
         try:
-            for index, group in enumerate(run.tasks):
-                slots.take()
-                futures.append(do_group.submit(_task_name(group), index))
-            wait(futures)
-        except BaseException:
-            # The backend goes down next: nobody may be inside it then. (Prefect's own wait with a time limit
-            # leaves an alarm behind that ends the process.)
-            backend.stop()
-            slots.drain(_STOP_SECONDS)
-            raise
-        for future in futures:
-            future.result()
+            results = run.do(group, backend, partial(images.reach, index))
+        finally:
+            slots.give()
+        failed = _log_cells(results)
+        images.reach(index, group.images)
+        ended = f"{len(results)} cells" if results or group.rows is None else "scored"
+        steps.step(f"{label}: {ended}" + (f", {failed} failed" if failed else ""))
+
+    futures = []
+    try:
+        for index, group in enumerate(run.tasks):
+            slots.take()
+            futures.append(do_group.submit(_task_name(group), index))
+        wait(futures)
+    except BaseException:
+        # The backend goes down next: nobody may be inside it then. (Prefect's own wait with a time limit
+        # leaves an alarm behind that ends the process.)
+        backend.stop()
+        slots.drain(_STOP_SECONDS)
+        raise
+    for future in futures:
+        future.result()
 
 
 @flow(name="evaluate", flow_run_name="evaluate {params.profile}", validate_parameters=False)

@@ -28,12 +28,15 @@ _FOLDER = Path(__file__).parent
 _HELPERS = frozenset(
     {
         "__init__",
+        "augment",
         "auxiliary",
         "base",
+        "bayes_pfl_parts",
         "batch",
         "layers",
         "losses",
         "prompt_data",
+        "prompt_flow",
         "prompt_learner",
         "readout",
         "text_ensemble",

@@ -60,6 +60,11 @@ class AuxiliarySet:
         """The rows of a class."""
         return [row for row, other in enumerate(self.class_names) if other == class_name]
 
+    def anomalous(self, class_name: str) -> list[int]:
+        """The anomalous rows of a class; all of them where none is."""
+        rows = self.members(class_name)
+        return [row for row in rows if self.labels[row]] or rows
+
 
 def mosaic(pictures: Sequence[Picture]) -> Picture:
     """n² pictures in a square, row by row, shrunk to one."""
@@ -75,13 +80,12 @@ def resized(picture: Picture, size: int) -> Picture:
     return small, small_mask > 0.5 * 255
 
 
-def draw_mosaic(auxiliary: AuxiliarySet, class_name: str, generator: torch.Generator) -> Picture:
-    """VAND's: four images of a class, drawn with replacement.
+def draw_mosaic(auxiliary: AuxiliarySet, members: Sequence[int], generator: torch.Generator) -> Picture:
+    """Four of the images `members`, drawn with replacement, at the tower's resolution.
 
-    The public code makes mosaics of the images as published and draws a defect type first, then an image;
-    here the four are drawn among all images of the class, at the tower's resolution.
+    VAND's are of a class. Its public code makes mosaics of the images as published and draws a defect type
+    first, then an image. Bayes-PFL's are of the anomalous images of a class.
     """
-    members = auxiliary.members(class_name)
     drawn = torch.randint(len(members), (4,), generator=generator).tolist()
     return mosaic([auxiliary.picture(members[index]) for index in drawn])
 

@@ -116,7 +116,10 @@ class Training(SettingsRecord):
             return {}
         chosen = torch.nonzero(torch.rand(len(rows), generator=generator) < self.mosaic).flatten().tolist()
         names = auxiliary.class_names
-        return {place: draw_mosaic(auxiliary, names[rows[place]], generator) for place in chosen}
+        return {
+            place: draw_mosaic(auxiliary, auxiliary.members(names[rows[place]]), generator)
+            for place in chosen
+        }
 
     def rate(self, lr: float, step: int, steps: int) -> float:  # noqa: ARG002 - CoOp's depends on them
         """Learning rate at a step, counted from 0, of all `steps` of a group whose rate is `lr`."""
@@ -311,6 +314,11 @@ class LearntMethod(Method):
     def loss_taps(self) -> frozenset[Tap]:
         """What `loss` reads of `taps`: features that it does not name are neither kept nor moved."""
         return self.taps
+
+    @property
+    def loss_flop(self) -> float:
+        """Operations an image of `loss`, forwards, beside the tower's pass."""
+        return self.flop
 
     @abstractmethod
     def loss(self, features: Features, labels: Tensor, masks: Tensor, class_names: Sequence[str]) -> Losses:

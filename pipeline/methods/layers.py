@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from pipeline.clip.architecture import mix
 
@@ -31,6 +32,16 @@ def draw_uniform(layer: nn.Module, generator: torch.Generator) -> None:
     for parameter in parameters:
         uniform = torch.rand(parameter.shape, generator=generator)
         parameter.copy_((2 * uniform - 1) * bound)
+
+
+@torch.no_grad()
+def draw_normal(module: nn.Module, generator: torch.Generator, std: float) -> None:
+    """Weights of every linear layer in `module` from N(0, std²), biases 0."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            layer.weight.copy_(torch.randn(layer.weight.shape, generator=generator) * std)
+            if layer.bias is not None:
+                layer.bias.zero_()
 
 
 class SelfAttention(nn.Module):
@@ -57,6 +68,45 @@ class SelfAttention(nn.Module):
             for layer in (self.to_q, self.to_k, self.to_v)
         )
         return mix(self, (q, k, v))
+
+
+class PatchAttention(nn.Module):
+    """Texts that attend to the patches of an image, block by block (Bayes-PFL's residual cross-attention).
+
+    Keys and values are the same: patches in the joint space, normalised. Queries of all heads are scaled by
+    the whole width, not by a head's.
+    """
+
+    def __init__(self, width: int, joint: int, *, blocks: int, heads: int) -> None:
+        super().__init__()
+        self._heads = heads
+        self.query = nn.Linear(joint, joint)
+        self.project = nn.ModuleList(nn.Linear(width, joint, bias=False) for _ in range(blocks))
+
+    def forward(self, text: Tensor, patches: Tensor, block: int) -> tuple[Tensor, Tensor]:
+        """Texts (B, n, D), normalised, and raw patches (B, N, width): both in the joint space, normalised."""
+        keys = normalize(self.project[block](patches), dim=-1)
+        queries, split = (each.unflatten(-1, (self._heads, -1)) for each in (self.query(text), keys))
+        weights = (torch.einsum("bnhd,bmhd->bhnm", queries, split) * text.shape[-1] ** -0.5).softmax(dim=-1)
+        seen = torch.einsum("bhnm,bmhd->bnhd", weights, split).flatten(2)
+        return normalize(text + seen, dim=-1), keys
+
+
+class PatchPooling(nn.Module):
+    """One vector of an image from the patches of several blocks: a weighted mean, its weights learnt."""
+
+    def __init__(self, width: int, hidden: int, joint: int) -> None:
+        super().__init__()
+        self.mix = nn.Linear(width, hidden)
+        self.weight = nn.Linear(hidden, 1)
+        self.out = nn.Linear(hidden, joint)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """Patches (B, N, width), those of all blocks side by side: (B, joint)."""
+        mixed = self.mix(patches)
+        pooled = (self.weight(mixed).softmax(dim=1) * mixed).sum(1)
+        output: Tensor = self.out(pooled)
+        return output
 
 
 def neighbourhood(tokens: Tensor, side: int, sigma: float) -> Tensor:

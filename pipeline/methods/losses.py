@@ -1,4 +1,4 @@
-"""Losses as the public codes have them: AnomalyCLIP's and VAND's (paper Eq. 2), AF-CLIP's, FAPrompt's."""
+"""Losses as the public codes have them: AnomalyCLIP's, VAND's, AF-CLIP's, Bayes-PFL's and FAPrompt's."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,6 +9,8 @@ from torch.nn.functional import binary_cross_entropy, normalize
 _EPSILON = 1e-5  # smooths the labels inside the focal loss
 _GAMMA = 2
 _SMOOTH = 1.0  # keeps the dice of an empty mask defined
+_BATCH_SMOOTH = 1e-5  # likewise, of a batch without a defect
+_TINY = 1e-8  # keeps logarithm and mean of Bayes-PFL's focal loss defined
 
 
 def focal(maps: Tensor, masks: Tensor) -> Tensor:
@@ -103,6 +105,36 @@ def patch_alignment(tokens: Tensor, target: Tensor) -> Tensor:
     unlike, pairs = 2 * (sums[:, 0] * sums[:, 1]).sum(), 2 * (counts[:, 0] * counts[:, 1]).sum()
     alike = (sums**2).sum() / (counts**2).sum().clamp(min=1)
     return torch.where(pairs > 0, (unlike / pairs.clamp(min=1) - alike).clamp(min=0), 0 * alike)
+
+
+def balanced_focal(maps: Tensor, masks: Tensor) -> Tensor:
+    """−(1 − p)² log p of the true class: its mean over defects and its mean over all else, added (Bayes-PFL).
+
+    Args:
+        maps: Probabilities (B, 2, S, S), channel 0 normal, 1 abnormal.
+        masks: Bool (B, S, S), true where anomalous. A side without pixels adds 0.
+    """
+    p = torch.where(masks, maps[:, 1], maps[:, 0])
+    each = -((1 - p) ** _GAMMA) * (p + _TINY).log()
+    return total((each * side).sum() / (side.sum() + _TINY) for side in (masks, ~masks))
+
+
+def batch_dice(maps: Tensor, masks: Tensor) -> Tensor:
+    """1 − (2 Σ p·y + ε) / (Σ p + Σ y + ε) over all pixels of the batch together (Bayes-PFL); as `dice`."""
+    y = masks.to(maps.dtype)
+    return 1 - (2 * (maps * y).sum() + _BATCH_SMOOTH) / (maps.sum() + y.sum() + _BATCH_SMOOTH)
+
+
+def orthogonality(features: Tensor) -> Tensor:
+    """Squared cosines of different rows, summed and divided by the number of all pairs, n² (Bayes-PFL).
+
+    Args:
+        features: (..., n, D); the mean is over leading dimensions too.
+    """
+    unit = normalize(features, dim=-1)
+    count = unit.shape[-2]
+    others = 1 - torch.eye(count, device=unit.device, dtype=unit.dtype)
+    return ((unit @ unit.mT) ** 2 * others).mean()
 
 
 def total(losses: Iterable[Tensor]) -> Tensor:

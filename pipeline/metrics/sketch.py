@@ -5,9 +5,12 @@ is kept as its middle score. So any share of the image's pixels is known to 1/25
 ones), whatever the scale of the scores. Sketches serve intervals only; values come from all pixels.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.metrics.arrays import Ints, Keys
 from pipeline.metrics.ranking import sort_hits
@@ -51,6 +54,40 @@ class ImageSketch:
     def order(self) -> tuple[str, bytes, bytes]:
         """What sketches are sorted by, so that intervals do not depend on the order of merging."""
         return self.name, self.normal_keys.tobytes(), self.hit_keys.tobytes()
+
+
+def sketch_arrays(sketches: Sequence[ImageSketch]) -> dict[str, npt.NDArray[Any]]:
+    """What `sketches_of` makes the sketches of again, but for their names; strata lie image by image."""
+    return {
+        "ends": np.array([[it.low, it.high] for it in sketches], np.float32).reshape(-1, 2),
+        "sizes": np.array([[it.normals, it.anomalous] for it in sketches], np.int64).reshape(-1, 2),
+        "strata": np.array([[it.normal_keys.size, it.hit_keys.size] for it in sketches], np.int64).reshape(
+            -1, 2
+        ),
+        "normal_keys": np.concatenate([np.zeros(0, np.uint32), *(it.normal_keys for it in sketches)]),
+        "hit_keys": np.concatenate([np.zeros(0, np.uint32), *(it.hit_keys for it in sketches)]),
+        "cover": np.concatenate([np.zeros(0, np.int64), *(it.cover for it in sketches)]),
+    }
+
+
+def sketches_of(arrays: Mapping[str, npt.NDArray[Any]], names: Sequence[str]) -> list[ImageSketch]:
+    """The sketches that `arrays` were made of.
+
+    Args:
+        arrays: of `sketch_arrays`.
+        names: of the images.
+
+    Raises:
+        ValueError: they are those of another number of images.
+    """
+    cuts_of = np.cumsum(arrays["strata"], axis=0)[:-1]
+    normal_keys = np.split(arrays["normal_keys"], cuts_of[:, 0])
+    hit_keys, cover = (np.split(arrays[name], cuts_of[:, 1]) for name in ("hit_keys", "cover"))
+    columns = zip(names, arrays["ends"], arrays["sizes"].tolist(), normal_keys, hit_keys, cover, strict=True)
+    return [
+        ImageSketch(name, low, high, normals, normal, anomalous, hit, weights)
+        for name, (low, high), (normals, anomalous), normal, hit, weights in columns
+    ]
 
 
 def sketch_image(

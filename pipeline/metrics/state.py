@@ -8,7 +8,7 @@ do not depend on order: any split of the images over states, merged in any order
 values, bit for bit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ from pipeline.metrics.curves import PixelMetrics
 from pipeline.metrics.protocol import protocol_pro, protocol_thresholds
 from pipeline.metrics.ranking import Ranking, group_hits
 from pipeline.metrics.regions import WEIGHT_BITS, ImageRegions, label_masks, region_weights
-from pipeline.metrics.sketch import ImageSketch, sketch_image
+from pipeline.metrics.sketch import ImageSketch, sketch_arrays, sketch_image, sketches_of
 from pipeline.metrics.table import CountTable
 
 BUDGET = 1 << 22
@@ -129,6 +129,38 @@ class PixelState:
         if self._table is not None and other._table is not None:
             self._table.merge(other._table)
         self._sketches += other._sketches
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """What `restored` makes this state of again: no more than is occupied, and no names of images."""
+        if self._table is not None:
+            return sketch_arrays(self._sketches) | self._table.arrays()
+        return sketch_arrays(self._sketches) | {
+            "keys": np.concatenate([np.zeros(0, np.uint32), *self._keys]),
+            "anomalous": np.concatenate([np.zeros(0, np.uint32), *(keys for keys, _ in self._hits)]),
+            "weights": np.concatenate([np.zeros(0, np.int64), *(weights for _, weights in self._hits)]),
+        }
+
+    @classmethod
+    def restored(
+        cls, arrays: Mapping[str, npt.NDArray[Any]], names: Sequence[str], budget: int = BUDGET
+    ) -> "PixelState":
+        """The state that `arrays` were made of.
+
+        Args:
+            arrays: of `arrays`, from a state of at least one image.
+            names: of its images.
+            budget: that it had.
+
+        Raises:
+            KeyError, ValueError: they are those of no such state.
+        """
+        state = cls(budget)
+        if "pages" in arrays:
+            counted: Any = CountTable.restored(arrays, state.table_capacity)
+        else:
+            counted = arrays["keys"], arrays["anomalous"], arrays["weights"]
+        state.take(sketches_of(arrays, names), counted)
+        return state
 
     def finish(self) -> PixelMetrics:
         """The values of all images so far; all None when no pixel, or every pixel, is anomalous."""

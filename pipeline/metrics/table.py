@@ -9,7 +9,8 @@ Merging parts in any order gives the same counts, bit for bit: the pages of a un
 pages, so b of a part is never above b of the whole, and the rows of the whole are sums of rows of the parts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -86,6 +87,44 @@ class CountTable:
         self._own_counts()
         self._counts[:, rows.ravel()] += counts
 
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """What `restored` makes this table of again: its pages, and counts of its occupied rows alone."""
+        order = np.argsort(self._pages)  # as `rows` puts those of an empty table
+        by_page = self._used().reshape(3, order.size, 1 << (_PAGE_BITS - self._row_bits))
+        pixels, hits, weights = by_page[:, order].reshape(3, -1)
+        occupied, hit = pixels > 0, hits > 0
+        return {
+            "pages": self._pages[order].astype(np.uint16),
+            "used_bits": np.array([self._used_bits], np.uint32),
+            "occupied": np.packbits(occupied),
+            "pixels": _narrow(pixels[occupied]),
+            "hit": np.packbits(hit),
+            "hits": _narrow(hits[hit]),
+            "weights": weights[hit],
+        }
+
+    @classmethod
+    def restored(cls, arrays: Mapping[str, npt.NDArray[Any]], capacity: int) -> "CountTable":
+        """The table that `arrays` were made of; its pages decide how wide its rows are.
+
+        Raises:
+            ValueError: they are those of no table.
+        """
+        table = cls(capacity)
+        rows = len(table.rows(arrays["pages"].astype(np.int64))[0])
+        counts = np.zeros((3, rows), np.int64)
+        for kinds, where, values in (
+            ((_PIXELS,), "occupied", ("pixels",)),
+            ((_HITS, _WEIGHTS), "hit", ("hits", "weights")),
+        ):
+            if arrays[where].size != -(-rows // 8):
+                raise ValueError(f"{rows} rows, not those of {where}")
+            places = np.unpackbits(arrays[where], count=rows).astype(np.bool_)
+            for kind, name in zip(kinds, values, strict=True):
+                counts[kind, places] = arrays[name]
+        table.fill(counts, int(arrays["used_bits"][0]))
+        return table
+
     def ranking(self) -> Ranking:
         """The occupied rows; each stands for its lowest key."""
         pixels, hits, weights = self._used()
@@ -140,6 +179,11 @@ class CountTable:
         within = rows & ((1 << within_bits) - 1)
         keys: Keys = (pages[rows >> within_bits] << _PAGE_BITS | within << self._row_bits).astype(np.uint32)
         return keys
+
+
+def _narrow(counts: Ints) -> npt.NDArray[Any]:
+    """The same counts, in no more bytes each than the largest needs."""
+    return counts.astype(np.min_scalar_type(int(counts.max(initial=0))))
 
 
 def _pages(keys: Keys) -> Ints:

@@ -1,15 +1,16 @@
 """What a run will cost at rates that were measured elsewhere, and on how many workers. Pure arithmetic.
 
 A group costs a fixed part for each cell (method built, text features, metrics at the end), and for every
-image one tower pass and one map per cell, whose pixels are counted where there are masks. A worker's start
-(imports, weights) is paid once per worker. Groups are handed out in the order of the plan, most images first,
-each to the worker that is free first, as the backends do it.
+image one tower pass and one map per cell, whose pixels are counted where there are masks. A group that is cut
+into ranges builds its methods once a range, and adds up the parts of its cells with the last one. A worker's
+start (imports, weights) is paid once per worker. Groups and ranges are handed out longest first, each to
+the worker that is free first, as the backends do it.
 Longest first, the makespan is at most 4/3 of the best possible one (Graham, 1969).
 """
 
 import heapq
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -24,6 +25,7 @@ class Rates:
         score: Seconds an image and cell: the map and the image score.
         pixels: Seconds more an image and cell where there are masks: the pixels of the map counted and drawn.
         finish: Seconds more a cell where there are masks: its pixel metrics.
+        part: Seconds more a cell and range where there are masks: its part kept, read and added.
         memory: Bytes that the worker held at its peak.
         pair: Seconds more a cell for each pair of images, of the batch track.
     """
@@ -34,15 +36,25 @@ class Rates:
     score: float
     pixels: float
     finish: float
+    part: float
     memory: int
     pair: float = 0.0
 
     def seconds(self, images: int, cells: int, *, masks: bool) -> float:
         """Expected seconds of a group on a worker that is up."""
-        fixed, mapped = self.cell, self.score
+        return sum(self.pieces([images], cells, masks=masks))
+
+    def pieces(self, images: Sequence[int], cells: int, *, masks: bool) -> list[float]:
+        """Expected seconds of each range of a group that is cut, by their images; of one range, of the group.
+
+        What there is to do when the others have ended is in the last one.
+        """
+        mapped = self.score + (self.pixels if masks else 0.0)
+        found = [cells * self.cell + count * (self.image + cells * mapped) for count in images]
         if masks:
-            fixed, mapped = fixed + self.finish, mapped + self.pixels
-        return cells * (fixed + images**2 * self.pair) + images * (self.image + cells * mapped)
+            found[-1] += cells * (self.finish + (len(found) * self.part if len(found) > 1 else 0.0))
+        found[-1] += cells * self.pair * sum(images) ** 2  # the batch track's groups are not cut
+        return found
 
 
 @dataclass(frozen=True)
@@ -82,21 +94,24 @@ def makespan(durations: Iterable[float], workers: int) -> float:
     return max(free)
 
 
-def simulate(
-    groups: Sequence[tuple[str, float]], workers: Iterable[int], *, start: float
-) -> tuple[Simulation, ...]:
-    """The same groups on clusters of several sizes.
+Pieces = Callable[[int], Sequence[tuple[str, float]]]
+"""Label and seconds of each group or range as so many workers do them, in the order of the plan."""
+
+
+def simulate(pieces: Pieces, workers: Iterable[int], *, start: float) -> tuple[Simulation, ...]:
+    """The same work on clusters of several sizes.
 
     Args:
-        groups: Label and seconds of each, in the order of the plan.
+        pieces: What there is to do.
         workers: Sizes of the clusters.
         start: Seconds until a worker can take its first group.
     """
-    durations = [seconds for _, seconds in groups]
-    work = sum(durations)
-    alone = start + work
+    alone = start + sum(seconds for _, seconds in pieces(1))
     simulations = []
     for count in workers:
+        groups = pieces(count)
+        durations = [seconds for _, seconds in groups]
+        work = sum(durations)
         seconds = start + makespan(durations, count)
         busy = work / (count * seconds) if seconds else 0.0
         speedup = alone / seconds if seconds else 1.0

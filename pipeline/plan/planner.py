@@ -1,14 +1,17 @@
-"""From what params ask for to groups of cells. Pure: what it decides on is handed in.
+"""From what params ask for to groups of cells, and to ranges of their images. Pure: all is handed in.
 
 A group shares a tower, a subset and a track, so one pass of the images serves all its cells, and those that
-see one image at a time are apart from those that see more. The longest group goes first, so that the last
-worker does not wait for one long group. Refused are the cells of a system with unusable settings, of a subset
-that could not be prepared, and of a system on images that it was tuned on.
+see one image at a time are apart from those that see more. The longest group goes first, and what is longer
+than a third of a worker's share of the work is cut into ranges of images, so that no worker waits for one
+long group. Refused are the cells of a system with unusable settings, of a subset that could not be prepared,
+and of a system on images that it was tuned on.
 """
 
+import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from pipeline.cells import CellKey, System, members
@@ -123,6 +126,44 @@ def make_plan(
     ]
     groups.sort(key=lambda it: (-it.images, it.tower, it.dataset, it.subset, it.track != "main", it.track))
     return groups, refused
+
+
+def longest_range(images: int, workers: int) -> float:
+    """Images that one worker is to have at a time, at most: a third of its share of all; one has them all."""
+    return images / (3 * workers) if workers > 1 else math.inf
+
+
+def cut(rows: range, most: float, batch: int) -> list[range]:
+    """The images `rows` as they are, or where they are more than `most` as ranges of nearly equal length.
+
+    A range is of whole batches, so that images share a batch with the same others, and numbers stay equal to
+    the bit; it may have up to a batch more than `most`.
+
+    Examples:
+        >>> cut(range(100), 40, 16)
+        [range(0, 32), range(32, 64), range(64, 100)]
+    """
+    batches = math.ceil(len(rows) / batch)
+    pieces = min(math.ceil(len(rows) / most), batches) if len(rows) > most else 1
+    edges = [rows.start + batch * (batches * piece // pieces) for piece in range(pieces)]
+    return [range(start, stop) for start, stop in pairwise([*edges, rows.stop])]
+
+
+def stretches(images: int, kept: Iterable[range]) -> Iterator[tuple[range, bool]]:
+    """All `images` of a subset in order: ranges, and whether each is one of those that are `kept`.
+
+    Examples:
+        >>> list(stretches(9, [range(2, 4)]))
+        [(range(0, 2), False), (range(2, 4), True), (range(4, 9), False)]
+    """
+    start = 0
+    for rows in sorted(kept, key=lambda it: it.start):
+        if start < rows.start:
+            yield range(start, rows.start), False
+        yield rows, True
+        start = rows.stop
+    if start < images:
+        yield range(start, images), False
 
 
 def _cells(

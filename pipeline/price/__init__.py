@@ -7,7 +7,7 @@ what the processor does meanwhile is added. A machine's own hours come from meas
 """
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,10 +16,10 @@ from pipeline.cells import members
 from pipeline.clip.weights import find_weights
 from pipeline.datasets import expected_counts, to_download
 from pipeline.errors import ParamsError
-from pipeline.execution.systems import resolve_systems
+from pipeline.execution.systems import plan_cells, resolve_systems
 from pipeline.execution.tasks import CellTask, GroupTask, tower_spec
 from pipeline.params import ComputeParams, Params
-from pipeline.plan import Group, Rates, Subset, make_plan, makespan
+from pipeline.plan import Group, Rates, Subset, makespan
 from pipeline.price.towers import STEP_IMAGES, TowerCost, tower_costs
 
 _PREPARE_SECONDS = 0.04  # an image, decoded and resized; benchmarks/RESULTS.md
@@ -106,12 +106,14 @@ class Price:
         metrics = _COUNT_SECONDS * self.maps + _FINISH_SECONDS * self.cells
         return self._processor + towers + metrics + _STEP_SECONDS * self.steps
 
-    def here(self, rates: Mapping[str, Rates], workers: int) -> float:
-        """Seconds on this machine, at measured rates of every tower; tuning has one worker."""
-        seconds = [
-            rates[it.kind].seconds(it.images, len(it.cells), masks=catalog.record(it.dataset).has_masks)
-            for it in self.groups
-        ]
+    def here(self, rates: Mapping[str, Rates], groups: Iterable[float], workers: int) -> float:
+        """Seconds on this machine, at measured rates of every tower; tuning has one worker.
+
+        Args:
+            rates: of every tower.
+            groups: expected seconds of the groups and ranges (`pipeline.speed.costs`).
+            workers: that share them.
+        """
         tuning = sum(
             rates[name].image
             * (tower.tuned + STEP_IMAGES * tower.steps + sum(tower.tuning.values()) / tower.flop)
@@ -119,7 +121,7 @@ class Price:
             if tower.tuned
         )
         start = max((rate.start for rate in rates.values()), default=0.0)
-        return self._processor + tuning + start + makespan(seconds, workers)
+        return self._processor + tuning + start + makespan(groups, workers)
 
     def plain(self) -> dict[str, Any]:
         """All of it for programs; of the groups their number."""
@@ -138,13 +140,10 @@ def price(params: Params) -> Price:
     images = {name: sum(subsets.values()) for name, (subsets, _) in counted.items()}
     systems = [it for it in resolve_systems(params) if not it.error]
     evaluated = catalog.evaluated(params.every_dataset)
-    groups, refused = make_plan(
-        systems,
-        [Subset(name, subset, count) for name in evaluated for subset, count in counted[name][0].items()],
-        seeds=params.seeds,
-        tuned_on=params.tuned_on,
-        holds_images_of=lambda auxiliary: catalog.record(auxiliary).holds_images_of,
-    )
+    subsets = [
+        Subset(name, subset, count) for name in evaluated for subset, count in counted[name][0].items()
+    ]
+    groups, refused = plan_cells(params, systems, subsets)
     if refused:
         raise ParamsError(f"params.yaml: {refused[0][1]}")
     tuned_on = {union: sum(images[name] for name in members(union)) for union in params.unions} | images

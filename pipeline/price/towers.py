@@ -83,9 +83,9 @@ def tower_costs(
             for auxiliary in trained_on(params, resolved):
                 sets.add(auxiliary)
                 redrawn += len(params.seeds) * _redrawn(method, auxiliary, images[auxiliary])
-                if (system := resolved.system.name) in tuning:
+                if (system := resolved.system.name) in tuning and isinstance(method, LearntMethod):
                     passes = len(params.seeds) * _epochs(method, auxiliary) * images[auxiliary]
-                    tuning[system] += _LEARNING * passes * method.flop
+                    tuning[system] += _LEARNING * passes * method.loss_flop
                 trainings += len(params.seeds)
                 steps += len(params.seeds) * _steps(method, auxiliary, images[auxiliary])
         largest = max([largest, *(images[auxiliary] * features for auxiliary in sets)])

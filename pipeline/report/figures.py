@@ -60,6 +60,8 @@ def report_figures(sources: Sources) -> Iterator[Figure]:
     sources = replace(sources, outcome=sources.outcome.main)
     found = {plot.name: plot for plot in dot_plots(sources.outcome)}
     yield _dots(found.pop("pixel_auroc"))
+    if not sources.outcome.means:  # a run of another track alone
+        return
     yield from _attention(sources)
     yield from _segmentation(sources)
     yield from map(_dots, found.values())

@@ -9,7 +9,7 @@ One folder a data set:
 """
 
 from pipeline.shards.manifest import Manifest, SubsetEntry, is_prepared, read_manifest
-from pipeline.shards.reader import SubsetShard, open_subset, verify_subset
+from pipeline.shards.reader import SubsetShard, open_subset, subset_stamp, verify_subset
 from pipeline.shards.writer import prepare
 
 __all__ = [
@@ -20,5 +20,6 @@ __all__ = [
     "open_subset",
     "prepare",
     "read_manifest",
+    "subset_stamp",
     "verify_subset",
 ]

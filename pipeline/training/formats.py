@@ -78,16 +78,16 @@ class AnomalyClipFormat:
         context = tuple(state["ctx_pos"].shape) if "ctx_pos" in state else "missing"
         if len(context) != 4:
             raise WeightsError(f"ctx_pos is {context}, expected (1, 1, context length, width)")
-        n_ctx, deep = int(context[2]), _numbered(state, _DEEP)
+        n_ctx, deep = int(context[2]), numbered(state, _DEEP)
         tokens = len(state[f"{_DEEP}0"]) if deep and state[f"{_DEEP}0"].dim() else 1
-        _require_shapes(state, _shapes(clip, n_ctx, deep, tokens))
+        require_shapes(state, _shapes(clip, n_ctx, deep, tokens))
         shaped = {"n_ctx": n_ctx, "deep_layers": deep, "deep_tokens": tokens}
         layers = {} if "layers" in given else {"layers": [clip.vision.depth]}
         return shaped | layers | {"prompts": _find_words(state, clip, n_ctx)}
 
     def learnt(self, state: State) -> dict[str, Tensor]:
         """Both contexts as one tensor, and the deep tokens."""
-        deep = {f"deep.{number}": state[f"{_DEEP}{number}"] for number in range(_numbered(state, _DEEP))}
+        deep = {f"deep.{number}": state[f"{_DEEP}{number}"] for number in range(numbered(state, _DEEP))}
         return {"context": torch.stack([state[f"ctx_{side}"][0, 0] for side in _SIDES]), **deep}
 
     def official(self, method: LearntMethod) -> dict[str, Tensor]:
@@ -169,21 +169,15 @@ class VandFormat:
 
         On 24 blocks four layers are 6, 12, 18 and 24, those of the public code.
         """
-        count, depth = _numbered(state, "fc.", ".weight"), clip.vision.depth
+        count = numbered(state, "fc.", ".weight")
         if not count:
             raise WeightsError("fc.0.weight is missing")
         sides = (clip.embed_dim, clip.vision.width)
         shapes: dict[str, tuple[int, ...]] = {}
         for number in range(count):
             shapes |= {f"fc.{number}.weight": sides, f"fc.{number}.bias": sides[:1]}
-        _require_shapes(state, shapes)
-        if len(chosen := given.get("layers", range(count))) != count:
-            raise WeightsError(f"it holds {count} linear layers, methods.vand.layers names {len(chosen)}")
-        if "layers" in given:
-            return {}
-        if depth % count:
-            raise WeightsError(f"{count} layers do not divide {depth} blocks evenly: set methods.vand.layers")
-        return {"layers": [depth // count * number for number in range(1, count + 1)]}
+        require_shapes(state, shapes)
+        return spaced_layers(self.method, count, clip.vision.depth, given)
 
     def learnt(self, state: State) -> dict[str, Tensor]:
         """The same tensors."""
@@ -194,7 +188,22 @@ class VandFormat:
         return method.state()
 
 
-def _numbered(state: State, prefix: str, suffix: str = "") -> int:
+def spaced_layers(method: str, count: int, depth: int, given: Mapping[str, Any]) -> dict[str, list[int]]:
+    """The setting `layers` of a file with `count` of them: evenly spaced up to the last block, unless chosen.
+
+    Raises:
+        WeightsError: others are chosen, or they do not divide the tower's blocks.
+    """
+    if len(chosen := given.get("layers", range(count))) != count:
+        raise WeightsError(f"it holds {count} linear layers, methods.{method}.layers names {len(chosen)}")
+    if "layers" in given:
+        return {}
+    if depth % count:
+        raise WeightsError(f"{count} layers do not divide {depth} blocks evenly: set methods.{method}.layers")
+    return {"layers": [depth // count * number for number in range(1, count + 1)]}
+
+
+def numbered(state: State, prefix: str, suffix: str = "") -> int:
     """How many of `prefix0suffix`, `prefix1suffix`, ... there are without a gap."""
     count = 0
     while f"{prefix}{count}{suffix}" in state:
@@ -202,7 +211,7 @@ def _numbered(state: State, prefix: str, suffix: str = "") -> int:
     return count
 
 
-def _require_shapes(state: State, expected: Mapping[str, tuple[int, ...]]) -> None:
+def require_shapes(state: State, expected: Mapping[str, tuple[int, ...]]) -> None:
     """Refuse a state dict with other names or shapes than expected.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Official checkpoints in and out: the files that the authors of AnomalyCLIP and VAND released.
+"""Official checkpoints in and out: the files that the authors of AnomalyCLIP, VAND and Bayes-PFL released.
 
 A released file is `{key: state dict}`; the key says whose it is. Files come from outside, so nothing but
 tensors is unpickled, and everything that is not exactly such a file is refused with the reason. Files whose
@@ -21,9 +21,10 @@ from pipeline.clip.tensors import read_pickled, require_weights
 from pipeline.errors import WeightsError
 from pipeline.files import file_digest, write_bytes
 from pipeline.methods.base import LearntMethod
+from pipeline.training.format_bayes_pfl import BayesPflFormat
 from pipeline.training.formats import IDS, AnomalyClipFormat, Format, VandFormat
 
-FORMATS: tuple[Format, ...] = (AnomalyClipFormat(), VandFormat())
+FORMATS: tuple[Format, ...] = (AnomalyClipFormat(), VandFormat(), BayesPflFormat())
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def read_official(path: Path) -> OfficialCheckpoint:
     """Read a released file.
 
     Raises:
-        WeightsError: it is missing, damaged, holds code, or is no AnomalyCLIP or VAND checkpoint.
+        WeightsError: it is missing, damaged, holds code, or is no official checkpoint of these methods.
     """
     forms = {form.key: form for form in FORMATS}
     found: list[Format] = []

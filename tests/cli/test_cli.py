@@ -189,7 +189,9 @@ def test_the_target_of_a_conversion_must_look_like_what_it_is(official: Path, tm
 
 
 def test_plan_prints_cost_and_simulates_clusters(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    rate = Rates(start=1.0, cell=0.0, image=0.5, score=0.0, pixels=0.0, finish=0.0, memory=3 * 2**30)
+    rate = Rates(
+        start=1.0, cell=0.0, image=0.5, score=0.0, pixels=0.0, finish=0.0, part=0.0, memory=3 * 2**30
+    )
     monkeypatch.setattr("pipeline.speed.rates", lambda _tasks, **_: {"main": rate})
     result = zsad("plan", "--simulate", "1,2,64")
     assert result.exit_code == 0, result.stderr
@@ -200,7 +202,7 @@ def test_plan_prints_cost_and_simulates_clusters(trained: Project, monkeypatch: 
     assert one.split()[0] == "1"
     assert one.endswith("1.0x   98%  its work")
     assert two.split()[0] == "2"
-    assert many.endswith("its longest group, headct/brain; more workers than 4 are of no use")
+    assert many.endswith("its longest group, headct/brain, images 1 to 16; more workers than 8 are of no use")
 
 
 def test_plan_says_one_reason_once(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:

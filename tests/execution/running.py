@@ -41,12 +41,16 @@ def forget(project: Project) -> None:
         shutil.rmtree(project.folder / folder, ignore_errors=True)
 
 
-def evaluate(record: Record | None = None, threads: int = 1) -> Summary:
-    """What the flow does, without Prefect, with up to `threads` groups in the backend's hands."""
+def evaluate(record: Record | None = None, threads: int = 1, workers: int | None = None) -> Summary:
+    """What the flow does, without Prefect, with up to `threads` groups in the backend's hands.
+
+    Groups are cut for as many `workers` as the backend has, or for another number of them.
+    """
     params = load_params()
     run = open_run(params, CellStore(), *([record] if record else []))
     if run.tasks:
         with open_backend(params.compute) as backend, ThreadPoolExecutor(threads) as pool:
+            run.share(workers or backend.workers)
             for future in [pool.submit(run.do, task, backend) for task in run.tasks]:
                 future.result()
     return run.finish()

@@ -17,8 +17,9 @@ from benchmarks.standin import META, Watch
 from pipeline import methods
 from pipeline.clip import load_clip
 from pipeline.errors import ZsadError
-from pipeline.execution import counts, scoring
-from pipeline.execution.counts import DeviceMasks, DevicePixels
+from pipeline.execution import counts, device_masks, parts
+from pipeline.execution.counts import DevicePixels
+from pipeline.execution.device_masks import DeviceMasks
 from pipeline.execution.examples import small_maps
 from pipeline.metrics import PixelState, label_masks, pixel_intervals
 from tests.clip.towers import make_tower
@@ -242,8 +243,9 @@ def test_a_run_that_counts_on_the_device_writes_the_same_bytes(
     trained: Project, plain_results: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_plain_methods(trained)
-    monkeypatch.setattr(counts, "counts_on", lambda _: True)
-    monkeypatch.setattr(scoring, "_WAITING", 2)
+    for module in (counts, device_masks):
+        monkeypatch.setattr(module, "counts_on", lambda _: True)
+    monkeypatch.setattr(parts, "_WAITING", 2)
     updated: list[int] = []
     update = DevicePixels.update
 

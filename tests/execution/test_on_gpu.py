@@ -15,7 +15,8 @@ import torch
 from pipeline import methods
 from pipeline.clip import Clip, Global, Local, Tap, load_clip
 from pipeline.clip.spec import Precision
-from pipeline.execution.counts import DeviceMasks, DevicePixels
+from pipeline.execution.counts import DevicePixels
+from pipeline.execution.device_masks import DeviceMasks
 from pipeline.execution.examples import small_maps
 from pipeline.methods.base import LearntMethod
 from pipeline.metrics import label_masks

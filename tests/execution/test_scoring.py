@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.execution import scoring
-from pipeline.execution.scoring import ahead, read_batches, release_memory
+from pipeline.execution import batches
+from pipeline.execution.batches import ahead, read_batches, release_memory
 from pipeline.metrics import label_masks
 from pipeline.params import load_params
 from pipeline.shards import open_subset
@@ -23,14 +23,21 @@ def test_batches_are_the_subset_in_order(trained: Project, size: int) -> None:
     shard = open_subset(load_params().shards / "btad", "01", 112)
     masks = shard.masks(0, len(shard))
     assert masks is not None
-    batches = list(ahead(read_batches(shard, size, CPU)))
-    assert [len(batch.names) for batch in batches[:-1]] == [size] * (len(batches) - 1)
-    assert sum((batch.names for batch in batches), ()) == shard.paths
-    assert np.array_equal(np.concatenate([batch.images.numpy() for batch in batches]), shard.images)
-    regions = [image for batch in batches if isinstance(batch.masks, list) for image in batch.masks]
+    read = list(ahead(read_batches(shard, size, CPU)))
+    assert [len(batch.names) for batch in read[:-1]] == [size] * (len(read) - 1)
+    assert sum((batch.names for batch in read), ()) == shard.paths
+    assert np.array_equal(np.concatenate([batch.images.numpy() for batch in read]), shard.images)
+    regions = [image for batch in read if isinstance(batch.masks, list) for image in batch.masks]
     for mine, expected in zip(regions, label_masks(masks), strict=True):
         assert np.array_equal(mine.pixels, expected.pixels)
         assert np.array_equal(mine.region, expected.region)
+
+
+def test_batches_of_a_range_are_its_images(trained: Project) -> None:
+    shard = open_subset(load_params().shards / "btad", "01", 112)
+    read = list(read_batches(shard, 4, CPU, range(4, 10)))
+    assert [batch.names for batch in read] == [shard.paths[4:8], shard.paths[8:10]]
+    assert np.array_equal(np.concatenate([batch.images.numpy() for batch in read]), shard.images[4:10])
 
 
 def test_a_set_without_masks_has_no_regions(trained: Project) -> None:
@@ -74,7 +81,7 @@ def anonymous() -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon"))
 
 
-@pytest.mark.skipif(scoring._TRIM is None, reason="another allocator than glibc's")
+@pytest.mark.skipif(batches._TRIM is None, reason="another allocator than glibc's")
 def test_holes_are_released() -> None:
     pieces, size = 500, 100_000  # below the size from which glibc maps an array by itself
     stay, go = [], []

@@ -6,6 +6,8 @@ from pipeline.clip import features
 from pipeline.execution.run import open_run
 from pipeline.execution.store import CellStore
 from pipeline.params import load_params
+from pipeline.tables import build_tables, read_outcome
+from pipeline.tables.markdown import markdown
 from tests.execution.running import evaluate, forget, use_plain_methods
 from tests.project import Project
 
@@ -36,6 +38,14 @@ def test_the_pass_of_the_others_is_unchanged_to_the_bit(plain: Project) -> None:
     assert {(row.track, row.protocol, row.seed, row.status) for row in own} == {("batch", "none", None, "ok")}
     assert {row.track for row in rows} == {"main"}
     assert plain.files("results/miniature/scores").keys() == scores.keys()
+    tables = build_tables(read_outcome(load_params()))
+    assert {it.method for it in tables["table1"].outcome.means} == {"clip", "clip_ac"}
+    for name in ("industrial", "medical", "metrics", "subsets/btad"):
+        text = markdown(tables[f"batch/{name}"])
+        assert text.startswith("# ")
+        assert "MINIATURE PROFILE" in text
+        assert "Batch track: " in text
+        assert {it.method for it in tables[f"batch/{name}"].outcome.means} == {"musc"}
 
 
 def test_it_has_groups_of_its_own_that_the_plan_names(plain: Project) -> None:

@@ -159,6 +159,29 @@ def test_travels_as_read_only_buffers_and_goes_on(budget: int) -> None:
     assert state.finish() == merged.finish() == state_of(SMOOTH, MASKS, budget).finish()
 
 
+@pytest.mark.parametrize("budget", [EXACT, COUNTED])
+@pytest.mark.parametrize("kind", KINDS)
+def test_parts_as_plain_arrays_add_up_to_the_whole(kind: str, budget: int) -> None:
+    """Values and sketches; `tests.execution.test_ranges` does the same with whole cells."""
+    maps, masks = KINDS[kind]
+    names = [f"{index}.png" for index in range(len(maps))]
+    whole, added = state_of(maps, masks, budget, names), PixelState(budget)
+    for part in (slice(0, 1), slice(1, None)):
+        arrays = state_of(maps[part], masks[part], budget, names[part]).arrays()
+        added.merge(PixelState.restored(arrays, names[part], budget))
+    assert added.finish() == whole.finish()
+    assert [repr(it) for it in added.sketches] == [repr(it) for it in whole.sketches]
+
+
+def test_arrays_of_a_counted_state_hold_occupied_rows_alone() -> None:
+    state = state_of(SMOOTH, MASKS, COUNTED)
+    table = state._table
+    assert table is not None
+    arrays, occupied = state.arrays(), int((table._counts[0] > 0).sum())
+    assert arrays["pixels"].size == occupied < table._counts.shape[1]
+    assert sum(it.nbytes for it in arrays.values()) < table._counts.nbytes / 2
+
+
 def test_batches_and_order_of_pixels_do_not_matter() -> None:
     whole = state_of(SMOOTH, MASKS)
     batched = PixelState()

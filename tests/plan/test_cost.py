@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.plan import Rates, makespan, simulate, useful_workers
 
-MAIN = Rates(start=5.0, cell=0.5, image=2.0, score=0.1, pixels=0.3, finish=0.7, memory=1000)
+MAIN = Rates(start=5.0, cell=0.5, image=2.0, score=0.1, pixels=0.3, finish=0.7, part=0.2, memory=1000)
 DURATIONS = st.lists(st.integers(1, 50), min_size=1, max_size=7)
 
 
@@ -24,6 +24,25 @@ def test_only_masks_cost_pixel_metrics() -> None:
 def test_more_cells_of_a_tower_do_not_pass_the_images_again() -> None:
     one, ten = (MAIN.seconds(images=100, cells=cells, masks=False) for cells in (1, 10))
     assert ten - one == pytest.approx(9 * (0.5 + 100 * 0.1))
+
+
+def test_a_range_builds_its_cells_and_the_last_one_adds_the_parts_up() -> None:
+    whole = MAIN.seconds(images=10, cells=4, masks=True)
+    first, last = MAIN.pieces([6, 4], cells=4, masks=True)
+    assert first == pytest.approx(4 * 0.5 + 6 * (2.0 + 4 * 0.4))
+    assert first + last == pytest.approx(whole + 4 * (0.5 + 2 * 0.2))
+    assert sum(MAIN.pieces([6, 4], cells=4, masks=False)) == pytest.approx(
+        MAIN.seconds(images=10, cells=4, masks=False) + 4 * 0.5
+    )
+
+
+def test_a_cluster_is_simulated_with_the_pieces_for_its_size() -> None:
+    def pieces(workers: int) -> list[tuple[str, float]]:
+        return [("br35h/brain", 12.0 / workers)] * workers
+
+    one, four = simulate(pieces, [1, 4], start=1.0)
+    assert (one.seconds, four.seconds) == (13.0, 4.0)
+    assert four.speedup == pytest.approx(13 / 4)
 
 
 def test_nothing_costs_nothing() -> None:
@@ -71,7 +90,7 @@ def test_useful_workers_is_the_fewest_that_end_with_the_longest_group(durations:
 
 def test_a_simulation_says_how_fast_and_why_not_faster() -> None:
     groups = [("isic/skin", 60.0), ("mvtec/bottle", 20.0), ("btad/01", 20.0), ("btad/02", 20.0)]
-    one, two, eight = simulate(groups, [1, 2, 8], start=3.0)
+    one, two, eight = simulate(lambda _: groups, [1, 2, 8], start=3.0)
     assert (one.workers, two.workers, eight.workers) == (1, 2, 8)
     assert (one.seconds, one.speedup, one.limit) == (123.0, 1.0, "its work")
     assert (two.seconds, two.limit) == (
@@ -84,14 +103,14 @@ def test_a_simulation_says_how_fast_and_why_not_faster() -> None:
 
 
 def test_short_groups_are_limited_by_the_start_and_odd_ones_by_the_end() -> None:
-    (start,) = simulate([("a", 1.0)] * 4, [2], start=30.0)
+    (start,) = simulate(lambda _: [("a", 1.0)] * 4, [2], start=30.0)
     assert start.limit == "the start of the workers"
-    (uneven,) = simulate([("a", 9.0)] * 3, [2], start=1.0)
+    (uneven,) = simulate(lambda _: [("a", 9.0)] * 3, [2], start=1.0)
     assert uneven.limit == "uneven groups at the end"
 
 
 def test_a_lone_group_is_its_work_for_one_worker_and_the_limit_for_two() -> None:
-    one, two = simulate([("sdd/all", 9.0)], [1, 2], start=1.0)
+    one, two = simulate(lambda _: [("sdd/all", 9.0)], [1, 2], start=1.0)
     assert one.limit == "its work"
     assert two.limit == "its longest group, sdd/all; more workers than 1 are of no use"
 
@@ -102,12 +121,12 @@ def test_useful_workers_for_groups_of_no_and_of_little_time(durations: list[floa
 
 
 def test_a_run_without_time_keeps_nobody_busy() -> None:
-    (nothing,) = simulate([], [4], start=0.0)
+    (nothing,) = simulate(lambda _: [], [4], start=0.0)
     assert (nothing.seconds, nothing.busy, nothing.speedup) == (0.0, 0.0, 1.0)
 
 
 def test_nothing_to_run_takes_the_start_and_no_workers_are_refused() -> None:
-    (nothing,) = simulate([], [4], start=2.0)
+    (nothing,) = simulate(lambda _: [], [4], start=2.0)
     assert (nothing.seconds, nothing.limit) == (2.0, "nothing to run")
     with pytest.raises(ValueError, match="0 workers"):
         makespan([1.0], 0)

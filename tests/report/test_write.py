@@ -11,6 +11,7 @@ from PIL import Image
 from pipeline.cli import main
 from pipeline.report import Sources, write_report
 from pipeline.report.figures import report_figures
+from pipeline.tables.aggregate import SystemMeans
 from tests.report.make import HOSTILE, folder_bytes
 
 FIGURES = ["pixel_auroc", "figure3", "figure4", "figure5", "score_distributions", "training"]
@@ -32,6 +33,22 @@ def test_every_figure_has_words_for_those_who_do_not_see_it(sources: Sources) ->
         assert len(figure.caption) > 20
     assert "BTAD" in figures[2].alt
     assert "3 to 2" in figures[-1].alt
+
+
+def test_a_run_of_another_track_alone_has_its_tables_and_no_figure_of_methods(
+    sources: Sources, tmp_path: Path
+) -> None:
+    run = sources.outcome
+    means = {
+        system: SystemMeans(system, [replace(row, track="batch") for row in own.rows], run.expected)
+        for system, own in run.means.items()
+    }
+    batch = replace(sources, outcome=replace(run, means=means))
+    assert [figure.name for figure in report_figures(batch)] == ["pixel_auroc"]
+    write_report(batch, tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert "Average over data sets (batch track)" in page
+    assert "AnomalyCLIP (batch track)" in page
 
 
 def test_the_command_writes_the_same_bytes_again_and_strays_go(

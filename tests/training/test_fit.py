@@ -331,7 +331,7 @@ def test_mosaics_stay_within_the_class(tower: Tower) -> None:
 def test_a_mosaic_holds_its_images_row_by_row() -> None:
     levels = [10, 21, 30, 41, 50, 61]
     auxiliary = plain_set(levels, ["cup"] * 6, 48)
-    image, mask = draw_mosaic(auxiliary, "cup", torch.Generator().manual_seed(0))
+    image, mask = draw_mosaic(auxiliary, auxiliary.members("cup"), torch.Generator().manual_seed(0))
     drawn = torch.randint(6, (4,), generator=torch.Generator().manual_seed(0)).tolist()
     assert len(set(drawn)) == 4
     places = [(12, 12), (12, 36), (36, 12), (36, 36)]
@@ -343,7 +343,7 @@ def test_a_mosaic_of_one_image_is_that_image_four_times() -> None:
     size = 48
     parts = auxiliary_set(size, 3)
     auxiliary = AuxiliarySet("mvtec", parts.images[2:], parts.masks[2:], parts.labels[2:], ["only"])
-    _, mask = draw_mosaic(auxiliary, "only", torch.Generator().manual_seed(0))
+    _, mask = draw_mosaic(auxiliary, auxiliary.members("only"), torch.Generator().manual_seed(0))
     assert mask.mean() == pytest.approx((parts.masks[2] > 0).mean(), rel=0.1)
     half = size // 2
     assert np.array_equal(mask[:half, :half], mask[-half:, -half:])
