@@ -162,4 +162,5 @@ def log_to_stderr() -> None:
     """Send warnings and worse of this process to standard error, secrets hidden."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Formatter("%(levelname)s %(message)s"))
+    handler.setLevel(logging.WARNING)  # a library's loggers may have levels of their own
     logging.basicConfig(level=logging.WARNING, handlers=[handler])

@@ -52,7 +52,7 @@ FORMATS: Final[Mapping[str, Callable[[Table], str]]] = {
 
 _SUFFIXES: Final = {"markdown": ".md", "latex": ".tex", "csv": ".csv", "html": ".html"}
 _TO_ROWS: Final = "From a number here to its rows and to code, weights and data: docs/results.md."
-_TABLES: Final = (
+_TABLES: Final[tuple[Callable[[Outcome], Table | None], ...]] = (
     table1,
     table2,
     since_industrial,

@@ -68,7 +68,7 @@ def run_in(
 
 
 # Compiles every library again, which in a new environment takes longer than the run.
-WITHOUT_ASSERTIONS = {"PYTHONOPTIMIZE": "1"}
+WITHOUT_ASSERTIONS: dict[str, str | None] = {"PYTHONOPTIMIZE": "1"}
 
 
 @pytest.mark.soak
@@ -85,7 +85,7 @@ def test_dvc_in_odd_surroundings(project: Project) -> None:
 @pytest.mark.parametrize(
     "further", [{}, pytest.param(WITHOUT_ASSERTIONS, marks=pytest.mark.soak)], ids=["", "optimised"]
 )
-def test_a_run_in_odd_surroundings(trained: Project, further: dict[str, str]) -> None:
+def test_a_run_in_odd_surroundings(trained: Project, further: dict[str, str | None]) -> None:
     """Ray in such has a test of its own (`tests/execution/test_cluster.py`)."""
     use_plain_methods(trained)
     code, said = run_in(trained, ODD | further, lambda: os.umask(0))
