@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
@@ -24,7 +25,7 @@ from benchmarks.learning import Miniature, committed_params, prepared
 from pipeline.clip import Local
 from pipeline.clip.text import Template, TextTower
 from pipeline.files import write_text
-from pipeline.methods import anomalyclip
+from pipeline.methods import anomalyclip, losses
 from pipeline.methods.base import LearntMethod
 from pipeline.params import Params
 from pipeline.training import FeatureCache
@@ -61,14 +62,14 @@ class Fault:
     planted: Callable[[], AbstractContextManager[Any]] = field(default=nullcontext)
 
 
-def _of(name: str) -> Callable[[], AbstractContextManager[Any]]:
-    """Replaces a function that AnomalyCLIP's loss calls."""
-    sound = getattr(anomalyclip, name)
+def _of(module: ModuleType, name: str) -> Callable[[], AbstractContextManager[Any]]:
+    """Replaces a function that AnomalyCLIP's loss comes to call, in the module that calls it."""
+    sound = getattr(module, name)
     wrong: Callable[..., Tensor] = {
         "focal": lambda maps, masks: -sound(maps, masks),
         "cross_entropy": lambda logits, labels: sound(logits, 1 - labels),
     }[name]
-    return lambda: patch.object(anomalyclip, name, wrong)
+    return lambda: patch.object(module, name, wrong)
 
 
 def _frozen() -> AbstractContextManager[Any]:
@@ -98,12 +99,12 @@ def _wrong_block(cache: FeatureCache) -> FeatureCache:
 
 FAULTS = {
     "none": Fault(),
-    "sign of the focal loss turned": Fault(planted=_of("focal")),
+    "sign of the focal loss turned": Fault(planted=_of(losses, "focal")),
     "deep tokens frozen": Fault(planted=_frozen),
     "learning rate a tenth": Fault(f"{_OURS}[slow]"),
     "half of the epochs": Fault(f"{_OURS}[half]"),
     "masks shifted by a patch": Fault(change=lambda it: replace(it, masks=it.masks.roll(_PATCH, dims=2))),
-    "normal and abnormal swapped in the global loss": Fault(planted=_of("cross_entropy")),
+    "normal and abnormal swapped in the global loss": Fault(planted=_of(anomalyclip, "cross_entropy")),
     "features of the block before": Fault(change=_wrong_block),
     "labels shuffled": Fault(change=_shuffled),
 }
@@ -121,8 +122,8 @@ def numbers(miniature: Miniature, fault: Fault) -> Numbers:
         raise TypeError(fault.system)
     with fault.planted():
         history = miniature.tune(method, AUXILIARY, SEED, fault.change)
-    losses = {f"{part} loss": value for part, value in history.epochs[-1].items()}
-    return losses | miniature.scored(method, TESTED)
+    by_part = {f"{part} loss": value for part, value in history.epochs[-1].items()}
+    return by_part | miniature.scored(method, TESTED)
 
 
 def moved(sound: Mapping[str, float], found: Mapping[str, float]) -> list[str]:

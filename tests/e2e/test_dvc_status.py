@@ -16,16 +16,16 @@ EDITS = {
     "pipeline/catalog/listing.py": {"prepare", "prepare_own"},
     "pipeline/detection/folder.py": set(),
     "pipeline/execution/scoring.py": {"evaluate"},
-    "pipeline/execution/systems.py": {"train", "evaluate"},
-    "pipeline/execution/training.py": {"train"},
+    "pipeline/execution/systems.py": {"train", "train_union", "evaluate"},
+    "pipeline/execution/training.py": {"train", "train_union"},
     "pipeline/flows/server.py": set(),
-    "pipeline/methods/prompts/anomalyclip.yaml": {"train", "evaluate"},
+    "pipeline/methods/prompts/anomalyclip.yaml": {"train", "train_union", "evaluate"},
     "pipeline/report/page/style.css": {"report"},
     "pipeline/tables/compare.py": set(),
     "pipeline/tables/latex.py": {"tables"},
     "pipeline/tables/published/table1_industrial.csv": {"tables", "report"},
 }
-OWN = "widgets"
+OWN, UNION = "widgets", "mvtec+visa"
 
 
 def commit_without_running(project: Project) -> None:
@@ -35,9 +35,10 @@ def commit_without_running(project: Project) -> None:
     (project.folder / "datasets" / f"{OWN}.yaml").write_text(f"name: {OWN}\n")
     shutil.copytree(project.folder / "samples", project.folder / "data")
     project.set_param("own", [OWN])
+    project.set_param("unions", [UNION])
     params = project.params()
     outputs = [f"shards/miniature/{name}" for name in [*params["datasets"], OWN]]
-    outputs += [f"weights/miniature/{name}" for name in params["auxiliaries"]]
+    outputs += [f"weights/miniature/{name}" for name in [*params["auxiliaries"], UNION]]
     outputs += [f"results/miniature/{kind}" for kind in ("metrics", "scores", "examples", "tables", "report")]
     outputs += ["results/last-run", "results/means"]
     for folder in [*outputs, f"data-own/{OWN}"]:

@@ -1,10 +1,10 @@
 """What becomes of prepared images that are not those that were prepared, and of what a training leaves."""
 
-import os
 import shutil
 from pathlib import Path
 
 from pipeline.execution.systems import read_status
+from pipeline.files import scratch_folder
 from tests.execution.running import evaluate, train
 from tests.project import Project
 
@@ -39,13 +39,14 @@ def test_prepared_images_that_changed_by_themselves_teach_nothing(trained: Proje
 
 
 def test_features_that_a_killed_training_left_are_deleted(trained: Project) -> None:
-    no_process = 2**22 + 1
-    folders = [Path(f".zsad/features/{name}") for name in (f"{os.getpid()}-x", f"{no_process}-x", "tmpx")]
-    for folder in folders:
-        folder.mkdir(parents=True)
-        (folder / "features.npy").touch()
-    train("sdd")
-    assert list(Path(".zsad/features").iterdir()) == folders[:1]
+    place = Path(".zsad/features")
+    place.mkdir(parents=True, exist_ok=True)
+    with scratch_folder(place, "") as alive:
+        left = place / "left"
+        shutil.copytree(alive, left)  # its lock is nobody's
+        (left / "features.npy").touch()
+        train("sdd")
+        assert list(place.iterdir()) == [alive]
 
 
 def test_a_size_at_which_nothing_is_prepared_is_named(trained: Project) -> None:
