@@ -25,6 +25,12 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
 
 
+def _hear() -> None:
+    """In a child: what `nohup` or a shell's background has tests ignore, it is to hear."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @dataclass
 class Project:
     """`folder` is the root of the project."""
@@ -82,6 +88,7 @@ class Project:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            preexec_fn=_hear,  # noqa: PLW1509 - before any thread of the child
         )
         self.processes.append(process)
         return process

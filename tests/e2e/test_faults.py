@@ -130,17 +130,8 @@ def test_an_interrupt_keeps_what_is_finished(
     assert results(plain) == undisturbed
 
 
-@pytest.fixture
-def heard() -> Iterator[None]:
-    """Hang-ups end what this test starts, although its own process may have been started by `nohup`."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
-
-
 @pytest.mark.soak
 @pytest.mark.ray
-@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("whom", ["all", "dvc"])
 def test_a_hang_up_ends_all_and_keeps_what_is_finished(
     plain: Project, undisturbed: dict[str, bytes], whom: str
