@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -96,7 +97,11 @@ def test_rates_are_what_evaluation_pays(trained: Project, monkeypatch: pytest.Mo
     assert (without.pixels, without.finish) == (0, 0)
 
 
-def test_the_batch_track_is_measured_apart_and_pays_for_pairs(trained: Project, tmp_path: Path) -> None:
+def test_the_batch_track_is_measured_apart_and_pays_for_pairs(
+    trained: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speed, "_ENOUGH_SECONDS", 0.05)
+    monkeypatch.setattr(speed, "_measured", partial(measure, counted=False))  # without a process of its own
     musc = {"tower": "main", "layers": [8], "neighbourhoods": [1]}
     trained.set_param("methods", {"clip": {"layers": [8]}, "musc": musc})
     found = rates(planned(), tmp_path / "calibration.json")
