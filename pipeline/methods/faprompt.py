@@ -32,6 +32,7 @@ from pipeline.methods.prompt_learner import CompoundLearner, check_deep, choose_
 from pipeline.methods.readout import (
     MAX_SIGMA,
     anomaly_maps,
+    probabilities,
     similarities,
     to_grid,
     upsample,
@@ -164,7 +165,7 @@ class FaPrompt(LearntMethod):
         return _pair(self._learner.normal_features()[0], self._learner.abnormal_features()[0])
 
     def _probabilities(self, tokens: Tensor, text: Tensor) -> Tensor:
-        return (similarities(tokens, text) / self.settings.temperature).softmax(dim=-1)
+        return probabilities(tokens, text, self.settings.temperature)
 
     def _priors(self, patches: Tensor, abnormal: Tensor) -> Tensor:
         """What is added to the vectors: (B, W), of patches (B, N, D) and their probabilities (B, N)."""
