@@ -18,6 +18,9 @@ from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 from pipeline.errors import ZsadError
 from pipeline.files import NotAFileError, TooLongError, open_regular, read_all
 
+MOST_SHOTS = 4
+"""Reference images of a subset that are prepared, and that a method of the few-shot track can ask for."""
+
 _LONGEST = 4 << 20
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _DEEPEST = 32

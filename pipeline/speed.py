@@ -40,6 +40,7 @@ from pipeline.execution.tasks import GroupTask, code_digest
 from pipeline.files import read_json, value_digest, write_json
 from pipeline.methods.base import Method
 from pipeline.methods.batch import BatchMethod
+from pipeline.methods.few_shot import FewShotMethod
 from pipeline.metrics import PixelState, label_masks, pixel_intervals
 from pipeline.metrics.state import BUDGET
 from pipeline.plan import Rates
@@ -184,7 +185,7 @@ class _Bench:
         side = int(_MASK_SHARE * spec.image_size)
         masks[:, :side, :side] = 1
         self._regions = label_masks(masks)
-        self._cells: list[tuple[Method, torch.Tensor | None]] = []
+        self._cells: list[tuple[Method, Any]] = []  # with its text side, and memory where it has one
 
     def __len__(self) -> int:
         return len(self._cells)
@@ -199,7 +200,10 @@ class _Bench:
             resolved = task.cell.resolved
             try:
                 method = methods.build(resolved.system.method, resolved.settings, self._clip)
-                self._cells.append((method, method.text_features(self._task.class_name)))
+                text = method.text_features(self._task.class_name)
+                if isinstance(method, FewShotMethod):
+                    text = method.beside(self._images[:1].expand(method.settings.shots, -1, -1, -1), text)
+                self._cells.append((method, text))
             except ZsadError as error:
                 reason = error
         if not self._cells:

@@ -41,9 +41,16 @@ def examine(record: DatasetRecord, tree: Tree) -> tuple[Listing, Mapping[str, st
             problems[subset] = f"{record.name}/{subset}: {told}"
     unused = _unused(tree, base, reading)
     order = {subset: position for position, subset in enumerate(record.subset_names)}
-    usable = [sample for sample in reading.samples if sample.subset not in problems]
-    usable.sort(key=lambda sample: (order[sample.subset], sample.image, sample.crop or ()))
-    listing = Listing(tuple(usable), _ignored(tree, unused), problems, base)
+    usable, references = (
+        tuple(
+            sorted(
+                (sample for sample in found if sample.subset not in problems),
+                key=lambda sample: (order[sample.subset], sample.image, sample.crop or ()),
+            )
+        )
+        for found in (reading.samples, reading.references)
+    )
+    listing = Listing(usable, _ignored(tree, unused), problems, base, references)
     return listing, {path: reason for path, reason in unused.items() if reason is not None}
 
 

@@ -64,12 +64,14 @@ class Listing:
         ignored: everything else under the root, with the reason.
         problems: subset to one message, for each subset that cannot be used. It has no samples.
         base: the folder in which the layout was found ("" is the root itself).
+        references: normal training images of the usable subsets, sorted likewise; few-shot methods see some.
     """
 
     samples: tuple[Sample, ...]
     ignored: tuple[Ignored, ...]
     problems: Mapping[str, str]
     base: str = ""
+    references: tuple[Sample, ...] = ()
 
     def limited(self, limit: int) -> "Listing":
         """With at most `limit` images of each subset, half of them anomalous where there are enough.

@@ -19,11 +19,13 @@ from pipeline.clip import Clip, Features, TowerSpec, load_clip
 from pipeline.conformance.failures import require, run_checks
 from pipeline.methods.base import LearntMethod, Method, Scores
 from pipeline.methods.batch import BatchMethod
+from pipeline.methods.few_shot import FewShotMethod
 from pipeline.training import AuxiliarySet, FeatureCache, collect_features, fit
 
 _SIZE: Final = 56  # px, 7 patches a side; small, so that a suite takes a second
 _BATCH: Final = 3
 _SUBSET: Final = 7  # images of the batch track
+_REFERENCES: Final = 2  # of the few-shot track; no image of `_images` is among them
 _TOLERANCE: Final = 5e-6  # float32 sums in another order
 _CLASS, _OTHER_CLASS = "gear", "star"  # words that the tiny CLIP knows
 
@@ -82,8 +84,17 @@ def _cache(method: LearntMethod) -> FeatureCache:
     return collect_features(method.clip, auxiliary, method.loss_taps)
 
 
-def _scored(method: Method, images: Tensor) -> Scores:
-    return method.score(method.clip.encode_image(images, method.taps), method.text_features(_CLASS))
+def _side(method: Method, references: Tensor | None = None) -> Any:
+    """What `score` takes as its text; of the few-shot track with a memory of `references`."""
+    text = method.text_features(_CLASS)
+    if not isinstance(method, FewShotMethod):
+        return text
+    return method.beside(_images(_SUBSET + _REFERENCES)[_SUBSET:] if references is None else references, text)
+
+
+def _scored(method: Method, images: Tensor, side: Any = None) -> Scores:
+    features = method.clip.encode_image(images, method.taps)
+    return method.score(features, _side(method) if side is None else side)
 
 
 def _close(one: Scores, other: Scores) -> bool:
@@ -166,8 +177,8 @@ def scoring_leaves_no_trace(method: Method) -> None:
     features = method.clip.encode_image(_images(_count(method, 2)), method.taps)
     before = {tap: value.clone() for tap, value in features.items()}
     with torch.enable_grad():
-        text = method.text_features(_CLASS)
-        first, second = method.score(features, text), method.score(features, text)
+        text, side = method.text_features(_CLASS), _side(method)
+        first, second = method.score(features, side), method.score(features, side)
     sides = {} if text is None else {"text_features": text}
     for name, value in {**sides, "image": first.image, "maps": first.maps}.items():
         require(not value.requires_grad, f"{name} has a gradient; decorate with torch.no_grad()")
@@ -200,8 +211,8 @@ def text_serves_another_instance(method: Method) -> None:
     for made in (maker, reader):
         if isinstance(made, LearntMethod) and isinstance(method, LearntMethod):
             made.load_state(method.state())
-    text, images = maker.text_features(_CLASS), _images(_count(method, 1))
-    first, second = (it.score(it.clip.encode_image(images, it.taps), text) for it in (maker, reader))
+    side, images = _side(maker), _images(_count(method, 1))
+    first, second = (_scored(it, images, side) for it in (maker, reader))
     same = torch.allclose(first.maps, second.maps, equal_nan=True)
     require(same, "score: other maps when another instance has made the text; keep nothing in text_features")
 
@@ -222,9 +233,23 @@ class _Recorder(dict[Any, Tensor]):
 def taps_are_what_is_read(method: Method) -> None:
     """Scoring reads every tap that the method names, and no other."""
     recorder = _Recorder(method.clip.encode_image(_images(_count(method, 1)), method.taps))
-    method.score(recorder, method.text_features(_CLASS))
+    method.score(recorder, _side(method))
     unread = ", ".join(map(str, method.taps - recorder.seen))
     require(recorder.seen == method.taps, f"taps: {unread} is named and never read")
+
+
+def references_are_a_memory(method: Method) -> None:
+    """Of the few-shot track: other references, other maps; their order makes no difference."""
+    if not isinstance(method, FewShotMethod):
+        return
+    images, references = _images(_BATCH), _images(_SUBSET + _REFERENCES)[_SUBSET:]
+    given, turned, own = (
+        _scored(method, images, _side(method, it)) for it in (references, references.flip(0), images)
+    )
+    require(_close(given, turned), "remember: other scores with the references in another order")
+    require(not _close(given, own), "remember: the same scores whatever the references are")
+    nearer = bool((own.maps.mean((1, 2)) < given.maps.mean((1, 2))).all())
+    require(nearer, "remember: an image that is among the references has a higher map than beside others")
 
 
 def loss_taps_are_what_the_loss_reads(method: Method) -> None:
@@ -304,6 +329,7 @@ METHOD_CHECKS: Final[tuple[Callable[[Method], None], ...]] = (
     class_aware_tells_the_truth,
     text_serves_another_instance,
     taps_are_what_is_read,
+    references_are_a_memory,
     loss_taps_are_what_the_loss_reads,
     learning_follows_the_seed,
     training_follows_the_seed,

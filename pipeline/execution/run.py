@@ -18,11 +18,18 @@ from pipeline.execution.ranges import Split, in_pieces, length
 from pipeline.execution.retries import Record, attempt
 from pipeline.execution.store import CellStore, PartStore, remove_parts
 from pipeline.execution.systems import plan_cells, resolve_systems
-from pipeline.execution.tasks import CellTask, GroupTask, TaskBuilder, failed_result, known_columns
+from pipeline.execution.tasks import (
+    CellTask,
+    GroupTask,
+    NoReferencesError,
+    TaskBuilder,
+    failed_result,
+    known_columns,
+)
 from pipeline.execution.usage import Scored, Usage, together, unheard
 from pipeline.params import Params
 from pipeline.plan import Refused, Subset
-from pipeline.results import LEFT_OUT, CellResult, CellRow, ResultsError, write_results
+from pipeline.results import LEFT_OUT, NOT_POSSIBLE, CellResult, CellRow, ResultsError, write_results
 from pipeline.results.parquet import cell_rows, read_metrics
 from pipeline.shards import Manifest, read_manifest
 
@@ -86,8 +93,9 @@ class Summary:
 class Run:
     """Groups whose cells are missing, and what is already known of the others.
 
-    `left_out` are cells whose auxiliary set is not here, which params say to go without. `record` is told of
-    every event; `notes` and `usages` are what the summary says of retries and cost.
+    `left_out` are cells whose auxiliary set is not here, which params say to go without, and those of the
+    few-shot track whose subset has too few reference images. `record` is told of every event; `notes` and
+    `usages` are what the summary says of retries and cost.
     """
 
     params: Params
@@ -216,6 +224,9 @@ def open_run(params: Params, store: CellStore, record: Record = _silent) -> Run:
         for cell in group.cells:
             try:
                 task = build.cell_task(cell)
+            except NoReferencesError as error:
+                run.left_out.append((cell, f"{NOT_POSSIBLE}: {error}"))
+                continue
             except ZsadError as error:
                 if cell.auxiliary and params.leaves_out(cell.auxiliary):
                     reason = f"{LEFT_OUT}: it is tuned on {cell.auxiliary}, which was not on this machine"

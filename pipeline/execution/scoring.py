@@ -32,9 +32,10 @@ from pipeline.execution.usage import phase, scored
 from pipeline.files import file_digest, value_digest
 from pipeline.methods.base import LearntMethod, Method
 from pipeline.methods.batch import BatchMethod
+from pipeline.methods.few_shot import FewShotMethod
 from pipeline.plan import stretches
 from pipeline.results import CellResult, library_versions
-from pipeline.shards import SubsetShard, open_subset, subset_stamp, verify_subset
+from pipeline.shards import SubsetShard, open_references, open_subset, subset_stamp, verify_subset
 from pipeline.training import load_checkpoint
 
 log = logging.getLogger(__name__)
@@ -151,7 +152,7 @@ class _Group:
     def __init__(self, task: GroupTask, shard: SubsetShard) -> None:
         self._task, self._shard = task, shard
         self._runs = [CellRun(cell, shard, task.rows.start if task.rows else 0) for cell in task.cells]
-        self._ready: dict[str, tuple[Method, Tensor | None]] = {}
+        self._ready: dict[str, tuple[Method, Any]] = {}  # with its text side, and memory where it has one
         self._results: dict[str, CellResult] = {}
         self._parts = PartStore(task.parts)
         self._done = 0
@@ -192,8 +193,16 @@ class _Group:
             with self._cell(run.task):
                 method = _build(run.task, clip)
                 _require_weights(run.task, read)
-                self._ready[run.task.content_key] = method, _text(self._task, run.task, method)
+                text = _text(self._task, run.task, method)
+                if isinstance(method, FewShotMethod):
+                    text = method.beside(self._references(method), text)
+                self._ready[run.task.content_key] = method, text
                 run.count_on(clip.device, len(self._task.cells))
+
+    def _references(self, method: FewShotMethod) -> Tensor:
+        task, shots = self._task, method.settings.shots
+        images = open_references(task.shards, task.subset, task.tower.image_size, shots)
+        return torch.from_numpy(images)
 
     def _pass(self, rows: range, clip: Clip) -> None:
         if not self._runs:

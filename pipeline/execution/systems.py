@@ -16,6 +16,7 @@ from pipeline.errors import DataError, ParamsError, ZsadError, redacted
 from pipeline.files import file_digest, read_json, write_json
 from pipeline.params import Params
 from pipeline.plan import Cell, Group, Refused, ResolvedSystem, Subset, make_plan
+from pipeline.results import FEW_SHOT
 
 _STATUS = "status.json"
 
@@ -40,7 +41,8 @@ def resolve_systems(params: Params) -> tuple[ResolvedSystem, ...]:
         plain = _resolve(params, System(method), raw)
         resolved.append(plain)
         for variant, changes in params.variants.get(method, {}).items():
-            resolved.append(_resolve(params, System(method, variant), _merged(raw, changes)))
+            other = _resolve(params, System(method, variant), _merged(raw, changes))
+            resolved.append(_shots_share_weights(plain, other))
         resolved.extend(_retuned(params, plain))
         resolved.extend(_other_protocols(params, plain))
     return tuple(resolved)
@@ -79,6 +81,18 @@ def _resolve(params: Params, system: System, raw: dict[str, Any]) -> ResolvedSys
         return replace(unusable, error=f"params.yaml: {where}{error}")
     learnt = isinstance(settings, LearntSettings) and settings.learns
     return replace(unusable, tower=settings.tower, learnt=learnt, settings=settings.model_dump(mode="json"))
+
+
+def _shots_share_weights(plain: ResolvedSystem, variant: ResolvedSystem) -> ResolvedSystem:
+    """`variant`, with the weights of its method where it is one of the few-shot track that is tuned alike."""
+    from pipeline.methods.base import LearntSettings  # late, as torch comes with it
+
+    if not (plain.learnt and variant.learnt and plain.track == FEW_SHOT):
+        return variant
+    kind = methods.get(plain.system.method).Settings
+    unread = kind.scoring_only if issubclass(kind, LearntSettings) else frozenset()
+    tuned = [{key: it.settings[key] for key in it.settings.keys() - unread} for it in (plain, variant)]
+    return replace(variant, weights_of=plain.system) if tuned[0] == tuned[1] else variant
 
 
 def trained_on(params: Params, resolved: ResolvedSystem) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ its metrics and examples, so that nobody has to remember to raise a version. Whe
 left out.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -23,8 +24,8 @@ from pipeline.files import file_digest, value_digest
 from pipeline.methods import source_files
 from pipeline.params import Params
 from pipeline.plan import Cell, Group, kind_of
-from pipeline.results import CellResult, CellRow
-from pipeline.shards import Manifest, subset_stamp
+from pipeline.results import FEW_SHOT, CellResult, CellRow
+from pipeline.shards import Manifest, Reference, subset_stamp
 
 _ROOT = Path(pipeline.__file__).parent
 _SHARED_SOURCES = (
@@ -125,6 +126,10 @@ class GroupTask:
         return [cell.content_key for cell in self.cells]
 
 
+class NoReferencesError(DataError):
+    """A subset has fewer reference images than a cell of the few-shot track sees."""
+
+
 Report = tuple[tuple[CellResult, ...], Usage]
 """What a worker hands back: results in the order of the task's cells, and what they cost.
 
@@ -209,7 +214,9 @@ class TaskBuilder:
 
         Raises:
             ZsadError: its learnt weights are not there, or its subset is not prepared at the tower's size.
+            NoReferencesError: see `_references`.
         """
+        references = self._references(cell)
         weights, learnt_digest = self._shelf.find(cell)
         manifest = self._manifests[cell.key.dataset]
         subset = manifest.subset(cell.key.subset)
@@ -224,11 +231,14 @@ class TaskBuilder:
             "class_name": subset.class_name,
             "code": code_digest(cell.key.method),
         }
+        if references:
+            moves_numbers["references"] = [it.digests[tower.image_size] for it in references]
         if manifest.limit is not None:
             moves_numbers["limit"] = manifest.limit
         columns = {
             **known_columns(self._params, cell),
             "limit": manifest.limit,
+            "references": json.dumps([it.image for it in references]) if references else None,
             "build": subset.build,
             "weights": moves_numbers["weights"],
             "params": params_digest(settings, tower.model_dump()),
@@ -236,6 +246,26 @@ class TaskBuilder:
             "cell_key": value_digest(moves_numbers),
         }
         return CellTask(cell, weights, columns)
+
+    def _references(self, cell: Cell) -> tuple[Reference, ...]:
+        """The reference images that a cell sees; none but in the few-shot track.
+
+        Raises:
+            DataError: they could not be prepared.
+            NoReferencesError: there are too few.
+        """
+        if cell.resolved.track != FEW_SHOT:
+            return ()
+        shots = cell.resolved.settings["shots"]
+        entry = self._manifests[cell.key.dataset].subset(cell.key.subset)
+        if entry.references_error is not None:
+            raise DataError(entry.references_error)
+        if len(entry.references) < shots:
+            raise NoReferencesError(
+                f"{shots} normal training images are seen, {len(entry.references)} are prepared; where the "
+                f"publisher has more, put them there and run `dvc repro prepare@{cell.key.dataset}`"
+            )
+        return entry.references[:shots]
 
     def _images_digest(self, cell: Cell, size: int) -> str:
         dataset, name = cell.key.dataset, cell.key.subset

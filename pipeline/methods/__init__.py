@@ -33,6 +33,7 @@ _HELPERS = frozenset(
         "base",
         "bayes_pfl_parts",
         "batch",
+        "few_shot",
         "layers",
         "losses",
         "prompt_data",
@@ -150,9 +151,11 @@ def source_files(name: str) -> tuple[Path, ...]:
     from pipeline.methods.base import Method
 
     kind, inside = get(name), _inside()
-    classes = {Path(getfile(base)) for base in kind.__mro__ if issubclass(base, Method)}
+    bases = [base for base in kind.__mro__ if issubclass(base, Method)]
+    classes = {Path(getfile(base)) for base in bases}
     helpers = {path for path in _FOLDER.glob("*.py") if path.stem not in inside}
-    prompts = {path for path in (_FOLDER / "prompts" / f"{name}.yaml",) if path.is_file()}
+    named = (_FOLDER / "prompts" / f"{getattr(base, 'name', '')}.yaml" for base in bases)
+    prompts = {path for path in named if path.is_file()}
     own = set() if name in inside else _package_files(kind)
     return tuple(sorted(classes | helpers | prompts | own))
 

@@ -126,10 +126,14 @@ class AfClip(LearntMethod):
 
     def _adapted(self, features: Features) -> Iterator[Tensor]:
         """Tokens of each block and neighbourhood in the joint space, (B, 1 + g², D), L2-normalised."""
+        for tokens in self._neighbourhoods(features):
+            yield normalize(self.clip.vision.to_joint(self._adaptor(tokens)), dim=-1)
+
+    def _neighbourhoods(self, features: Features) -> Iterator[Tensor]:
+        """Raw tokens of each block and neighbourhood, (B, 1 + g², W)."""
         for tap in self._taps:
             for side in self.settings.neighbourhoods:
-                tokens = self._adaptor(neighbourhood(features[tap], side, _FLATNESS))
-                yield normalize(self.clip.vision.to_joint(tokens), dim=-1)
+                yield neighbourhood(features[tap], side, _FLATNESS)
 
     def _abnormal(self, tokens: Sequence[Tensor], text: Tensor) -> Tensor:
         """Probability of abnormal, of the class token and the patches: (B, 1 + g²)."""

@@ -5,9 +5,10 @@
 
 from pipeline.results.examples import ROLES, SIDE, Example, Role, decode_heatmap, encode_heatmap
 from pipeline.results.provenance import git_revision, library_versions, write_run
-from pipeline.results.records import LEFT_OUT, CellResult, CellRow, CellScores
+from pipeline.results.records import LEFT_OUT, NOT_POSSIBLE, CellResult, CellRow, CellScores
 from pipeline.results.schema import (
     EXAMPLES_SCHEMA,
+    FEW_SHOT,
     IMAGE_METRICS,
     INTERVAL_COLUMNS,
     METRICS,
@@ -28,11 +29,13 @@ from pipeline.results.write import datasets_with_results, decode_cell, encode_ce
 
 __all__ = [
     "EXAMPLES_SCHEMA",
+    "FEW_SHOT",
     "IMAGE_METRICS",
     "INTERVAL_COLUMNS",
     "LEFT_OUT",
     "METRICS",
     "METRICS_SCHEMA",
+    "NOT_POSSIBLE",
     "OTHER_TRACKS",
     "PIXEL_METRICS",
     "ROLES",

@@ -18,6 +18,7 @@ from pipeline.cells import CellKey
 from pipeline.errors import printable
 from pipeline.results.examples import Example, problem
 from pipeline.results.schema import (
+    FEW_SHOT,
     INTERVAL_COLUMNS,
     METRICS,
     IntervalColumns,
@@ -29,6 +30,8 @@ from pipeline.results.schema import (
 
 LEFT_OUT: Final = "left out"
 """How the reason of a cell begins that was not to run."""
+NOT_POSSIBLE: Final = "no references"
+"""How that of a cell of the few-shot track begins whose subset has too few reference images."""
 
 _NAME: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.+-]*)?")  # goes into tables, pages and file names
 _NEEDED_WHEN_OK: Final = (
@@ -59,6 +62,7 @@ class CellRow(RuleColumns, IntervalColumns):
         n_regions: connected anomalous regions, over which PRO is averaged.
         pro_points: thresholds that the 200-step protocol kept.
         pro_fpr_max: false positive rate at which its curve ends; small values make `pixel_pro` fragile.
+        references: names of the reference images that a cell of the few-shot track saw, as a JSON list.
         limit: most images of the subset that a smoke run took; `None` for all.
         build: digest of the subset as prepared.
         weights: digest of the weights that scored: the tower's, and the method's own where it learns.
@@ -96,6 +100,7 @@ class CellRow(RuleColumns, IntervalColumns):
     pixel_pro_exact_005: float | None = None
     pro_points: int | None = None
     pro_fpr_max: float | None = None
+    references: str | None = None
     limit: int | None = None
     build: str | None = None
     weights: str | None = None
@@ -124,7 +129,7 @@ class CellRow(RuleColumns, IntervalColumns):
         for part in ("dataset", "method", "variant"):
             if not _NAME.fullmatch(name := getattr(self, part)):
                 raise ResultsError(f"a row has the {part} {name[:80]!a}, which no run can have written")
-        for part in ("subset", "title", "protocol", "build_name", "shown_by"):
+        for part in ("subset", "title", "protocol", "build_name", "shown_by", "references"):
             if not (text := getattr(self, part) or "").isprintable():
                 raise ResultsError(f"a row has the {part} {text[:80]!a}, which no run can have written")
         if printable(error := self.error or "") != error:
@@ -159,8 +164,13 @@ class CellRow(RuleColumns, IntervalColumns):
 
     @property
     def is_left_out(self) -> bool:
-        """Whether it was not to run, since what it needs was not there and params say to go without."""
-        return (self.error or "").startswith(LEFT_OUT)
+        """Whether it was not to run: what it needs was not there and params go without it, or cannot be."""
+        return (self.error or "").startswith(LEFT_OUT) or self.is_impossible
+
+    @property
+    def is_impossible(self) -> bool:
+        """Whether its subset has too few reference images for its track; a run without it is whole."""
+        return self.track == FEW_SHOT and (self.error or "").startswith(NOT_POSSIBLE)
 
     @property
     def name(self) -> str:

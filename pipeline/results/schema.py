@@ -15,7 +15,7 @@ import pyarrow as pa
 from pipeline.errors import ZsadError
 from pipeline.results.examples import EXAMPLE_COLUMNS
 
-SCHEMA_VERSION: Final = 5
+SCHEMA_VERSION: Final = 6
 
 IMAGE_METRICS: Final = ("image_auroc", "image_ap", "image_f1_max")
 PIXEL_METRICS: Final = (
@@ -32,6 +32,7 @@ Status = Literal["ok", "failed"]
 Track = Literal["main", "batch", "few-shot"]
 OTHER_TRACKS: Final = get_args(Track)[1:]
 """Those with tables of their own."""
+FEW_SHOT: Final[Track] = "few-shot"
 
 
 class ResultsError(ZsadError):
@@ -142,6 +143,7 @@ SINCE: Final = {
     "limit": 4,
     **dict.fromkeys(RULE_COLUMNS, 4),
     **dict.fromkeys(_NEW_IN_5, 5),
+    "references": 6,
 }
 """Columns that files of older versions lack; they are read as null."""
 
@@ -177,6 +179,7 @@ METRICS_SCHEMA: Final = pa.schema(
         *(pa.field(name, pa.float64()) for name in INTERVAL_COLUMNS),
         pa.field("pro_points", pa.int64()),
         pa.field("pro_fpr_max", pa.float64()),
+        pa.field("references", pa.string()),
         pa.field("limit", pa.int64()),
         pa.field("build", pa.string()),
         pa.field("weights", pa.string()),

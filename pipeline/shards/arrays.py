@@ -59,12 +59,13 @@ def create_arrays(stack: ExitStack, folder: Path, size: int, count: int, *, mask
     Raises:
         OSError: no room for them, or the folder cannot be written.
     """
-    images = _create(stack, folder / images_name(size), (count, size, size, 3))
-    bits = _create(stack, folder / masks_name(size), (count, -(-size * size // 8))) if masks else None
+    images = create_array(stack, folder / images_name(size), (count, size, size, 3))
+    bits = create_array(stack, folder / masks_name(size), (count, -(-size * size // 8))) if masks else None
     return Arrays(size, images, bits)
 
 
-def _create(stack: ExitStack, path: Path, shape: tuple[int, ...]) -> Bytes:
+def create_array(stack: ExitStack, path: Path, shape: tuple[int, ...]) -> Bytes:
+    """A memory-mapped array of bytes; name and errors as of `create_arrays`."""
     temporary = stack.enter_context(atomic_path(path))
     array: Bytes = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
     if hasattr(os, "posix_fallocate"):

@@ -16,6 +16,13 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Reference(_Part):
+    """A normal training image as prepared: its name, and size to the SHA-256 of its array."""
+
+    image: str
+    digests: dict[int, str]
+
+
 class SubsetEntry(_Part):
     """One subset of a prepared data set; usable when `error` is None.
 
@@ -28,6 +35,8 @@ class SubsetEntry(_Part):
         build: digest of the published files, None when unusable.
         digests: size to the digest of the prepared arrays and their index.
         error: why the subset cannot be used.
+        references: normal training images in the order in which they are drawn.
+        references_error: why there are none, although the training part was found.
     """
 
     name: str
@@ -38,6 +47,8 @@ class SubsetEntry(_Part):
     build: str | None = None
     digests: dict[int, str] = {}
     error: str | None = None
+    references: tuple[Reference, ...] = ()
+    references_error: str | None = None
 
 
 class IgnoredEntry(_Part):

@@ -49,6 +49,11 @@ def masks_name(size: int) -> str:
     return f"masks-{size}.npy"
 
 
+def references_name(size: int) -> str:
+    """File name of the reference images of one size."""
+    return f"references-{size}.npy"
+
+
 @dataclass(frozen=True)
 class SubsetShard:
     """The prepared test split of one subset at one size.
@@ -113,6 +118,28 @@ def open_subset(folder: Path, subset: str, size: int) -> SubsetShard:
         paths=tuple(index["image"].to_pylist()),
         packed=packed,
     )
+
+
+def open_references(folder: Path, subset: str, size: int, count: int) -> Bytes:
+    """The first `count` reference images of a subset as they were prepared, uint8 (count, S, S, 3) RGB.
+
+    Raises:
+        DataError: there are fewer, or a file is missing, damaged or not what was prepared.
+    """
+    known = read_manifest(folder).subset(subset).references[:count]
+    try:
+        images: Bytes = np.array(_mapped(folder / subset / references_name(size))[:count])
+    except (OSError, EOFError, ValueError) as error:
+        if is_fault(error):
+            raise
+        raise DataError(f"{folder / subset}: damaged ({error}); prepare the data set again") from None
+    found = [hashlib.sha256(image.data).hexdigest() for image in images]
+    if len(found) < count or found != [reference.digests.get(size) for reference in known]:
+        raise DataError(
+            f"{folder / subset}: its reference images at {size} pixels are not what was prepared; "
+            f"run `dvc repro --force prepare@{folder.name}`"
+        )
+    return images
 
 
 def _index(folder: Path) -> pa.Table:

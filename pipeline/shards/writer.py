@@ -31,10 +31,11 @@ from pipeline.files import atomic_path
 from pipeline.shards.arrays import Arrays, Done, create_arrays, fill_row
 from pipeline.shards.manifest import IgnoredEntry, Manifest, SubsetEntry, manifest_path, write_manifest
 from pipeline.shards.reader import INDEX, INDEX_SCHEMA, shard_digest
+from pipeline.shards.references import drawn, write_references
 
 Progress = Callable[[str, int, int], None]  # subset, images done, images in all
 
-_OURS = re.compile(r"index\.parquet|(images|masks)-\d+\.npy|\..+\.tmp")
+_OURS = re.compile(r"index\.parquet|(images|masks|references)-\d+\.npy|\..+\.tmp")
 _SHOWN = 5
 
 
@@ -110,10 +111,21 @@ class _Job:
         if problem is None:
             try:
                 build, digests = self._write(subset)
-                return described.model_copy(update={"build": build, "digests": digests})
+                found = {"build": build, "digests": digests, **self._references(subset)}
+                return described.model_copy(update=found)
             except DataError as error:
                 problem = f"{self.record.name}/{subset}: {error}"
         return described.model_copy(update={"error": problem})
+
+    def _references(self, subset: str) -> dict[str, object]:
+        """What an entry says of reference images; a broken one is no problem of the test split."""
+        chosen = drawn(self.listing, subset, self.record.name)
+        try:
+            written = write_references(chosen, self.root, self.out / subset, self.sizes, self.record)
+        except DataError as error:
+            told = f"{self.record.name}/{subset}: reference image {error}; {advice(self.record, self.root)}"
+            return {"references_error": told}
+        return {"references": written}
 
     def _write(self, subset: str) -> tuple[str, dict[int, str]]:
         """Write arrays and index of one subset; (digest of its files, size to digest of its arrays)."""

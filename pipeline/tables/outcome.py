@@ -167,6 +167,7 @@ class Outcome:
         reasons = {
             key: "left out" if row is None and key.dataset in self.left_out else why_absent(row)
             for key, row in self._cells.items()
+            if row is None or not row.is_impossible
         }
         return [
             (key._replace(seed=None).name, reason) for key, reason in reasons.items() if reason is not None

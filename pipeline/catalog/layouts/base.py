@@ -34,6 +34,7 @@ class Reading:
 
     Attributes:
         samples: test images, in any order; those of a subset with a problem do not matter.
+        references: normal images of the training part, likewise; none where the publisher has none.
         problems: subset to one message.
         consulted: files that were read for labels or splits.
         apart: path to the reason why exactly this file is not used.
@@ -41,6 +42,7 @@ class Reading:
     """
 
     samples: list[Sample] = field(default_factory=list)
+    references: list[Sample] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
     consulted: list[str] = field(default_factory=list)
     apart: dict[str, str] = field(default_factory=dict)
@@ -65,7 +67,7 @@ class Layout(BaseModel):
         raise NotImplementedError
 
     def read(self, tree: Tree, base: str, subsets: Sequence[str]) -> Reading:
-        """List the test split under `base`."""
+        """List the test split under `base`, and the normal images of the training part."""
         raise NotImplementedError
 
 

@@ -105,7 +105,7 @@ class SplitCsv(Layout):
         return (tree.has(join(base, self.csv)) + present) / 2
 
     def read(self, tree: Tree, base: str, subsets: Sequence[str]) -> Reading:
-        """List the rows whose split is `test`."""
+        """List the rows whose split is `test`; normal ones of `train` are references where they are there."""
         path = join(base, self.csv)
         reading = Reading(consulted=[path], reasons=(("*", f"not in the test split of {self.csv}"),))
         try:
@@ -114,11 +114,15 @@ class SplitCsv(Layout):
             reading.problems = dict.fromkeys(subsets, str(error))
             return reading
         for line, row in rows:
-            if row["split"] == "test" and row["object"] in subsets:
+            subset, image = row["object"], join(base, row["image"])
+            if row["split"] == "test" and subset in subsets:
                 try:
                     reading.samples.append(_sample(tree, base, row))
                 except DataError as error:
-                    reading.problems.setdefault(row["object"], f"{path}, line {line}: {error}")
+                    reading.problems.setdefault(subset, f"{path}, line {line}: {error}")
+            trained = row["split"] == "train" and _LABELS.get(row["label"]) == NORMAL
+            if trained and subset in subsets and tree.has(image):
+                reading.references.append(Sample(subset, image, None, NORMAL, GOOD))
         return reading
 
 

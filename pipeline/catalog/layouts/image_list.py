@@ -23,6 +23,7 @@ Find: TypeAlias = Callable[[str], str | None]  # a cell to the file that it mean
 
 COLUMNS: Final = ("image", "label", "mask", "defect", "subset", "split")
 TESTED: Final = frozenset({"test", "testing"})
+_TRAINED: Final = frozenset({"train", "training"})
 _NO_LABEL: Final = frozenset({"", "nan", "null", "n/a", "?"})  # as programs write what is not there
 
 
@@ -107,8 +108,10 @@ class ImageList(Layout):
             DataError: it has no label, or names a file that is not there.
         """
         image, mask = find(row.get("image", "")), find_mask(row["mask"]) if row.get("mask") else None
-        if (row.get("split") or "test").casefold() not in TESTED:
+        if (split := (row.get("split") or "test").casefold()) not in TESTED:
             reading.apart |= {path: TRAINING for path in (image, mask) if path is not None}
+            if split in _TRAINED and image is not None and self._says_normal(row.get("label", "")):
+                reading.references.append(Sample(subset, image, None, NORMAL, GOOD))
             return
         if image is None:
             raise DataError(f"{row.get('image')}: no such file; paths count from the folder of {self.file}")
@@ -125,9 +128,12 @@ class ImageList(Layout):
             raise DataError(f"{row['mask']}: named as the mask of itself")
         reading.samples.append(Sample(subset, image, mask, ANOMALOUS, row.get("defect") or label))
 
+    def _says_normal(self, label: str) -> bool:
+        return as_word(label) == as_word(self.normal)
+
     def _is_normal(self, label: str) -> bool:
         if self.anomalous_above is None:
-            return as_word(label) == as_word(self.normal)
+            return self._says_normal(label)
         if (degree := as_degree(label)) is None:
             raise DataError(f"label {label!r} is no degree from 0 to 1, as `anomalous_above` wants")
         return degree <= self.anomalous_above

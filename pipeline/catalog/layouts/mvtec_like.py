@@ -1,10 +1,11 @@
 """Folders as MVTec AD publishes them; MPDD, BTAD and DTD-Synthetic follow, and converted SDD and HeadCT.
 
     <subset>/test/<normal>/NNN.*   <subset>/test/<defect>/NNN.*   <subset>/ground_truth/<defect>/<mask name>.*
+    <subset>/train/<normal>/NNN.*
 
 Every test folder other than the normal one is a kind of defect. Suffixes of image and mask may differ
-(BTAD). Training images are left aside. Keys name other folders: those of MVTec AD 2 and BMAD, class folders
-without one above them, masks beside their images, one folder for all masks.
+(BTAD). Training images are references alone. Keys name other folders: those of MVTec AD 2 and BMAD, class
+folders without one above them, masks beside their images, one folder for all masks.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -69,6 +70,9 @@ class MvtecLike(Layout):
                 continue
             for kind, folder in kinds.items():
                 self._add(reading, subset, kind, self._pairs(tree, home, kind, folder))
+            if (trained := tree.folder(join(home, f"train/{self.normal}"))) is not None:
+                paths = (join(trained, name) for name in tree.images(trained))
+                reading.references += [Sample(subset, path, None, NORMAL, GOOD) for path in paths]
         return reading
 
     def _add(self, reading: Reading, subset: str, kind: str, pairs: Iterable[tuple[str, str | None]]) -> None:

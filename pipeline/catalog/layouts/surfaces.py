@@ -100,7 +100,8 @@ class Dagm(Layout):
         ClassN/Test/NNNN.PNG   ClassN/Test/Label/NNNN_label.PNG   ClassN/Test/Label/Labels.txt
 
     An image is anomalous when a label image of its number exists. `Labels.txt` names the label images too;
-    one that it names and that is not there would turn a defect into a normal image, so it is an error.
+    one that it names and that is not there would turn a defect into a normal image, so it is an error. Of
+    `Train` such an image is no reference.
     """
 
     kind: Literal["dagm"]
@@ -125,7 +126,17 @@ class Dagm(Layout):
                 named = [join(label, name) for name in _labels_named(tree, table)]
                 if unseen := [path for path in named if not tree.has(path)]:
                     reading.problems[subset] = f"{unseen[0]}: named in Labels.txt, but not there; {RESTORE}"
+            reading.references += _trained(tree, subset, join(base, f"{subset}/Train"))
         return reading
+
+
+def _trained(tree: Tree, subset: str, train: str) -> Iterator[Sample]:
+    """The normal images of a training part; none where it is not there."""
+    table = join(train, "Label/Labels.txt")
+    named = {stem(name) for name in _labels_named(tree, table)} if tree.has(table) else set()
+    for sample in _images(tree, subset, train):
+        if sample.label == NORMAL and f"{stem(sample.image)}_label" not in named:
+            yield sample
 
 
 def _images(tree: Tree, subset: str, test: str) -> Iterator[Sample]:

@@ -87,7 +87,7 @@ def write_mvtec_ad_2(job: Job) -> Counts:
     for subset in job.spec.subsets:
         studio, home = job.studio(subset), job.root / subset
         for part in ("train", "validation"):
-            for number in range(job.spec.train):
+            for number in range(job.spec.train if part == "train" else 1):
                 save(home / part / "good" / f"{number:03d}_regular.png", studio.normal(part, number))
         save(home / "test_private" / "000_regular.png", studio.normal("private"))
         save(home / "test_private_mixed" / "000_mixed.png", studio.anomalous("mixed").pixels)

@@ -208,7 +208,8 @@ def _subset(job: Job, subset: str) -> list[_Row]:
     for number in range(job.spec.train + job.spec.normal):
         path = f"{home}/Images/Normal/{number:04d}.JPG"
         save(job.root / path, studio.normal(number))
-        rows.append((subset, "train" if number < job.spec.train else "test", "normal", path, ""))
+        # One before those that are tested and the others behind: which are tested follows from `normal` alone.
+        rows.append((subset, "test" if 1 <= number <= job.spec.normal else "train", "normal", path, ""))
         notes.append((path, "normal", ""))
     for number, label in enumerate(job.spec.defect_folders(subset)):
         path, mask = f"{home}/Images/Anomaly/{number:03d}.JPG", f"{home}/Masks/Anomaly/{number:03d}.png"
