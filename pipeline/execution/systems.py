@@ -16,7 +16,6 @@ from pipeline.errors import DataError, ParamsError, ZsadError, redacted
 from pipeline.files import file_digest, read_json, write_json
 from pipeline.params import Params
 from pipeline.plan import Cell, Group, Refused, ResolvedSystem, Subset, make_plan
-from pipeline.results import FEW_SHOT
 
 _STATUS = "status.json"
 
@@ -86,8 +85,9 @@ def _resolve(params: Params, system: System, raw: dict[str, Any]) -> ResolvedSys
 def _shots_share_weights(plain: ResolvedSystem, variant: ResolvedSystem) -> ResolvedSystem:
     """`variant`, with the weights of its method where it is one of the few-shot track that is tuned alike."""
     from pipeline.methods.base import LearntSettings  # late, as torch comes with it
+    from pipeline.methods.few_shot import FewShotMethod
 
-    if not (plain.learnt and variant.learnt and plain.track == FEW_SHOT):
+    if not (plain.learnt and variant.learnt and plain.track == FewShotMethod.track):
         return variant
     kind = methods.get(plain.system.method).Settings
     unread = kind.scoring_only if issubclass(kind, LearntSettings) else frozenset()

@@ -63,8 +63,8 @@ _RULE_TITLES: Final = {
 TRACK_LINES: Final = {
     "batch": "Batch track: an image's score depends on all test images of its subset. These rows are in no "
     "other table, average or rank.",
-    "few-shot": "Few-shot track: normal training images of the target are seen. These rows are in no other "
-    "table, average or rank.",
+    "few-shot": "Few-shot track: normal training images of the target are seen, one where nothing else is "
+    "said. These rows are in no other table, average or rank.",
 }
 """What stands on top of the tables of a track other than the main one."""
 

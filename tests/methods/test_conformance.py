@@ -10,7 +10,8 @@ from pipeline import methods
 from pipeline.conformance import METHOD_CHECKS, build_method
 from pipeline.methods.base import Method
 
-PARTS = ("profile/miniature", "by_profile/extended_miniature", "by_profile/batch_miniature")
+WORDS = ("extended", "batch", "few_shot")
+PARTS = ("profile/miniature", *(f"by_profile/{word}_miniature" for word in WORDS))
 CONF = [yaml.safe_load((files("pipeline") / f"conf/{part}.yaml").read_text("utf-8")) for part in PARTS]
 SETTINGS = {name: values for conf in CONF for name, values in conf["methods"].items()}
 

@@ -109,7 +109,7 @@ def af_clip_agrees(tower: Tower, shots: int = 2) -> None:
     for row, image in enumerate(images):
         seen = look(tower, image)
         spaces = [
-            farthest(*(_raw(it, layer, side) for it in (seen,)), [_raw(it, layer, side) for it in known])
+            farthest(_raw(seen, layer, side), [_raw(it, layer, side) for it in known])
             for layer in LAYERS
             for side in (1, 3, 5)
         ]
@@ -144,9 +144,7 @@ def test_an_image_that_is_a_reference_is_near_to_it_everywhere(
     """The distances are then 0 up to rounding, and the zero-shot scores are all that is left."""
     method = built(name, tower, **settings)
     images, references = split(tower, 4)
-    alone = methods.build(
-        name.removesuffix("_plus").removesuffix("_few_shot"), {} if not settings else SETTINGS, tower.clip
-    )
+    alone = methods.build(*(("af_clip", SETTINGS) if settings else ("winclip", {})), tower.clip)
     if isinstance(alone, LearntMethod):
         alone.reset(torch.Generator().manual_seed(9))
     plain = alone.score(tower.clip.encode_image(images, alone.taps), alone.text_features(CLASS))

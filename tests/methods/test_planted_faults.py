@@ -10,9 +10,10 @@ from torch import Tensor
 
 from pipeline.clip import Features, Tap
 from pipeline.clip.architecture import mix
-from pipeline.methods import af_clip, faprompt, glocalclip, layers
+from pipeline.methods import af_clip, af_clip_few_shot, faprompt, glocalclip, layers
 from pipeline.methods.auxiliary import AuxiliarySet
 from pipeline.methods.faprompt import FaPrompt
+from pipeline.methods.few_shot import bank
 from pipeline.methods.glocalclip import GlocalClip
 from pipeline.methods.losses import binary_focal
 from pipeline.methods.prompt_learner import CompoundLearner
@@ -21,6 +22,7 @@ from tests.clip.towers import Tower, make_tower
 
 from . import test_af_clip as of_af_clip
 from . import test_faprompt as of_faprompt
+from . import test_few_shot as of_few_shot
 from . import test_glocalclip as of_glocalclip
 from . import test_uniadet as of_uniadet
 
@@ -149,11 +151,24 @@ def prompts_left_alike(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(faprompt, "likeness", lambda features: 0 * features.sum())
 
 
+def no_memory(patch: pytest.MonkeyPatch) -> None:
+    """No image is far from any reference."""
+    patch.setattr(af_clip_few_shot, "nearest_distances", lambda rows, _memory: 0 * rows.sum(-1))
+
+
+def memory_of_the_first_reference(patch: pytest.MonkeyPatch) -> None:
+    """One reference image is remembered, however many there are."""
+    patch.setattr(af_clip_few_shot, "bank", lambda rows: bank(rows[:1]))
+
+
 FAULTS: dict[str, tuple[Planted, Callable[[Tower], object]]] = {
     "af_clip: no neighbours": (no_neighbours, of_af_clip.test_scores),
     "af_clip: adaptor without queries": (adaptor_without_queries, of_af_clip.test_scores),
     "af_clip: no alignment": (no_alignment, partial(of_af_clip.step, gradient="as_coded")),
     "af_clip: gradient of the loss": (gradient_of_the_loss, partial(of_af_clip.step, gradient="as_coded")),
+    "af_clip_few_shot: no memory": (no_memory, of_few_shot.af_clip_agrees),
+    "af_clip_few_shot: one reference": (memory_of_the_first_reference, of_few_shot.af_clip_agrees),
+    "af_clip_few_shot: patches alone": (no_neighbours, of_few_shot.af_clip_agrees),
     "uniadet: rows of both tasks": (
         _logits_by(rows_of_both_tasks),
         of_uniadet.test_tasks_and_blocks_share_nothing,

@@ -333,6 +333,8 @@ def test_stored_formats(root: Path) -> None:
     assert len(digest) == len(entry.pop("build")) == 64
     assert entry == {
         "name": "01", "class_name": "01", "normal": 2, "anomalous": 3, "masks": True, "error": None,
+        "references": [],
+        "references_error": None,
     }  # fmt: skip
     table = pq.ParquetFile(out / "01/index.parquet")
     assert table.metadata.metadata is None  # neither pandas nor arrow schema: bytes depend on content only

@@ -208,7 +208,7 @@ def _subset(job: Job, subset: str) -> list[_Row]:
     for number in range(job.spec.train + job.spec.normal):
         path = f"{home}/Images/Normal/{number:04d}.JPG"
         save(job.root / path, studio.normal(number))
-        # One before those that are tested and the others behind: which are tested follows from `normal` alone.
+        # One before those that are tested, the others behind: `normal` alone says which are tested.
         rows.append((subset, "test" if 1 <= number <= job.spec.normal else "train", "normal", path, ""))
         notes.append((path, "normal", ""))
     for number, label in enumerate(job.spec.defect_folders(subset)):
