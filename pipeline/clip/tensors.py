@@ -29,8 +29,8 @@ from pipeline.clip.weights import fetched_weights, is_tag
 from pipeline.errors import WeightsError
 from pipeline.files import NotAFileError, open_regular
 
-# What readers of damaged bytes raise; never an OSError or a MemoryError, which are the machine's: no file asks
-# for more than it holds.
+# What readers of damaged bytes raise; never an OSError or a MemoryError, which are the machine's:
+# no file is read that asks for more than it holds.
 DAMAGED = (
     ArithmeticError,
     AssertionError,
