@@ -49,7 +49,8 @@ def scored(method: FewShotMethod, images: Tensor, references: Tensor) -> Scores:
 
 def farthest(rows: Tensor, known: Sequence[Tensor]) -> Tensor:
     """Row by row: half of one minus the highest cosine to any row of any reference image."""
-    found = [max(float(unit(row) @ unit(other)) for each in known for other in each) for row in rows]
+    others = torch.cat([unit(each) for each in known])
+    found = [float((others @ unit(row)).max()) for row in rows]
     return (1 - torch.tensor(found).double()) / 2
 
 
