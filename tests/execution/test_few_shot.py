@@ -19,7 +19,7 @@ from pipeline.tables.markdown import markdown
 from tests.execution.running import evaluate, forget, prepare, use_plain_methods
 from tests.project import Project
 
-WINCLIP = {"tower": "main", "windows": [6]}
+WINCLIP = {"tower": "main", "windows": [14]}
 AF_CLIP: dict[str, Any] = {"layers": [2, 8], "sigma": 1.0}
 
 
