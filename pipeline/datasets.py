@@ -204,6 +204,7 @@ class DatasetState:
     """One data set as it stands on this machine.
 
     Attributes:
+        in_run: whether a run of the profile reads it.
         tasks: levels on which it is measured.
         subsets: how many.
         normal: normal test images that the profile expects: of its drawn data set, or of the published build
@@ -221,6 +222,7 @@ class DatasetState:
 
     name: str
     title: str
+    in_run: bool
     tasks: tuple[str, ...]
     subsets: int
     normal: int | None
@@ -250,6 +252,7 @@ def _state(params: Params, record: DatasetRecord) -> DatasetState:
     return DatasetState(
         name=record.name,
         title=record.paper_name,
+        in_run=record.name in (*params.every_dataset, *params.left_out),
         tasks=record.tasks,
         subsets=len(record.subsets),
         normal=normal,

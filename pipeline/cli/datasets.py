@@ -189,8 +189,10 @@ def _show(states: "tuple[DatasetState, ...]") -> None:
     Console().print(table)
     for problem in [problem for state in states for problem in state.problems]:
         click.echo(f"unusable: {problem}", err=True)
-    for line in catalog.by_step({state.name: state.how for state in states if state.state == "missing"}):
-        click.echo(f"missing: {line}")
+    for word, in_run in (("missing", True), ("not here, nor in this run", False)):
+        gone = {it.name: it.how for it in states if it.state == "missing" and it.in_run is in_run}
+        for line in catalog.by_step(gone):
+            click.echo(f"{word}: {line}")
 
 
 def _count(number: int | None) -> str:

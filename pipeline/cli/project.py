@@ -47,7 +47,7 @@ def doctor(params_file: Path, profile: str | None, as_json: bool, repair: bool) 
 
     params = composed_params(profile) if profile else load_params(params_file)
     found = []
-    for finding in examine(params, repair=repair):
+    for finding in examine(params, repair=repair, profile=profile):
         found.append(finding)
         if not as_json:
             click.echo(f"{finding.level:8}{finding.area}, {finding.name}: {finding.text}")

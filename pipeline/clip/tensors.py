@@ -29,7 +29,8 @@ from pipeline.clip.weights import fetched_weights, is_tag
 from pipeline.errors import WeightsError
 from pipeline.files import NotAFileError, open_regular
 
-# What readers of damaged bytes raise; never an OSError, which is the machine's.
+# What readers of damaged bytes raise; never an OSError or a MemoryError, which are the machine's:
+# no file is read that asks for more than it holds.
 DAMAGED = (
     ArithmeticError,
     AssertionError,
@@ -37,7 +38,6 @@ DAMAGED = (
     BadZipFile,
     EOFError,
     LookupError,
-    MemoryError,
     RuntimeError,
     SafetensorError,
     TypeError,
@@ -45,6 +45,7 @@ DAMAGED = (
     struct.error,
 )
 _SAFETENSORS = ".safetensors"
+_NO_MEMORY = "can't allocate memory"  # as torch's allocator says it
 _OF_PARALLEL = "module."  # before every name, where several GPUs trained
 # Numbers that OpenAI's archives carry along.
 _NOT_WEIGHTS = frozenset({"input_resolution", "context_length", "vocab_size"})
@@ -144,6 +145,8 @@ def _explained(path: Path) -> Iterator[None]:
     except RefusedError as error:
         raise WeightsError(f"{path} {error}") from error
     except DAMAGED as error:
+        if _NO_MEMORY in str(error):
+            raise MemoryError(str(error)) from error
         told = not isinstance(error, _SPEAK_OF_CODE) and str(error)
         reason = ascii(told.splitlines()[0][:LONGEST_NAME])[1:-1] if told else "its parts do not fit together"
         raise WeightsError(f"{path} is damaged or no weights file ({reason}): fetch it again") from error

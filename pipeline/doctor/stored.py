@@ -19,12 +19,13 @@ from pipeline.shards import SubsetEntry, read_manifest, verify_subset
 from pipeline.training import read_checkpoint
 
 
-def stored_files(params: Params, *, repair: bool) -> Iterator[Finding]:
-    """Weights, data, results and cells, in this order."""
+def stored_files(params: Params, *, repair: bool, profile: str | None = None) -> Iterator[Finding]:
+    """Weights, data, results and cells, in this order; `profile` as in `examine`."""
+    run = "dvc repro" if profile is None else f"dvc exp run -S profile={profile}"
     yield from _towers(params)
-    yield from _learnt(params)
+    yield from _learnt(params, run)
     for dataset in params.every_dataset:
-        yield from _data(params, dataset)
+        yield from _data(params, dataset, run)
     yield from _results(params)
     yield from _cells(params, repair=repair)
 
@@ -73,15 +74,14 @@ def _fetchable(what: str, tower: TowerParams) -> Finding:
     return Finding("weights", what, "note", text)
 
 
-def _learnt(params: Params) -> Iterator[Finding]:
+def _learnt(params: Params, run: str) -> Iterator[Finding]:
     for auxiliary in params.trained_on:
         name, files = f"tuned on {auxiliary}", sorted((params.weights / auxiliary).glob("*.safetensors"))
         broken = list(_broken(files, read_checkpoint))
         yield from (Finding("weights", name, "problem", text) for text in broken)
         if not files:
-            yield Finding(
-                "weights", name, "note", f"none yet: `dvc repro {training_stage(auxiliary)}` makes them"
-            )
+            text = f"none yet: `{run} {training_stage(auxiliary)}` makes them"
+            yield Finding("weights", name, "note", text)
         elif not broken:
             yield Finding("weights", name, "ok", f"{len(files)} files as they were written")
 
@@ -94,7 +94,7 @@ def _broken(files: Iterable[Path], read: Callable[[Path], object]) -> Iterator[s
             yield str(error)
 
 
-def _data(params: Params, dataset: str) -> Iterator[Finding]:
+def _data(params: Params, dataset: str, run: str) -> Iterator[Finding]:
     images = catalog.files_of(dataset, params.data_root)
     if not images.is_dir():
         brings = catalog.what_brings(dataset, params.data_root)
@@ -103,7 +103,7 @@ def _data(params: Params, dataset: str) -> Iterator[Finding]:
     folder = params.shards / dataset
     if not folder.is_dir():
         stage = "prepare_own" if dataset in params.own else "prepare"
-        yield Finding("data", dataset, "note", f"not prepared yet: `dvc repro {stage}@{dataset}`")
+        yield Finding("data", dataset, "note", f"not prepared yet: `{run} {stage}@{dataset}`")
         return
     try:
         entries = read_manifest(folder).subsets

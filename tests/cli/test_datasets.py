@@ -37,7 +37,10 @@ def test_the_list_of_another_profile_says_what_brings_it() -> None:
     assert ran.exit_code == 0, ran.output
     (line,) = (line for line in ran.output.splitlines() if line.startswith("mvtec "))
     assert "467/1258" in line
-    assert ran.output.rstrip().endswith("`zsad download NAME`")
+    missing, others = ran.output.splitlines()[-2:]
+    assert missing.startswith("missing: mvtec, visa, ")
+    assert others.startswith("not here, nor in this run: real_iad, mvtec_ad_2, ")
+    assert missing.endswith("colon_auxiliary: `zsad download NAME`")
 
 
 def test_json(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import socket
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -61,6 +62,15 @@ def test_an_unusable_subset_and_missing_data_are_problems(trained: Project) -> N
     assert len(found) == 2
     assert "data/sdd is not here: it comes with `zsad download sdd`" in found[0]
     assert "shards/miniature/endo/manifest.json" in found[1]
+
+
+def test_the_next_step_is_one_of_the_profile_that_is_looked_at(trained: Project) -> None:
+    shutil.rmtree("shards/miniature/endo")
+    shutil.rmtree("weights/miniature/btad")
+    for profile, run in ((None, "dvc repro"), ("paper", "dvc exp run -S profile=paper")):
+        said = [finding.text for finding in stored_files(load_params(), repair=False, profile=profile)]
+        assert f"not prepared yet: `{run} prepare@endo`" in said
+        assert f"none yet: `{run} train@btad` makes them" in said
 
 
 def test_data_that_come_with_a_run_are_no_problem(trained: Project) -> None:
