@@ -6,6 +6,7 @@ left-aligned columns say what a row is and are repeated in each part, and no val
 """
 
 import base64
+import re
 import time
 from collections.abc import Iterable, Sequence
 from itertools import groupby
@@ -87,7 +88,7 @@ def publish(params: Params) -> None:
 
 def artifact_key(profile: str, name: str) -> str:
     """Prefect's keys are lower-case letters, digits and dashes."""
-    return f"{profile}-{name}".lower().replace("_", "-")
+    return re.sub("[^a-z0-9]+", "-", f"{profile}-{name}".lower())
 
 
 class ProgressArtifact:

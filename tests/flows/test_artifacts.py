@@ -1,11 +1,17 @@
 """The progress on the page of a run: told now and then, and at the end in any case."""
 
+import re
 from uuid import UUID, uuid4
 
 import pytest
 
 from pipeline.flows import artifacts
-from pipeline.flows.artifacts import ProgressArtifact
+from pipeline.flows.artifacts import ProgressArtifact, artifact_key
+
+
+@pytest.mark.parametrize("name", ["cells", "table_1", "train-mvtec+cvc_colondb"])
+def test_prefect_takes_the_key_of_every_name(name: str) -> None:
+    assert re.fullmatch("[a-z0-9]+(-[a-z0-9]+)*", artifact_key("miniature", name))
 
 
 @pytest.mark.parametrize(("seconds", "told"), [(60.0, [100.0]), (0.0, [25.0, 50.0, 75.0, 100.0])])
