@@ -19,7 +19,6 @@ LEVELS = {
     "af_clip": "pixel_auroc",
     "faprompt": "pixel_auroc",
     "glocalclip": "pixel_auroc",
-    "mrad_ft": "pixel_auroc",
     "uniadet": "pixel_auroc",
 }
 """What each is meant for."""
