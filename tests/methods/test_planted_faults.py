@@ -18,7 +18,7 @@ from pipeline.methods.glocalclip import GlocalClip
 from pipeline.methods.losses import binary_focal
 from pipeline.methods.prompt_learner import CompoundLearner
 from pipeline.methods.uniadet import Decisions, UniADet
-from tests.clip.towers import Tower
+from tests.clip.towers import Tower, make_tower
 
 from . import test_af_clip as of_af_clip
 from . import test_faprompt as of_faprompt
@@ -27,6 +27,11 @@ from . import test_glocalclip as of_glocalclip
 from . import test_uniadet as of_uniadet
 
 Planted = Callable[[pytest.MonkeyPatch], None]
+
+
+@pytest.fixture(scope="module")
+def tower(tmp_path_factory: pytest.TempPathFactory) -> Tower:
+    return make_tower(tmp_path_factory.mktemp("tower"))
 
 
 def no_neighbours(patch: pytest.MonkeyPatch) -> None:
