@@ -14,7 +14,7 @@ from pipeline import methods
 from pipeline.errors import TrainingError
 from pipeline.methods.base import Batch, LearntMethod
 from tests.clip.reference import close, doubled, layer_norm, unit
-from tests.clip.towers import Tower, make_tower, random_images
+from tests.clip.towers import Tower, random_images
 
 from .reference import focal_dice, look, upsampled
 from .test_training_step import COUNT, LABELS, compare, leaves, masks_of
@@ -23,11 +23,6 @@ Held = tuple[Tensor, list[int]]
 """Keys and labels."""
 NAMES = ("mrad_ft", "mrad_tf")
 SETTINGS = {"layer": 5, "sigma": 1.5, "map_share": 0.4, "top": 0.05, "dpam_start": 2}
-
-
-@pytest.fixture(scope="module")
-def tower(tmp_path_factory: pytest.TempPathFactory) -> Tower:
-    return make_tower(tmp_path_factory.mktemp("tower"))
 
 
 def built(tower: Tower, name: str, **changes: Any) -> LearntMethod:
