@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import facts, table, write_section
+from benchmarks.common import add_rounds, facts, table, write_section
 from benchmarks.miniature import miniature_params, project
 from benchmarks.ray_nodes import ray_nodes
 from pipeline.execution.backends import open_backend
@@ -145,7 +145,7 @@ def _simulated(alone: list[Outcome], measured: float) -> str:
 
 def options(parser: argparse.ArgumentParser) -> None:
     """What may be chosen."""
-    parser.add_argument("--rounds", type=int, default=2)
+    add_rounds(parser, 2)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 A section stands between two comment lines that carry its name; a rerun replaces it and nothing else.
 """
 
+import argparse
 import re
 import statistics
 import time
@@ -18,6 +19,11 @@ from pipeline.speed import machine
 
 Name = TypeVar("Name", bound=Hashable)
 RESULTS = Path(__file__).parent / "RESULTS.md"
+
+
+def add_rounds(parser: argparse.ArgumentParser, default: int) -> None:
+    """The option `--rounds` of a benchmark whose contenders take turns."""
+    parser.add_argument("--rounds", type=int, default=default, help="turns of each contender")
 
 
 def interleaved(

@@ -24,7 +24,7 @@ from scipy.ndimage import gaussian_filter
 from sklearn.metrics import average_precision_score, roc_auc_score
 from threadpoolctl import threadpool_limits
 
-from benchmarks.common import facts, interleaved, table, write_section
+from benchmarks.common import add_rounds, facts, interleaved, table, write_section
 from benchmarks.metrics import official_two
 from benchmarks.miniature import miniature_params, project, tasks
 from pipeline import methods
@@ -191,7 +191,7 @@ def measure(rounds: int) -> str:
 
 def options(parser: argparse.ArgumentParser) -> None:
     """What may be chosen."""
-    parser.add_argument("--rounds", type=int, default=3)
+    add_rounds(parser, 3)
 
 
 def run(arguments: argparse.Namespace) -> None:

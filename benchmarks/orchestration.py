@@ -18,7 +18,7 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks.common import facts, interleaved, table, write_section
+from benchmarks.common import add_rounds, facts, interleaved, table, write_section
 from benchmarks.miniature import miniature_params, project, tasks
 from benchmarks.subjects import ROOT
 
@@ -132,7 +132,7 @@ def measure(rounds: int) -> str:
 
 def options(parser: argparse.ArgumentParser) -> None:
     """What may be chosen."""
-    parser.add_argument("--rounds", type=int, default=3)
+    add_rounds(parser, 3)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -23,6 +23,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from benchmarks.common import add_rounds
 from pipeline.catalog import guess
 from pipeline.shards import prepare
 
@@ -139,7 +140,7 @@ def report(kind: str, count: int, times: dict[str, Times]) -> None:
 def options(parser: argparse.ArgumentParser) -> None:
     """What may be chosen."""
     parser.add_argument("--images", type=int, default=60)
-    parser.add_argument("--rounds", type=int, default=7)
+    add_rounds(parser, 7)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.common import facts, interleaved, synchronise, table, write_section
+from benchmarks.common import add_rounds, facts, interleaved, synchronise, table, write_section
 from benchmarks.subjects import (
     build,
     extended_methods,
@@ -220,7 +220,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     """What may be chosen."""
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=1)
+    add_rounds(parser, 1)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -17,7 +17,7 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from benchmarks.common import facts, interleaved, table, write_section
+from benchmarks.common import add_rounds, facts, interleaved, table, write_section
 from benchmarks.evaluation import WORKERS, on, ours, published_scheme
 from benchmarks.miniature import miniature_params, project, tasks
 from benchmarks.orchestration import make_stages, run_command, run_stage
@@ -81,7 +81,7 @@ def measure(rounds: int) -> str:
 
 def options(parser: argparse.ArgumentParser) -> None:
     """What may be chosen."""
-    parser.add_argument("--rounds", type=int, default=3)
+    add_rounds(parser, 3)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from benchmarks.common import facts, interleaved, synchronise, table, write_section
+from benchmarks.common import add_rounds, facts, interleaved, synchronise, table, write_section
 from benchmarks.subjects import random_clip, random_images, random_state
 from pipeline.clip import Clip, Global, Local, Tap
 from pipeline.clip.architecture import build_model, read_config
@@ -118,7 +118,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     """What may be chosen."""
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=3)
+    add_rounds(parser, 3)
 
 
 def run(arguments: argparse.Namespace) -> None:

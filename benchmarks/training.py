@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmarks.common import facts, interleaved, synchronise, table, write_section
+from benchmarks.common import add_rounds, facts, interleaved, synchronise, table, write_section
 from benchmarks.miniature import miniature_params, project
 from benchmarks.subjects import blank_set, build, paper_params, random_clip, random_images
 from pipeline import methods
@@ -163,7 +163,7 @@ def paper_shapes(device: str, images: int) -> list[str]:
 def options(parser: argparse.ArgumentParser) -> None:
     """What may be chosen."""
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--rounds", type=int, default=3)
+    add_rounds(parser, 3)
     parser.add_argument("--images", type=int, default=1725, help="of the auxiliary set; MVTec AD has 1725")
     parser.add_argument("--run", type=int, default=2, help="images on which the paper's shapes are run")
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
     from pipeline.flows.prefect_server import Server
+    from tests.clip.towers import Tower
 
 sys.dont_write_bytecode = False  # else each worker of each session compiles all tests again
 settings.register_profile("any machine", deadline=None)  # a busy one is no failure
@@ -85,6 +86,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def reach() -> Reach:
     """What this repository can run; reading its syntax trees takes a second."""
     return Reach()
+
+
+@pytest.fixture(scope="session")
+def tower(tmp_path_factory: pytest.TempPathFactory) -> "Tower":
+    """The small CLIP that most tests of methods and training read; nothing changes it."""
+    from tests.clip.towers import make_tower
+
+    return make_tower(tmp_path_factory.mktemp("tower"))
 
 
 @pytest.fixture

@@ -114,9 +114,9 @@ def measured(small_params: dict[str, Any], **changes: Any) -> Costs:
 @pytest.mark.usefixtures("clockwork", "project")
 def test_what_is_put_together(small_params: dict[str, Any]) -> None:
     """Two epochs in batches of 8; BTAD of the miniature has 28 images, four batches."""
-    found = {it.method: it for it in measured(small_params).systems}
+    costs, batch = measured(small_params), small_params["compute"]["batch"]
+    found, images = {it.method: it for it in costs.systems}, costs.images
     assert tuple(found) == SYSTEMS
-    images, batch = measured(small_params).images, small_params["compute"]["batch"]
     for it in found.values():
         assert (it.tower_ms, it.head_ms, it.text_ms) == (1000 / batch, 1000 / batch, 1000)
         assert it.memory_mib is not None

@@ -18,11 +18,6 @@ NORMAL = [49406, *[343] * 12, 14115, 269, 49407]
 ABNORMAL = [49406, *[343] * 12, 13568, 14115, 269, 49407]
 
 
-@pytest.fixture(scope="module")
-def tower(tmp_path_factory: pytest.TempPathFactory) -> Tower:
-    return make_tower(tmp_path_factory.mktemp("tower"))
-
-
 def reference(tower: Tower, context: torch.Tensor, deep: list[torch.Tensor]) -> torch.Tensor:
     shape = tower.shape
     return text_features(

@@ -13,7 +13,7 @@ from pipeline.clip import Local
 from pipeline.methods.anomalyclip import AnomalyClip
 from pipeline.methods.base import Scores
 from tests.clip.reference import close, unit
-from tests.clip.towers import Tower, make_tower, random_images
+from tests.clip.towers import Tower, random_images
 
 from .reference import look, paper_map, text_side
 from .test_methods_reference import tokens
@@ -29,11 +29,6 @@ def shipped(name: str) -> dict[str, Any]:
 VARIANTS: dict[str, dict[str, Any]] = shipped("variants/ablations")["anomalyclip"]
 REVIEW: dict[str, dict[str, Any]] = shipped("variants/appendix")["variants"]["anomalyclip"]
 BASE, T1, T2 = (VARIANTS[row] for row in ("base", "t1", "t2"))
-
-
-@pytest.fixture(scope="module")
-def tower(tmp_path_factory: pytest.TempPathFactory) -> Tower:
-    return make_tower(tmp_path_factory.mktemp("tower"))
 
 
 def built(tower: Tower, changes: dict[str, Any]) -> AnomalyClip:

@@ -14,7 +14,7 @@ from pipeline.errors import ParamsError
 from pipeline.methods.base import LearntMethod
 from pipeline.methods.layers import neighbourhood
 from tests.clip.reference import block, close, doubled, layer_norm, unit
-from tests.clip.towers import Tower, make_tower, random_images
+from tests.clip.towers import Tower, random_images
 
 from .reference import EOT, SOT, Seen, look, upsampled
 from .test_methods_reference import tokens
@@ -27,11 +27,6 @@ SETTINGS: dict[str, Any] = {"layers": LAYERS, "n_ctx": 3, "sigma": 1.5, "tempera
 WORDS = ("without defect.", "with defect.")
 
 State = dict[str, Tensor]
-
-
-@pytest.fixture(scope="module")
-def tower(tmp_path_factory: pytest.TempPathFactory) -> Tower:
-    return make_tower(tmp_path_factory.mktemp("tower"))
 
 
 def built(tower: Tower, **changes: Any) -> LearntMethod:

@@ -12,7 +12,7 @@ from pipeline import methods
 from pipeline.conformance import METHOD_CHECKS, build_method
 from pipeline.methods.base import LearntMethod
 from pipeline.training import collect_features, fit
-from tests.clip.towers import Tower, make_tower
+from tests.clip.towers import Tower
 from tests.docs.blocks import blocks
 from tests.project import ROOT
 from tests.training.test_fit import auxiliary_set
@@ -37,11 +37,6 @@ def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec.loader.exec_module(module)
     inside = methods._inside()
     monkeypatch.setattr(methods, "_inside", lambda: inside | {NAME})
-
-
-@pytest.fixture(scope="module")
-def tower(tmp_path_factory: pytest.TempPathFactory) -> Tower:
-    return make_tower(tmp_path_factory.mktemp("tower"))
 
 
 def test_it_passes_the_suite(added: None) -> None:

@@ -45,11 +45,6 @@ State = dict[str, Tensor]
 Pair = tuple[Tensor, Tensor]
 
 
-@pytest.fixture(scope="module")
-def tower(tmp_path_factory: pytest.TempPathFactory) -> Tower:
-    return make_tower(tmp_path_factory.mktemp("tower"))
-
-
 def built(tower: Tower, **changes: Any) -> LearntMethod:
     method = methods.build("faprompt", SETTINGS | changes, tower.clip)
     assert isinstance(method, LearntMethod)

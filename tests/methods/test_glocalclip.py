@@ -11,7 +11,7 @@ from pipeline import methods
 from pipeline.errors import ParamsError
 from pipeline.methods.base import LearntMethod
 from tests.clip.reference import close, unit
-from tests.clip.towers import Tower, make_tower, random_images
+from tests.clip.towers import Tower, random_images
 
 from .reference import (
     DAMAGED,
@@ -37,11 +37,6 @@ SETTINGS: dict[str, Any] = {
 }
 AS_CODED, AS_WRITTEN = {"layers": (6,)}, {"layers": (4, 6), "local_weight": 1.0, "margin": 0.9}
 State = dict[str, Tensor]
-
-
-@pytest.fixture(scope="module")
-def tower(tmp_path_factory: pytest.TempPathFactory) -> Tower:
-    return make_tower(tmp_path_factory.mktemp("tower"))
 
 
 def built(tower: Tower, **changes: Any) -> LearntMethod:

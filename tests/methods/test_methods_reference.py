@@ -45,11 +45,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def tower(tmp_path_factory: pytest.TempPathFactory) -> Tower:
-    return make_tower(tmp_path_factory.mktemp("main"))
-
-
 def built(name: str, tower: Tower) -> Method:
     method = methods.build(name, SETTINGS[name], tower.clip)
     if isinstance(method, LearntMethod):

@@ -15,7 +15,7 @@ from pipeline.clip import Global, Local
 from pipeline.errors import DataError, ParamsError
 from pipeline.methods import musc
 from pipeline.methods.batch import BatchMethod
-from tests.clip.towers import Tower, make_tower, random_images
+from tests.clip.towers import Tower, random_images
 
 LAYERS = (2, 5)
 SIDES = (1, 3)
@@ -23,11 +23,6 @@ NEIGHBOURS = (1, 3, 40)
 COUNT = 12  # of which 3 of the 11 others count
 
 Doubles = NDArray[np.float64]
-
-
-@pytest.fixture(scope="module")
-def tower(tmp_path_factory: pytest.TempPathFactory) -> Tower:
-    return make_tower(tmp_path_factory.mktemp("tower"))
 
 
 def built(tower: Tower, **changes: Any) -> BatchMethod:

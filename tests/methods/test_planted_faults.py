@@ -10,12 +10,13 @@ from torch import Tensor
 
 from pipeline.clip import Features, Tap
 from pipeline.clip.architecture import mix
-from pipeline.methods import af_clip, af_clip_few_shot, faprompt, glocalclip, layers
+from pipeline.methods import af_clip, af_clip_few_shot, faprompt, glocalclip, layers, mrad_tf
 from pipeline.methods.auxiliary import AuxiliarySet
 from pipeline.methods.faprompt import FaPrompt
 from pipeline.methods.few_shot import bank
 from pipeline.methods.glocalclip import GlocalClip
 from pipeline.methods.losses import binary_focal
+from pipeline.methods.mrad_tf import Memory
 from pipeline.methods.prompt_learner import CompoundLearner
 from pipeline.methods.uniadet import Decisions, UniADet
 from tests.clip.towers import Tower, make_tower
@@ -24,6 +25,7 @@ from . import test_af_clip as of_af_clip
 from . import test_faprompt as of_faprompt
 from . import test_few_shot as of_few_shot
 from . import test_glocalclip as of_glocalclip
+from . import test_mrad as of_mrad
 from . import test_uniadet as of_uniadet
 
 Planted = Callable[[pytest.MonkeyPatch], None]
@@ -161,6 +163,23 @@ def memory_of_the_first_reference(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(af_clip_few_shot, "bank", lambda rows: bank(rows[:1]))
 
 
+def memory_of_normal_keys(patch: pytest.MonkeyPatch) -> None:
+    """MRAD's memory does not know which keys are anomalous."""
+    sound = Memory.remember
+    patch.setattr(Memory, "remember", lambda self, keys, labels: sound(self, keys, 0 * labels))
+
+
+def patches_alone(patch: pytest.MonkeyPatch) -> None:
+    """MRAD reads every patch without its neighbours."""
+    patch.setattr(mrad_tf, "smoothed", lambda patches: patches)
+
+
+def finds_itself(patch: pytest.MonkeyPatch) -> None:
+    """MRAD-FT sees in training the keys that the image itself has left."""
+    sound = Memory.forward
+    patch.setattr(Memory, "forward", lambda self, queries, _quantile=None: sound(self, queries))
+
+
 FAULTS: dict[str, tuple[Planted, Callable[[Tower], object]]] = {
     "af_clip: no neighbours": (no_neighbours, of_af_clip.test_scores),
     "af_clip: adaptor without queries": (adaptor_without_queries, of_af_clip.test_scores),
@@ -186,6 +205,9 @@ FAULTS: dict[str, tuple[Planted, Callable[[Tower], object]]] = {
         mosaics_of_any_class,
         lambda _: of_uniadet.test_a_mosaic_holds_its_image_and_others_of_the_class(2),
     ),
+    "mrad: memory of normal keys": (memory_of_normal_keys, of_mrad.memory_agrees),
+    "mrad: patches alone": (patches_alone, partial(of_mrad.scores_agree, name="mrad_tf")),
+    "mrad: finds itself": (finds_itself, of_mrad.step_agrees),
     "glocalclip: one pair": (one_pair, of_glocalclip.scores_agree),
     "glocalclip: ties unlike states": (ties_unlike_states, of_glocalclip.step_agrees),
     "glocalclip: no normal vectors": (

@@ -10,7 +10,7 @@ from pipeline import methods
 from pipeline.errors import ParamsError, WeightsError
 from pipeline.execution.tasks import code_digest
 from pipeline.methods.base import LearntMethod
-from tests.clip.towers import Tower, make_tower
+from tests.clip.towers import Tower
 
 SIX = ("anomalyclip", "clip", "clip_ac", "coop", "vand", "winclip")
 # The paper's defaults name blocks that the small towers lack.
@@ -22,11 +22,6 @@ FITTING: dict[str, dict[str, Any]] = {
     "vand": {"layers": [6]},
     "winclip": {},
 }
-
-
-@pytest.fixture(scope="module")
-def tower(tmp_path_factory: pytest.TempPathFactory) -> Tower:
-    return make_tower(tmp_path_factory.mktemp("tower"))
 
 
 def test_the_six_are_found_with_their_titles() -> None:

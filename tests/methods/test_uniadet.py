@@ -14,17 +14,12 @@ from pipeline.clip.architecture import build_model, read_config
 from pipeline.methods.auxiliary import AuxiliarySet, draw_cell, draw_square
 from pipeline.methods.base import LearntMethod
 from tests.clip.reference import close, doubled, layer_norm, unit
-from tests.clip.towers import Tower, make_tower, random_images
+from tests.clip.towers import Tower, random_images
 
 from .reference import Seen, focal_dice, look, upsampled
 from .test_training_step import COUNT, LABELS, compare, leaves, masks_of
 
 LAYERS = (3, 5, 6)
-
-
-@pytest.fixture(scope="module")
-def tower(tmp_path_factory: pytest.TempPathFactory) -> Tower:
-    return make_tower(tmp_path_factory.mktemp("tower"))
 
 
 def built(tower: Tower, **changes: Any) -> LearntMethod:

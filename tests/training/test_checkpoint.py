@@ -12,16 +12,11 @@ from pipeline import methods
 from pipeline.errors import WeightsError
 from pipeline.methods.base import LearntMethod
 from pipeline.training import collect_features, fit, load_checkpoint, read_checkpoint, save_checkpoint
-from tests.clip.towers import Tower, make_tower, random_images
+from tests.clip.towers import Tower, random_images
 
 from .test_fit import SETTINGS, auxiliary_set
 
 PROVENANCE = {"auxiliary": "visa", "seed": 3, "weights": "abc"}
-
-
-@pytest.fixture(scope="module")
-def tower(tmp_path_factory: pytest.TempPathFactory) -> Tower:
-    return make_tower(tmp_path_factory.mktemp("tower"))
 
 
 def trained(tower: Tower, name: str) -> LearntMethod:

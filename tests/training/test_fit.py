@@ -10,14 +10,14 @@ import torch
 
 from benchmarks.standin import META, Watch
 from pipeline import methods
-from pipeline.clip import Global, Tap, load_clip
+from pipeline.clip import Clip, Global, Tap, load_clip
 from pipeline.errors import DataError, TrainingError
 from pipeline.methods.auxiliary import draw_mosaic
 from pipeline.methods.base import Batch, LearntMethod, Training
 from pipeline.training import AuxiliarySet, FeatureCache, History, collect_features, fit
 from pipeline.training.fit import _batch
 from tests.clip.reference import close
-from tests.clip.towers import Tower, make_tower, random_images
+from tests.clip.towers import Tower, random_images
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "anomalyclip": {"layers": [6], "dpam_start": 3, "deep_layers": 4, "training": {"epochs": 2}},
@@ -34,11 +34,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "glocalclip": {"layers": [6], "dpam_start": 3, "deep_layers": 4, "training": {"epochs": 2}},
     "uniadet": {"layers": [3, 6], "training": {"epochs": 2, "lr": 1e-4, "augment": 0}},
 }
-
-
-@pytest.fixture(scope="module")
-def tower(tmp_path_factory: pytest.TempPathFactory) -> Tower:
-    return make_tower(tmp_path_factory.mktemp("tower"))
 
 
 def auxiliary_set(size: int, count: int = 9, name: str = "visa") -> AuxiliarySet:
@@ -244,13 +239,21 @@ def test_a_step_moves_what_its_loss_reads_and_nothing_else(
         assert torch.equal(value, state[key])
 
 
+@pytest.fixture(scope="module")
+def far_clip(tower: Tower) -> Clip:
+    """The tower on a device that computes nothing."""
+    with Watch():
+        return load_clip(tower.clip.spec, device="meta", state_dict=tower.state)
+
+
 @pytest.mark.parametrize("home", ["cpu", "meta"])
 @pytest.mark.parametrize("name", SETTINGS)
-def test_an_epoch_on_a_device_waits_once_at_its_end(tower: Tower, name: str, home: str) -> None:
-    with Watch():
-        clip = load_clip(tower.clip.spec, device="meta", state_dict=tower.state)
+def test_an_epoch_on_a_device_waits_once_at_its_end(
+    tower: Tower, far_clip: Clip, name: str, home: str
+) -> None:
     once = {"training": {"epochs": 1, "batch": 2}}
-    real = collect_features(tower.clip, auxiliary_set(tower.size), built(tower, name).loss_taps)
+    three_steps = auxiliary_set(tower.size, count=6)
+    real = collect_features(tower.clip, three_steps, built(tower, name).loss_taps)
     cache = FeatureCache(
         {tap: values.to(home) for tap, values in real.features.items()},
         real.labels.to(home),
@@ -260,7 +263,7 @@ def test_an_epoch_on_a_device_waits_once_at_its_end(tower: Tower, name: str, hom
     )
     waits = []
     for _ in range(2):  # the first epoch of a process uploads what stays
-        method = methods.build(name, SETTINGS[name] | once, clip)
+        method = methods.build(name, SETTINGS[name] | once, far_clip)
         assert isinstance(method, LearntMethod)
         with Watch() as begun:
             method.reset(torch.Generator().manual_seed(1))

@@ -22,7 +22,7 @@ from pipeline.methods.base import (
     Training,
 )
 from pipeline.training import FeatureCache, collect_features, fit
-from tests.clip.towers import Tower, make_tower
+from tests.clip.towers import Tower
 
 from .test_fit import auxiliary_set
 
@@ -95,11 +95,6 @@ class Staged(LearntMethod):
         drawn = self._module["dropout"](torch.ones(64)).sum()
         self.calls.append({name: value.requires_grad for name, value in self._module.named_parameters()})
         return Losses(-torch.stack(list(parts.values())).sum(), {"drawn": drawn})
-
-
-@pytest.fixture(scope="module")
-def tower(tmp_path_factory: pytest.TempPathFactory) -> Tower:
-    return make_tower(tmp_path_factory.mktemp("tower"))
 
 
 @pytest.fixture(scope="module")

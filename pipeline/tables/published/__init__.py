@@ -26,7 +26,7 @@ PRINTED_NAMES: Final = {
 }
 """The paper's methods in the order of its tables, and what it calls them."""
 
-SINCE: Final = ("af_clip", "bayes_pfl", "faprompt", "glocalclip", "uniadet")
+SINCE: Final = ("af_clip", "bayes_pfl", "faprompt", "glocalclip", "mrad_ft", "mrad_tf", "uniadet")
 """Methods of the main track published since, which stand in tables beside the paper's."""
 
 _FILES: Final = {
