@@ -23,6 +23,7 @@ LEVELS = {
     "bayes_pfl": "pixel_auroc",
     "faprompt": "pixel_auroc",
     "glocalclip": "pixel_auroc",
+    "mrad_ft": "pixel_auroc",
     "uniadet": "pixel_auroc",
 }
 """What each is meant for."""
