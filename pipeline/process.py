@@ -101,6 +101,15 @@ def open_standard_streams() -> None:
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
+def let_go_of_unwritten() -> None:
+    """Give up what standard output does not take: Python 3.13 would fail on it again when it ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
 def git_environment() -> dict[str, str]:
     """The environment for git, without what ties it to another repository than that of its folder.
 

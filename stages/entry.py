@@ -17,7 +17,7 @@ from threading import Timer
 from types import FrameType
 
 from pipeline.errors import ZsadError, as_message, is_shown, log_to_stderr, printable, redacted
-from pipeline.process import end_with
+from pipeline.process import end_with, let_go_of_unwritten
 
 _GRACE_SECONDS = 10
 _DVCS_NAME_OF_IT = "DVC_STAGE"
@@ -78,4 +78,5 @@ def stage(run: Callable[[], None]) -> None:
     except Exception as error:
         if not is_shown(error):
             raise
+        let_go_of_unwritten()
         sys.exit(f"error: {printable(redacted(as_message(error)))}")

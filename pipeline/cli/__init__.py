@@ -13,7 +13,7 @@ import click
 from pipeline.cli import board, datasets, diff, download, methods, plan, project, score, tables
 from pipeline.errors import as_message, is_shown, printable, redacted
 from pipeline.params import PARAMS_FILE
-from pipeline.process import open_standard_streams
+from pipeline.process import let_go_of_unwritten, open_standard_streams
 
 __all__ = ["main"]
 
@@ -46,6 +46,7 @@ class _Group(click.Group):
         except Exception as error:
             if isinstance(error, BrokenPipeError) or not is_shown(error):
                 raise  # click ends quietly where nobody reads on
+            let_go_of_unwritten()
             click.echo(f"error: {printable(redacted(as_message(error)))}", err=True)
             sys.exit(1)
 
