@@ -28,7 +28,7 @@ LEVELS = {
 }
 """What each is meant for."""
 UNLEARNT = {"af_clip": [7], "mrad_ft": [111]}
-"""Seeds that gain nothing: AF-CLIP's words leave it below chance, MRAD-FT's drawn maps are good by luck."""
+"""Seeds that gain nothing: AF-CLIP stays below chance with one, MRAD-FT ends below what was drawn."""
 UNTRAINED = {"bayes_pfl": {"epochs": 0, "image_epochs": 0}}
 SEEDS = (111, 7)
 LEAST = 0.02
