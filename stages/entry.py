@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Timer
 from types import FrameType
@@ -34,11 +35,12 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     """Raise `KeyboardInterrupt` in the main thread, and make sure that the process ends soon."""
     for number in _signals():
         signal.signal(number, signal.SIG_IGN)
-    sys.stderr.write("interrupted: what was finished is kept\n")
-    logging.disable()
     limit = Timer(_GRACE_SECONDS, os._exit, (130,))
     limit.daemon = True
     limit.start()
+    logging.disable()
+    with suppress(OSError):  # whoever read it may be gone, and some library would swallow that
+        sys.stderr.write("interrupted: what was finished is kept\n")
     raise KeyboardInterrupt
 
 

@@ -121,6 +121,34 @@ def test_a_stage_ends_with_its_dvc_and_one_that_was_typed_goes_on(
         assert ends
 
 
+_HARD_OF_HEARING = """
+import time
+from stages.entry import stage
+
+def run():
+    print("up", flush=True)
+    while True:
+        try:
+            time.sleep(0.1)
+        except OSError:  # as a client does that tries again
+            pass
+
+stage(run)
+"""
+
+
+def test_an_interrupted_stage_ends_where_nobody_reads_what_it_says() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _HARD_OF_HEARING], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"up\n"
+        process.stderr.close()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+
+
 def test_a_python_without_our_environment_hands_over_to_the_projects(tmp_path: Path) -> None:
     (tmp_path / "stages").symlink_to(ROOT / "stages")
     bare = [sys.executable, "-S", "-m", "stages.prepare", "btad"]
